@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The icrl authors
+# SPDX-License-Identifier: MIT
+# Runs one peer script where its framework is, and hands on its lines of JSON:
+#   run_peer.sh torch_train.py 64 4 4 80 128 --threads 2 --seconds 5
+#   run_peer.sh torch_step.py 64 4 4 200          (also leaves $PEERS/onnx/step_64_4_4_200.onnx)
+#   run_peer.sh ort_step.cjs 64 4 4 200           (needs that file)
+# Exit status 3: the framework is not installed (see setup.sh).
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+peers=${PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/icrl/peers}
+script=$1
+shift
+# Spinning OpenMP threads are several times slower on a shared machine; waiting ones lose nothing on a free one.
+export OMP_WAIT_POLICY=passive
+
+run_in_root() {
+  local root=$peers/root
+  mkdir -p "$root/tmp/icrl" "$peers/onnx"
+  cp "$here"/*.py "$root/tmp/icrl/"
+  mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
+  chroot "$root" env ONNX_DIR=/tmp/icrl/onnx python3 "/tmp/icrl/$script" "$@"
+  if compgen -G "$root/tmp/icrl/onnx/*.onnx" >/dev/null; then mv "$root"/tmp/icrl/onnx/*.onnx "$peers/onnx/"; fi
+}
+
+case $script in
+  *.py)
+    if [[ $EUID == 0 && -x $peers/root/usr/bin/python3 ]]; then
+      run_in_root "$@"
+    elif python3 -c 'import torch' 2>/dev/null; then
+      ONNX_DIR=$peers/onnx python3 "$here/$script" "$@"
+    else
+      exit 3
+    fi
+    ;;
+  *.cjs)
+    command -v node >/dev/null && [[ -d $peers/node_modules/onnxruntime-node ]] || exit 3
+    NODE_PATH=$peers/node_modules ONNX_DIR=$peers/onnx node "$here/$script" "$@"
+    ;;
+  *) echo "run_peer.sh: no way to run $script" >&2; exit 2 ;;
+esac

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: The icrl authors
+# SPDX-License-Identifier: MIT
+"""Microseconds of one cached step at full context in PyTorch (traced and frozen, one thread), and the step as an ONNX file.
+
+    torch_step.py WIDTH LAYERS HEADS CONTEXT [--batch 1] [--runs 500] [--export-only]
+
+Writes $ONNX_DIR/step_WIDTH_LAYERS_HEADS_CONTEXT.onnx when the batch is one.
+"""
+
+import argparse
+import json
+import os
+import time
+
+import torch
+
+from small_gpt import SmallGPT, Step
+
+
+def arguments():
+    parser = argparse.ArgumentParser()
+    for name in ("width", "layers", "heads", "context"):
+        parser.add_argument(name, type=int)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--export-only", action="store_true")
+    return parser.parse_args()
+
+
+def microseconds(function, inputs, runs):
+    """Sorted times of `runs` calls after a tenth as many to warm up."""
+    times = []
+    for _ in range(runs + runs // 10):
+        start = time.perf_counter()
+        function(*inputs)
+        times.append(1e6 * (time.perf_counter() - start))
+    return sorted(times[-runs:])
+
+
+def export(step, inputs, args):
+    folder = os.environ.get("ONNX_DIR", ".")
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, f"step_{args.width}_{args.layers}_{args.heads}_{args.context}.onnx")
+    torch.onnx.export(step, inputs, path, input_names=["observation", "action", "reward", "position", "keys", "values"],
+                      output_names=["logits", "new_keys", "new_values"], opset_version=17, dynamo=False)
+
+
+def main():
+    args = arguments()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    step = Step(SmallGPT(args.width, args.layers, args.heads, args.context)).eval()
+    ids = torch.zeros(args.batch, dtype=torch.long)
+    cache = torch.randn(args.layers, args.batch, args.heads, args.context - 1, args.width // args.heads)
+    inputs = (ids, ids, torch.zeros(args.batch, 1), torch.full_like(ids, args.context - 1), cache, cache.clone())
+    if args.batch == 1:
+        export(step, inputs, args)
+    if args.export_only:
+        return
+    with torch.inference_mode():
+        times = microseconds(torch.jit.freeze(torch.jit.trace(step, inputs)), inputs, args.runs)
+    group = "" if args.batch == 1 else f"_B{args.batch}"
+    print(json.dumps({
+        "name": f"act_d{args.width}_L{args.layers}_H{args.heads}_T{args.context}{group}",
+        "who": f"PyTorch {torch.__version__.split('+')[0]} jit.freeze",
+        "value": round(times[len(times) // 2], 2),
+        "unit": "us",
+        "p99": round(times[len(times) * 99 // 100], 2),
+    }))
+
+
+if __name__ == "__main__":
+    main()
