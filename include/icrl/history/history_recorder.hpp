@@ -1,0 +1,141 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/history/learning_history.hpp>
+#include <icrl/history/space_check.hpp>
+
+namespace icrl {
+
+/// What the optional columns of a history hold for one step. Only the columns that the history has are read.
+struct StepExtras {
+  std::span<const std::uint8_t> action_mask{};
+  float behaviour_probability = 1.0f;
+  std::span<const float> expert_action{};
+};
+
+/// Records episodes into a history, step by step, for a loop that somebody else owns:
+///   recorder.begin_episode(first observation), then recorder.step(...) until terminated or truncated, and again.
+///
+/// An episode counts once it has ended: one that is still open when the recorder goes is not part of the history.
+/// Wrong calls and values outside their space throw Error and change nothing.
+class HistoryRecorder {
+ public:
+  /// `history` outlives the recorder and is not moved meanwhile.
+  explicit HistoryRecorder(LearningHistory& history)
+      : history_{&history},
+        observation_check_{history.info().observation_space},
+        action_check_{history.info().action_space} {
+    drop_open_rows();
+  }
+
+  void begin_episode(std::span<const float> observation) {
+    if (is_open_) refuse("the episode is still open (end it, or call abandon_episode())");
+    if (!observation_check_.contains(observation)) refuse_value("observation", observation, observation_space());
+    drop_open_rows();
+    history_->observations_.append(observation);
+    is_open_ = true;
+    length_ = 0;
+  }
+
+  /// The step that `action` took: what it earned and where it led.
+  void step(std::span<const float> action, float reward, std::span<const float> next_observation, bool terminated,
+            bool truncated, const StepExtras& extras = {}) {
+    if (!is_open_) refuse("a step came before begin_episode()");
+    if (!action_check_.contains(action)) refuse_value("action", action, action_space());
+    if (!std::isfinite(reward)) refuse_value("reward", {&reward, 1}, "finite number");
+    if (!observation_check_.contains(next_observation))
+      refuse_value("next observation", next_observation, observation_space());
+    if (has_extras_) check_extras(action, extras);
+
+    history_->actions_.append(action);
+    history_->rewards_.push_back(reward);
+    history_->observations_.append(next_observation);
+    if (has_extras_) append_extras(extras);
+    ++length_;
+    if (terminated || truncated) end_episode(terminated, truncated);
+  }
+
+  /// Forgets the episode that is open, if any.
+  void abandon_episode() { is_open_ = false; }
+
+  [[nodiscard]] bool is_open() const { return is_open_; }
+  [[nodiscard]] const LearningHistory& history() const { return *history_; }
+
+ private:
+  void end_episode(bool terminated, bool truncated) {
+    const auto finished_steps = static_cast<std::uint64_t>(history_->rewards_.size());
+    history_->episode_ends_.push_back(finished_steps);
+    history_->episode_endings_.push_back(static_cast<std::uint8_t>((terminated ? EpisodeEnding::terminated : 0) |
+                                                                   (truncated ? EpisodeEnding::truncated : 0)));
+    is_open_ = false;
+  }
+
+  void drop_open_rows() {
+    LearningHistory& history = *history_;
+    const std::int64_t steps = history.step_count();
+    const auto size = static_cast<std::size_t>(steps);
+    history.observations_.truncate(steps + history.episode_count());
+    history.actions_.truncate(steps);
+    history.rewards_.resize(size);
+    if (!has_extras_) return;
+    if (history.info_.has_action_mask) history.action_masks_.resize(size * mask_size());
+    if (history.info_.has_behaviour_probability) history.behaviour_probabilities_.resize(size);
+    if (history.info_.has_expert_action) history.expert_actions_.truncate(steps);
+  }
+
+  void check_extras(std::span<const float> action, const StepExtras& extras) const {
+    const HistoryInfo& info = history_->info();
+    if (info.has_action_mask) {
+      if (extras.action_mask.size() != mask_size())
+        refuse(fmt::format("the action mask has {} entries for {} actions", extras.action_mask.size(), mask_size()));
+      if (extras.action_mask[static_cast<std::size_t>(action[0])] == 0)
+        refuse(fmt::format("action {} is not allowed by the action mask", action[0]));
+    }
+    const float probability = extras.behaviour_probability;  // a density where actions are continuous
+    if (info.has_behaviour_probability && !(std::isfinite(probability) && probability >= 0))
+      refuse_value("behaviour probability", {&probability, 1}, "finite number from 0");
+    if (info.has_expert_action && !action_check_.contains(extras.expert_action))
+      refuse_value("expert action", extras.expert_action, action_space());
+  }
+
+  void append_extras(const StepExtras& extras) {
+    LearningHistory& history = *history_;
+    if (history.info_.has_action_mask)
+      history.action_masks_.insert(history.action_masks_.end(), extras.action_mask.begin(), extras.action_mask.end());
+    if (history.info_.has_behaviour_probability)
+      history.behaviour_probabilities_.push_back(extras.behaviour_probability);
+    if (history.info_.has_expert_action) history.expert_actions_.append(extras.expert_action);
+  }
+
+  [[nodiscard]] std::size_t mask_size() const {
+    return static_cast<std::size_t>(std::get<Discrete>(history_->info().action_space).count);
+  }
+  [[nodiscard]] std::string observation_space() const { return to_string(history_->info().observation_space); }
+  [[nodiscard]] std::string action_space() const { return to_string(history_->info().action_space); }
+
+  [[noreturn]] void refuse(std::string_view problem) const {
+    fail("recording step {} of episode {}: {}", is_open_ ? length_ : 0, history_->episode_count(), problem);
+  }
+  [[noreturn]] void refuse_value(std::string_view what, std::span<const float> values, std::string_view where) const {
+    refuse(fmt::format("{} ({}) is outside {}", what, fmt::join(values, ", "), where));
+  }
+
+  LearningHistory* history_;
+  SpaceCheck observation_check_, action_check_;
+  bool has_extras_ = history_->info().has_action_mask || history_->info().has_behaviour_probability ||
+                     history_->info().has_expert_action;
+  bool is_open_ = false;
+  int length_ = 0;  // steps of the open episode
+};
+
+}  // namespace icrl

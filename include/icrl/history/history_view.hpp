@@ -1,0 +1,142 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include <icrl/core/assert.hpp>
+#include <icrl/core/fail.hpp>
+#include <icrl/env/space.hpp>
+#include <icrl/history/column.hpp>
+
+namespace icrl {
+
+/// What a history is of, and which optional columns it has.
+struct HistoryInfo {
+  Space observation_space{}, action_space{};
+  std::int64_t task = 0;
+  std::string algorithm{};  ///< what acted, for people
+  std::uint64_t seed = 0;
+  bool has_action_mask = false;            ///< per step: which actions of a Discrete space were allowed
+  bool has_behaviour_probability = false;  ///< per step: with which probability the action was chosen
+  bool has_expert_action = false;          ///< per step: what an expert would have done
+
+  friend bool operator==(const HistoryInfo&, const HistoryInfo&) = default;
+};
+
+/// Throws Error for spaces that make no sense, or a mask over an action space that is not Discrete.
+inline void validate(const HistoryInfo& info) {
+  validate(info.observation_space, "observation space of a history");
+  validate(info.action_space, "action space of a history");
+  if (info.has_action_mask && !std::holds_alternative<Discrete>(info.action_space))
+    fail("action masks need a Discrete action space, not {}", to_string(info.action_space));
+}
+
+/// The columns of a history of E episodes and N steps, wherever they lie. Absent columns are null.
+struct HistoryColumns {
+  int episode_count = 0;                              ///< E
+  const std::uint64_t* episode_ends = nullptr;        ///< (E) steps up to the end of each episode; the last is N
+  const std::uint8_t* episode_endings = nullptr;      ///< (E) EpisodeEnding bits
+  ColumnView observations{};                          ///< (N + E) one more than steps in every episode
+  ColumnView actions{};                               ///< (N)
+  const float* rewards = nullptr;                     ///< (N)
+  const std::uint8_t* action_masks = nullptr;         ///< (N, mask_size)
+  const float* behaviour_probabilities = nullptr;     ///< (N)
+  ColumnView expert_actions{};                        ///< (N)
+  int mask_size = 0;                                  ///< number of actions
+};
+
+/// Bits that say how an episode ended; at least one is set.
+struct EpisodeEnding {
+  static constexpr std::uint8_t terminated = 1, truncated = 2;
+};
+
+/// One episode of a history: observations 0 .. length, and between them actions and rewards 0 .. length - 1.
+class EpisodeView {
+ public:
+  EpisodeView(const HistoryColumns& columns, int index)
+      : columns_{columns},
+        index_{index},
+        first_step_{index == 0 ? 0 : static_cast<std::int64_t>(columns.episode_ends[index - 1])},
+        length_{static_cast<int>(static_cast<std::int64_t>(columns.episode_ends[index]) - first_step_)} {}
+
+  [[nodiscard]] int length() const { return length_; }
+
+  /// t in 0 .. length.
+  void observation(int t, std::span<float> out) const {
+    ICRL_ASSERT(0 <= t && t <= length_, "an episode has length + 1 observations");
+    columns_.observations.read(first_step_ + index_ + t, out);
+  }
+  /// t in 0 .. length - 1, here and below.
+  void action(int t, std::span<float> out) const { columns_.actions.read(step(t), out); }
+  [[nodiscard]] float reward(int t) const { return columns_.rewards[step(t)]; }
+
+  [[nodiscard]] bool terminated() const { return has_ending(EpisodeEnding::terminated); }
+  [[nodiscard]] bool truncated() const { return has_ending(EpisodeEnding::truncated); }
+
+  [[nodiscard]] double total_reward() const {
+    double total = 0;
+    for (int t = 0; t < length_; ++t) total += static_cast<double>(reward(t));
+    return total;
+  }
+
+  /// One byte per action, not 0 where it was allowed. Only where the info says has_action_mask.
+  [[nodiscard]] std::span<const std::uint8_t> action_mask(int t) const {
+    ICRL_ASSERT(columns_.action_masks != nullptr, "the history has no action masks");
+    const auto size = static_cast<std::size_t>(columns_.mask_size);
+    return {columns_.action_masks + static_cast<std::size_t>(step(t)) * size, size};
+  }
+  /// Only where the info says has_behaviour_probability.
+  [[nodiscard]] float behaviour_probability(int t) const {
+    ICRL_ASSERT(columns_.behaviour_probabilities != nullptr, "the history has no behaviour probabilities");
+    return columns_.behaviour_probabilities[step(t)];
+  }
+  /// Only where the info says has_expert_action.
+  void expert_action(int t, std::span<float> out) const {
+    ICRL_ASSERT(columns_.expert_actions.data != nullptr, "the history has no expert actions");
+    columns_.expert_actions.read(step(t), out);
+  }
+
+ private:
+  [[nodiscard]] std::int64_t step(int t) const {
+    ICRL_ASSERT(0 <= t && t < length_, "an episode has length steps");
+    return first_step_ + t;
+  }
+  [[nodiscard]] bool has_ending(std::uint8_t bit) const { return (columns_.episode_endings[index_] & bit) != 0; }
+
+  HistoryColumns columns_;
+  int index_;
+  std::int64_t first_step_;
+  int length_;
+};
+
+/// One learner's life on one task, episode after episode. Does not own what it shows: it lives as long as the
+/// LearningHistory or HistoryFile it came from, and no longer.
+class HistoryView {
+ public:
+  HistoryView(const HistoryInfo& info, const HistoryColumns& columns) : info_{&info}, columns_{columns} {}
+
+  [[nodiscard]] const HistoryInfo& info() const { return *info_; }
+  [[nodiscard]] int episode_count() const { return columns_.episode_count; }
+  [[nodiscard]] std::int64_t step_count() const {
+    return episode_count() == 0 ? 0 : static_cast<std::int64_t>(columns_.episode_ends[episode_count() - 1]);
+  }
+  [[nodiscard]] EpisodeView episode(int index) const {
+    ICRL_ASSERT(0 <= index && index < episode_count(), "an episode's index is below episode_count()");
+    return {columns_, index};
+  }
+  /// Steps of one episode, without making a view of it.
+  [[nodiscard]] int episode_length(int index) const {
+    return static_cast<int>(columns_.episode_ends[index] - (index == 0 ? 0 : columns_.episode_ends[index - 1]));
+  }
+  [[nodiscard]] const HistoryColumns& columns() const { return columns_; }
+
+ private:
+  const HistoryInfo* info_;
+  HistoryColumns columns_;
+};
+
+}  // namespace icrl

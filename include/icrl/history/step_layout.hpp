@@ -1,0 +1,88 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <variant>
+
+#include <icrl/core/assert.hpp>
+#include <icrl/env/space.hpp>
+
+namespace icrl {
+
+/// Bits of the flag that ends every row.
+struct StepFlag {
+  static constexpr int episode_start = 1;  ///< the observation is the first of its episode
+  static constexpr int no_previous = 2;    ///< nothing is known of the step before: null action, reward 0
+  static constexpr int closing = 4;        ///< the observation is the last of its episode, no action follows
+  static constexpr int count = 8;          ///< flags are ids in [0, count)
+};
+
+/// How one environment step looks to a model: a row of `feature_count()` floats,
+///   [ observation | previous action | previous reward | flag ].
+/// The past comes with the observation it led to, so one row is all that a decision adds to a context.
+struct StepLayout {
+  Space observation_space, action_space;
+  bool closing_token = false;  ///< an ended episode gets one more row: final observation, last action, last reward
+
+  [[nodiscard]] int observation_size() const { return value_count(observation_space); }
+  [[nodiscard]] int action_size() const { return value_count(action_space); }
+  [[nodiscard]] int feature_count() const { return flag_offset() + 1; }
+  [[nodiscard]] int action_offset() const { return observation_size(); }
+  [[nodiscard]] int reward_offset() const { return observation_size() + action_size(); }
+  [[nodiscard]] int flag_offset() const { return reward_offset() + 1; }
+
+  [[nodiscard]] std::span<float> observation_of(std::span<float> row) const {
+    return row.first(static_cast<std::size_t>(observation_size()));
+  }
+  [[nodiscard]] std::span<float> previous_action_of(std::span<float> row) const {
+    return row.subspan(static_cast<std::size_t>(action_offset()), static_cast<std::size_t>(action_size()));
+  }
+
+  /// Fills `row`. With the flag no_previous the previous action and reward are not read. The observation and the
+  /// action may already lie at their place in the row.
+  void write(std::span<float> row, std::span<const float> observation, std::span<const float> previous_action,
+             float previous_reward, int flags) const {
+    ICRL_ASSERT(row.size() == static_cast<std::size_t>(feature_count()), "a row has feature_count() values");
+    put(observation, observation_of(row));
+    if ((flags & StepFlag::no_previous) != 0) {
+      write_null_action(previous_action_of(row));
+      previous_reward = 0.0f;
+    } else {
+      put(previous_action, previous_action_of(row));
+    }
+    row[row.size() - 2] = previous_reward;
+    row[row.size() - 1] = static_cast<float>(flags);
+  }
+
+  /// Turns a row into one without a past, as the first row of a context is.
+  void forget_previous(std::span<float> row) const {
+    ICRL_ASSERT(row.size() == static_cast<std::size_t>(feature_count()), "a row has feature_count() values");
+    write_null_action(previous_action_of(row));
+    row[row.size() - 2] = 0.0f;
+    float& flags = row[row.size() - 1];
+    flags = static_cast<float>(static_cast<int>(flags) | StepFlag::no_previous);
+  }
+
+  friend bool operator==(const StepLayout&, const StepLayout&) = default;
+
+ private:
+  static void put(std::span<const float> values, std::span<float> place) {
+    ICRL_ASSERT(values.size() == place.size(), "a value has the size its space says");
+    if (values.data() != place.data()) std::copy(values.begin(), values.end(), place.begin());
+  }
+
+  /// Ids become `count`, one past the last real id; the values of a box become 0.
+  void write_null_action(std::span<float> action) const {
+    if (const auto* discrete = std::get_if<Discrete>(&action_space)) {
+      action[0] = static_cast<float>(discrete->count);
+    } else if (const auto* multi = std::get_if<MultiDiscrete>(&action_space)) {
+      for (std::size_t i = 0; i < action.size(); ++i) action[i] = static_cast<float>(multi->counts[i]);
+    } else {
+      std::fill(action.begin(), action.end(), 0.0f);
+    }
+  }
+};
+
+}  // namespace icrl

@@ -1,0 +1,101 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <icrl/core/assert.hpp>
+#include <icrl/history/step_layout.hpp>
+
+namespace icrl {
+
+/// What decides the flags of the next row of a stream.
+///
+/// Without a closing token the last action and reward of an episode are carried into the first row of the next one,
+/// so that nothing is lost. With it the closing row holds them, and the next episode starts without a past.
+class StreamPhase {
+ public:
+  StreamPhase() = default;
+  StreamPhase(bool at_episode_start, bool has_previous)
+      : at_episode_start_{at_episode_start}, has_previous_{has_previous} {}
+
+  /// Flags of a row that asks for an action.
+  [[nodiscard]] int flags() const {
+    return (at_episode_start_ ? StepFlag::episode_start : 0) | (has_previous_ ? 0 : StepFlag::no_previous);
+  }
+  [[nodiscard]] bool at_episode_start() const { return at_episode_start_; }
+  [[nodiscard]] bool has_previous() const { return has_previous_; }
+
+  /// An action was taken; `ended`: it was the last of its episode.
+  void record(bool ended) {
+    has_previous_ = true;
+    at_episode_start_ = ended;
+  }
+  /// A closing row has been written.
+  void close() { has_previous_ = false; }
+
+  friend bool operator==(const StreamPhase&, const StreamPhase&) = default;
+
+ private:
+  bool at_episode_start_ = true;
+  bool has_previous_ = false;
+};
+
+/// Makes the rows of an ongoing stream of steps across episodes, one before each action.
+class StepStream {
+ public:
+  /// All that decides the rows to come, for saving and resuming a stream.
+  struct State {
+    StreamPhase phase;
+    std::vector<float> previous_action;
+    float previous_reward = 0;
+    friend bool operator==(const State&, const State&) = default;
+  };
+
+  explicit StepStream(const StepLayout& layout) : layout_{layout} { reset(); }
+
+  [[nodiscard]] const StepLayout& layout() const { return layout_; }
+  [[nodiscard]] bool at_episode_start() const { return state_.phase.at_episode_start(); }
+
+  /// Writes the row that asks for an action.
+  void observe(std::span<const float> observation, std::span<float> row) const {
+    layout_.write(row, observation, state_.previous_action, state_.previous_reward, state_.phase.flags());
+  }
+
+  /// Remembers the action taken and what it brought; `ended`: it was the last of its episode.
+  void record(std::span<const float> action, float reward, bool ended) {
+    ICRL_ASSERT(action.size() == state_.previous_action.size(), "an action has the size its space says");
+    std::copy(action.begin(), action.end(), state_.previous_action.begin());
+    state_.previous_reward = reward;
+    state_.phase.record(ended);
+  }
+
+  /// Writes the closing row of the episode that record() ended. Only for layouts with a closing token.
+  void close(std::span<const float> final_observation, std::span<float> row) {
+    ICRL_ASSERT(layout_.closing_token, "only layouts with a closing token have closing rows");
+    ICRL_ASSERT(state_.phase.at_episode_start() && state_.phase.has_previous(), "only an ended episode is closed");
+    layout_.write(row, final_observation, state_.previous_action, state_.previous_reward, StepFlag::closing);
+    state_.phase.close();
+  }
+
+  /// Forgets the past.
+  void reset() {
+    state_ = {};
+    state_.previous_action.assign(static_cast<std::size_t>(layout_.action_size()), 0.0f);
+  }
+
+  [[nodiscard]] const State& state() const { return state_; }
+  void restore(State state) {
+    ICRL_ASSERT(state.previous_action.size() == state_.previous_action.size(), "a state belongs to its layout");
+    state_ = std::move(state);
+  }
+
+ private:
+  StepLayout layout_;
+  State state_;
+};
+
+}  // namespace icrl

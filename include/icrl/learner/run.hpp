@@ -1,0 +1,183 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/core/rng.hpp>
+#include <icrl/env/environment.hpp>
+#include <icrl/history/history_recorder.hpp>
+#include <icrl/history/learning_history.hpp>
+#include <icrl/learner/learner.hpp>
+
+namespace icrl {
+
+namespace detail {
+
+/// `count` rows of `width` values, one after another.
+template <typename T>
+struct Rows {
+  std::size_t width;
+  std::vector<T> values;
+
+  Rows(std::size_t count, std::size_t row_width) : width{row_width}, values(count * row_width) {}
+  [[nodiscard]] std::span<T> row(std::size_t r) { return {values.data() + r * width, width}; }
+  [[nodiscard]] std::span<T> first(std::size_t rows) { return {values.data(), rows * width}; }
+};
+
+/// What the loop over a group works on: one row for every member that still has episodes to live.
+template <Environment E, GroupLearner G>
+class GroupRun {
+ public:
+  /// `histories` has one empty history for each environment.
+  GroupRun(G& group, std::vector<E>& envs, std::span<LearningHistory> histories, std::span<const Rng> rngs)
+      : group_{group},
+        envs_{envs},
+        observations_(envs.size(), static_cast<std::size_t>(value_count(histories[0].info().observation_space))),
+        actions_(envs.size(), static_cast<std::size_t>(value_count(histories[0].info().action_space))),
+        masks_(envs.size(), mask_size(histories[0].info())),
+        next_observation_(observations_.width),
+        expert_action_(actions_.width),
+        finished_(envs.size()) {
+    for (std::size_t i = 0; i < envs.size(); ++i) {
+      recorders_.emplace_back(histories[i]);
+      env_rngs_.push_back(rngs[i].fork(0));
+      policy_rngs_.push_back(rngs[i].fork(1));
+      members_.push_back(static_cast<int>(i));
+    }
+  }
+
+  void run(int episodes) {
+    for (std::size_t r = 0; r < members_.size(); ++r) begin_episode(r, r);
+    while (!members_.empty()) {
+      const std::size_t rows = members_.size();
+      const auto masks = masks_.width > 0 ? masks_.first(rows) : std::span<std::uint8_t>{};
+      group_.act({members_, observations_.first(rows), masks}, actions_.first(rows), policy_rngs_);
+      std::size_t kept = 0;
+      for (std::size_t r = 0; r < rows; ++r) {
+        const int member = members_[r];
+        if (step(r, kept, episodes)) members_[kept++] = member;
+      }
+      members_.resize(kept);
+    }
+  }
+
+ private:
+  static std::size_t mask_size(const HistoryInfo& info) {
+    return info.has_action_mask ? static_cast<std::size_t>(std::get<Discrete>(info.action_space).count) : 0;
+  }
+
+  /// Steps the member of row r, whose next observation goes to row `kept`. False when it has lived all its episodes.
+  bool step(std::size_t r, std::size_t kept, int episodes) {
+    const int member = members_[r];
+    const auto m = static_cast<std::size_t>(member);
+    const auto observation = observations_.row(r), action = actions_.row(r);
+    const StepExtras extras = extras_of(r, member);
+    const StepResult result = icrl::step(envs_[m], std::span<const float>{action}, env_rngs_[m]);
+    envs_[m].observe(next_observation_);
+    recorders_[m].step(action, result.reward, next_observation_, result.terminated, result.truncated, extras);
+    group_.learn(member, Transition{observation, action, result.reward, next_observation_, result.terminated,
+                                    result.truncated});
+    if (result.terminated || result.truncated) {
+      if (++finished_[m] == episodes) return false;
+      begin_episode(r, kept);
+    } else {
+      put_observation(m, kept);
+    }
+    return true;
+  }
+
+  void begin_episode(std::size_t r, std::size_t kept) {
+    const auto m = static_cast<std::size_t>(members_[r]);
+    envs_[m].reset(env_rngs_[m]);
+    envs_[m].observe(next_observation_);
+    recorders_[m].begin_episode(next_observation_);
+    put_observation(m, kept);
+  }
+
+  void put_observation(std::size_t m, std::size_t row) {
+    std::ranges::copy(next_observation_, observations_.row(row).begin());
+    if constexpr (HasActionMask<E>) {
+      if (masks_.width > 0) envs_[m].action_mask(masks_.row(row));
+    }
+  }
+
+  /// The optional columns, as far as the histories have them.
+  StepExtras extras_of(std::size_t r, int member) {
+    StepExtras extras{.action_mask = masks_.row(r)};
+    const HistoryInfo& info = recorders_[static_cast<std::size_t>(member)].history().info();
+    if constexpr (requires { group_.expert_action(member, std::span<float>{}); }) {
+      if (info.has_expert_action) group_.expert_action(member, expert_action_);
+    }
+    if constexpr (requires { group_.behaviour_probability(member); }) {
+      if (info.has_behaviour_probability) extras.behaviour_probability = group_.behaviour_probability(member);
+    }
+    extras.expert_action = expert_action_;
+    return extras;
+  }
+
+  G& group_;
+  std::vector<E>& envs_;
+  std::vector<HistoryRecorder> recorders_;
+  std::vector<Rng> env_rngs_, policy_rngs_;
+  std::vector<int> members_;  // of the rows
+  Rows<float> observations_, actions_;
+  Rows<std::uint8_t> masks_;  // of width 0 where all actions are allowed
+  std::vector<float> next_observation_, expert_action_;
+  std::vector<int> finished_;  // episodes of each member
+};
+
+/// `info` with what the environment says; throws Error where it wants columns that nobody can fill.
+template <Environment E, GroupLearner G>
+[[nodiscard]] HistoryInfo filled_in(HistoryInfo info, const E& env, const G& group) {
+  info.observation_space = env.observation_space();
+  info.action_space = env.action_space();
+  info.has_action_mask = HasActionMask<E>;
+  if (info.has_expert_action && !requires { group.expert_action(0, std::span<float>{}); })
+    fail("run: the history wants expert actions, this learner has no expert_action(action)");
+  if (info.has_behaviour_probability && !requires { group.behaviour_probability(0); })
+    fail("run: the history wants behaviour probabilities, this learner has no behaviour_probability()");
+  return info;
+}
+
+}  // namespace detail
+
+/// Lets each member of a group live `episodes` episodes in its own environment, all in lockstep, and returns their
+/// histories in order. Member i draws its environment's randomness from rngs[i].fork(0) and its own from
+/// rngs[i].fork(1), so its history does not depend on who else is in the group; the same rngs give the same histories.
+/// `infos`, one a member or none, say what else the histories hold; spaces are filled in.
+///
+/// Environments must end their episodes (see TimeLimit). Throws Error where one leaves its spaces.
+template <Environment E, GroupLearner G>
+std::vector<LearningHistory> run_group(G& group, std::vector<E> envs, int episodes, std::span<const Rng> rngs,
+                                       std::span<const HistoryInfo> infos = {}) {
+  const auto members = static_cast<std::size_t>(group.member_count());
+  if (envs.size() != members || rngs.size() != members || (!infos.empty() && infos.size() != members))
+    fail("run: a group of {} members was given {} environments, {} generators and {} infos", members, envs.size(),
+         rngs.size(), infos.size());
+  std::vector<LearningHistory> histories;
+  histories.reserve(members);
+  for (std::size_t i = 0; i < members; ++i)
+    histories.emplace_back(detail::filled_in(infos.empty() ? HistoryInfo{} : infos[i], envs[i], group));
+  if (members > 0 && episodes > 0) detail::GroupRun<E, G>{group, envs, histories, rngs}.run(episodes);
+  return histories;
+}
+
+/// Lets one learner live `episodes` episodes: the group of one.
+template <Environment E, Learner L>
+LearningHistory run(L& learner, E env, int episodes, const Rng& rng, HistoryInfo info = {}) {
+  LearnerGroup<L> group{std::span<L>{&learner, 1}};
+  std::vector<E> envs;
+  envs.push_back(std::move(env));
+  auto histories = run_group(group, std::move(envs), episodes, std::span<const Rng>{&rng, 1},
+                             std::span<const HistoryInfo>{&info, 1});
+  return std::move(histories.front());
+}
+
+}  // namespace icrl
