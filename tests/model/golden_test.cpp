@@ -1,9 +1,12 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
-#include <icrl/model/causal_transformer.hpp>
-
 #include <filesystem>
 #include <fstream>
+#include <icrl/history/step_layout.hpp>
+#include <icrl/math/matrix.hpp>
+#include <icrl/model/causal_transformer.hpp>
+#include <icrl/model/transformer_config.hpp>
+#include <icrl/nn/parameters.hpp>
 #include <limits>
 #include <map>
 #include <span>
@@ -11,11 +14,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <icrl/history/step_layout.hpp>
-#include <icrl/math/matrix.hpp>
-#include <icrl/model/transformer_config.hpp>
-#include <icrl/nn/parameters.hpp>
 
 #include "support/catch.hpp"
 
@@ -30,6 +28,12 @@ struct GoldenModel {
   StepLayout layout;
   int sequence_count = 0, steps = 0;
   std::map<std::string, Matrix<double>> arrays;
+
+  const Matrix<double>& array(const std::string& key) const {
+    const auto found = arrays.find(key);
+    if (found == arrays.end()) throw std::runtime_error("golden.txt: model " + name + " has no array " + key);
+    return found->second;
+  }
 };
 
 template <typename T>
@@ -117,7 +121,7 @@ CausalTransformer<S> make_model(const GoldenModel& golden) {
   for_each_parameter(
       [&](std::string_view name, auto& weight) {
         if (weight.size() == 0) return;
-        const Matrix<double>& value = golden.arrays.at("weight/" + std::string{name});
+        const Matrix<double>& value = golden.array("weight/" + std::string{name});
         REQUIRE(weight.rows() == value.rows());
         REQUIRE(weight.cols() == value.cols());
         weight = value.cast<S>();
@@ -140,24 +144,24 @@ struct Pass {
 template <typename S>
 Pass<S> run_pass(const GoldenModel& golden, S label_smoothing) {
   const CausalTransformer<S> model = make_model<S>(golden);
-  const Matrix<float> features = golden.arrays.at("features").cast<float>();
-  const Matrix<float> actions = golden.arrays.at("actions").cast<float>();
-  const Matrix<double>& weights = golden.arrays.at("label_weights");
+  const Matrix<float> features = golden.array("features").cast<float>();
+  const Matrix<float> actions = golden.array("actions").cast<float>();
+  const Matrix<double>& weights = golden.array("label_weights");
   const Index rows = features.rows(), size = model.actions.parameter_count();
   Pass<S> pass{Matrix<S>(rows, size), Matrix<S>(rows, size), S(0), model};
   for_each_parameter([](std::string_view, auto& weight) { weight.setZero(); }, pass.grad);
 
   typename CausalTransformer<S>::Cache cache;
   for (Index first = 0; first < rows; first += golden.steps) {
-    model.forward(span_of(features, first, golden.steps), golden.steps, cache,
-                  pass.outputs.middleRows(first, golden.steps));
+    const auto window = span_of(features, first, golden.steps);
+    model.forward(window, golden.steps, cache, pass.outputs.middleRows(first, golden.steps));
     for (Index row = first; row < first + golden.steps; ++row) {
       const S weight = static_cast<S>(weights(row, 0) / weights.sum());
       const std::span<S> doutputs{pass.doutputs.row(row).data(), static_cast<std::size_t>(size)};
       pass.loss += model.actions.template loss_and_gradient<S>(span_of(pass.outputs, row), span_of(actions, row),
                                                                label_smoothing, weight, doutputs);
     }
-    model.backward(pass.doutputs.middleRows(first, golden.steps), cache, pass.grad);
+    model.backward(window, golden.steps, pass.doutputs.middleRows(first, golden.steps), cache, pass.grad);
   }
   return pass;
 }
@@ -168,15 +172,15 @@ void check_agreement(const GoldenModel& golden, S label_smoothing, const std::st
 
   const Pass<S> pass = run_pass<S>(golden, label_smoothing);
 
-  CHECK(relative_error(pass.outputs, golden.arrays.at("outputs")) <= tolerance);
-  CHECK(relative_error(Matrix<S>::Constant(1, 1, pass.loss), golden.arrays.at("loss/" + suffix)) <= tolerance);
-  CHECK(relative_error(pass.doutputs, golden.arrays.at("doutputs/" + suffix)) <= tolerance);
+  CHECK(relative_error(pass.outputs, golden.array("outputs")) <= tolerance);
+  CHECK(relative_error(Matrix<S>::Constant(1, 1, pass.loss), golden.array("loss/" + suffix)) <= tolerance);
+  CHECK(relative_error(pass.doutputs, golden.array("doutputs/" + suffix)) <= tolerance);
   if (label_smoothing > S(0)) return;  // the file's weight gradients belong to the loss without smoothing
   for_each_parameter(
       [&](std::string_view name, const auto& gradient) {
         if (gradient.size() == 0) return;
         INFO("gradient of " << name);
-        CHECK(relative_error(gradient, golden.arrays.at("gradient/" + std::string{name})) <= tolerance);
+        CHECK(relative_error(gradient, golden.array("gradient/" + std::string{name})) <= tolerance);
       },
       pass.grad);
 }

@@ -90,9 +90,9 @@ class Model:
         for i, count in enumerate(self.action.counts):
             self.add(f"embedding.action_tables.{i}", count + 1, self.width, 0.5)  # the last row: no previous action
         if not self.observation.counts:
-            self.add("embedding.observation_map", self.observation.size, self.width, 0.5)
+            self.add("embedding.observation_maps.0", self.observation.size, self.width, 0.5)
         if not self.action.counts:
-            self.add("embedding.action_map", self.action.size, self.width, 0.5)
+            self.add("embedding.action_maps.0", self.action.size, self.width, 0.5)
         self.add("embedding.reward", 1, self.width, 0.5)
         self.add("embedding.flags", FLAG_COUNT, self.width, 0.5)
         if self.positions == "learned":
@@ -119,7 +119,7 @@ class Model:
 
     def embed_values(self, space, values, name):
         if not space.counts:
-            return values @ self.parameters[f"embedding.{name}_map"]
+            return values @ self.parameters[f"embedding.{name}_maps.0"]
         ids = values.long()
         return sum(self.parameters[f"embedding.{name}_tables.{i}"][ids[..., i]] for i in range(space.size))
 
