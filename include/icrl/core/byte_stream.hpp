@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <icrl/core/fail.hpp>
+
+namespace icrl {
+
+static_assert(std::endian::native == std::endian::little, "icrl's own files hold little-endian numbers as they lie in memory");
+
+/// A number that may be written as its bytes.
+template <typename T>
+concept PlainNumber = std::is_arithmetic_v<T> || std::is_same_v<T, std::byte>;
+
+/// Appends numbers and texts to a growing run of bytes.
+class ByteWriter {
+public:
+  template <PlainNumber T>
+  void value(T number) {
+    values(std::span<const T>{&number, 1});
+  }
+  /// The numbers alone: whoever reads them knows how many there are.
+  template <PlainNumber T>
+  void values(std::span<const T> numbers) {
+    const auto bytes = std::as_bytes(numbers);
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  }
+  /// Its length (u32), then its characters.
+  void text(std::string_view characters) {
+    value(static_cast<std::uint32_t>(characters.size()));
+    values(std::span<const char>{characters.data(), characters.size()});
+  }
+
+  [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
+
+private:
+  std::vector<std::byte> bytes_;
+};
+
+/// Reads back, in order, what a ByteWriter wrote. Throws Error, naming `what`, where the bytes end too soon.
+class ByteReader {
+public:
+  ByteReader(std::span<const std::byte> bytes, std::string what) : bytes_{bytes}, what_{std::move(what)} {}
+
+  template <PlainNumber T>
+  [[nodiscard]] T value() {
+    T number;
+    values(std::span<T>{&number, 1});
+    return number;
+  }
+  template <PlainNumber T>
+  void values(std::span<T> out) {
+    const auto taken = take(out.size_bytes());
+    if (!taken.empty()) std::memcpy(out.data(), taken.data(), taken.size());
+  }
+  [[nodiscard]] std::string text() {
+    const auto characters = take(value<std::uint32_t>());
+    return {reinterpret_cast<const char*>(characters.data()), characters.size()};
+  }
+  /// A number that must lie in least .. most; `name` says which it is.
+  template <PlainNumber T>
+  [[nodiscard]] T value_in(std::string_view name, T least, T most) {
+    const T number = value<T>();
+    if (number < least || number > most) fail("{}: {} is {}, it must lie in {} .. {}", what_, name, number, least, most);
+    return number;
+  }
+
+  /// Throws Error unless all has been read.
+  void expect_end() const {
+    if (position_ != bytes_.size()) fail("{}: {} bytes follow the last value", what_, bytes_.size() - position_);
+  }
+  [[nodiscard]] const std::string& what() const { return what_; }
+
+private:
+  std::span<const std::byte> take(std::size_t count) {
+    if (count > bytes_.size() - position_)
+      fail("{}: ends {} bytes too soon, at byte {}", what_, count - (bytes_.size() - position_), bytes_.size());
+    position_ += count;
+    return bytes_.subspan(position_ - count, count);
+  }
+
+  std::span<const std::byte> bytes_;
+  std::string what_;
+  std::size_t position_ = 0;
+};
+
+}  // namespace icrl

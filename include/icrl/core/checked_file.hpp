@@ -1,0 +1,75 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+
+#include <icrl/core/byte_stream.hpp>
+#include <icrl/core/checksum.hpp>
+#include <icrl/core/file.hpp>
+
+namespace icrl {
+
+/// A file of one checked payload, for what a program writes and reads itself. Little-endian:
+///   1. bytes 0 .. 7: the kind of file, padded with zeros
+///   2. bytes 8 .. 11: u32 version of the payload's format
+///   3. bytes 12 .. 15: u32 CRC-32C of the payload
+///   4. bytes 16 .. 23: u64 size of the payload in bytes
+///   5. the payload, up to the end of the file
+struct CheckedFileKind {
+  std::string_view magic;  ///< at most 8 characters
+  std::string_view name;   ///< for errors, such as "agent memory"
+  std::uint32_t version;   ///< the one that is written, and the newest that is read
+};
+
+/// Replaces the file as a whole or, where that fails, not at all.
+inline void write_checked_file(const std::filesystem::path& path, const CheckedFileKind& kind, std::span<const std::byte> payload) {
+  std::array<char, 8> magic{};
+  std::copy_n(kind.magic.begin(), std::min(kind.magic.size(), magic.size()), magic.begin());
+  ByteWriter file;
+  file.values(std::span<const char>{magic});
+  file.value(kind.version);
+  file.value(crc32c(payload));
+  file.value(static_cast<std::uint64_t>(payload.size()));
+  file.values(payload);
+  write_file_atomically(path, file.bytes());
+}
+
+/// Opens a checked file. Throws Error for a file of another kind, a newer one, a cut or a damaged one; after that the payload
+/// is what was written.
+class CheckedFile {
+public:
+  CheckedFile(const std::filesystem::path& path, const CheckedFileKind& kind)
+      : what_{fmt::format("{} \"{}\"", kind.name, path.string())}, file_{path} {
+    ByteReader header{file_.bytes(), what_};
+    std::array<char, 8> magic{};
+    if (file_.bytes().size() >= header_size) header.values(std::span<char>{magic});
+    if (std::string_view{magic.data(), kind.magic.size()} != kind.magic)
+      fail("{}: this is no such file, it does not begin with \"{}\"", what_, kind.magic);
+    const auto version = header.value<std::uint32_t>();
+    if (version != kind.version)
+      fail("{}: format version {}, this build reads version {}{}", what_, version, kind.version,
+           version > kind.version ? " (was it written by a newer icrl?)" : "");
+    const auto checksum = header.value<std::uint32_t>();
+    const auto size = header.value<std::uint64_t>(), held = std::uint64_t{file_.bytes().size() - header_size};
+    if (size != held) fail("{}: holds {} bytes of payload, its header says {} (was it cut?)", what_, held, size);
+    const auto found = crc32c(payload());
+    if (found != checksum) fail("{}: checksum {:08x}, its header says {:08x} (the file is damaged)", what_, found, checksum);
+  }
+
+  [[nodiscard]] ByteReader reader() const { return {payload(), what_}; }
+
+private:
+  static constexpr std::size_t header_size = 24;
+
+  [[nodiscard]] std::span<const std::byte> payload() const { return file_.bytes().subspan(header_size); }
+
+  std::string what_;
+  MappedFile file_;
+};
+
+}  // namespace icrl

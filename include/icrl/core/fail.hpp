@@ -1,0 +1,19 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <icrl/core/error.hpp>
+
+namespace icrl {
+
+/// Throws Error with a formatted text. The one header that pays for fmt: hot headers leave it out.
+template <typename... Args>
+[[noreturn]] void fail(fmt::format_string<Args...> text, Args&&... args) {
+  throw Error{fmt::format(text, std::forward<Args>(args)...)};
+}
+
+}  // namespace icrl

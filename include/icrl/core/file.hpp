@@ -1,0 +1,157 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <icrl/core/fail.hpp>
+
+// Files that lose nothing (POSIX): mapped reading, atomic replacement, appending under a lock.
+namespace icrl {
+namespace detail {
+
+[[noreturn]] inline void fail_with_errno(const char* what, const std::filesystem::path& path) {
+  const int code = errno;
+  fail("{} \"{}\": {}", what, path.string(), std::strerror(code));
+}
+
+/// An open file that closes itself.
+class FileDescriptor {
+public:
+  FileDescriptor(const std::filesystem::path& path, int flags, const char* what) : descriptor_{::open(path.c_str(), flags | O_CLOEXEC, 0666)} {
+    if (descriptor_ < 0) fail_with_errno(what, path);
+  }
+  ~FileDescriptor() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  FileDescriptor(FileDescriptor&& other) noexcept : descriptor_{std::exchange(other.descriptor_, -1)} {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    std::swap(descriptor_, other.descriptor_);
+    return *this;
+  }
+  [[nodiscard]] int get() const { return descriptor_; }
+
+private:
+  int descriptor_;
+};
+
+inline void write_all(int descriptor, std::span<const std::byte> bytes, const std::filesystem::path& path) {
+  while (!bytes.empty()) {
+    const ::ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail_with_errno("cannot write", path);
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+}
+
+inline void sync_folder_of(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  const FileDescriptor opened{folder, O_RDONLY | O_DIRECTORY, "cannot open the folder"};
+  if (::fsync(opened.get()) != 0 && errno != EINVAL) fail_with_errno("cannot sync the folder", folder);
+}
+
+}  // namespace detail
+
+/// A whole file as read-only memory. Movable, not copyable; an empty file is an empty span.
+class MappedFile {
+public:
+  explicit MappedFile(const std::filesystem::path& path) {
+    const detail::FileDescriptor file{path, O_RDONLY, "cannot open"};
+    struct ::stat status {};
+    if (::fstat(file.get(), &status) != 0) detail::fail_with_errno("cannot read", path);
+    if (!S_ISREG(status.st_mode)) fail("cannot read \"{}\": it is not a regular file", path.string());
+    size_ = static_cast<std::size_t>(status.st_size);
+    if (size_ == 0) return;
+    data_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
+    if (data_ == MAP_FAILED) {
+      data_ = nullptr;
+      detail::fail_with_errno("cannot map", path);
+    }
+  }
+  ~MappedFile() {
+    if (data_ != nullptr) ::munmap(data_, size_);
+  }
+  MappedFile(MappedFile&& other) noexcept : data_{std::exchange(other.data_, nullptr)}, size_{std::exchange(other.size_, 0)} {}
+  MappedFile& operator=(MappedFile&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+
+  [[nodiscard]] std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
+
+private:
+  void* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// Replaces or creates a file so that, whatever happens, its path holds either the old bytes or all of the new ones: temporary file
+/// in the same folder, fsync, rename, fsync of the folder. Throws Error and removes the temporary file on failure.
+inline void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+  const std::filesystem::path temporary = path.string() + ".tmp" + std::to_string(::getpid());
+  try {
+    const detail::FileDescriptor file{temporary, O_WRONLY | O_CREAT | O_TRUNC, "cannot create"};
+    detail::write_all(file.get(), bytes, temporary);
+    if (::fsync(file.get()) != 0) detail::fail_with_errno("cannot sync", temporary);
+    if (::rename(temporary.c_str(), path.c_str()) != 0) detail::fail_with_errno("cannot replace", path);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  detail::sync_folder_of(path);
+}
+
+/// A file that only grows. One writer at a time: a second one gets an Error.
+class AppendFile {
+public:
+  explicit AppendFile(const std::filesystem::path& path)
+      : path_{path}, file_{path, O_RDWR | O_CREAT | O_APPEND, "cannot open for appending"} {
+    if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0)
+      fail("cannot append to \"{}\": another writer has it open", path.string());
+  }
+
+  [[nodiscard]] std::uint64_t size() const {
+    struct ::stat status {};
+    if (::fstat(file_.get(), &status) != 0) detail::fail_with_errno("cannot read", path_);
+    return static_cast<std::uint64_t>(status.st_size);
+  }
+
+  /// All of it, or an Error and the file cut back to what it was.
+  void append(std::span<const std::byte> bytes) {
+    const std::uint64_t before = size();
+    try {
+      detail::write_all(file_.get(), bytes, path_);
+    } catch (...) {
+      truncate(before);
+      throw;
+    }
+  }
+
+  void truncate(std::uint64_t size) {
+    if (::ftruncate(file_.get(), static_cast<::off_t>(size)) != 0) detail::fail_with_errno("cannot cut", path_);
+  }
+
+  /// Returns once everything appended is on the disk.
+  void sync() {
+    if (::fsync(file_.get()) != 0) detail::fail_with_errno("cannot sync", path_);
+  }
+
+private:
+  std::filesystem::path path_;
+  detail::FileDescriptor file_;
+};
+
+}  // namespace icrl

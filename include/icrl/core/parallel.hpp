@@ -1,0 +1,102 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <icrl/core/assert.hpp>
+
+namespace icrl {
+
+/// Threads that wait for work without spinning, so that they never slow a shared machine down. The caller takes part as worker 0.
+/// After construction a run allocates nothing.
+class WorkerPool {
+public:
+  explicit WorkerPool(int thread_count) {
+    ICRL_ASSERT(thread_count >= 1, "WorkerPool needs at least one thread");
+    for (int worker = 1; worker < thread_count; ++worker) threads_.emplace_back([this, worker] { serve(worker); });
+  }
+  ~WorkerPool() {
+    {
+      const std::lock_guard lock{mutex_};
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  [[nodiscard]] int thread_count() const { return static_cast<int>(threads_.size()) + 1; }
+
+  /// Calls work(index, worker) for index = 0 .. count - 1, handed out in order to whichever worker is free, and returns when all are
+  /// done. If calls throw, the first exception is rethrown here and indices not yet begun are left out.
+  template <typename Work>
+  void run(int count, Work&& work) {
+    std::unique_lock lock{mutex_};
+    call_ = [](void* context, int index, int worker) { (*static_cast<std::remove_reference_t<Work>*>(context))(index, worker); };
+    context_ = const_cast<void*>(static_cast<const void*>(&work));
+    next_ = 0;
+    count_ = count;
+    error_ = nullptr;
+    ++generation_;
+    if (count > 1) wake_.notify_all();
+    take_work(lock, 0);
+    done_.wait(lock, [this] { return busy_ == 0; });
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+  }
+
+private:
+  void serve(int worker) {
+    std::unique_lock lock{mutex_};
+    std::uint64_t seen = 0;
+    for (;;) {
+      wake_.wait(lock, [&] { return stopping_ || generation_ != seen; });
+      if (stopping_) return;
+      seen = generation_;
+      take_work(lock, worker);
+    }
+  }
+
+  /// Runs indices until none is left. Holds the lock on entry and return.
+  void take_work(std::unique_lock<std::mutex>& lock, int worker) {
+    ++busy_;
+    while (next_ < count_) {
+      const int index = next_++;
+      lock.unlock();
+      std::exception_ptr error;
+      try {
+        call_(context_, index, worker);
+      } catch (...) {
+        error = std::current_exception();
+      }
+      lock.lock();
+      if (error && !error_) error_ = error;
+      if (error) next_ = count_;
+    }
+    if (--busy_ == 0) done_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  void (*call_)(void*, int, int) = nullptr;
+  void* context_ = nullptr;
+  int next_ = 0, count_ = 0, busy_ = 0;
+  std::uint64_t generation_ = 0;
+  bool stopping_ = false;
+  std::exception_ptr error_;
+  std::vector<std::thread> threads_;
+};
+
+/// One thread a core that the machine offers.
+[[nodiscard]] inline int default_thread_count() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+
+}  // namespace icrl

@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <numbers>
+
+#include <icrl/core/assert.hpp>
+
+namespace icrl {
+
+/// Random numbers that are functions of (seed, stream, counter): the same on every platform, at any number of threads. The mixing
+/// is SplitMix64's (Steele, Lea & Flood, 2014) over a counter, keyed by seed and stream. The distributions are our own, because
+/// the standard library's differ between implementations.
+class Rng {
+public:
+  struct State {
+    std::uint64_t key, counter;
+    friend bool operator==(const State&, const State&) = default;
+  };
+
+  explicit Rng(std::uint64_t seed, std::uint64_t stream = 0) : state_{mix(mix(seed + golden) ^ (stream * odd + golden)), 0} {}
+
+  /// 64 uniform bits.
+  std::uint64_t bits() { return mix(state_.key + golden * ++state_.counter); }
+
+  /// Uniform in [0, 1), a multiple of 2^-53.
+  double uniform() { return static_cast<double>(bits() >> 11) * 0x1p-53; }
+
+  /// Uniform in 0 .. count - 1, count >= 1; without bias (Lemire, 2019).
+  int below(int count) {
+    ICRL_ASSERT(count > 0, "Rng::below needs a positive count");
+    const auto range = static_cast<std::uint32_t>(count);
+    const std::uint32_t threshold = (0u - range) % range;
+    for (;;) {
+      const std::uint64_t product = (bits() >> 32) * range;
+      if (static_cast<std::uint32_t>(product) >= threshold) return static_cast<int>(product >> 32);
+    }
+  }
+
+  /// Normal with mean 0 and deviation 1 (Box & Muller, 1958); takes two numbers and keeps none back.
+  double normal() {
+    const double radius = std::sqrt(-2 * std::log(1 - uniform()));
+    return radius * std::cos(2 * std::numbers::pi * uniform());
+  }
+
+  [[nodiscard]] bool chance(double probability) { return uniform() < probability; }
+
+  /// An independent generator: a function of this one's key and of `stream`, not of how far this one has come.
+  [[nodiscard]] Rng fork(std::uint64_t stream) const { return Rng{state_.key, stream}; }
+
+  [[nodiscard]] State state() const { return state_; }
+  static Rng from_state(State state) {
+    Rng rng{0};
+    rng.state_ = state;
+    return rng;
+  }
+
+private:
+  static constexpr std::uint64_t golden = 0x9E3779B97F4A7C15ull, odd = 0xD1342543DE82EF95ull;
+
+  static std::uint64_t mix(std::uint64_t z) {
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+    return z ^ (z >> 31);
+  }
+
+  State state_;
+};
+
+}  // namespace icrl

@@ -1,0 +1,114 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/core/rng.hpp>
+
+// What observations and actions are, in Gymnasium's sense. One element of a space is `value_count(space)` floats; ids are whole
+// numbers stored exactly.
+namespace icrl {
+
+/// One id in 0 .. count - 1.
+struct Discrete {
+  int count;
+  friend bool operator==(const Discrete&, const Discrete&) = default;
+};
+
+/// Several ids side by side, component i in 0 .. counts[i] - 1. A position on a grid is two small ids, not one large one: models
+/// learn it in half the time.
+struct MultiDiscrete {
+  std::vector<int> counts;
+  friend bool operator==(const MultiDiscrete&, const MultiDiscrete&) = default;
+};
+
+/// Real numbers, number i in low[i] .. high[i]; bounds may be infinite.
+struct Box {
+  std::vector<float> low, high;
+  friend bool operator==(const Box&, const Box&) = default;
+};
+
+using Space = std::variant<Discrete, MultiDiscrete, Box>;
+
+[[nodiscard]] inline bool has_ids(const Space& space) { return !std::holds_alternative<Box>(space); }
+
+/// Ids of every component; empty for a Box.
+[[nodiscard]] inline std::vector<int> id_counts(const Space& space) {
+  if (const auto* discrete = std::get_if<Discrete>(&space)) return {discrete->count};
+  if (const auto* multi = std::get_if<MultiDiscrete>(&space)) return multi->counts;
+  return {};
+}
+
+/// Floats that one element takes.
+[[nodiscard]] inline int value_count(const Space& space) {
+  if (const auto* box = std::get_if<Box>(&space)) return static_cast<int>(box->low.size());
+  if (const auto* multi = std::get_if<MultiDiscrete>(&space)) return static_cast<int>(multi->counts.size());
+  return 1;
+}
+
+[[nodiscard]] inline bool contains(const Space& space, std::span<const float> element) {
+  if (element.size() != static_cast<std::size_t>(value_count(space))) return false;
+  const auto is_id = [](float value, int count) { return value >= 0 && value < static_cast<float>(count) && value == std::floor(value); };
+  if (const auto* discrete = std::get_if<Discrete>(&space)) return is_id(element[0], discrete->count);
+  if (const auto* multi = std::get_if<MultiDiscrete>(&space)) {
+    for (std::size_t i = 0; i < element.size(); ++i)
+      if (!is_id(element[i], multi->counts[i])) return false;
+    return true;
+  }
+  const auto& box = std::get<Box>(space);
+  for (std::size_t i = 0; i < element.size(); ++i)
+    if (!std::isfinite(element[i]) || element[i] < box.low[i] || element[i] > box.high[i]) return false;
+  return true;
+}
+
+/// Draws an element uniformly. An unbounded side of a Box counts as -1 or 1.
+inline void sample(const Space& space, Rng& rng, std::span<float> out) {
+  if (const auto* discrete = std::get_if<Discrete>(&space)) {
+    out[0] = static_cast<float>(rng.below(discrete->count));
+  } else if (const auto* multi = std::get_if<MultiDiscrete>(&space)) {
+    for (std::size_t i = 0; i < multi->counts.size(); ++i) out[i] = static_cast<float>(rng.below(multi->counts[i]));
+  } else {
+    const auto& box = std::get<Box>(space);
+    for (std::size_t i = 0; i < box.low.size(); ++i) {
+      const double low = std::isfinite(box.low[i]) ? static_cast<double>(box.low[i]) : -1.0;
+      const double high = std::isfinite(box.high[i]) ? static_cast<double>(box.high[i]) : 1.0;
+      out[i] = static_cast<float>(low + (high - low) * rng.uniform());
+    }
+  }
+}
+
+/// "discrete(5)", "multi_discrete(9, 9)", "box([-1, -1], [1, 1])".
+[[nodiscard]] inline std::string to_string(const Space& space) {
+  if (const auto* discrete = std::get_if<Discrete>(&space)) return fmt::format("discrete({})", discrete->count);
+  const auto list = [](const auto& values) {
+    std::string text;
+    for (const auto& value : values) text += fmt::format("{}{}", text.empty() ? "" : ", ", value);
+    return text;
+  };
+  if (const auto* multi = std::get_if<MultiDiscrete>(&space)) return fmt::format("multi_discrete({})", list(multi->counts));
+  const auto& box = std::get<Box>(space);
+  return fmt::format("box([{}], [{}])", list(box.low), list(box.high));
+}
+
+/// Throws Error, which begins with `what`, unless the space has elements that a history can store.
+inline void validate(const Space& space, std::string_view what) {
+  constexpr int most_ids = 65535;
+  if (value_count(space) < 1) fail("{}: the space {} has no components", what, to_string(space));
+  for (const int count : id_counts(space))
+    if (count < 1 || count > most_ids) fail("{}: {} has a component of {} ids, 1 .. {} are possible", what, to_string(space), count, most_ids);
+  const auto* box = std::get_if<Box>(&space);
+  if (box == nullptr) return;
+  if (box->low.size() != box->high.size()) fail("{}: a box has {} lower and {} upper bounds", what, box->low.size(), box->high.size());
+  for (std::size_t i = 0; i < box->low.size(); ++i)
+    if (!(box->low[i] <= box->high[i])) fail("{}: number {} of {} has no value between its bounds", what, i, to_string(space));
+}
+
+}  // namespace icrl

@@ -1,0 +1,86 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/env/environment.hpp>
+
+namespace icrl {
+
+/// `task_count()`: tasks are numbered 0 .. task_count() - 1.
+template <typename F>
+concept HasTaskCount = requires(const F& family) {
+  { family.task_count() } -> std::convertible_to<int>;
+};
+
+/// `make(task)` returns the task's environment.
+template <typename F>
+concept MakesEnvironments = requires(const F& family, int task) {
+  { family.make(task) } -> Environment;
+};
+
+/// Many tasks of one kind, which differ in something that the agent has to find out.
+template <typename F>
+concept TaskFamily = HasTaskCount<F> && MakesEnvironments<F>;
+
+/// The environment of a family's tasks.
+template <TaskFamily F>
+using EnvironmentOf = decltype(std::declval<const F&>().make(0));
+
+/// Optional: `oracle_return(task)`, the expected return of an episode played by one who knows the task.
+template <typename F>
+concept HasOracleReturn = requires(const F& family, int task) {
+  { family.oracle_return(task) } -> std::convertible_to<double>;
+};
+
+/// Optional: `random_return(task)`, the expected return of an episode of uniformly random actions.
+template <typename F>
+concept HasRandomReturn = requires(const F& family, int task) {
+  { family.random_return(task) } -> std::convertible_to<double>;
+};
+
+/// How many tasks go where.
+struct SplitConfig {
+  int train = 0;
+  int validation = 0;
+  int held_out = 0;
+  std::uint64_t seed = 0;
+};
+
+/// Disjoint sets of task numbers.
+struct TaskSplit {
+  std::vector<int> train, validation, held_out;
+};
+
+/// Shuffles the tasks by the seed and deals them out, held-out ones first: which those are depends on the seed and their number
+/// alone. Throws Error when there are too few tasks.
+[[nodiscard]] inline TaskSplit split_tasks(int task_count, const SplitConfig& config) {
+  if (config.train < 0 || config.validation < 0 || config.held_out < 0) fail("task split: a part has a negative size");
+  const std::int64_t wanted = std::int64_t{config.train} + config.validation + config.held_out;
+  if (wanted > task_count)
+    fail("task split: {} train + {} validation + {} held-out tasks are wanted, the family has {}", config.train, config.validation,
+         config.held_out, task_count);
+  std::vector<int> tasks(static_cast<std::size_t>(task_count));
+  std::iota(tasks.begin(), tasks.end(), 0);
+  Rng rng{config.seed, 0x73706c6974};
+  for (int i = task_count - 1; i > 0; --i) std::swap(tasks[static_cast<std::size_t>(i)], tasks[static_cast<std::size_t>(rng.below(i + 1))]);
+  auto next = tasks.begin();
+  const auto deal = [&](int count) {
+    const auto first = next;
+    next += count;
+    return std::vector<int>(first, next);
+  };
+  TaskSplit split;
+  split.held_out = deal(config.held_out);
+  split.validation = deal(config.validation);
+  split.train = deal(config.train);
+  return split;
+}
+
+}  // namespace icrl
