@@ -1,0 +1,43 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <Eigen/Core>
+
+namespace icrl {
+
+using Index = Eigen::Index;
+
+/// Row-major everywhere: one row is one token, so a token's numbers lie side by side.
+template <typename S>
+using Matrix = Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+template <typename S>
+using RowVector = Eigen::Matrix<S, 1, Eigen::Dynamic, Eigen::RowMajor>;
+
+/// How functions take matrices: rows may be a block of a larger matrix, numbers within a row are contiguous.
+template <typename S>
+using MatrixIn = const Eigen::Ref<const Matrix<S>>&;
+template <typename S>
+using MatrixOut = Eigen::Ref<Matrix<S>>;
+
+/// Where row r begins.
+template <typename M>
+auto* row_data(M& matrix, Index r) {
+  return matrix.data() + r * matrix.outerStride();
+}
+
+/// Makes `buffer` hold at least `rows` x `columns`. A pass that asks again for no more rows than before allocates
+/// nothing; it works on the top rows.
+template <typename S>
+void reserve_rows(Matrix<S>& buffer, Index rows, Index columns) {
+  if (buffer.rows() < rows || buffer.cols() != columns) buffer.resize(rows, columns);
+}
+
+/// Rows or columns rounded up to a whole number of cache lines, so that vector loops need no tail.
+template <typename S>
+constexpr Index padded(Index count) {
+  constexpr Index lane_count = 64 / static_cast<Index>(sizeof(S));
+  return (count + lane_count - 1) / lane_count * lane_count;
+}
+
+}  // namespace icrl

@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <icrl/math/packet.hpp>
+
+// The matrix product's inner part. A tile of C (a few rows by a few packets) stays in registers while the depth runs;
+// A is broadcast number by number from wherever it lies, so one kernel serves A and A transposed; B comes in rows.
+// Every element of C is one chain of fused multiply-adds in the order of the depth, whatever the tile: a row's result
+// does not depend on how many rows are computed with it.
+namespace icrl::detail {
+
+#if defined(__AVX512F__)
+inline constexpr std::size_t register_count = 32;
+#else
+inline constexpr std::size_t register_count = 16;
+#endif
+
+/// Rows of a tile that is `packets` wide: as many accumulators as leave room for B's packets and one number of A.
+constexpr std::size_t tile_rows(std::size_t packets) {
+  return std::min<std::size_t>(12, (register_count - packets - 1) / packets);
+}
+
+/// A view of a matrix in which element (i, j) is data[i * row_stride + j * column_stride].
+template <typename S>
+struct Strided {
+  const S* data;
+  Index row_stride;
+  Index column_stride;
+};
+
+template <typename S, std::size_t rows, std::size_t packets>
+inline void product_tile(const Strided<S>& a, const S* b, Index b_stride, Index depth, S* c, Index c_stride,
+                         bool accumulate, const S* bias) {
+  Packet<S> sums[rows][packets];
+#pragma GCC unroll 16
+  for (std::size_t r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+    for (std::size_t p = 0; p < packets; ++p) {
+      sums[r][p] = accumulate ? load(c + static_cast<Index>(r) * c_stride + p * lane_count<S>) : Packet<S>{};
+      if (bias != nullptr) sums[r][p] += load(bias + p * lane_count<S>);
+    }
+  }
+  const S* a_column = a.data;
+  for (Index k = 0; k < depth; ++k, b += b_stride, a_column += a.column_stride) {
+    Packet<S> b_row[packets];
+#pragma GCC unroll 4
+    for (std::size_t p = 0; p < packets; ++p) b_row[p] = load(b + p * lane_count<S>);
+#pragma GCC unroll 16
+    for (std::size_t r = 0; r < rows; ++r) {
+      const Packet<S> a_value = broadcast(a_column[static_cast<Index>(r) * a.row_stride]);
+#pragma GCC unroll 4
+      for (std::size_t p = 0; p < packets; ++p) sums[r][p] += a_value * b_row[p];
+    }
+  }
+#pragma GCC unroll 16
+  for (std::size_t r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+    for (std::size_t p = 0; p < packets; ++p) store(c + static_cast<Index>(r) * c_stride + p * lane_count<S>, sums[r][p]);
+  }
+}
+
+/// All rows of one column panel of C, in tiles of nearly equal height.
+template <typename S, std::size_t packets>
+void product_panel(Index row_count, Strided<S> a, const S* b, Index b_stride, Index depth, S* c, Index c_stride,
+                   bool accumulate, const S* bias) {
+  using Tile = void (*)(const Strided<S>&, const S*, Index, Index, S*, Index, bool, const S*);
+  constexpr std::size_t most = tile_rows(packets);
+  static constexpr auto tiles = []<std::size_t... r>(std::index_sequence<r...>) {
+    return std::array<Tile, sizeof...(r)>{&product_tile<S, r + 1, packets>...};
+  }(std::make_index_sequence<most>{});
+
+  const Index tile_count = (row_count + Index{most} - 1) / Index{most};
+  const Index height = row_count / tile_count, taller = row_count % tile_count;
+  for (Index t = 0; t < tile_count; ++t) {
+    const Index rows = height + (t < taller ? 1 : 0);
+    tiles[static_cast<std::size_t>(rows - 1)](a, b, b_stride, depth, c, c_stride, accumulate, bias);
+    a.data += rows * a.row_stride;
+    c += rows * c_stride;
+  }
+}
+
+}  // namespace icrl::detail

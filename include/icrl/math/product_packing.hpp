@@ -1,0 +1,68 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <icrl/math/product_kernel.hpp>
+
+namespace icrl::detail {
+
+/// Transposes 8 x 8 numbers: out[k * out_stride + j] = in[j * in_stride + k].
+inline void transpose_8x8(const float* in, Index in_stride, float* out, Index out_stride) {
+  typedef float Eight __attribute__((vector_size(32)));
+  Eight row[8], pair[8], quad[8];
+  for (int j = 0; j < 8; ++j) std::memcpy(&row[j], in + j * in_stride, sizeof(Eight));
+  for (int j = 0; j < 4; ++j) {
+    pair[2 * j] = __builtin_shufflevector(row[2 * j], row[2 * j + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+    pair[2 * j + 1] = __builtin_shufflevector(row[2 * j], row[2 * j + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+  }
+  for (int half = 0; half < 2; ++half) {
+    for (int odd = 0; odd < 2; ++odd) {
+      const Eight low = pair[4 * half + odd], high = pair[4 * half + 2 + odd];
+      quad[4 * half + odd] = __builtin_shufflevector(low, high, 0, 1, 8, 9, 4, 5, 12, 13);
+      quad[4 * half + 2 + odd] = __builtin_shufflevector(low, high, 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+  }
+  for (int k = 0; k < 4; ++k) {
+    const Eight top = __builtin_shufflevector(quad[k], quad[4 + k], 0, 1, 2, 3, 8, 9, 10, 11);
+    const Eight bottom = __builtin_shufflevector(quad[k], quad[4 + k], 4, 5, 6, 7, 12, 13, 14, 15);
+    std::memcpy(out + k * out_stride, &top, sizeof(Eight));
+    std::memcpy(out + (4 + k) * out_stride, &bottom, sizeof(Eight));
+  }
+}
+
+/// Copies `depth` x `width` numbers of b into rows `panel` long, the ragged end filled with zeros.
+template <typename S>
+void pack_panel(const Strided<S>& b, Index depth, Index width, S* packed, Index panel) {
+  if (b.column_stride == 1) {
+    const Index filled = (width + lanes<S> - 1) / lanes<S> * lanes<S>;
+    for (Index k = 0; k < depth; ++k) {
+      S* row = packed + k * panel;
+      std::copy_n(b.data + k * b.row_stride, width, row);
+      std::fill(row + width, row + filled, S(0));
+    }
+    return;
+  }
+  Index j = 0;
+  if constexpr (std::is_same_v<S, float>) {
+    for (; b.row_stride == 1 && j + 8 <= width; j += 8) {
+      Index k = 0;
+      for (; k + 8 <= depth; k += 8) transpose_8x8(b.data + j * b.column_stride + k, b.column_stride, packed + k * panel + j, panel);
+      for (; k < depth; ++k)
+        for (Index i = j; i < j + 8; ++i) packed[k * panel + i] = b.data[i * b.column_stride + k];
+    }
+  }
+  for (; j < width; ++j)
+    for (Index k = 0; k < depth; ++k) packed[k * panel + j] = b.data[k * b.row_stride + j * b.column_stride];
+  for (; j % lanes<S> != 0; ++j)
+    for (Index k = 0; k < depth; ++k) packed[k * panel + j] = S(0);
+}
+
+/// Whether reading b where it lies would make its rows push each other out of the first-level cache.
+template <typename S>
+bool wants_packing(const Strided<S>& b, Index rows, Index depth, Index width, Index panel) {
+  if (b.column_stride != 1 || width % lanes<S> != 0) return true;
+  const auto stride_bytes = b.row_stride * static_cast<Index>(sizeof(S));
+  return rows >= 24 && depth > 16 && b.row_stride != panel && stride_bytes % 512 == 0;
+}
+
+}  // namespace icrl::detail

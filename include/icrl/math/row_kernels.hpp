@@ -1,0 +1,158 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <limits>
+
+#include <icrl/math/packet.hpp>
+
+// Loops over one row (one token), vectorised over packets with a scalar tail.
+namespace icrl {
+
+/// y = gain * x_hat + bias with x_hat = (x - mean) * inverse_stddev. Returns inverse_stddev. All rows have `size` numbers.
+template <typename S>
+S normalise_row(const S* x, const S* gain, const S* bias, Index size, S epsilon, S* x_hat, S* y) {
+  using namespace detail;
+  const Index whole = size - size % lanes<S>;
+  Packet<S> total{};
+  S tail = 0;
+  for (Index i = 0; i < whole; i += lanes<S>) total += load(x + i);
+  for (Index i = whole; i < size; ++i) tail += x[i];
+  const S mean = (sum<S>(total) + tail) / static_cast<S>(size);
+
+  Packet<S> squares{};
+  S tail_squares = 0;
+  for (Index i = 0; i < whole; i += lanes<S>) {
+    const Packet<S> centred = load(x + i) - mean;
+    squares += centred * centred;
+    store(x_hat + i, centred);
+  }
+  for (Index i = whole; i < size; ++i) {
+    x_hat[i] = x[i] - mean;
+    tail_squares += x_hat[i] * x_hat[i];
+  }
+  const S variance = (sum<S>(squares) + tail_squares) / static_cast<S>(size);
+  const S inverse_stddev = S(1) / std::sqrt(variance + epsilon);
+
+  for (Index i = 0; i < whole; i += lanes<S>) {
+    const Packet<S> hat = load(x_hat + i) * inverse_stddev;
+    store(x_hat + i, hat);
+    store(y + i, hat * load(gain + i) + load(bias + i));
+  }
+  for (Index i = whole; i < size; ++i) {
+    x_hat[i] *= inverse_stddev;
+    y[i] = x_hat[i] * gain[i] + bias[i];
+  }
+  return inverse_stddev;
+}
+
+/// Derivative of `normalise_row`. Adds to dgain and dbias; adds to dx when `add_to_dx`, else overwrites it. With g = dy * gain:
+///   dx = (g - mean(g) - x_hat * mean(g * x_hat)) * inverse_stddev
+template <typename S>
+void normalise_row_backward(const S* dy, const S* x_hat, S inverse_stddev, const S* gain, Index size, S* dgain, S* dbias,
+                            S* dx, bool add_to_dx) {
+  using namespace detail;
+  const Index whole = size - size % lanes<S>;
+  Packet<S> sum_g{}, sum_gx{};
+  S tail_g = 0, tail_gx = 0;
+  for (Index i = 0; i < whole; i += lanes<S>) {
+    const Packet<S> d = load(dy + i), hat = load(x_hat + i), g = d * load(gain + i);
+    store(dbias + i, load(dbias + i) + d);
+    store(dgain + i, load(dgain + i) + d * hat);
+    sum_g += g;
+    sum_gx += g * hat;
+  }
+  for (Index i = whole; i < size; ++i) {
+    dbias[i] += dy[i];
+    dgain[i] += dy[i] * x_hat[i];
+    tail_g += dy[i] * gain[i];
+    tail_gx += dy[i] * gain[i] * x_hat[i];
+  }
+  const S mean_g = (sum<S>(sum_g) + tail_g) / static_cast<S>(size);
+  const S mean_gx = (sum<S>(sum_gx) + tail_gx) / static_cast<S>(size);
+  for (Index i = 0; i < whole; i += lanes<S>) {
+    const Packet<S> d = (load(dy + i) * load(gain + i) - mean_g - load(x_hat + i) * mean_gx) * inverse_stddev;
+    store(dx + i, add_to_dx ? load(dx + i) + d : d);
+  }
+  for (Index i = whole; i < size; ++i) {
+    const S d = (dy[i] * gain[i] - mean_g - x_hat[i] * mean_gx) * inverse_stddev;
+    dx[i] = add_to_dx ? dx[i] + d : d;
+  }
+}
+
+/// Softmax in place over the first `count` of `padded_count` numbers, each first multiplied by `scale`; the rest become 0.
+/// `padded_count` is a whole number of packets. At least one number.
+template <typename S>
+void softmax_row(S* x, Index count, Index padded_count, S scale) {
+  using namespace detail;
+  std::fill(x + count, x + padded_count, -std::numeric_limits<S>::infinity());
+  Packet<S> most = load(x);
+  for (Index i = lanes<S>; i < padded_count; i += lanes<S>) {
+    const Packet<S> value = load(x + i);
+    most = value > most ? value : most;
+  }
+  const S shift = largest<S>(most) * scale;
+  Packet<S> total{};
+  for (Index i = 0; i < padded_count; i += lanes<S>) {
+    const Packet<S> e = exp(load(x + i) * scale - shift);
+    total += e;
+    store(x + i, e);
+  }
+  const S inverse = S(1) / sum<S>(total);
+  for (Index i = 0; i < padded_count; i += lanes<S>) store(x + i, load(x + i) * inverse);
+}
+
+/// Derivative of `softmax_row`, in place: d holds the derivative of the probabilities p on entry and of the unscaled scores
+/// on return, p * (d - sum(d * p)) * scale. `padded_count` is a whole number of packets.
+template <typename S>
+void softmax_row_backward(const S* p, Index padded_count, S scale, S* d) {
+  using namespace detail;
+  Packet<S> total{};
+  for (Index i = 0; i < padded_count; i += lanes<S>) total += load(d + i) * load(p + i);
+  const S mean = sum<S>(total);
+  for (Index i = 0; i < padded_count; i += lanes<S>) store(d + i, load(p + i) * (load(d + i) - mean) * scale);
+}
+
+/// y = GELU(y) in its tanh form, y * sigmoid(2u) with u = sqrt(2/pi) (y + 0.044715 y^3) (Hendrycks & Gimpel, 2016).
+/// `slope`, unless null, receives the derivative, which is all that the backward pass needs.
+template <typename S>
+void gelu_row(S* y, S* slope, Index size) {
+  using namespace detail;
+  constexpr S k = S(1.5957691216057308), cubic = S(0.044715);
+  const auto compute = [&](const Packet<S>& x, Packet<S>& d) -> Packet<S> {
+    const Packet<S> x2 = x * x;
+    const Packet<S> sigmoid = S(1) / (S(1) + exp(x * (x2 * cubic + S(1)) * -k));
+    const Packet<S> value = x * sigmoid;
+    d = sigmoid + value * (S(1) - sigmoid) * (x2 * (3 * cubic * k) + k);
+    return value;
+  };
+  const Index whole = size - size % lanes<S>;
+  Packet<S> d;
+  for (Index i = 0; i < whole; i += lanes<S>) {
+    store(y + i, compute(load(y + i), d));
+    if (slope != nullptr) store(slope + i, d);
+  }
+  for (Index i = whole; i < size; ++i) {
+    y[i] = compute(broadcast(y[i]), d)[0];
+    if (slope != nullptr) slope[i] = d[0];
+  }
+}
+
+/// total += the sum of x's rows: a bias's gradient.
+template <typename S>
+void add_column_sums(MatrixIn<S> x, RowVector<S>& total) {
+  S* to = total.data();
+  const Index size = x.cols();
+  Index c = 0;
+  for (; c + 4 * detail::lanes<S> <= size; c += 4 * detail::lanes<S>) {
+    detail::Packet<S> sums[4];
+    for (Index p = 0; p < 4; ++p) sums[p] = detail::load(to + c + p * detail::lanes<S>);
+    for (Index r = 0; r < x.rows(); ++r)
+      for (Index p = 0; p < 4; ++p) sums[p] += detail::load(x.data() + r * x.outerStride() + c + p * detail::lanes<S>);
+    for (Index p = 0; p < 4; ++p) detail::store(to + c + p * detail::lanes<S>, sums[p]);
+  }
+  for (Index r = 0; r < x.rows() && c < size; ++r)
+    for (Index i = c; i < size; ++i) to[i] += x(r, i);
+}
+
+}  // namespace icrl

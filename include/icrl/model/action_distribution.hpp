@@ -1,0 +1,148 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <numbers>
+#include <span>
+#include <vector>
+
+#include <icrl/core/assert.hpp>
+#include <icrl/core/rng.hpp>
+#include <icrl/env/space.hpp>
+
+namespace icrl {
+
+/// How a head's outputs are read as a distribution over actions: for ids, one softmax a component; for a Box of n numbers, a
+/// diagonal Gaussian given by n means and then n logarithms of deviations.
+class ActionDistribution {
+public:
+  explicit ActionDistribution(const Space& action_space) : id_counts_{icrl::id_counts(action_space)} {
+    if (const auto* box = std::get_if<Box>(&action_space)) box_ = *box;
+  }
+
+  /// Numbers that the head has to provide.
+  [[nodiscard]] int parameter_count() const {
+    int count = 2 * static_cast<int>(box_.low.size());
+    for (const int ids : id_counts_) count += ids;
+    return count;
+  }
+  /// Numbers of one action.
+  [[nodiscard]] int action_size() const { return static_cast<int>(id_counts_.empty() ? box_.low.size() : id_counts_.size()); }
+
+  /// -log p(action), with label smoothing a (ids only): (1 - a) times that plus a times the mean over all ids (Szegedy et al.,
+  /// 2016, section 7).
+  template <typename S>
+  [[nodiscard]] S loss(std::span<const S> outputs, std::span<const float> action, S label_smoothing) const {
+    return loss_and_gradient<S>(outputs, action, label_smoothing, S(1), {});
+  }
+
+  /// `weight` times the loss; overwrites doutputs, unless empty, with its derivative. Per softmax: weight * (p - target); per
+  /// Gaussian number with z = (action - mean) / deviation: dmean = -weight * z / deviation, dlog_deviation = weight * (1 - z^2).
+  template <typename S>
+  S loss_and_gradient(std::span<const S> outputs, std::span<const float> action, S label_smoothing, S weight, std::span<S> doutputs) const {
+    ICRL_ASSERT(outputs.size() == static_cast<std::size_t>(parameter_count()), "action distribution: wrong number of outputs");
+    return weight * (id_counts_.empty() ? gaussian_loss(outputs, action, weight, doutputs)
+                                        : categorical_loss(outputs, action, label_smoothing, weight, doutputs));
+  }
+
+  /// Draws an action. Ids: from the softmax of outputs / temperature; numbers: the deviation times the temperature, clipped to the
+  /// box. Temperature 0 takes the likeliest action (the lowest id among equals) and draws nothing. `allowed`, unless empty, has
+  /// one byte an action of a Discrete space, 0 = forbidden, at least one allowed.
+  template <typename S>
+  void sample(std::span<const S> outputs, double temperature, std::span<const std::uint8_t> allowed, Rng& rng,
+              std::span<float> action) const {
+    ICRL_ASSERT(allowed.empty() || (id_counts_.size() == 1 && allowed.size() == outputs.size()), "masks are for Discrete actions");
+    if (id_counts_.empty()) return sample_gaussian(outputs, temperature, rng, action);
+    std::size_t first = 0;
+    for (std::size_t i = 0; i < id_counts_.size(); ++i) {
+      const auto count = static_cast<std::size_t>(id_counts_[i]);
+      action[i] = static_cast<float>(sample_id(outputs.subspan(first, count), temperature, allowed, rng));
+      first += count;
+    }
+  }
+
+private:
+  /// Outputs beyond these bounds are read as the bounds: a deviation of e^-7 or e^3, as other libraries clip it.
+  static constexpr double least_log_deviation = -7, most_log_deviation = 3;
+
+  template <typename S>
+  S categorical_loss(std::span<const S> outputs, std::span<const float> action, S smoothing, S weight, std::span<S> doutputs) const {
+    S total = 0;
+    std::size_t first = 0;
+    for (std::size_t i = 0; i < id_counts_.size(); ++i) {
+      const auto count = static_cast<std::size_t>(id_counts_[i]);
+      const auto logits = outputs.subspan(first, count);
+      const auto label = static_cast<std::size_t>(action[i]);
+      ICRL_ASSERT(label < count, "action distribution: the label is no action");
+      const S most = *std::max_element(logits.begin(), logits.end());
+      S sum = 0, mean = 0;
+      for (const S logit : logits) {
+        sum += std::exp(logit - most);
+        mean += logit / static_cast<S>(count);
+      }
+      const S log_sum = most + std::log(sum);
+      total += log_sum - (S(1) - smoothing) * logits[label] - smoothing * mean;
+      for (std::size_t k = 0; k < count && !doutputs.empty(); ++k) {
+        const S target = smoothing / static_cast<S>(count) + (k == label ? S(1) - smoothing : S(0));
+        doutputs[first + k] = weight * (std::exp(logits[k] - log_sum) - target);
+      }
+      first += count;
+    }
+    return total;
+  }
+
+  template <typename S>
+  S gaussian_loss(std::span<const S> outputs, std::span<const float> action, S weight, std::span<S> doutputs) const {
+    const std::size_t size = box_.low.size();
+    S total = 0;
+    for (std::size_t i = 0; i < size; ++i) {
+      const S raw = outputs[size + i];
+      const S log_deviation = std::clamp(raw, static_cast<S>(least_log_deviation), static_cast<S>(most_log_deviation));
+      const S inverse = std::exp(-log_deviation), z = (static_cast<S>(action[i]) - outputs[i]) * inverse;
+      total += S(0.5) * z * z + log_deviation + S(0.5) * std::log(S(2) * std::numbers::pi_v<S>);
+      if (doutputs.empty()) continue;
+      doutputs[i] = -weight * z * inverse;
+      doutputs[size + i] = raw == log_deviation ? weight * (S(1) - z * z) : S(0);
+    }
+    return total;
+  }
+
+  template <typename S>
+  static std::size_t sample_id(std::span<const S> logits, double temperature, std::span<const std::uint8_t> allowed, Rng& rng) {
+    const auto is_allowed = [&](std::size_t k) { return allowed.empty() || allowed[k] != 0; };
+    std::size_t best = logits.size();
+    for (std::size_t k = 0; k < logits.size(); ++k)
+      if (is_allowed(k) && (best == logits.size() || logits[k] > logits[best])) best = k;
+    ICRL_ASSERT(best < logits.size(), "the action mask allows nothing");
+    if (temperature == 0) return best;
+    const auto weight_of = [&](std::size_t k) {
+      return is_allowed(k) ? std::exp(static_cast<double>(logits[k] - logits[best]) / temperature) : 0.0;
+    };
+    double total = 0;
+    for (std::size_t k = 0; k < logits.size(); ++k) total += weight_of(k);
+    double left = rng.uniform() * total;
+    for (std::size_t k = 0; k < logits.size(); ++k) {
+      left -= weight_of(k);
+      if (left < 0 && is_allowed(k)) return k;
+    }
+    return best;
+  }
+
+  template <typename S>
+  void sample_gaussian(std::span<const S> outputs, double temperature, Rng& rng, std::span<float> action) const {
+    const std::size_t size = box_.low.size();
+    for (std::size_t i = 0; i < size; ++i) {
+      const double log_deviation = std::clamp(static_cast<double>(outputs[size + i]), least_log_deviation, most_log_deviation);
+      const double noise = temperature == 0 ? 0.0 : temperature * std::exp(log_deviation) * rng.normal();
+      action[i] = std::clamp(static_cast<float>(static_cast<double>(outputs[i]) + noise), box_.low[i], box_.high[i]);
+    }
+  }
+
+  std::vector<int> id_counts_;  // of the action's components; empty for a Box
+  Box box_;                     // of the action's numbers; empty for ids
+};
+
+}  // namespace icrl

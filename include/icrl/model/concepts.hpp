@@ -1,0 +1,45 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <span>
+
+#include <icrl/history/step_layout.hpp>
+#include <icrl/math/matrix.hpp>
+#include <icrl/model/action_distribution.hpp>
+#include <icrl/model/transformer_config.hpp>
+#include <icrl/nn/parameters.hpp>
+
+namespace icrl {
+
+/// What any model of histories tells about itself: its configuration, how a step is laid out for it, how its outputs are read.
+template <typename M>
+concept SequenceModel = requires(const M& model) {
+  typename M::Scalar;
+  { model.config.context } -> std::convertible_to<int>;
+  { model.config.window_start } -> std::convertible_to<WindowStart>;
+  { model.layout } -> std::convertible_to<const StepLayout&>;
+  { model.actions } -> std::convertible_to<const ActionDistribution&>;
+};
+
+/// A model that can be trained: windows forward and back, and a walk over its weights.
+template <typename M>
+concept Trainable = SequenceModel<M> && Parameterized<M> && std::copyable<M> &&
+                    requires(const M& model, std::span<const float> features, typename M::Cache& cache, M& grad,
+                             Matrix<typename M::Scalar>& outputs) {
+                      model.forward(features, 1, cache, outputs);
+                      model.backward(features, 1, outputs, cache, grad);
+                    };
+
+/// A model that can act: one step in, outputs out, over caches that the caller owns.
+template <typename M>
+concept Streaming = SequenceModel<M> && requires(const M& model, typename M::KeyValueCache& cache, typename M::StreamWorkspace& workspace,
+                                                 std::span<const typename M::Lane> lanes, Matrix<typename M::Scalar>& outputs) {
+  { model.make_cache() } -> std::same_as<typename M::KeyValueCache>;
+  { cache.length() } -> std::convertible_to<int>;
+  cache.clear();
+  model.step(lanes, workspace, outputs);
+};
+
+}  // namespace icrl

@@ -1,0 +1,106 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cmath>
+#include <span>
+
+#include <icrl/core/assert.hpp>
+#include <icrl/model/transformer_config.hpp>
+#include <icrl/nn/parameters.hpp>
+
+namespace icrl {
+
+/// Turns the rows of a `StepLayout` into tokens. Every part of a step is a row of a table (ids) or a product with a map
+/// (numbers); a fused token is the sum of all of them, a separate one of its own. What a space lacks is an empty list.
+template <std::floating_point S>
+struct StepEmbedding {
+  std::vector<Matrix<S>> observation_tables;  ///< one (ids, C) a component
+  std::vector<Matrix<S>> action_tables;       ///< one (ids + 1, C) a component; the last row is "no action yet"
+  std::vector<Matrix<S>> observation_maps;    ///< (observation numbers, C), at most one
+  std::vector<Matrix<S>> action_maps;         ///< (action numbers, C), at most one
+  RowVector<S> reward;                        ///< (C), times the scaled reward
+  Matrix<S> flags;                            ///< (8, C), by flag id
+  RowVector<S> bias;                          ///< (C), in every token
+  Matrix<S> positions;                        ///< (tokens of a full context, C); no rows with rotary positions
+
+  StepEmbedding(const TransformerConfig& config, const StepLayout& layout)
+      : reward{RowVector<S>::Zero(config.width)},
+        flags{Matrix<S>::Zero(StepFlag::count, config.width)},
+        bias{RowVector<S>::Zero(config.width)},
+        positions{Matrix<S>::Zero(config.positions == PositionScheme::learned ? config.token_count() : 0, config.width)} {
+    for (const int count : id_counts(layout.observation_space)) observation_tables.push_back(Matrix<S>::Zero(count, config.width));
+    for (const int count : id_counts(layout.action_space)) action_tables.push_back(Matrix<S>::Zero(count + 1, config.width));
+    if (!has_ids(layout.observation_space)) observation_maps.push_back(Matrix<S>::Zero(layout.observation_size(), config.width));
+    if (!has_ids(layout.action_space)) action_maps.push_back(Matrix<S>::Zero(layout.action_size(), config.width));
+  }
+
+  /// The parts of a step that one token carries.
+  struct Parts {
+    bool action, reward, observation;
+  };
+  static Parts parts_of(TokenScheme scheme, int token) {
+    return scheme == TokenScheme::fused ? Parts{true, true, true} : Parts{token == 0, token == 1, token == 2};
+  }
+
+  /// Writes the token that carries `parts` of the step `row` and stands at `position` to `out` (C numbers).
+  void forward(const float* row, const StepLayout& layout, const TransformerConfig& config, Parts parts, Index position, S* out) const {
+    Eigen::Map<RowVector<S>> token{out, bias.size()};
+    token = bias;
+    if (positions.rows() > 0) token += positions.row(position);
+    visit_parts(*this, row, layout, config, parts, [&](const auto& weights, S factor) { token += factor * weights; });
+  }
+
+  /// Adds to `grad`; dtoken (C) is the derivative of what forward wrote.
+  void backward(const float* row, const StepLayout& layout, const TransformerConfig& config, Parts parts, Index position, const S* dtoken,
+                StepEmbedding& grad) const {
+    const Eigen::Map<const RowVector<S>> derivative{dtoken, bias.size()};
+    grad.bias += derivative;
+    if (positions.rows() > 0) grad.positions.row(position) += derivative;
+    visit_parts(grad, row, layout, config, parts, [&](auto&& weights, S factor) { weights += factor * derivative; });
+  }
+
+  void initialise(double stddev, Rng& rng) {
+    for_each_parameter([&](std::string_view name, auto& tensor) {
+      if (name != "bias") fill_normal(tensor, stddev, rng);
+    }, *this);
+  }
+
+  static constexpr auto parameters() {
+    using E = StepEmbedding;
+    return std::tuple{Field{"observation_tables", &E::observation_tables}, Field{"action_tables", &E::action_tables},
+                      Field{"observation_maps", &E::observation_maps},     Field{"action_maps", &E::action_maps},
+                      Field{"reward", &E::reward},                         Field{"flags", &E::flags},
+                      Field{"bias", &E::bias},                             Field{"positions", &E::positions}};
+  }
+
+private:
+  /// Calls `visit(weights, factor)` for every row of weights that a token adds up; the one place that knows which those are.
+  template <typename Self, typename Visit>
+  static void visit_parts(Self& self, const float* row, const StepLayout& layout, const TransformerConfig& config, Parts parts,
+                          Visit&& visit) {
+    const auto tables = [&](auto& list, const float* ids) {
+      for (std::size_t i = 0; i < list.size(); ++i) {
+        const auto id = static_cast<Index>(ids[i]);
+        ICRL_ASSERT(id >= 0 && id < list[i].rows(), "step embedding: an id lies outside its table");
+        visit(list[i].row(id), S(1));
+      }
+    };
+    const auto maps = [&](auto& list, const float* values) {
+      for (auto& map : list)
+        for (Index i = 0; i < map.rows(); ++i) visit(map.row(i), static_cast<S>(values[i]));
+    };
+    if (parts.observation) {
+      tables(self.observation_tables, row);
+      maps(self.observation_maps, row);
+      visit(self.flags.row(static_cast<Index>(row[layout.flag_offset()])), S(1));
+    }
+    if (parts.action) {
+      tables(self.action_tables, row + layout.action_offset());
+      maps(self.action_maps, row + layout.action_offset());
+    }
+    if (parts.reward) visit(self.reward, static_cast<S>(config.reward_scale) * static_cast<S>(row[layout.reward_offset()]));
+  }
+};
+
+}  // namespace icrl

@@ -1,0 +1,125 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include <icrl/nn/linear.hpp>
+#include <icrl/nn/rotary.hpp>
+
+namespace icrl {
+
+/// Causal multi-head self-attention (Vaswani et al., 2017, section 3.2): every token looks at itself and at what came before.
+/// C = heads * D. The queries, keys and values of a token lie side by side: (T, 3C) = q | k | v, each split into heads.
+template <std::floating_point S>
+struct CausalAttention {
+  Linear<S> qkv;     ///< (C, 3C)
+  Linear<S> output;  ///< (C, C)
+  Index head_count;
+
+  /// What backward needs, and its scratch memory. The triangle above the diagonal is neither computed nor read, save in the
+  /// blocks that it cuts.
+  struct Cache {
+    Matrix<S> qkv;            ///< (T, 3C), queries and keys already turned
+    Matrix<S> probabilities;  ///< (H * T, padded T)
+    Matrix<S> mixed;          ///< (T, C): values weighted by attention, heads side by side
+    Matrix<S> transposed;     ///< (D, padded T): one head's keys or values
+    Matrix<S> dscores;        ///< (T, padded T)
+    Matrix<S> dmixed;         ///< (T, C)
+    Matrix<S> dqkv;           ///< (T, 3C)
+  };
+
+  CausalAttention(Index width, Index heads) : qkv{width, 3 * width}, output{width, width}, head_count{heads} {}
+
+  /// y += attention(x). x, y (T, C). An empty `rotary` means that positions come from elsewhere.
+  void add_forward(MatrixIn<S> x, const RotaryTable<S>& rotary, Cache& cache, MatrixOut<S> y) const {
+    const Index tokens = x.rows(), width = x.cols(), size = width / head_count;
+    reserve(cache, tokens, width);
+    qkv.forward(x, cache.qkv.topRows(tokens));
+    for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate(&cache.qkv(t, 0), 2 * width, t);
+
+    const S scale = S(1) / std::sqrt(static_cast<S>(size));
+    for (Index h = 0; h < head_count; ++h) {
+      transpose(cache, width + h * size, tokens, size);
+      for (Index first = 0; first < tokens; first += block) {
+        const Index last = std::min(first + block, tokens);
+        S* scores = &cache.probabilities(h * tokens + first, 0);
+        const Index stride = cache.probabilities.cols();
+        detail::product<S>(last - first, padded<S>(last), size, rows_of(cache.qkv, first, h * size),
+                           {cache.transposed.data(), cache.transposed.cols(), 1}, scores, stride, false);
+        for (Index t = first; t < last; ++t) softmax_row(scores + (t - first) * stride, t + 1, padded<S>(last), scale);
+        detail::product<S>(last - first, size, last, {scores, stride, 1}, rows_of(cache.qkv, 0, 2 * width + h * size),
+                           &cache.mixed(first, h * size), width, false);
+      }
+    }
+    output.add_forward(cache.mixed.topRows(tokens), y);
+  }
+
+  /// Adds to `grad`, overwrites dx. x is what forward was given, dy the derivative of what it added.
+  /// Per head, with P the probabilities, O = P V and s = 1/sqrt(D):
+  ///   dV = P^T dO,  dP = dO V^T,  dS = P * (dP - rowsum(dP * P)) s,  dQ = dS K,  dK = dS^T Q
+  void backward(MatrixIn<S> x, MatrixIn<S> dy, const RotaryTable<S>& rotary, Cache& cache, CausalAttention& grad,
+                MatrixOut<S> dx) const {
+    const Index tokens = x.rows(), width = x.cols(), size = width / head_count;
+    auto dmixed = cache.dmixed.topRows(tokens);
+    output.backward(cache.mixed.topRows(tokens), dy, grad.output, dmixed);
+    for (Index h = 0; h < head_count; ++h) {
+      transpose(cache, 2 * width + h * size, tokens, size);
+      for (Index first = 0; first < tokens; first += block) score_derivatives(cache, h, first, tokens, size);
+      for (Index first = 0; first < tokens; first += block) token_derivatives(cache, h, first, tokens, size);
+    }
+    for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate_back(&cache.dqkv(t, 0), 2 * width, t);
+    qkv.backward(x, cache.dqkv.topRows(tokens), grad.qkv, dx);
+  }
+
+  static constexpr auto parameters() {
+    return std::tuple{Field{"qkv", &CausalAttention::qkv}, Field{"output", &CausalAttention::output}};
+  }
+
+private:
+  static constexpr Index block = 16;  ///< rows of the score matrix computed together
+
+  void reserve(Cache& cache, Index tokens, Index width) const {
+    reserve_rows(cache.qkv, tokens, 3 * width);
+    reserve_rows(cache.mixed, tokens, width);
+    reserve_rows(cache.dmixed, tokens, width);
+    reserve_rows(cache.dqkv, tokens, 3 * width);
+    const Index columns = std::max(padded<S>(tokens), cache.dscores.cols());
+    reserve_rows(cache.probabilities, head_count * tokens, columns);
+    reserve_rows(cache.dscores, tokens, columns);
+    reserve_rows(cache.transposed, width / head_count, columns);
+  }
+
+  static detail::Strided<S> rows_of(const Matrix<S>& m, Index row, Index column) { return {&m(row, column), m.outerStride(), 1}; }
+
+  /// Transposes the D columns of qkv from `column` on, so that products over them read whole rows.
+  static void transpose(Cache& cache, Index column, Index tokens, Index size) {
+    detail::pack_panel<S>({&cache.qkv(0, column), 1, cache.qkv.cols()}, size, tokens, cache.transposed.data(), cache.transposed.cols());
+  }
+
+  /// dS and dQ of the tokens first .. first + block of head h; `transposed` holds the head's values.
+  void score_derivatives(Cache& cache, Index h, Index first, Index tokens, Index size) const {
+    const Index last = std::min(first + block, tokens), rows = last - first, width = cache.dmixed.cols();
+    const Index stride = cache.dscores.cols();
+    const S scale = S(1) / std::sqrt(static_cast<S>(size));
+    detail::product<S>(rows, padded<S>(last), size, rows_of(cache.dmixed, first, h * size),
+                       {cache.transposed.data(), cache.transposed.cols(), 1}, &cache.dscores(first, 0), stride, false);
+    for (Index t = first; t < last; ++t)
+      softmax_row_backward(&cache.probabilities(h * tokens + t, 0), padded<S>(last), scale, &cache.dscores(t, 0));
+    detail::product<S>(rows, size, last, rows_of(cache.dscores, first, 0), rows_of(cache.qkv, 0, width + h * size),
+                       &cache.dqkv(first, h * size), 3 * width, false);
+  }
+
+  /// dK and dV of the tokens first .. first + block of head h, from the tokens that looked at them.
+  void token_derivatives(Cache& cache, Index h, Index first, Index tokens, Index size) const {
+    const Index rows = std::min(block, tokens - first), later = tokens - first, width = cache.dmixed.cols();
+    const Index stride = cache.dscores.cols();
+    detail::product<S>(rows, size, later, {&cache.dscores(first, first), 1, stride}, rows_of(cache.qkv, first, h * size),
+                       &cache.dqkv(first, width + h * size), 3 * width, false);
+    detail::product<S>(rows, size, later, {&cache.probabilities(h * tokens + first, first), 1, stride},
+                       rows_of(cache.dmixed, first, h * size), &cache.dqkv(first, 2 * width + h * size), 3 * width, false);
+  }
+};
+
+}  // namespace icrl

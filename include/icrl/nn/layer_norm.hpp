@@ -1,0 +1,49 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <icrl/math/row_kernels.hpp>
+#include <icrl/nn/parameters.hpp>
+
+namespace icrl {
+
+/// y = gain * x_hat + bias, where x_hat = (x - mean) / stddev over each row (Ba, Kiros & Hinton, 2016).
+template <std::floating_point S>
+struct LayerNorm {
+  RowVector<S> gain, bias;
+
+  /// What backward needs of the forward pass.
+  struct Cache {
+    Matrix<S> x_hat;
+    Matrix<S> inverse_stddev;  ///< (T, 1)
+  };
+  static constexpr S epsilon = S(1e-5);
+
+  explicit LayerNorm(Index width) : gain{RowVector<S>::Ones(width)}, bias{RowVector<S>::Zero(width)} {}
+
+  /// x (T, C) -> y (T, C).
+  void forward(MatrixIn<S> x, Cache& cache, MatrixOut<S> y) const {
+    reserve_rows(cache.x_hat, x.rows(), x.cols());
+    reserve_rows(cache.inverse_stddev, x.rows(), 1);
+    for (Index r = 0; r < x.rows(); ++r)
+      cache.inverse_stddev(r, 0) = normalise_row(row_data(x, r), gain.data(), bias.data(), x.cols(), epsilon,
+                                                 row_data(cache.x_hat, r), row_data(y, r));
+  }
+
+  /// Adds to `grad`, overwrites dx; the formula stands at `normalise_row_backward`.
+  void backward(MatrixIn<S> dy, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx) const { backward(dy, cache, grad, dx, false); }
+
+  /// Adds to `grad` and to dx: for residual streams.
+  void add_backward(MatrixIn<S> dy, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx) const { backward(dy, cache, grad, dx, true); }
+
+  static constexpr auto parameters() { return std::tuple{Field{"gain", &LayerNorm::gain}, Field{"bias", &LayerNorm::bias}}; }
+
+private:
+  void backward(MatrixIn<S> dy, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx, bool add) const {
+    for (Index r = 0; r < dy.rows(); ++r)
+      normalise_row_backward(row_data(dy, r), row_data(cache.x_hat, r), cache.inverse_stddev(r, 0), gain.data(), dy.cols(),
+                             grad.gain.data(), grad.bias.data(), row_data(dx, r), add);
+  }
+};
+
+}  // namespace icrl

@@ -1,0 +1,152 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/model/causal_transformer.hpp>
+
+#include <icrl/model/concepts.hpp>
+
+#include "support/catch.hpp"
+#include "support/gradient.hpp"
+
+using namespace icrl;
+using namespace icrl::test;
+
+namespace {
+
+static_assert(Trainable<CausalTransformer<float>>);
+static_assert(Streaming<CausalTransformer<float>>);
+
+StepLayout grid_layout() {
+  return {.observation_space = MultiDiscrete{{4, 5}}, .action_space = Discrete{3}};
+}
+StepLayout box_layout() {
+  return {.observation_space = Box{{-1, -1, -1}, {1, 1, 1}}, .action_space = Box{{-2, -2}, {2, 2}}};
+}
+
+/// Rows of a layout as a stream might give them: random observations, actions and rewards, an episode start every five steps.
+std::vector<float> random_features(const StepLayout& layout, int steps, Rng& rng) {
+  const auto size = static_cast<std::size_t>(layout.feature_count());
+  std::vector<float> features(static_cast<std::size_t>(steps) * size), observation(static_cast<std::size_t>(layout.observation_size())),
+      action(static_cast<std::size_t>(layout.action_size()));
+  for (int t = 0; t < steps; ++t) {
+    sample(layout.observation_space, rng, observation);
+    sample(layout.action_space, rng, action);
+    const int flags = (t % 5 == 0 ? StepFlag::episode_start : 0) | (t == 0 ? StepFlag::no_previous : 0);
+    layout.write(std::span{features}.subspan(static_cast<std::size_t>(t) * size, size), observation, action,
+                 static_cast<float>(rng.uniform()), flags);
+  }
+  return features;
+}
+
+std::vector<TransformerConfig> all_schemes(int context) {
+  std::vector<TransformerConfig> configs;
+  for (const auto positions : {PositionScheme::learned, PositionScheme::rotary})
+    for (const auto tokens : {TokenScheme::fused, TokenScheme::separate})
+      configs.push_back({.width = 8, .layer_count = 2, .head_count = 2, .hidden = 12, .context = context, .positions = positions,
+                         .tokens = tokens, .reward_scale = 0.5});
+  return configs;
+}
+
+/// The loss summed over all steps of a window, and its derivative by the outputs.
+double window_loss(const CausalTransformer<double>& model, const Matrix<double>& outputs, const std::vector<float>& actions,
+                   Matrix<double>* doutputs) {
+  const auto outputs_size = static_cast<std::size_t>(outputs.cols()), size = static_cast<std::size_t>(model.layout.action_size());
+  double total = 0;
+  for (Index t = 0; t < outputs.rows(); ++t) {
+    const auto label = std::span{actions}.subspan(static_cast<std::size_t>(t) * size, size);
+    const auto derivative = doutputs == nullptr ? std::span<double>{} : std::span<double>{row_data(*doutputs, t), outputs_size};
+    total += model.actions.loss_and_gradient<double>({row_data(outputs, t), outputs_size}, label, 0.1, 1.0, derivative);
+  }
+  return total;
+}
+
+}  // namespace
+
+TEST_CASE("The whole model's backward matches finite differences in every scheme and both heads", "[model][gradient]") {
+  for (const StepLayout& layout : {grid_layout(), box_layout()}) {
+    for (const TransformerConfig& config : all_schemes(6)) {
+      Rng rng{11};
+      CausalTransformer<double> model{config, layout};
+      randomise(model, rng, 0.3);
+      const std::vector<float> features = random_features(layout, 6, rng);
+      std::vector<float> actions(static_cast<std::size_t>(6 * layout.action_size()));
+      for (int t = 0; t < 6; ++t)
+        sample(layout.action_space, rng, std::span{actions}.subspan(static_cast<std::size_t>(t * layout.action_size()),
+                                                                    static_cast<std::size_t>(layout.action_size())));
+      CausalTransformer<double>::Cache cache;
+      Matrix<double> outputs(6, model.actions.parameter_count()), doutputs = outputs;
+      const auto loss = [&] {
+        model.forward(features, 6, cache, outputs);
+        return window_loss(model, outputs, actions, nullptr);
+      };
+      loss();
+      window_loss(model, outputs, actions, &doutputs);
+      CausalTransformer<double> grad = model;
+      set_zero(grad);
+
+      model.backward(features, 6, doutputs, cache, grad);
+
+      const auto [error, name] = worst_parameter_error(model, grad, loss);
+      INFO("worst tensor: " << name);
+      CHECK(error < 1e-8);
+    }
+  }
+}
+
+TEST_CASE("One step at a time gives what the whole window gives, in every scheme", "[model]") {
+  for (const StepLayout& layout : {grid_layout(), box_layout()}) {
+    for (const TransformerConfig& config : all_schemes(37)) {
+      Rng rng{5};
+      CausalTransformer<double> model{config, layout};
+      randomise(model, rng, 0.3);
+      const std::vector<float> features = random_features(layout, 37, rng);
+      CausalTransformer<double>::Cache cache;
+      CausalTransformer<double>::StreamWorkspace workspace;
+      auto memory = model.make_cache();
+      Matrix<double> whole(37, model.actions.parameter_count()), one(1, model.actions.parameter_count());
+      model.forward(features, 37, cache, whole);
+
+      for (int t = 0; t < 37; ++t) {
+        const CausalTransformer<double>::Lane lane{&memory, features.data() + t * layout.feature_count()};
+        model.step({&lane, 1}, workspace, one);
+        CHECK((one.row(0) - whole.row(t)).cwiseAbs().maxCoeff() < 1e-12);
+      }
+      CHECK(memory.length() == 37);
+    }
+  }
+}
+
+TEST_CASE("Lanes of one pass do not touch each other", "[model]") {
+  const StepLayout layout = grid_layout();
+  Rng rng{6};
+  CausalTransformer<float> model{{.width = 32, .layer_count = 2, .head_count = 2, .context = 20}, layout};
+  model.initialise(rng);
+  const std::vector<float> features = random_features(layout, 20, rng);
+  CausalTransformer<float>::StreamWorkspace workspace;
+  auto first = model.make_cache(), second = model.make_cache(), alone = model.make_cache();
+  Matrix<float> pair(2, 3), single(1, 3);
+  const auto row = [&](int t) { return features.data() + t * layout.feature_count(); };
+
+  for (int t = 0; t < 20; ++t) {
+    const CausalTransformer<float>::Lane lanes[] = {{&first, row(t)}, {&second, row(19 - t)}};
+    model.step(lanes, workspace, pair);
+    const CausalTransformer<float>::Lane lane{&alone, row(t)};
+    model.step({&lane, 1}, workspace, single);
+    REQUIRE(pair.row(0) == single.row(0));
+  }
+}
+
+TEST_CASE("A shape that makes no model is refused with the value that is wrong", "[model]") {
+  const auto refused = [](TransformerConfig config) {
+    try {
+      const CausalTransformer<float> model{config, grid_layout()};
+      return std::string{"accepted"};
+    } catch (const Error& error) {
+      return std::string{error.what()};
+    }
+  };
+
+  CHECK(refused({.width = 10, .head_count = 3}).find("width 10") != std::string::npos);
+  CHECK(refused({.width = 6, .head_count = 2, .positions = PositionScheme::rotary}).find("pairs") != std::string::npos);
+  CHECK(refused({.layer_count = 0}).find("layer_count is 0") != std::string::npos);
+  CHECK(refused({.context = 1 << 30}).find("context") != std::string::npos);
+}

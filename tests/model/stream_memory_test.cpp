@@ -1,0 +1,218 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/model/stream_memory.hpp>
+
+#include <string>
+#include <vector>
+
+#include <icrl/history/step_stream.hpp>
+
+#include "support/catch.hpp"
+#include "support/recomputation.hpp"
+#include "support/small_model.hpp"
+
+using namespace icrl;
+using namespace icrl::test;
+
+namespace {
+
+/// A memory and a workspace to run it with.
+template <typename M>
+struct Stream {
+  explicit Stream(const M& m, int contexts = 2) : model{m}, memory{m, contexts}, outputs(contexts, m.actions.parameter_count()) {}
+
+  /// Lets the memory take a row; the acting context's outputs are then in row 0.
+  void add(std::span<const float> row) {
+    lanes.clear();
+    memory.add_lanes(row, lanes);
+    if (!lanes.empty()) model.step(lanes, workspace, outputs.topRows(static_cast<Index>(lanes.size())));
+  }
+  std::span<const typename M::Scalar> acting() const { return {outputs.data(), static_cast<std::size_t>(outputs.cols())}; }
+
+  const M& model;
+  StaggeredMemory<M> memory;
+  typename M::StreamWorkspace workspace{};
+  std::vector<typename M::Lane> lanes{};
+  Matrix<typename M::Scalar> outputs;
+};
+
+/// Calls `use(row)` for all rows of a life, closing rows among them.
+template <typename Use>
+void for_each_row(const StepLayout& layout, const std::vector<FakeStep>& life, Use&& use) {
+  StepStream stream{layout};
+  std::vector<float> row(static_cast<std::size_t>(layout.feature_count()));
+  for (const FakeStep& step : life) {
+    stream.observe(step.observation, row);
+    use(row);
+    stream.record(step.action, step.reward, step.is_last);
+    if (!step.is_last || !layout.closing_token) continue;
+    stream.close(step.next_observation, row);
+    use(row);
+  }
+}
+
+/// The largest difference between stream and recomputation over a life, and the least that was remembered once memory was full.
+struct Agreement {
+  double difference = 0;
+  int least_memory = 1 << 30;
+  int steps = 0;
+};
+template <typename S>
+Agreement compare(const TransformerConfig& config, const StepLayout& layout, int contexts, int step_count, int longest_episode) {
+  const auto model = small_model<S>(config, layout);
+  Stream stream{model, contexts};
+  Recomputation recomputation{model};
+  Agreement result;
+  for_each_row(layout, fake_life(layout, step_count, longest_episode, 5), [&](std::span<const float> row) {
+    stream.add(row);
+    recomputation.add(row);
+    const int remembered = stream.memory.acting_steps();
+    if (++result.steps > config.context) result.least_memory = std::min(result.least_memory, remembered);
+    if (remembered == 0) return;
+    result.difference = std::max(result.difference, difference<S>(recomputation.last_outputs(remembered), stream.acting()));
+  });
+  return result;
+}
+
+template <typename S>
+void check_agreement(WindowStart start) {
+  for (const TokenScheme tokens : {TokenScheme::fused, TokenScheme::separate})
+    for (const PositionScheme positions : {PositionScheme::learned, PositionScheme::rotary})
+      for (const bool closing_token : {false, true})
+        for (const StepLayout& layout : {id_layout(closing_token), box_layout(closing_token)})
+          for (const int context : {1, 2, 7, 16, 33}) {
+            TransformerConfig config = small_config(context);
+            config.tokens = tokens;
+            config.positions = positions;
+            config.window_start = start;
+            const int longest_episode = start == WindowStart::episode ? context : 2 * context;
+            for (const int contexts : {2, 3}) {
+              INFO("context " << context << ", contexts " << contexts << ", separate " << (tokens == TokenScheme::separate) << ", rotary "
+                              << (positions == PositionScheme::rotary) << ", closing " << closing_token);
+              const Agreement agreement = compare<S>(config, layout, contexts, 10 * context, longest_episode);
+              CHECK(agreement.difference <= streaming_tolerance<S>);
+              const int share = (context + contexts - 1) / contexts;
+              const int sure = context - share - (closing_token ? 1 : 0) - (start == WindowStart::episode ? longest_episode : 0);
+              if (agreement.steps > context) CHECK(agreement.least_memory >= sure);
+            }
+          }
+}
+
+/// Steps that act after each row of episodes of the given lengths.
+std::vector<int> acting_steps(const TransformerConfig& config, int contexts, const std::vector<int>& episodes) {
+  const StepLayout layout = id_layout();
+  const auto model = small_model(config, layout);
+  Stream stream{model, contexts};
+  std::vector<FakeStep> life;
+  for (const int length : episodes)
+    for (int t = 1; t <= length; ++t) life.push_back({{0, 0}, {0}, {0, 0}, 0, t == length});
+  std::vector<int> steps;
+  for_each_row(layout, life, [&](std::span<const float> row) {
+    stream.add(row);
+    steps.push_back(stream.memory.acting_steps());
+  });
+  return steps;
+}
+
+}  // namespace
+
+TEST_CASE("A stream ten times longer than the context equals recomputation at every step, in float", "[model][streaming][slow]") {
+  check_agreement<float>(WindowStart::episode);
+  check_agreement<float>(WindowStart::anywhere);
+}
+
+TEST_CASE("A stream ten times longer than the context equals recomputation at every step, in double", "[model][streaming][slow]") {
+  check_agreement<double>(WindowStart::episode);
+  check_agreement<double>(WindowStart::anywhere);
+}
+
+TEST_CASE("Episodes that divide the share keep memory above half a context", "[model][streaming]") {
+  CHECK(acting_steps(small_config(8), 2, {4, 4, 4, 4}) == std::vector{1, 2, 3, 4, 5, 6, 7, 8, 5, 6, 7, 8, 5, 6, 7, 8});
+  CHECK(acting_steps(small_config(8), 2, {2, 2, 2, 2, 2, 2}) == std::vector{1, 2, 3, 4, 5, 6, 7, 8, 5, 6, 7, 8});
+  CHECK(acting_steps(small_config(9), 3, {3, 3, 3, 3, 3}) == std::vector{1, 2, 3, 4, 5, 6, 7, 8, 9, 7, 8, 9, 7, 8, 9});
+}
+
+TEST_CASE("A context opened before the share is there to fall back on", "[model][streaming]") {
+  // The second episode begins below the share of 4 and lasts until the first context is full.
+  CHECK(acting_steps(small_config(8), 2, {3, 7, 2}) == std::vector{1, 2, 3, 4, 5, 6, 7, 8, 6, 7, 8, 2});
+  // A later episode start that finds the share filled takes its place.
+  CHECK(acting_steps(small_config(8), 2, {3, 3, 3, 3}) == std::vector{1, 2, 3, 4, 5, 6, 7, 8, 3, 4, 5, 6});
+}
+
+TEST_CASE("Windows that may start anywhere open at the share, whatever the episodes", "[model][streaming]") {
+  TransformerConfig config = small_config(8);
+  config.window_start = WindowStart::anywhere;
+
+  CHECK(acting_steps(config, 2, {20}) == std::vector{1, 2, 3, 4, 5, 6, 7, 8, 5, 6, 7, 8, 5, 6, 7, 8, 5, 6, 7, 8});
+  CHECK(acting_steps(config, 1, {10}) == std::vector{1, 2, 3, 4, 5, 6, 7, 8, 1, 2});
+}
+
+TEST_CASE("An episode as long as the context fits and one that outgrows it is an error", "[model][streaming]") {
+  CHECK(acting_steps(small_config(4), 2, {4, 4, 1}) == std::vector{1, 2, 3, 4, 1, 2, 3, 4, 1});
+
+  const auto model = small_model(small_config(4), id_layout());
+  Stream stream{model};
+  StepStream rows{model.layout};
+  std::vector<float> row(static_cast<std::size_t>(model.layout.feature_count()));
+  const std::vector<float> observation{1, 2}, action{0};
+  for (int t = 0; t < 4; ++t) {
+    rows.observe(observation, row);
+    stream.add(row);
+    rows.record(action, 0, false);
+  }
+  rows.observe(observation, row);
+
+  CHECK_THROWS_WITH(stream.add(row), Catch::Contains("outgrown the context of 4 steps") && Catch::Contains("WindowStart::anywhere"));
+
+  CHECK(stream.memory.acting_steps() == 4);
+  stream.memory.clear();
+  CHECK(stream.memory.acting_steps() == 0);
+}
+
+TEST_CASE("A closing row that no context has room for is dropped", "[model][streaming]") {
+  const StepLayout layout = id_layout(true);
+  const auto model = small_model(small_config(4), layout);
+  Stream stream{model};
+  std::vector<int> steps;
+
+  for_each_row(layout, fake_life(layout, 1, 1, 3), [&](auto row) { stream.add(row); });
+  CHECK(stream.memory.acting_steps() == 2);
+  stream.memory.clear();
+  std::vector<FakeStep> life(5, {{0, 0}, {0}, {0, 0}, 0, false});
+  life[3].is_last = life[4].is_last = true;
+  for_each_row(layout, life, [&](std::span<const float> row) {
+    stream.add(row);
+    steps.push_back(stream.memory.acting_steps());
+  });
+
+  CHECK(steps == std::vector{1, 2, 3, 4, 0, 1, 2});
+}
+
+TEST_CASE("Windows from episode starts take two contexts or more", "[model][streaming]") {
+  const auto model = small_model(small_config(4), id_layout());
+
+  CHECK_THROWS_WITH((StaggeredMemory{model, 1}), Catch::Contains("1 contexts") && Catch::Contains("2 or more"));
+}
+
+TEST_CASE("A restored memory goes on bit for bit", "[model][streaming]") {
+  for (const bool closing_token : {false, true}) {
+    const StepLayout layout = id_layout(closing_token);
+    const auto model = small_model(small_config(9), layout);
+    Stream stream{model, 3};
+    Stream restored{model, 3};
+    int step = 0;
+
+    for_each_row(layout, fake_life(layout, 60, 9, 11), [&](std::span<const float> row) {
+      ByteWriter out;
+      stream.memory.save(out);
+      ByteReader in{out.bytes(), "memory"};
+      restored.memory.restore(in);
+      in.expect_end();
+      stream.add(row);
+      restored.add(row);
+      INFO("step " << step++);
+      REQUIRE(restored.memory.acting_steps() == stream.memory.acting_steps());
+      if (stream.memory.acting_steps() > 0) REQUIRE(std::ranges::equal(restored.acting(), stream.acting()));
+    });
+  }
+}
