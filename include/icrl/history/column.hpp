@@ -71,7 +71,7 @@ struct ColumnView {
 
 /// Growing rows of `width` floats kept in a narrower type. Values must be representable in it.
 class Column {
- public:
+public:
   explicit Column(const Space& space) : type_{element_type(space)}, width_{value_count(space)} {}
 
   void append(std::span<const float> row) {
@@ -92,7 +92,7 @@ class Column {
 
   [[nodiscard]] ColumnView view() const { return {bytes_.data(), type_, width_}; }
 
- private:
+private:
   ElementType type_;
   int width_;
   std::vector<std::byte> bytes_;  // its size is the capacity: growing it row by row would zero every row first

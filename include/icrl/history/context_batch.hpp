@@ -42,7 +42,7 @@ struct ContextBatch {
   [[nodiscard]] std::span<const float> actions_of(int b) const { return part(std::span{actions}, b, action_size); }
   [[nodiscard]] std::span<const float> weights_of(int b) const { return part(std::span{weights}, b, 1); }
 
- private:
+private:
   template <typename T>
   [[nodiscard]] std::span<T> part(std::span<T> values, int b, int width) const {
     const std::size_t size = static_cast<std::size_t>(context) * static_cast<std::size_t>(width);

@@ -29,7 +29,7 @@ struct StepExtras {
 /// An episode counts once it has ended: one that is still open when the recorder goes is not part of the history.
 /// Wrong calls and values outside their space throw Error and change nothing.
 class HistoryRecorder {
- public:
+public:
   /// `history` outlives the recorder and is not moved meanwhile.
   explicit HistoryRecorder(LearningHistory& history)
       : history_{&history},
@@ -71,7 +71,7 @@ class HistoryRecorder {
   [[nodiscard]] bool is_open() const { return is_open_; }
   [[nodiscard]] const LearningHistory& history() const { return *history_; }
 
- private:
+private:
   void end_episode(bool terminated, bool truncated) {
     const auto finished_steps = static_cast<std::uint64_t>(history_->rewards_.size());
     history_->episode_ends_.push_back(finished_steps);

@@ -56,7 +56,7 @@ struct EpisodeEnding {
 
 /// One episode of a history: observations 0 .. length, and between them actions and rewards 0 .. length - 1.
 class EpisodeView {
- public:
+public:
   EpisodeView(const HistoryColumns& columns, int index)
       : columns_{columns},
         index_{index},
@@ -100,7 +100,7 @@ class EpisodeView {
     columns_.expert_actions.read(step(t), out);
   }
 
- private:
+private:
   [[nodiscard]] std::int64_t step(int t) const {
     ICRL_ASSERT(0 <= t && t < length_, "an episode has length steps");
     return first_step_ + t;
@@ -116,7 +116,7 @@ class EpisodeView {
 /// One learner's life on one task, episode after episode. Does not own what it shows: it lives as long as the
 /// LearningHistory or HistoryFile it came from, and no longer.
 class HistoryView {
- public:
+public:
   HistoryView(const HistoryInfo& info, const HistoryColumns& columns) : info_{&info}, columns_{columns} {}
 
   [[nodiscard]] const HistoryInfo& info() const { return *info_; }
@@ -134,7 +134,7 @@ class HistoryView {
   }
   [[nodiscard]] const HistoryColumns& columns() const { return columns_; }
 
- private:
+private:
   const HistoryInfo* info_;
   HistoryColumns columns_;
 };

@@ -14,7 +14,7 @@ namespace icrl {
 
 /// A learning history in memory: the finished episodes of one learner on one task. A HistoryRecorder fills it.
 class LearningHistory {
- public:
+public:
   /// Throws Error for an info that makes no sense.
   explicit LearningHistory(HistoryInfo info)
       : info_{(validate(info), std::move(info))},
@@ -44,7 +44,7 @@ class LearningHistory {
     return {info_, columns};
   }
 
- private:
+private:
   friend class HistoryRecorder;  // it appends rows of an open episode, which count once the episode has ended
 
   HistoryInfo info_;

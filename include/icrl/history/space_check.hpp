@@ -15,7 +15,7 @@ namespace icrl {
 /// A space resolved once for checking many elements: no variant is visited per element. Stricter than contains() in
 /// one point: infinity is never inside, also where a box has no bound.
 class SpaceCheck {
- public:
+public:
   explicit SpaceCheck(const Space& space) : whole_{has_ids(space)} {
     if (const auto* box = std::get_if<Box>(&space)) {
       low_ = box->low;
@@ -40,7 +40,7 @@ class SpaceCheck {
     return true;
   }
 
- private:
+private:
   bool whole_;
   std::vector<float> low_, high_;
 };

@@ -67,7 +67,7 @@ struct StepLayout {
 
   friend bool operator==(const StepLayout&, const StepLayout&) = default;
 
- private:
+private:
   static void put(std::span<const float> values, std::span<float> place) {
     ICRL_ASSERT(values.size() == place.size(), "a value has the size its space says");
     if (values.data() != place.data()) std::copy(values.begin(), values.end(), place.begin());

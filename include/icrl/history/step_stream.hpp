@@ -17,7 +17,7 @@ namespace icrl {
 /// Without a closing token the last action and reward of an episode are carried into the first row of the next one,
 /// so that nothing is lost. With it the closing row holds them, and the next episode starts without a past.
 class StreamPhase {
- public:
+public:
   StreamPhase() = default;
   StreamPhase(bool at_episode_start, bool has_previous)
       : at_episode_start_{at_episode_start}, has_previous_{has_previous} {}
@@ -39,14 +39,14 @@ class StreamPhase {
 
   friend bool operator==(const StreamPhase&, const StreamPhase&) = default;
 
- private:
+private:
   bool at_episode_start_ = true;
   bool has_previous_ = false;
 };
 
 /// Makes the rows of an ongoing stream of steps across episodes, one before each action.
 class StepStream {
- public:
+public:
   /// All that decides the rows to come, for saving and resuming a stream.
   struct State {
     StreamPhase phase;
@@ -93,7 +93,7 @@ class StepStream {
     state_ = std::move(state);
   }
 
- private:
+private:
   StepLayout layout_;
   State state_;
 };

@@ -72,7 +72,7 @@ struct WindowBegin {
 /// Sequence b of a batch is a function of rng.fork(b): a history uniformly; the phase of the thinning uniformly; the
 /// begin uniformly among those from which a full window still fits, the first kept episode where none does.
 class WindowSampler {
- public:
+public:
   /// The histories outlive the sampler. Those without an episode are left out. Throws Error where none is left, where
   /// spaces differ from the layout's, or where expert actions are asked for and missing.
   WindowSampler(std::vector<HistoryView> histories, StepLayout layout, WindowConfig config)
@@ -98,7 +98,7 @@ class WindowSampler {
     }
   }
 
- private:
+private:
   void check_history(std::size_t i) const {
     const HistoryInfo& info = histories_[i].info();
     if (info.observation_space != layout_.observation_space || info.action_space != layout_.action_space)

@@ -72,7 +72,7 @@ concept GroupLearner = requires(G& group, const G& frozen, const GroupObservatio
 /// Learners lifted to a group, each serving its own member. Does not own them.
 template <Learner L>
 class LearnerGroup {
- public:
+public:
   explicit LearnerGroup(std::span<L> learners) : learners_{learners} {}
 
   [[nodiscard]] int member_count() const { return static_cast<int>(learners_.size()); }
@@ -108,7 +108,7 @@ class LearnerGroup {
     return at(member).behaviour_probability();
   }
 
- private:
+private:
   [[nodiscard]] L& at(int member) const { return learners_[static_cast<std::size_t>(member)]; }
 
   std::span<L> learners_;

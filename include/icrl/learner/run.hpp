@@ -34,7 +34,7 @@ struct Rows {
 /// What the loop over a group works on: one row for every member that still has episodes to live.
 template <Environment E, GroupLearner G>
 class GroupRun {
- public:
+public:
   /// `histories` has one empty history for each environment.
   GroupRun(G& group, std::vector<E>& envs, std::span<LearningHistory> histories, std::span<const Rng> rngs)
       : group_{group},
@@ -68,7 +68,7 @@ class GroupRun {
     }
   }
 
- private:
+private:
   static std::size_t mask_size(const HistoryInfo& info) {
     return info.has_action_mask ? static_cast<std::size_t>(std::get<Discrete>(info.action_space).count) : 0;
   }

@@ -1,0 +1,205 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <atomic>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <icrl/core/assert.hpp>
+#include <icrl/core/file.hpp>
+#include <icrl/history/history_format.hpp>
+#include <icrl/history/history_view.hpp>
+#include <icrl/history/space_check.hpp>
+
+namespace icrl {
+
+namespace detail {
+
+/// Throws Error where checked bytes still make no history: episodes without steps, values outside their space.
+inline void check_columns(const HistoryRecord& record, const std::string& what) {
+  const HistoryColumns& columns = record.columns;
+  std::uint64_t end = 0;
+  for (int e = 0; e < columns.episode_count; ++e) {
+    const std::uint64_t next = columns.episode_ends[e];
+    if (next <= end || next - end > INT_MAX) fail("{}: episode {} goes from step {} to step {}", what, e, end, next);
+    const int ending = columns.episode_endings[e];
+    if (ending < 1 || ending > 3) fail("{}: episode {} has ending {}, it must be 1, 2 or 3", what, e, ending);
+    end = next;
+  }
+  if (end != record.step_count)
+    fail("{}: its episodes have {} steps together, its header says {}", what, end, record.step_count);
+
+  const auto check_rows = [&](const ColumnView& column, std::uint64_t rows, const Space& space, const char* name) {
+    const SpaceCheck check{space};
+    std::vector<float> row(check.size());
+    for (std::uint64_t r = 0; r < rows; ++r) {
+      column.read(static_cast<std::int64_t>(r), row);
+      if (!check.contains(row)) fail("{}: {} {} ({}) is outside {}", what, name, r, fmt::join(row, ", "), to_string(space));
+    }
+  };
+  const auto check_numbers = [&](const float* numbers, float least, const char* name) {
+    for (std::uint64_t r = 0; r < record.step_count; ++r)
+      if (!std::isfinite(numbers[r]) || numbers[r] < least) fail("{}: {} {} is {}", what, name, r, numbers[r]);
+  };
+  const HistoryInfo& info = record.info;
+  const auto episodes = static_cast<std::uint64_t>(columns.episode_count);
+  check_rows(columns.observations, record.step_count + episodes, info.observation_space, "observation");
+  check_rows(columns.actions, record.step_count, info.action_space, "action");
+  check_numbers(columns.rewards, std::numeric_limits<float>::lowest(), "reward");
+  if (info.has_behaviour_probability) check_numbers(columns.behaviour_probabilities, 0, "behaviour probability");
+  if (info.has_expert_action) check_rows(columns.expert_actions, record.step_count, info.action_space, "expert action");
+}
+
+/// All columns of a history as they lie in a file.
+[[nodiscard]] inline ByteWriter write_columns(const HistoryView& history) {
+  const HistoryColumns& columns = history.columns();
+  const HistoryInfo& info = history.info();
+  const auto episodes = static_cast<std::size_t>(history.episode_count());
+  const auto steps = static_cast<std::size_t>(history.step_count());
+  ByteWriter writer;
+  const auto put = [&](const auto* data, std::size_t count) {
+    writer.values(std::span{data, count});
+    fill_up(writer);
+  };
+  const auto put_rows = [&](const ColumnView& column, std::size_t rows) { put(column.data, rows * column.row_bytes()); };
+  put(columns.episode_ends, episodes);
+  put(columns.episode_endings, episodes);
+  put_rows(columns.observations, steps + episodes);
+  put_rows(columns.actions, steps);
+  put(columns.rewards, steps);
+  if (info.has_action_mask) put(columns.action_masks, steps * static_cast<std::size_t>(columns.mask_size));
+  if (info.has_behaviour_probability) put(columns.behaviour_probabilities, steps);
+  if (info.has_expert_action) put_rows(columns.expert_actions, steps);
+  return writer;
+}
+
+/// A whole record, as the file's history number `index`.
+[[nodiscard]] inline ByteWriter write_record(const HistoryView& history, std::uint64_t index) {
+  const ByteWriter columns = write_columns(history);
+  ByteWriter description = write_description(history.info());
+  const auto description_size = static_cast<std::uint32_t>(description.bytes().size());
+  fill_up(description);
+  const RecordHeader header{
+      .size = HistoryFormat::record_header_size + description.bytes().size() + columns.bytes().size(),
+      .index = index,
+      .episode_count = static_cast<std::uint64_t>(history.episode_count()),
+      .step_count = static_cast<std::uint64_t>(history.step_count()),
+      .description_size = description_size,
+      .description_checksum = crc32c(description.bytes()),
+      .columns_checksum = crc32c(columns.bytes()),
+      .zero = 0};
+  const auto header_bytes = std::as_bytes(std::span{&header, 1});
+  ByteWriter record;
+  record.values(std::span{HistoryFormat::record_magic});
+  record.value(crc32c(header_bytes));
+  record.values(header_bytes);
+  record.values(description.bytes());
+  record.values(columns.bytes());
+  return record;
+}
+
+}  // namespace detail
+
+/// Learning histories on disk, mapped into memory: opening costs little however large the file is, and what is not
+/// looked at is not read. The format stands at the top of history_format.hpp.
+///
+/// Headers and descriptions are checked when the file is opened; the checksum and the values of a history's columns
+/// at its first use. Either throws Error naming the history and the byte where its record begins. Histories may be
+/// used from many threads.
+class HistoryFile {
+public:
+  explicit HistoryFile(const std::filesystem::path& path)
+      : what_{fmt::format("history file \"{}\"", path.string())},
+        file_{path},
+        scan_{detail::scan_histories(file_.bytes(), what_)},
+        is_checked_{std::make_unique<std::atomic<bool>[]>(scan_.records.size())} {}
+
+  [[nodiscard]] int history_count() const { return static_cast<int>(scan_.records.size()); }
+
+  /// Valid as long as this object lives, also when it is moved.
+  [[nodiscard]] HistoryView history(int index) const {
+    ICRL_ASSERT(0 <= index && index < history_count(), "a history's index is below history_count()");
+    const auto i = static_cast<std::size_t>(index);
+    const detail::HistoryRecord& record = scan_.records[i];
+    if (!is_checked_[i].load(std::memory_order_relaxed)) check(i);
+    return {record.info, record.columns};
+  }
+
+  /// Every history, each checked.
+  [[nodiscard]] std::vector<HistoryView> histories() const {
+    std::vector<HistoryView> views;
+    for (int i = 0; i < history_count(); ++i) views.push_back(history(i));
+    return views;
+  }
+
+  /// Bytes at the end of the file that a crash left of an unfinished append. 0 in a sound file.
+  [[nodiscard]] std::uint64_t torn_bytes() const { return file_.bytes().size() - scan_.end; }
+
+private:
+  void check(std::size_t i) const {
+    const detail::HistoryRecord& record = scan_.records[i];
+    const std::string place = detail::history_at(what_, i, record.offset);
+    if (const auto found = crc32c(record.column_bytes); found != record.columns_checksum)
+      fail("{}: columns have checksum {:08x}, the header says {:08x} (the file is damaged)", place, found,
+           record.columns_checksum);
+    detail::check_columns(record, place);
+    is_checked_[i].store(true, std::memory_order_relaxed);
+  }
+
+  std::string what_;
+  MappedFile file_;
+  detail::HistoryScan scan_;
+  std::unique_ptr<std::atomic<bool>[]> is_checked_;
+};
+
+/// Appends histories to a file, which it makes if there is none. One writer at a time: a second gets an Error. A torn
+/// tail is cut off first; files of others, newer and damaged ones are refused and left as they are.
+class HistoryWriter {
+public:
+  explicit HistoryWriter(const std::filesystem::path& path) : file_{path} {
+    {
+      const MappedFile mapped{path};
+      const auto scan = detail::scan_histories(mapped.bytes(), fmt::format("history file \"{}\"", path.string()));
+      history_count_ = scan.records.size();
+      end_ = scan.end;
+    }
+    if (end_ == 0) {
+      file_.truncate(0);
+      put(detail::write_file_header());
+    } else if (file_.size() != end_) {
+      file_.truncate(end_);
+    }
+  }
+
+  /// Adds one history, or throws Error and adds nothing.
+  void append(const HistoryView& history) {
+    put(detail::write_record(history, history_count_));
+    ++history_count_;
+  }
+
+  /// Returns once everything appended is on the disk.
+  void sync() { file_.sync(); }
+
+  /// Histories in the file, those of earlier writers among them.
+  [[nodiscard]] int history_count() const { return static_cast<int>(history_count_); }
+
+private:
+  void put(const ByteWriter& writer) {
+    file_.append(writer.bytes());
+    end_ += writer.bytes().size();
+  }
+
+  AppendFile file_;
+  std::uint64_t history_count_ = 0;
+  std::uint64_t end_ = 0;  // where the last whole record ends
+};
+
+}  // namespace icrl
