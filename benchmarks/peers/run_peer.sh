@@ -5,7 +5,7 @@
 #   run_peer.sh torch_train.py 64 4 4 80 128 --threads 2 --seconds 5
 #   run_peer.sh torch_step.py 64 4 4 200          (also leaves $PEERS/onnx/step_64_4_4_200.onnx)
 #   run_peer.sh ort_step.cjs 64 4 4 200           (needs that file)
-# Exit status 3: the framework is not installed (see setup.sh).
+# Exit status 3: the framework, or the file it needs, is not there (see setup.sh).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 peers=${PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/icrl/peers}
@@ -18,8 +18,9 @@ run_in_root() {
   local root=$peers/root
   mkdir -p "$root/tmp/icrl" "$peers/onnx"
   cp "$here"/*.py "$root/tmp/icrl/"
-  mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
-  chroot "$root" env ONNX_DIR=/tmp/icrl/onnx python3 "/tmp/icrl/$script" "$@"
+  # shellcheck disable=SC2016  # the inner shell expands them
+  unshare --mount sh -c 'mount -t proc proc "$0/proc" && exec chroot "$@"' "$root" \
+    "$root" env ONNX_DIR=/tmp/icrl/onnx python3 "/tmp/icrl/$script" "$@"
   if compgen -G "$root/tmp/icrl/onnx/*.onnx" >/dev/null; then mv "$root"/tmp/icrl/onnx/*.onnx "$peers/onnx/"; fi
 }
 
@@ -35,6 +36,7 @@ case $script in
     ;;
   *.cjs)
     command -v node >/dev/null && [[ -d $peers/node_modules/onnxruntime-node ]] || exit 3
+    [[ -f $peers/onnx/step_$1_$2_$3_$4.onnx ]] || exit 3
     NODE_PATH=$peers/node_modules ONNX_DIR=$peers/onnx node "$here/$script" "$@"
     ;;
   *) echo "run_peer.sh: no way to run $script" >&2; exit 2 ;;

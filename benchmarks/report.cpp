@@ -1,0 +1,212 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+// Turns the lines that the benchmarks and the peers printed, several rounds of each, into a table, a file of JSON lines
+// and a page of Markdown.
+//
+//   report RAW.jsonl --jsonl OUT.jsonl [--markdown RESULTS.md --about "Machine=…" --about "Commit=…"]
+//
+// OUT.jsonl has one object a measurement: `name`, `value` (median over the rounds), `unit`, and where a peer ran
+// `peer`, `peer_value`, `ratio` (above 1: icrl is quicker). A second peer of the same measurement goes under the name
+// `extra_NAME_PEER`.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "support/measurement.hpp"
+
+using namespace icrl::bench;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+/// All rounds of one measurement by one program.
+struct Series {
+  std::vector<double> values;
+  std::map<std::string, std::vector<double>> details;
+
+  double median() const { return quantile(values, 0.5); }
+  double spread() const {
+    const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    return (*high - *low) / median();
+  }
+  /// Median of a detail, 0 where the program did not report it.
+  double detail(const std::string& name) const {
+    const auto found = details.find(name);
+    return found == details.end() ? 0 : quantile(found->second, 0.5);
+  }
+};
+
+struct Measurement {
+  std::string name, unit;
+  Series ours;
+  std::vector<std::pair<std::string, Series>> peers;  // in the order of their first lines
+  std::map<std::string, Series> roofs;                // GFLOP/s of each library
+
+  bool more_is_better() const { return unit.ends_with("/s"); }
+  double ratio(const Series& peer) const {
+    return more_is_better() ? ours.median() / peer.median() : peer.median() / ours.median();
+  }
+  /// Share of the best library's rate, 0 where none ran.
+  double share_of_roof() const {
+    double best = 0;
+    for (const auto& [library, series] : roofs) best = std::max(best, series.median());
+    return best > 0 ? ours.detail("gflop_per_s") / best : 0;
+  }
+};
+
+Series& series_of(Measurement& measurement, const std::string& who) {
+  if (who == "icrl") return measurement.ours;
+  if (who.starts_with("roof ")) return measurement.roofs[who];
+  auto& peers = measurement.peers;
+  const auto found = std::find_if(peers.begin(), peers.end(), [&](const auto& peer) { return peer.first == who; });
+  return found != peers.end() ? found->second : peers.emplace_back(who, Series{}).second;
+}
+
+std::vector<Measurement> read_measurements(const std::string& path) {
+  std::ifstream in{path};
+  if (!in) throw std::runtime_error("cannot open " + path);
+  std::vector<Measurement> all;
+  for (std::string line; std::getline(in, line);) {
+    const Json json = Json::parse(line);
+    const auto name = json.at("name").get<std::string>();
+    auto found =
+        std::find_if(all.begin(), all.end(), [&](const auto& measurement) { return measurement.name == name; });
+    if (found == all.end()) found = all.insert(all.end(), Measurement{name, "", {}, {}, {}});
+    const auto who = json.at("who").get<std::string>();
+    Series& series = series_of(*found, who);
+    series.values.push_back(json.at("value").get<double>());
+    if (who == "icrl") found->unit = json.at("unit").get<std::string>();
+    for (const auto& [key, value] : json.items())
+      if (key != "value" && value.is_number()) series.details[key].push_back(value.get<double>());
+  }
+  std::erase_if(all, [](const Measurement& measurement) { return measurement.ours.values.empty(); });
+  return all;
+}
+
+/// Letters and digits of a peer's name, for the names of measurements.
+std::string slug(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0) result += static_cast<char>(std::tolower(c));
+  }
+  return result;
+}
+
+void write_jsonl(const std::vector<Measurement>& all, const std::string& path) {
+  std::ofstream out{path};
+  for (const Measurement& measurement : all) {
+    Json json{{"name", measurement.name}, {"value", measurement.ours.median()}, {"unit", measurement.unit}};
+    const auto add_peer = [&](Json object, const std::pair<std::string, Series>& peer) {
+      object.update(
+          {{"peer", peer.first}, {"peer_value", peer.second.median()}, {"ratio", measurement.ratio(peer.second)}});
+      return object;
+    };
+    Json first = measurement.peers.empty() ? json : add_peer(json, measurement.peers[0]);
+    first["rounds"] = measurement.ours.values.size();
+    first["spread"] = measurement.ours.spread();
+    for (const auto& [name, values] : measurement.ours.details) first[name] = quantile(values, 0.5);
+    if (measurement.share_of_roof() > 0) first["share_of_roof"] = measurement.share_of_roof();
+    out << first.dump() << '\n';
+    for (std::size_t i = 1; i < measurement.peers.size(); ++i) {
+      json["name"] = "extra_" + measurement.name + "_" + slug(measurement.peers[i].first);
+      out << add_peer(json, measurement.peers[i]).dump() << '\n';
+    }
+  }
+  if (!out.flush()) throw std::runtime_error("cannot write " + path);
+}
+
+std::string number(double value) {
+  if (value >= 1e6) return fmt::format("{:.2f} M", value / 1e6);
+  if (value >= 1e4) return fmt::format("{:.1f} k", value / 1e3);
+  return fmt::format("{:.4g}", value);
+}
+
+/// One line for each measurement and peer, columns parted by `|`.
+std::vector<std::vector<std::string>> table_rows(const std::vector<Measurement>& all) {
+  std::vector<std::vector<std::string>> rows{
+      {"measurement", "icrl", "unit", "spread", "p99", "fullest step", "share of roof", "peer", "peer's", "ratio"}};
+  const auto optional = [](double value) { return value > 0 ? number(value) : std::string{}; };
+  for (const Measurement& m : all) {
+    const double share = m.share_of_roof();
+    std::vector<std::string> row{m.name,
+                                 number(m.ours.median()),
+                                 m.unit,
+                                 fmt::format("{:.0f} %", 100 * m.ours.spread()),
+                                 optional(m.ours.detail("p99")),
+                                 optional(m.ours.detail("fullest")),
+                                 share > 0 ? fmt::format("{:.0f} %", 100 * share) : ""};
+    for (const auto& [peer, series] : m.peers) {
+      row.insert(row.end(), {peer, number(series.median()), fmt::format("{:.2f}", m.ratio(series))});
+      rows.push_back(row);
+      row.assign(7, "");
+    }
+    if (m.peers.empty()) {
+      row.resize(10);
+      rows.push_back(row);
+    }
+  }
+  return rows;
+}
+
+/// The table with its columns aligned; as Markdown it gets a rule below the header.
+std::string table_text(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths(rows[0].size());
+  for (const auto& row : rows)
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  std::string text;
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) text += fmt::format("| {:<{}} ", row[i], widths[i]);
+    text += "|\n";
+    if (&row != &rows[0]) continue;
+    for (const std::size_t width : widths) text += "|" + std::string(width + 2, '-');
+    text += "|\n";
+  }
+  return text;
+}
+
+void write_markdown(const std::string& table, const std::vector<std::string>& about, const std::string& path) {
+  std::ofstream out{path};
+  out << "# Benchmark results\n\nMade by `scripts/bench.sh`; do not edit. Medians over the rounds of one run, in which "
+         "icrl, "
+         "the peers and the matrix\nproducts of the roof took turns; spread is (largest - smallest) / median of icrl's "
+         "rounds. "
+         "A ratio above 1 means that icrl\nis quicker. What each name stands for is in [README.md](README.md).\n\n";
+  for (const std::string& line : about) {
+    const auto split = line.find('=');
+    out << "- **" << line.substr(0, split) << "**: " << line.substr(split + 1) << '\n';
+  }
+  out << '\n' << table;
+  if (!out.flush()) throw std::runtime_error("cannot write " + path);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string raw, jsonl, markdown;
+  std::vector<std::string> about;
+  CLI::App app{"Summarises benchmark rounds"};
+  app.add_option("raw", raw, "lines of JSON from the benchmarks and peers")->required();
+  app.add_option("--jsonl", jsonl, "file of JSON lines to write")->required();
+  app.add_option("--markdown", markdown, "page to write");
+  app.add_option("--about", about, "KEY=VALUE lines for the page's head");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    const auto all = read_measurements(raw);
+    const std::string table = table_text(table_rows(all));
+    std::fputs(table.c_str(), stdout);
+    write_jsonl(all, jsonl);
+    if (!markdown.empty()) write_markdown(table, about, markdown);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "report: {}\n", error.what());
+    return 1;
+  }
+}
