@@ -1,0 +1,105 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/core/parallel.hpp>
+#include <icrl/core/rng.hpp>
+#include <icrl/env/task_family.hpp>
+#include <icrl/history/history_file.hpp>
+#include <icrl/history/learning_history.hpp>
+#include <icrl/learner/learner.hpp>
+#include <icrl/learner/run.hpp>
+
+namespace icrl {
+
+struct CollectConfig {
+  int histories_per_task = 1;
+  int episodes = 200;
+  std::uint64_t seed = 0;
+  int thread_count = default_thread_count();
+  std::string algorithm{};         ///< name of the source, kept with each history
+  bool with_expert_action = false; ///< record what an expert would have done; the learner must tell
+};
+
+/// Throws Error for a value out of its range.
+inline void validate(const CollectConfig& config) {
+  if (config.histories_per_task < 0 || config.episodes < 0)
+    fail("collect: {} histories a task of {} episodes, neither may be negative", config.histories_per_task,
+         config.episodes);
+  if (config.thread_count < 1) fail("collect: thread_count is {}, it must be at least 1", config.thread_count);
+}
+
+/// For those who do not want to be told.
+struct NoProgress {
+  void operator()(std::size_t, std::size_t) const {}
+};
+
+namespace detail {
+
+/// Lives all histories, a batch at a time on all threads, and hands them to `take(history)` in order: task by task,
+/// history by history. What a history holds depends on the seed, its task and its number alone.
+template <TaskFamily F, typename MakeLearner, typename Take, typename Progress>
+void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make_learner, const CollectConfig& config,
+                  Take&& take, Progress& progress) {
+  validate(config);
+  for (const int task : tasks)
+    if (task < 0 || task >= family.task_count())
+      fail("collect: task {} is not one of the family's {} tasks", task, family.task_count());
+  const auto per_task = static_cast<std::size_t>(config.histories_per_task);
+  const std::size_t total = tasks.size() * per_task;
+  const std::size_t batch = static_cast<std::size_t>(config.thread_count) * 16;
+  WorkerPool pool{config.thread_count};
+  std::vector<std::optional<LearningHistory>> lived(std::min(batch, total));
+  for (std::size_t begin = 0; begin < total; begin += batch) {
+    const std::size_t count = std::min(batch, total - begin);
+    pool.run(static_cast<int>(count), [&](int i, int) {
+      const std::size_t number = begin + static_cast<std::size_t>(i);
+      const int task = tasks[number / per_task];
+      auto env = family.make(task);
+      auto learner = make_learner(task, env);
+      const Rng rng = Rng{config.seed, static_cast<std::uint64_t>(task)}.fork(number % per_task);
+      lived[static_cast<std::size_t>(i)] = run(learner, std::move(env), config.episodes, rng,
+                                               {.task = task,
+                                                .algorithm = config.algorithm,
+                                                .seed = config.seed,
+                                                .has_expert_action = config.with_expert_action});
+    });
+    for (std::size_t i = 0; i < count; ++i) take(std::move(*lived[i]));
+    progress(begin + count, total);
+  }
+}
+
+}  // namespace detail
+
+/// Records `histories_per_task` histories on each task, from a fresh `make_learner(task, env)` each, on all threads.
+/// Order and contents do not depend on the number of threads. `progress(done, total)` is called on this thread.
+template <TaskFamily F, typename MakeLearner, typename Progress = NoProgress>
+[[nodiscard]] std::vector<LearningHistory> collect(const F& family, std::span<const int> tasks,
+                                                   MakeLearner make_learner, const CollectConfig& config,
+                                                   Progress progress = {}) {
+  std::vector<LearningHistory> histories;
+  const auto take = [&](LearningHistory&& history) { histories.push_back(std::move(history)); };
+  detail::collect_each(family, tasks, make_learner, config, take, progress);
+  return histories;
+}
+
+/// The same into a file: what is in memory at a time does not grow with the number of histories.
+template <TaskFamily F, typename MakeLearner, typename Progress = NoProgress>
+void collect_to(HistoryWriter& writer, const F& family, std::span<const int> tasks, MakeLearner make_learner,
+                const CollectConfig& config, Progress progress = {}) {
+  const auto take = [&](LearningHistory&& history) { writer.append(history.view()); };
+  detail::collect_each(family, tasks, make_learner, config, take, progress);
+  writer.sync();
+}
+
+}  // namespace icrl

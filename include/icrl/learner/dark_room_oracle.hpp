@@ -1,0 +1,30 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <span>
+
+#include <icrl/core/rng.hpp>
+#include <icrl/env/dark_room.hpp>
+#include <icrl/learner/grid_moves.hpp>
+#include <icrl/learner/learner.hpp>
+
+namespace icrl {
+
+/// Knows the goal of a Dark Room: takes a shortest way there and stays. The ceiling that curves are measured by.
+class DarkRoomOracle {
+public:
+  DarkRoomOracle(int side, Cell goal) : moves_{side}, goal_{goal.row * side + goal.column} {}
+
+  void act(std::span<const float> observation, std::span<float> action, Rng& rng) {
+    action[0] = static_cast<float>(action_towards(moves_, moves_.cell_of(observation), goal_, rng));
+  }
+  void learn(const Transition&) {}
+
+private:
+  GridMoves moves_;
+  int goal_;
+};
+static_assert(Learner<DarkRoomOracle>);
+
+}  // namespace icrl

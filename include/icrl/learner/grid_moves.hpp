@@ -1,0 +1,58 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstdlib>
+#include <span>
+
+#include <icrl/core/rng.hpp>
+#include <icrl/env/dark_room.hpp>
+
+namespace icrl {
+
+/// What a walker knows of a world of cells: how its actions move it. It says nothing of goals.
+template <typename M>
+concept MoveModel = requires(const M& moves, std::span<const float> observation, int cell, int action) {
+  { moves.cell_count() } -> std::convertible_to<int>;
+  { moves.action_count() } -> std::convertible_to<int>;
+  { moves.cell_of(observation) } -> std::convertible_to<int>;
+  { moves.moved(cell, action) } -> std::convertible_to<int>;
+  { moves.distance(cell, cell) } -> std::convertible_to<int>;
+};
+
+/// The moves of a square room without inner walls, as DarkRoom has them. Cells are row * side + column.
+struct GridMoves {
+  int side;
+
+  [[nodiscard]] int cell_count() const { return side * side; }
+  [[nodiscard]] int action_count() const { return DarkRoom::action_count; }
+  [[nodiscard]] int cell_of(std::span<const float> observation) const {
+    return static_cast<int>(observation[0]) * side + static_cast<int>(observation[1]);
+  }
+  [[nodiscard]] int moved(int cell, int action) const {
+    const Cell to = DarkRoom::moved({cell / side, cell % side}, action, side);
+    return to.row * side + to.column;
+  }
+  /// Fewest moves from one cell to the other.
+  [[nodiscard]] int distance(int from, int to) const {
+    return std::abs(from / side - to / side) + std::abs(from % side - to % side);
+  }
+};
+static_assert(MoveModel<GridMoves>);
+
+/// An action that begins a shortest way from one cell to another, any of them with equal probability.
+template <MoveModel M>
+[[nodiscard]] int action_towards(const M& moves, int from, int to, Rng& rng) {
+  int shortest = moves.cell_count(), ties = 0, chosen = 0;
+  for (int action = 0; action < moves.action_count(); ++action) {
+    const int left = moves.distance(moves.moved(from, action), to);
+    if (left > shortest) continue;
+    ties = left < shortest ? 1 : ties + 1;
+    shortest = left;
+    if (ties == 1 || rng.below(ties) == 0) chosen = action;
+  }
+  return chosen;
+}
+
+}  // namespace icrl

@@ -1,0 +1,38 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+
+#include <icrl/core/fail.hpp>
+
+namespace icrl {
+
+/// How much of a learner's acting is noise: from `start` to `end` along a line over the first `anneal_share` of
+/// `episodes`, then `end`.
+struct NoiseSchedule {
+  double start = 1;
+  double end = 0;
+  double anneal_share = 0.9;
+  int episodes = 200;
+  int hold_steps = 1;  ///< steps that a random action is kept; more than 1 lets noise carry a continuous task anywhere
+
+  /// Probability of a random action in the given episode, from 0.
+  [[nodiscard]] double at(int episode) const {
+    const double length = anneal_share * episodes;
+    if (length <= 0) return end;
+    return start + (end - start) * std::min(1.0, episode / length);
+  }
+};
+
+/// Throws Error for a value out of its range.
+inline void validate(const NoiseSchedule& noise) {
+  const auto is_share = [](double value) { return value >= 0 && value <= 1; };
+  if (!is_share(noise.start) || !is_share(noise.end) || !is_share(noise.anneal_share))
+    fail("noise schedule: from {} to {} over a share of {}, each must lie in [0, 1]", noise.start, noise.end,
+         noise.anneal_share);
+  if (noise.episodes < 0) fail("noise schedule: episodes is {}, it must not be negative", noise.episodes);
+  if (noise.hold_steps < 1) fail("noise schedule: hold_steps is {}, it must be at least 1", noise.hold_steps);
+}
+
+}  // namespace icrl

@@ -1,0 +1,63 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <icrl/core/rng.hpp>
+#include <icrl/env/space.hpp>
+#include <icrl/learner/learner.hpp>
+#include <icrl/learner/noise_schedule.hpp>
+
+namespace icrl {
+
+/// Makes a learning history out of a demonstrator without any learning: its actions are replaced by random ones, fewer
+/// and fewer from episode to episode (AD^eps; Zisman et al., 2024). The demonstrator's own action is on offer as the
+/// expert's.
+template <Policy P>
+class NoisyDemonstrator {
+public:
+  /// Throws Error for a schedule or a space that makes no sense.
+  NoisyDemonstrator(P demonstrator, Space action_space, const NoiseSchedule& noise)
+      : demonstrator_{std::move(demonstrator)}, action_space_{std::move(action_space)}, noise_{noise} {
+    validate(noise_);
+    validate(action_space_, "action space of a noisy demonstrator");
+    const auto size = static_cast<std::size_t>(value_count(action_space_));
+    expert_action_.resize(size);
+    held_action_.resize(size);
+  }
+
+  void act(std::span<const float> observation, std::span<float> action, Rng& rng) {
+    demonstrator_.act(observation, expert_action_, rng);
+    if (held_steps_ == 0 && rng.chance(noise_.at(episode_))) {
+      sample(action_space_, rng, held_action_);
+      held_steps_ = noise_.hold_steps;
+    }
+    std::ranges::copy(held_steps_ > 0 ? held_action_ : expert_action_, action.begin());
+    held_steps_ = std::max(0, held_steps_ - 1);
+  }
+
+  void learn(const Transition& transition) {
+    if constexpr (Learner<P>) demonstrator_.learn(transition);
+    if (!transition.ends_episode()) return;
+    ++episode_;
+    held_steps_ = 0;
+  }
+
+  /// What the demonstrator wanted where it last acted.
+  void expert_action(std::span<float> action) const { std::ranges::copy(expert_action_, action.begin()); }
+
+private:
+  P demonstrator_;
+  Space action_space_;
+  NoiseSchedule noise_;
+  std::vector<float> expert_action_, held_action_;
+  int held_steps_ = 0;  // for how many more steps the held action is taken
+  int episode_ = 0;
+};
+
+}  // namespace icrl

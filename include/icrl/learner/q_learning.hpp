@@ -1,0 +1,125 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/core/rng.hpp>
+#include <icrl/env/space.hpp>
+#include <icrl/learner/learner.hpp>
+#include <icrl/learner/noise_schedule.hpp>
+#include <icrl/learner/random_learner.hpp>
+#include <icrl/learner/table_index.hpp>
+
+namespace icrl {
+
+struct QLearningConfig {
+  double learning_rate = 0.9933;
+  double discount = 0.9;
+  double epsilon_start = 1;   ///< probability of a random action in the first episode
+  double epsilon_end = 0;     ///< and after anneal_share of the episodes
+  double anneal_share = 0.9;
+  int episodes = 200;
+  double initial_value = 0;
+};
+
+/// Throws Error for a value out of its range.
+inline void validate(const QLearningConfig& config) {
+  if (!(config.learning_rate > 0 && config.learning_rate <= 1))
+    fail("Q-learning: learning_rate is {}, it must lie in (0, 1]", config.learning_rate);
+  if (!(config.discount >= 0 && config.discount <= 1))
+    fail("Q-learning: discount is {}, it must lie in [0, 1]", config.discount);
+  if (!std::isfinite(config.initial_value)) fail("Q-learning: initial_value is {}", config.initial_value);
+}
+
+/// Tabular Q-learning (Watkins & Dayan, 1992) with epsilon-greedy acting and random ties:
+///   Q(o, a) += rate * (r + discount * max_a' Q(o', a') - Q(o, a)).
+/// The value of what follows counts through a time limit and not through a termination. Taking a limit for an end
+/// would overwrite the value of a goal each time the clock runs out on it.
+class QLearning {
+public:
+  /// Observations of ids and Discrete actions; throws Error for others.
+  QLearning(const QLearningConfig& config, const Space& observation_space, const Space& action_space)
+      : config_{config},
+        noise_{config.epsilon_start, config.epsilon_end, config.anneal_share, config.episodes},
+        index_{observation_space, "Q-learning"},
+        epsilon_{noise_.at(0)} {
+    validate(config);
+    validate(noise_);
+    if (!std::holds_alternative<Discrete>(action_space))
+      fail("Q-learning: actions must be Discrete, not {}", to_string(action_space));
+    action_count_ = std::get<Discrete>(action_space).count;
+    values_.assign(index_.row_count() * static_cast<std::size_t>(action_count_),
+                   static_cast<float>(config.initial_value));
+  }
+
+  void act(std::span<const float> observation, std::span<float> action, Rng& rng) {
+    const int chosen = rng.chance(epsilon_) ? rng.below(action_count_) : best(observation, {}, rng);
+    action[0] = static_cast<float>(chosen);
+  }
+  void act(std::span<const float> observation, std::span<const std::uint8_t> allowed, std::span<float> action,
+           Rng& rng) {
+    const int chosen = rng.chance(epsilon_) ? random_allowed(allowed, rng) : best(observation, allowed, rng);
+    action[0] = static_cast<float>(chosen);
+  }
+
+  void learn(const Transition& transition) {
+    double target = static_cast<double>(transition.reward);
+    if (!transition.terminated) target += config_.discount * std::ranges::max(values(transition.next_observation));
+    float& value = row(transition.observation)[static_cast<std::size_t>(transition.action[0])];
+    value += static_cast<float>(config_.learning_rate * (target - value));
+    if (transition.ends_episode()) epsilon_ = noise_.at(++episode_);
+  }
+
+  /// Q of every action.
+  [[nodiscard]] std::span<const float> values(std::span<const float> observation) const {
+    return std::span{values_}.subspan(first_value(observation), static_cast<std::size_t>(action_count_));
+  }
+  /// Probability of a random action in this episode.
+  [[nodiscard]] double epsilon() const { return epsilon_; }
+
+private:
+  [[nodiscard]] std::size_t first_value(std::span<const float> observation) const {
+    return index_(observation) * static_cast<std::size_t>(action_count_);
+  }
+  [[nodiscard]] std::span<float> row(std::span<const float> observation) {
+    return std::span{values_}.subspan(first_value(observation), static_cast<std::size_t>(action_count_));
+  }
+
+  /// An action of the highest value, any of them with equal probability. An empty mask allows all.
+  [[nodiscard]] int best(std::span<const float> observation, std::span<const std::uint8_t> allowed, Rng& rng) const {
+    const auto q = values(observation);
+    const auto is_allowed = [&](std::size_t a) { return allowed.empty() || allowed[a] != 0; };
+    float highest = -std::numeric_limits<float>::infinity();
+    int ties = 0;
+    for (std::size_t a = 0; a < q.size(); ++a) {
+      if (!is_allowed(a) || q[a] < highest) continue;
+      ties = q[a] > highest ? 1 : ties + 1;
+      highest = q[a];
+    }
+    if (ties == 0) fail("Q-learning: none of the {} actions is allowed", q.size());
+    int left = ties > 1 ? rng.below(ties) : 0;
+    std::size_t a = 0;
+    while (!is_allowed(a) || q[a] != highest || left-- > 0) ++a;
+    return static_cast<int>(a);
+  }
+
+  QLearningConfig config_;
+  NoiseSchedule noise_;
+  TableIndex index_;
+  int action_count_ = 0;
+  std::vector<float> values_;  // (rows, actions)
+  double epsilon_;
+  int episode_ = 0;
+};
+static_assert(Learner<QLearning> && MaskedPolicy<QLearning>);
+
+}  // namespace icrl

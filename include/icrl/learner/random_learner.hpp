@@ -1,0 +1,46 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/core/rng.hpp>
+#include <icrl/env/space.hpp>
+#include <icrl/learner/learner.hpp>
+
+namespace icrl {
+
+/// One of the allowed actions of a Discrete space, uniformly. Throws Error where none is allowed.
+[[nodiscard]] inline int random_allowed(std::span<const std::uint8_t> allowed, Rng& rng) {
+  int count = 0;
+  for (const std::uint8_t byte : allowed) count += byte != 0;
+  if (count == 0) fail("action mask: none of the {} actions is allowed", allowed.size());
+  int left = rng.below(count);
+  std::size_t action = 0;
+  while (allowed[action] == 0 || left-- > 0) ++action;
+  return static_cast<int>(action);
+}
+
+/// Acts uniformly at random and learns nothing: the floor that every curve is measured from.
+class RandomPolicy {
+public:
+  explicit RandomPolicy(Space action_space) : action_space_{std::move(action_space)} {
+    validate(action_space_, "action space of a random policy");
+  }
+
+  void act(std::span<const float>, std::span<float> action, Rng& rng) { sample(action_space_, rng, action); }
+  void act(std::span<const float>, std::span<const std::uint8_t> allowed, std::span<float> action, Rng& rng) {
+    action[0] = static_cast<float>(random_allowed(allowed, rng));
+  }
+  void learn(const Transition&) {}
+
+private:
+  Space action_space_;
+};
+static_assert(Learner<RandomPolicy> && MaskedPolicy<RandomPolicy>);
+
+}  // namespace icrl

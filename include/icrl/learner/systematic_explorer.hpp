@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/core/rng.hpp>
+#include <icrl/learner/grid_moves.hpp>
+#include <icrl/learner/learner.hpp>
+
+namespace icrl {
+
+struct SystematicExplorerConfig {
+  double noise = 0.05;  ///< probability of a random action, so that histories also show how one finds back
+};
+
+/// Looks for a hidden reward without wasting steps. It is told how actions move it, never where the reward is: that it
+/// learns by being rewarded.
+///
+/// Until then it walks to the nearest of the cells it has visited least, over all episodes; of several it takes the
+/// one with the most visited and the fewest unvisited neighbours, so that no lone cells are left behind. Afterwards it
+/// goes straight to where it was rewarded and stays. A teacher of this kind passes on exploration that noise cannot.
+template <MoveModel M>
+class SystematicExplorer {
+public:
+  explicit SystematicExplorer(M moves, const SystematicExplorerConfig& config = {})
+      : moves_{std::move(moves)}, noise_{config.noise}, visits_(static_cast<std::size_t>(moves_.cell_count())) {
+    if (!(noise_ >= 0 && noise_ <= 1)) fail("systematic explorer: noise is {}, it must lie in [0, 1]", noise_);
+    neighbours_.reserve(visits_.size() * static_cast<std::size_t>(moves_.action_count()));
+    for (int cell = 0; cell < moves_.cell_count(); ++cell)
+      for (int action = 0; action < moves_.action_count(); ++action) neighbours_.push_back(moves_.moved(cell, action));
+  }
+
+  void act(std::span<const float> observation, std::span<float> action, Rng& rng) {
+    const int cell = moves_.cell_of(observation);
+    planned_action_ = action_towards(moves_, cell, goal_ != unknown ? goal_ : next_target(cell, rng), rng);
+    const int chosen = rng.chance(noise_) ? rng.below(moves_.action_count()) : planned_action_;
+    action[0] = static_cast<float>(chosen);
+  }
+
+  void learn(const Transition& transition) {
+    const int cell = moves_.cell_of(transition.next_observation);
+    ++visits_[static_cast<std::size_t>(cell)];
+    if (transition.reward > 0) goal_ = cell;
+  }
+
+  /// What it would have done without noise where it last acted.
+  void expert_action(std::span<float> action) const { action[0] = static_cast<float>(planned_action_); }
+
+private:
+  static constexpr int unknown = -1;
+
+  [[nodiscard]] int next_target(int from, Rng& rng) const {
+    int target = from, ties = 0;
+    int least = std::numeric_limits<int>::max(), nearest = 0, most_enclosed = 0;
+    for (int cell = 0; cell < moves_.cell_count(); ++cell) {
+      const int visits = visits_[static_cast<std::size_t>(cell)];
+      if (visits > least) continue;
+      const int distance = moves_.distance(from, cell);
+      if (visits == least && distance > nearest) continue;
+      const int enclosed = visited_neighbours(cell, visits);
+      const bool is_equal = visits == least && distance == nearest;
+      if (is_equal && enclosed < most_enclosed) continue;
+      ties = is_equal && enclosed == most_enclosed ? ties + 1 : 1;
+      least = visits;
+      nearest = distance;
+      most_enclosed = enclosed;
+      if (ties == 1 || rng.below(ties) == 0) target = cell;
+    }
+    return target;
+  }
+
+  /// Neighbours visited more often than `visits`, less those that are not. Walls count as neither.
+  [[nodiscard]] int visited_neighbours(int cell, int visits) const {
+    const auto actions = static_cast<std::size_t>(moves_.action_count());
+    int balance = 0;
+    for (std::size_t a = 0; a < actions; ++a) {
+      const int neighbour = neighbours_[static_cast<std::size_t>(cell) * actions + a];
+      if (neighbour != cell) balance += visits_[static_cast<std::size_t>(neighbour)] > visits ? 1 : -1;
+    }
+    return balance;
+  }
+
+  M moves_;
+  double noise_;
+  std::vector<int> visits_;      // arrivals at each cell; where an episode begins is not arrived at
+  std::vector<int> neighbours_;  // (cell, action)
+  int goal_ = unknown;
+  int planned_action_ = 0;
+};
+static_assert(Learner<SystematicExplorer<GridMoves>>);
+
+}  // namespace icrl
