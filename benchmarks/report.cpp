@@ -117,7 +117,8 @@ void write_jsonl(const std::vector<Measurement>& all, const std::string& path) {
     if (measurement.share_of_roof() > 0) first["share_of_roof"] = measurement.share_of_roof();
     out << first.dump() << '\n';
     for (std::size_t i = 1; i < measurement.peers.size(); ++i) {
-      json["name"] = "extra_" + measurement.name + "_" + slug(measurement.peers[i].first);
+      const std::string prefix = measurement.name.starts_with("extra_") ? "" : "extra_";
+      json["name"] = prefix + measurement.name + "_" + slug(measurement.peers[i].first);
       out << add_peer(json, measurement.peers[i]).dump() << '\n';
     }
   }
@@ -130,27 +131,30 @@ std::string number(double value) {
   return fmt::format("{:.4g}", value);
 }
 
+std::string percent(double share) { return fmt::format("{:.0f} %", 100 * share); }
+
 /// One line for each measurement and peer, columns parted by `|`.
 std::vector<std::vector<std::string>> table_rows(const std::vector<Measurement>& all) {
-  std::vector<std::vector<std::string>> rows{
-      {"measurement", "icrl", "unit", "spread", "p99", "fullest step", "share of roof", "peer", "peer's", "ratio"}};
+  std::vector<std::vector<std::string>> rows{{"measurement", "icrl", "unit", "spread", "p99", "fullest step",
+                                              "share of roof", "peer", "peer's", "spread", "ratio"}};
   const auto optional = [](double value) { return value > 0 ? number(value) : std::string{}; };
   for (const Measurement& m : all) {
     const double share = m.share_of_roof();
     std::vector<std::string> row{m.name,
                                  number(m.ours.median()),
                                  m.unit,
-                                 fmt::format("{:.0f} %", 100 * m.ours.spread()),
+                                 percent(m.ours.spread()),
                                  optional(m.ours.detail("p99")),
                                  optional(m.ours.detail("fullest")),
-                                 share > 0 ? fmt::format("{:.0f} %", 100 * share) : ""};
+                                 share > 0 ? percent(share) : ""};
     for (const auto& [peer, series] : m.peers) {
-      row.insert(row.end(), {peer, number(series.median()), fmt::format("{:.2f}", m.ratio(series))});
+      row.insert(row.end(),
+                 {peer, number(series.median()), percent(series.spread()), fmt::format("{:.2f}", m.ratio(series))});
       rows.push_back(row);
       row.assign(7, "");
     }
     if (m.peers.empty()) {
-      row.resize(10);
+      row.resize(rows[0].size());
       rows.push_back(row);
     }
   }

@@ -23,6 +23,11 @@ while (($#)); do
   shift
 done
 
+load=$(cut -d' ' -f1 /proc/loadavg)
+if awk "BEGIN { exit !($load > 0.5) }"; then
+  echo "run.sh: the machine is busy (load $load): spreads will be wide and ratios unsure" >&2
+fi
+
 cmake --preset bench -B "$build" >/dev/null
 cmake --build "$build" --target icrl_benchmarks -j "$(nproc)"
 bin=$build/benchmarks
