@@ -6,16 +6,18 @@
 //   act_benchmark WIDTH LAYERS HEADS CONTEXT [--agents 1] [--apart] [--cycles 20]
 //
 // Several agents are served in one pass, or --apart, one after the other; the figure is then for all of them.
-#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
 #include <icrl/agent/in_context_agent.hpp>
 #include <icrl/env/dark_room.hpp>
 #include <icrl/env/environment.hpp>
 #include <icrl/learner/learner.hpp>
 #include <icrl/model/causal_transformer.hpp>
-#include <span>
-#include <string>
-#include <vector>
 
 #include "support/measurement.hpp"
 #include "support/shape.hpp"

@@ -4,9 +4,13 @@
 // histories to disk with their checksums, reading windows from them.
 //
 //   env_benchmark [--seconds 1] [--folder FOLDER]
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <functional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
 #include <icrl/env/dark_room.hpp>
 #include <icrl/history/context_batch.hpp>
 #include <icrl/history/history_file.hpp>
@@ -15,8 +19,6 @@
 #include <icrl/learner/q_learning.hpp>
 #include <icrl/learner/random_learner.hpp>
 #include <icrl/learner/run.hpp>
-#include <string>
-#include <vector>
 
 #include "support/measurement.hpp"
 

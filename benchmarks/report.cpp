@@ -8,18 +8,18 @@
 // OUT.jsonl has one object a measurement: `name`, `value` (median over the rounds), `unit`, and where a peer ran
 // `peer`, `peer_value`, `ratio` (above 1: icrl is quicker). A second peer of the same measurement goes under the name
 // `extra_NAME_PEER`.
-#include <fmt/format.h>
-
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
 #include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "support/measurement.hpp"
 
@@ -106,8 +106,10 @@ void write_jsonl(const std::vector<Measurement>& all, const std::string& path) {
   for (const Measurement& measurement : all) {
     Json json{{"name", measurement.name}, {"value", measurement.ours.median()}, {"unit", measurement.unit}};
     const auto add_peer = [&](Json object, const std::pair<std::string, Series>& peer) {
-      object.update(
-          {{"peer", peer.first}, {"peer_value", peer.second.median()}, {"ratio", measurement.ratio(peer.second)}});
+      object.update({{"peer", peer.first},
+                     {"peer_value", peer.second.median()},
+                     {"peer_spread", peer.second.spread()},
+                     {"ratio", measurement.ratio(peer.second)}});
       return object;
     };
     Json first = measurement.peers.empty() ? json : add_peer(json, measurement.peers[0]);
@@ -179,11 +181,11 @@ std::string table_text(const std::vector<std::vector<std::string>>& rows) {
 
 void write_markdown(const std::string& table, const std::vector<std::string>& about, const std::string& path) {
   std::ofstream out{path};
-  out << "# Benchmark results\n\nMade by `scripts/bench.sh`; do not edit. Medians over the rounds of one run, in which "
-         "icrl, "
-         "the peers and the matrix\nproducts of the roof took turns; spread is (largest - smallest) / median of icrl's "
-         "rounds. "
-         "A ratio above 1 means that icrl\nis quicker. What each name stands for is in [README.md](README.md).\n\n";
+  out << "<!-- SPDX-FileCopyrightText: The icrl authors -->\n<!-- SPDX-License-Identifier: MIT -->\n"
+         "# Benchmark results\n\n"
+         "Made by `scripts/bench.sh`; do not edit. Medians over the rounds of one run, in which icrl, the peers\n"
+         "and the matrix products of the roof took turns; spread is (largest - smallest) / median of the rounds.\n"
+         "A ratio above 1 means that icrl is quicker. [README.md](README.md) says what each name stands for.\n\n";
   for (const std::string& line : about) {
     const auto split = line.find('=');
     out << "- **" << line.substr(0, split) << "**: " << line.substr(split + 1) << '\n';

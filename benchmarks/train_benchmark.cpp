@@ -4,7 +4,10 @@
 // backward, clip, AdamW. One token is one environment step.
 //
 //   train_benchmark WIDTH LAYERS HEADS CONTEXT BATCH [--threads 2] [--seconds 5]
+#include <vector>
+
 #include <CLI/CLI.hpp>
+
 #include <icrl/env/dark_room.hpp>
 #include <icrl/history/learning_history.hpp>
 #include <icrl/history/window_sampler.hpp>
@@ -12,7 +15,6 @@
 #include <icrl/learner/run.hpp>
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/train/distil.hpp>
-#include <vector>
 
 #include "support/measurement.hpp"
 #include "support/shape.hpp"

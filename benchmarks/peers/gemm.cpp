@@ -4,13 +4,15 @@
 // build time, on all asked-for cores at once, each core busy with products of its own that stay in its cache.
 //
 //   gemm NAME ROWS COLUMNS INNER [--threads 2] [--seconds 1]
-#include <CLI/CLI.hpp>
-#include <Eigen/Dense>
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <CLI/CLI.hpp>
+#include <Eigen/Dense>
 #ifdef ICRL_BENCH_OPENBLAS
 #include <cblas.h>
 #endif

@@ -2,12 +2,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <fmt/format.h>
+#include <string>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
 #include <icrl/history/step_layout.hpp>
 #include <icrl/model/transformer_config.hpp>
-#include <string>
 
 namespace icrl::bench {
 

@@ -1,12 +1,9 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
+#include <icrl/model/causal_transformer.hpp>
+
 #include <filesystem>
 #include <fstream>
-#include <icrl/history/step_layout.hpp>
-#include <icrl/math/matrix.hpp>
-#include <icrl/model/causal_transformer.hpp>
-#include <icrl/model/transformer_config.hpp>
-#include <icrl/nn/parameters.hpp>
 #include <limits>
 #include <map>
 #include <span>
@@ -14,6 +11,11 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <icrl/history/step_layout.hpp>
+#include <icrl/math/matrix.hpp>
+#include <icrl/model/transformer_config.hpp>
+#include <icrl/nn/parameters.hpp>
 
 #include "support/catch.hpp"
 
