@@ -12,8 +12,7 @@
 
 namespace icrl {
 
-/// A space resolved once for checking many elements: no variant is visited per element. Stricter than contains() in
-/// one point: infinity is never inside, also where a box has no bound.
+/// contains() for many elements of one space: the space is looked at once, not for every element.
 class SpaceCheck {
 public:
   explicit SpaceCheck(const Space& space) : whole_{has_ids(space)} {

@@ -79,14 +79,15 @@ public:
 
   void act(const GroupObservations& group, std::span<float> actions, std::span<Rng> rngs) {
     const std::size_t rows = group.members.size();
-    const std::size_t observation_size = group.observations.size() / rows, action_size = actions.size() / rows;
+    const auto width = [rows](std::size_t size) { return rows == 1 ? size : size / rows; };  // dividing takes its time
+    const std::size_t observation_size = width(group.observations.size()), action_size = width(actions.size());
+    const std::size_t mask_size = width(group.masks.size());
     for (std::size_t r = 0; r < rows; ++r) {
       const auto member = static_cast<std::size_t>(group.members[r]);
       const auto observation = group.observations.subspan(r * observation_size, observation_size);
       const auto action = actions.subspan(r * action_size, action_size);
       if constexpr (MaskedPolicy<L>) {
         if (!group.masks.empty()) {
-          const std::size_t mask_size = group.masks.size() / rows;
           learners_[member].act(observation, group.masks.subspan(r * mask_size, mask_size), action, rngs[member]);
           continue;
         }

@@ -40,9 +40,9 @@ public:
       : group_{group},
         envs_{envs},
         observations_(envs.size(), static_cast<std::size_t>(value_count(histories[0].info().observation_space))),
+        next_observations_{observations_},
         actions_(envs.size(), static_cast<std::size_t>(value_count(histories[0].info().action_space))),
         masks_(envs.size(), mask_size(histories[0].info())),
-        next_observation_(observations_.width),
         expert_action_(actions_.width),
         finished_(envs.size()) {
     for (std::size_t i = 0; i < envs.size(); ++i) {
@@ -54,7 +54,8 @@ public:
   }
 
   void run(int episodes) {
-    for (std::size_t r = 0; r < members_.size(); ++r) begin_episode(r, r);
+    for (std::size_t r = 0; r < members_.size(); ++r) begin_episode(members_[r], r);
+    std::swap(observations_, next_observations_);
     while (!members_.empty()) {
       const std::size_t rows = members_.size();
       const auto masks = masks_.width > 0 ? masks_.first(rows) : std::span<std::uint8_t>{};
@@ -65,6 +66,7 @@ public:
         if (step(r, kept, episodes)) members_[kept++] = member;
       }
       members_.resize(kept);
+      std::swap(observations_, next_observations_);
     }
   }
 
@@ -73,39 +75,35 @@ private:
     return info.has_action_mask ? static_cast<std::size_t>(std::get<Discrete>(info.action_space).count) : 0;
   }
 
-  /// Steps the member of row r, whose next observation goes to row `kept`. False when it has lived all its episodes.
+  /// Steps the member of row r, which moves to row `kept`. False when it has lived all its episodes.
   bool step(std::size_t r, std::size_t kept, int episodes) {
     const int member = members_[r];
     const auto m = static_cast<std::size_t>(member);
-    const auto observation = observations_.row(r), action = actions_.row(r);
+    const auto observation = observations_.row(r), action = actions_.row(r), next = next_observations_.row(kept);
     const StepExtras extras = extras_of(r, member);
     const StepResult result = icrl::step(envs_[m], std::span<const float>{action}, env_rngs_[m]);
-    envs_[m].observe(next_observation_);
-    recorders_[m].step(action, result.reward, next_observation_, result.terminated, result.truncated, extras);
-    group_.learn(member, Transition{observation, action, result.reward, next_observation_, result.terminated,
-                                    result.truncated});
+    envs_[m].observe(next);
+    recorders_[m].step(action, result.reward, next, result.terminated, result.truncated, extras);
+    group_.learn(member, Transition{observation, action, result.reward, next, result.terminated, result.truncated});
     if (result.terminated || result.truncated) {
       if (++finished_[m] == episodes) return false;
-      begin_episode(r, kept);
+      begin_episode(member, kept);
     } else {
-      put_observation(m, kept);
+      look_at_mask(m, kept);
     }
     return true;
   }
 
-  void begin_episode(std::size_t r, std::size_t kept) {
-    const auto m = static_cast<std::size_t>(members_[r]);
+  void begin_episode(int member, std::size_t row) {
+    const auto m = static_cast<std::size_t>(member);
     envs_[m].reset(env_rngs_[m]);
-    envs_[m].observe(next_observation_);
-    recorders_[m].begin_episode(next_observation_);
-    put_observation(m, kept);
+    envs_[m].observe(next_observations_.row(row));
+    recorders_[m].begin_episode(next_observations_.row(row));
+    look_at_mask(m, row);
   }
 
-  void put_observation(std::size_t m, std::size_t row) {
-    std::ranges::copy(next_observation_, observations_.row(row).begin());
-    if constexpr (HasActionMask<E>) {
-      if (masks_.width > 0) envs_[m].action_mask(masks_.row(row));
-    }
+  void look_at_mask(std::size_t m, std::size_t row) {
+    if constexpr (HasActionMask<E>) envs_[m].action_mask(masks_.row(row));
   }
 
   /// The optional columns, as far as the histories have them.
@@ -127,9 +125,9 @@ private:
   std::vector<HistoryRecorder> recorders_;
   std::vector<Rng> env_rngs_, policy_rngs_;
   std::vector<int> members_;  // of the rows
-  Rows<float> observations_, actions_;
+  Rows<float> observations_, next_observations_, actions_;
   Rows<std::uint8_t> masks_;  // of width 0 where all actions are allowed
-  std::vector<float> next_observation_, expert_action_;
+  std::vector<float> expert_action_;
   std::vector<int> finished_;  // episodes of each member
 };
 
@@ -144,6 +142,13 @@ template <Environment E, GroupLearner G>
   if (info.has_behaviour_probability && !requires { group.behaviour_probability(0); })
     fail("run: the history wants behaviour probabilities, this learner has no behaviour_probability()");
   return info;
+}
+
+/// The members of a group are answered in one batch, so they must see and do things of one kind.
+inline void expect_same_spaces(const HistoryInfo& one, const HistoryInfo& other) {
+  if (one.observation_space != other.observation_space || one.action_space != other.action_space)
+    fail("run: a group has environments of different spaces: {} and {}, {} and {}", to_string(other.observation_space),
+         to_string(one.observation_space), to_string(other.action_space), to_string(one.action_space));
 }
 
 }  // namespace detail
@@ -163,8 +168,10 @@ std::vector<LearningHistory> run_group(G& group, std::vector<E> envs, int episod
          rngs.size(), infos.size());
   std::vector<LearningHistory> histories;
   histories.reserve(members);
-  for (std::size_t i = 0; i < members; ++i)
+  for (std::size_t i = 0; i < members; ++i) {
     histories.emplace_back(detail::filled_in(infos.empty() ? HistoryInfo{} : infos[i], envs[i], group));
+    detail::expect_same_spaces(histories[i].info(), histories[0].info());
+  }
   if (members > 0 && episodes > 0) detail::GroupRun<E, G>{group, envs, histories, rngs}.run(episodes);
   return histories;
 }

@@ -1,0 +1,438 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/history/history_file.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <limits>
+#include <locale>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <icrl/core/checksum.hpp>
+
+#include "support/catch.hpp"
+#include "support/histories.hpp"
+#include "support/temporary_folder.hpp"
+
+using namespace icrl;
+using namespace icrl::test;
+
+namespace {
+
+const HistoryInfo all_columns{.algorithm = "teller",
+                              .seed = 99,
+                              .has_action_mask = true,
+                              .has_behaviour_probability = true,
+                              .has_expert_action = true};
+
+/// Three small histories of different kinds.
+std::vector<LearningHistory> some_histories() {
+  std::vector<LearningHistory> histories;
+  histories.push_back(telling_history(0, {2, 1, 3}, all_columns));
+  histories.push_back(telling_history(1, {}));
+  LearningHistory box{{.observation_space = Box{{-1, -2}, {1, 2}}, .action_space = Box{{0}, {1}}, .task = -7}};
+  HistoryRecorder recorder{box};
+  recorder.begin_episode(std::array{0.5f, -1.5f});
+  recorder.step(std::array{0.25f}, -3.5f, std::array{-1.0f, 2.0f}, true, false);
+  histories.push_back(std::move(box));
+  return histories;
+}
+
+void write(const std::filesystem::path& path, const std::vector<LearningHistory>& histories) {
+  HistoryWriter writer{path};
+  for (const LearningHistory& history : histories) writer.append(history.view());
+}
+
+/// Every value of two histories, compared bit by bit through the columns' bytes.
+bool same(const HistoryView& a, const HistoryView& b) {
+  const auto bytes = [](const HistoryView& history) {
+    const auto writer = detail::write_record(history, 0);
+    return std::vector<std::byte>(writer.bytes().begin(), writer.bytes().end());
+  };
+  return a.info() == b.info() && bytes(a) == bytes(b);
+}
+
+/// Opens the file and looks at all of it.
+std::string error_in(const std::filesystem::path& path) {
+  return error_of([&] { (void)HistoryFile{path}.histories(); });
+}
+
+std::uint64_t size_of_record(const HistoryView& history) { return detail::write_record(history, 0).bytes().size(); }
+
+}  // namespace
+
+TEST_CASE("A file gives back the histories that were written", "[history]") {
+  const TemporaryFolder folder;
+  const auto histories = some_histories();
+  write(folder / "h", histories);
+
+  const HistoryFile file{folder / "h"};
+
+  REQUIRE(file.history_count() == 3);
+  CHECK(file.torn_bytes() == 0);
+  for (std::size_t i = 0; i < 3; ++i) CHECK(same(file.history(static_cast<int>(i)), histories[i].view()));
+  CHECK(file.history(0).info().algorithm == "teller");
+  CHECK(file.history(2).info().task == -7);
+  std::array<float, 2> observation;
+  file.history(2).episode(0).observation(1, observation);
+  CHECK(observation == std::array{-1.0f, 2.0f});
+}
+
+TEST_CASE("The bytes of a file are those of its format", "[history]") {
+  const TemporaryFolder folder;
+  LearningHistory history{{.observation_space = Discrete{3}, .action_space = Discrete{300}, .task = 5, .seed = 6}};
+  HistoryRecorder recorder{history};
+  recorder.begin_episode(std::array{1.0f});
+  recorder.step(std::array{258.0f}, 1, std::array{2.0f}, true, false);
+  HistoryWriter{folder / "h"}.append(history.view());
+
+  const auto bytes = read_bytes(folder / "h");
+  const auto u32 = [&](std::size_t at) {
+    std::uint32_t number;
+    std::memcpy(&number, bytes.data() + at, 4);
+    return number;
+  };
+  CHECK(std::string(bytes.data(), 8) == "ICRLHIST");
+  CHECK(u32(8) == 1);
+  CHECK(u32(12) == crc32c(std::as_bytes(std::span{bytes}).first(12)));
+  CHECK(std::string(bytes.data() + 16, 4) == "HREC");
+  CHECK(u32(20) == crc32c(std::as_bytes(std::span{bytes}).subspan(24, 48)));
+  CHECK(u32(24) == bytes.size() - 16);          // record size
+  CHECK(u32(40) == 1);                          // episodes
+  CHECK(u32(48) == 1);                          // steps
+  CHECK(u32(56) == 2 * 12 + 8 + 8 + 4 + 4);     // description
+  const std::size_t description = 16 + 56, columns = description + 48;
+  CHECK(std::vector<std::uint32_t>{u32(description), u32(description + 4), u32(description + 8)} ==
+        std::vector<std::uint32_t>{1, 1, 3});
+  CHECK(u32(description + 24) == 5);            // task
+  CHECK(u32(columns) == 1);                     // the first episode ends after one step
+  CHECK(u32(columns + 8) == 1);                 // terminated
+  CHECK(u32(columns + 16) == 0x0201);           // observations 1 and 2, a byte each
+  CHECK(u32(columns + 24) == 258);              // action, two bytes
+  CHECK(u32(columns + 32) == 0x3F800000);       // reward 1.0f
+  CHECK(bytes.size() == columns + 40);
+}
+
+TEST_CASE("A writer goes on where the last one ended", "[history]") {
+  const TemporaryFolder folder;
+  const auto histories = some_histories();
+  write(folder / "once", histories);
+
+  for (std::size_t i = 0; i < histories.size(); ++i) {
+    HistoryWriter writer{folder / "thrice"};
+    CHECK(writer.history_count() == static_cast<int>(i));
+    writer.append(histories[i].view());
+    writer.sync();
+  }
+
+  CHECK(read_bytes(folder / "thrice") == read_bytes(folder / "once"));
+}
+
+TEST_CASE("A file cut at any byte loses only the record that was cut", "[history]") {
+  const TemporaryFolder folder;
+  const auto histories = some_histories();
+  write(folder / "whole", histories);
+  const auto bytes = read_bytes(folder / "whole");
+  std::vector<std::uint64_t> ends{16};
+  for (const LearningHistory& history : histories) ends.push_back(ends.back() + size_of_record(history.view()));
+  REQUIRE(ends.back() == bytes.size());
+
+  for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
+    write_bytes(folder / "cut", std::span{bytes}.first(cut));
+    int whole = 0;
+    while (whole < 3 && ends[static_cast<std::size_t>(whole) + 1] <= cut) ++whole;
+
+    const HistoryFile file{folder / "cut"};
+
+    REQUIRE(file.history_count() == whole);
+    REQUIRE(file.torn_bytes() == (cut < 16 ? cut : cut - ends[static_cast<std::size_t>(whole)]));
+    for (int i = 0; i < whole; ++i) REQUIRE(same(file.history(i), histories[static_cast<std::size_t>(i)].view()));
+  }
+}
+
+TEST_CASE("A writer cuts a torn tail off and writes the same bytes again", "[history]") {
+  const TemporaryFolder folder;
+  const auto histories = some_histories();
+  write(folder / "whole", histories);
+  const auto bytes = read_bytes(folder / "whole");
+
+  for (std::size_t cut = 0; cut <= bytes.size(); cut += 5) {
+    write_bytes(folder / "cut", std::span{bytes}.first(cut));
+    HistoryWriter writer{folder / "cut"};
+
+    for (auto i = static_cast<std::size_t>(writer.history_count()); i < 3; ++i) writer.append(histories[i].view());
+
+    REQUIRE(read_bytes(folder / "cut") == bytes);
+  }
+}
+
+TEST_CASE("Zeros that a crash left behind are a torn tail", "[history]") {
+  const TemporaryFolder folder;
+  const auto histories = some_histories();
+  write(folder / "h", histories);
+  auto bytes = read_bytes(folder / "h");
+  const std::size_t size = bytes.size();
+  bytes.resize(size + 4096);
+  write_bytes(folder / "h", bytes);
+
+  CHECK(HistoryFile{folder / "h"}.torn_bytes() == 4096);
+  CHECK(HistoryWriter{folder / "h"}.history_count() == 3);
+  CHECK(std::filesystem::file_size(folder / "h") == size);
+}
+
+TEST_CASE("Every flipped bit is found and placed", "[history]") {
+  const TemporaryFolder folder;
+  const auto histories = some_histories();
+  write(folder / "whole", histories);
+  auto bytes = read_bytes(folder / "whole");
+
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    std::uint64_t record = 16;
+    std::size_t index = 0;
+    while (at >= 16 && at >= record + size_of_record(histories[index].view()))
+      record += size_of_record(histories[index++].view());
+    for (int bit = 0; bit < 8; ++bit) {
+      bytes[at] = static_cast<char>(bytes[at] ^ (1 << bit));
+      write_bytes(folder / "flipped", bytes);
+
+      const std::string error = error_in(folder / "flipped");
+
+      INFO("byte " << at << " bit " << bit << ": " << error);
+      if (at < 8) {
+        REQUIRE(has(error, "is it a history file?"));
+      } else if (at < 16) {
+        REQUIRE(has(error, "file header at byte offset 0, before history 0"));
+      } else {
+        REQUIRE(has(error, "history " + std::to_string(index) + " at byte offset " + std::to_string(record)));
+      }
+      bytes[at] = static_cast<char>(bytes[at] ^ (1 << bit));
+    }
+  }
+}
+
+TEST_CASE("Damage in one history's columns leaves the others readable", "[history]") {
+  const TemporaryFolder folder;
+  const auto histories = some_histories();
+  write(folder / "h", histories);
+  auto bytes = read_bytes(folder / "h");
+  const std::size_t last_byte_of_first = 16 + size_of_record(histories[0].view()) - 1;
+  bytes[last_byte_of_first] ^= 1;
+  write_bytes(folder / "h", bytes);
+
+  const HistoryFile file{folder / "h"};
+
+  CHECK(has(error_of([&] { (void)file.history(0); }), "columns have checksum"));
+  CHECK(has(error_of([&] { (void)file.history(0); }), "columns have checksum"));
+  CHECK(same(file.history(2), histories[2].view()));
+}
+
+TEST_CASE("A newer format is refused by name and left as it is", "[history]") {
+  const TemporaryFolder folder;
+  write(folder / "h", some_histories());
+  auto bytes = read_bytes(folder / "h");
+  bytes[8] = 2;
+  const std::uint32_t checksum = crc32c(std::as_bytes(std::span{bytes}).first(12));
+  std::memcpy(bytes.data() + 12, &checksum, 4);
+  write_bytes(folder / "h", bytes);
+
+  CHECK(has(error_in(folder / "h"), "format version 2, this build reads version 1"));
+  CHECK(has(error_of([&] { HistoryWriter{folder / "h"}; }), "format version 2, this build reads version 1"));
+  CHECK(read_bytes(folder / "h") == bytes);
+}
+
+TEST_CASE("A file of somebody else is refused and left as it is", "[history]") {
+  const TemporaryFolder folder;
+  for (const std::string& text : {std::string{"x"}, std::string{"ICRLHISx"}, std::string{"a letter to my aunt, quite long"},
+                                  std::string(200, '\0')}) {
+    write_bytes(folder / "letter", text);
+
+    CHECK(has(error_in(folder / "letter"), "does not begin with \"ICRLHIST\""));
+    CHECK_THROWS_AS(HistoryWriter{folder / "letter"}, Error);
+    CHECK(read_bytes(folder / "letter") == std::vector<char>(text.begin(), text.end()));
+  }
+}
+
+TEST_CASE("A second writer is refused while the first is there", "[history]") {
+  const TemporaryFolder folder;
+  {
+    HistoryWriter first{folder / "h"};
+    CHECK(has(error_of([&] { HistoryWriter{folder / "h"}; }), "another writer"));
+    first.append(telling_history(0, {1}).view());
+  }
+  CHECK(HistoryWriter{folder / "h"}.history_count() == 1);
+}
+
+TEST_CASE("A file that is not there is refused", "[history]") {
+  const TemporaryFolder folder;
+
+  CHECK(has(error_in(folder / "nowhere"), "nowhere"));
+}
+
+TEST_CASE("A file can be read while it grows", "[history]") {
+  const TemporaryFolder folder;
+  HistoryWriter writer{folder / "h"};
+  writer.append(telling_history(0, {2}).view());
+  const HistoryFile file{folder / "h"};
+
+  writer.append(telling_history(1, {2}).view());
+
+  CHECK(file.history_count() == 1);
+  CHECK(file.history(0).step_count() == 2);
+  CHECK(HistoryFile{folder / "h"}.history_count() == 2);
+}
+
+TEST_CASE("Views stay valid when their file object is moved", "[history]") {
+  const TemporaryFolder folder;
+  write(folder / "h", some_histories());
+  HistoryFile first{folder / "h"};
+  const HistoryView view = first.history(0);
+
+  const HistoryFile second{std::move(first)};
+
+  CHECK(view.info().algorithm == "teller");
+  CHECK(view.episode(2).reward(1) == telling_reward(2, 1));
+}
+
+namespace {
+
+/// Writes a file of one record whose parts are as given and whose checksums are right, as a forger would.
+struct Forgery {
+  detail::RecordHeader header{};
+  ByteWriter description, columns;
+
+  explicit Forgery(const HistoryView& history)
+      : description{detail::write_description(history.info())}, columns{detail::write_columns(history)} {
+    header.description_size = static_cast<std::uint32_t>(description.bytes().size());
+    detail::fill_up(description);
+    header.episode_count = static_cast<std::uint64_t>(history.episode_count());
+    header.step_count = static_cast<std::uint64_t>(history.step_count());
+    header.size = 56 + description.bytes().size() + columns.bytes().size();
+  }
+
+  [[nodiscard]] std::string error(const std::filesystem::path& path) {
+    header.description_checksum = crc32c(description.bytes());
+    header.columns_checksum = crc32c(columns.bytes());
+    ByteWriter file = detail::write_file_header();
+    const auto header_bytes = std::as_bytes(std::span{&header, 1});
+    file.values(std::span<const char>{"HREC", 4});
+    file.value(crc32c(header_bytes));
+    file.values(header_bytes);
+    file.values(description.bytes());
+    file.values(columns.bytes());
+    const auto bytes = file.bytes();
+    write_bytes(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    return error_in(path);
+  }
+
+  /// Overwrites bytes of the columns.
+  template <typename T>
+  void put(std::size_t at, T number) {
+    std::vector<std::byte> bytes(columns.bytes().begin(), columns.bytes().end());
+    std::memcpy(bytes.data() + at, &number, sizeof number);
+    columns = {};
+    columns.values(std::span<const std::byte>{bytes});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("Sizes that the file cannot hold are refused before anything is made of them", "[history]") {
+  const TemporaryFolder folder;
+  const LearningHistory history = telling_history(0, {2, 3});
+  const auto forged = [&](auto change) {
+    Forgery forgery{history.view()};
+    change(forgery);
+    return forgery.error(folder / "h");
+  };
+  REQUIRE(forged([](Forgery&) {}).empty());
+  constexpr auto huge = std::numeric_limits<std::uint64_t>::max();
+
+  CHECK(has(forged([](Forgery& f) { f.header.episode_count = huge; }), "history 0 at byte offset 16"));
+  CHECK(has(forged([](Forgery& f) { f.header.step_count = huge; }), "cannot be in"));
+  CHECK(has(forged([](Forgery& f) { f.header.step_count = huge / 4 + 2; }), "cannot be in"));
+  CHECK(has(forged([](Forgery& f) { f.header.step_count = f.header.episode_count = 40; }), "do not fit"));
+  CHECK(has(forged([](Forgery& f) { f.header.step_count = 1; }), "cannot be in"));
+  CHECK(has(forged([](Forgery& f) { f.header.description_size = 0xFFFFFFFF; }), "header says"));
+  CHECK(has(forged([](Forgery& f) { f.header.size = 8; }), "header says"));
+  CHECK(has(forged([](Forgery& f) { f.header.size -= 8; }), "history 0 at byte offset 16"));
+  CHECK(has(forged([](Forgery& f) { f.header.index = 1; }), "it is history 1"));
+  CHECK(has(forged([](Forgery& f) {
+              ByteWriter spaces;
+              spaces.value(std::uint32_t{3});
+              spaces.value(std::uint32_t{0x40000000});
+              detail::fill_up(spaces);
+              f.header.size += spaces.bytes().size() - f.description.bytes().size();
+              f.header.description_size = 8;
+              f.description = spaces;
+            }),
+            "size of a space"));
+}
+
+TEST_CASE("Values that no recorder would have let in are refused", "[history]") {
+  const TemporaryFolder folder;
+  LearningHistory history{{.observation_space = Discrete{3}, .action_space = Discrete{2}}};
+  HistoryRecorder recorder{history};
+  for (int e = 0; e < 2; ++e) {
+    recorder.begin_episode(std::array{1.0f});
+    recorder.step(std::array{1.0f}, 1, std::array{2.0f}, true, false);
+  }
+  const auto forged = [&](std::size_t at, auto number) {
+    Forgery forgery{history.view()};
+    forgery.put(at, number);
+    return forgery.error(folder / "h");
+  };
+  // ends (2 x u64), endings (2), observations (4), actions (2), rewards (2 x f32), each filled up to 8 bytes
+  REQUIRE(forged(0, std::uint64_t{1}).empty());
+
+  CHECK(has(forged(0, std::uint64_t{0}), "episode 0 goes from step 0 to step 0"));
+  CHECK(has(forged(0, ~std::uint64_t{0}), "episode 0 goes from"));
+  CHECK(has(forged(8, std::uint64_t{3}), "its episodes have 3 steps together, its header says 2"));
+  CHECK(has(forged(16, std::uint8_t{0}), "episode 0 has ending 0"));
+  CHECK(has(forged(17, std::uint8_t{4}), "episode 1 has ending 4"));
+  CHECK(has(forged(27, std::uint8_t{3}), "observation 3 (3) is outside discrete(3)"));
+  CHECK(has(forged(33, std::uint8_t{2}), "action 1 (2) is outside discrete(2)"));
+  CHECK(has(forged(40, std::numeric_limits<float>::quiet_NaN()), "reward 0 is nan"));
+}
+
+TEST_CASE("A locale with decimal commas changes no byte and no error", "[history]") {
+  struct Commas : std::numpunct<char> {
+    char do_decimal_point() const override { return ','; }
+    char do_thousands_sep() const override { return '.'; }
+    std::string do_grouping() const override { return "\1"; }
+  };
+  const TemporaryFolder folder;
+  const auto histories = some_histories();
+  write(folder / "before", histories);
+
+  const std::locale old = std::locale::global(std::locale{std::locale::classic(), new Commas});
+  write(folder / "after", histories);
+  const std::string error = error_of([&] {
+    LearningHistory history{{.observation_space = Box{{0}, {12345.5f}}, .action_space = Discrete{2}}};
+    HistoryRecorder{history}.begin_episode(std::array{-1.5f});
+  });
+  std::locale::global(old);
+
+  CHECK(read_bytes(folder / "after") == read_bytes(folder / "before"));
+  CHECK(has(error, "(-1.5) is outside box([0], [12345.5])"));
+}
+
+TEST_CASE("A history of ten thousand episodes survives", "[history]") {
+  const TemporaryFolder folder;
+  LearningHistory history{{.observation_space = Discrete{3}, .action_space = Discrete{2}}};
+  HistoryRecorder recorder{history};
+  for (int e = 0; e < 10000; ++e) {
+    recorder.begin_episode(std::array{0.0f});
+    recorder.step(std::array{1.0f}, static_cast<float>(e), std::array{2.0f}, e % 2 == 0, true);
+  }
+  HistoryWriter{folder / "h"}.append(history.view());
+
+  CHECK(same(HistoryFile{folder / "h"}.history(0), history.view()));
+}

@@ -1,0 +1,153 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/history/history_recorder.hpp>
+
+#include <array>
+#include <limits>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/histories.hpp"
+
+using namespace icrl;
+using namespace icrl::test;
+
+namespace {
+
+constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+LearningHistory empty_history() {
+  return LearningHistory{{.observation_space = MultiDiscrete{{3, 4}}, .action_space = Discrete{2}}};
+}
+
+}  // namespace
+
+TEST_CASE("An episode is part of the history once it has ended", "[history]") {
+  LearningHistory history = empty_history();
+  HistoryRecorder recorder{history};
+  recorder.begin_episode(std::array{0.0f, 0.0f});
+  recorder.step(std::array{1.0f}, 0, std::array{0.0f, 1.0f}, false, false);
+  CHECK(history.episode_count() == 0);
+  CHECK(recorder.is_open());
+
+  recorder.step(std::array{1.0f}, 1, std::array{0.0f, 2.0f}, true, true);
+
+  CHECK_FALSE(recorder.is_open());
+  REQUIRE(history.episode_count() == 1);
+  CHECK(history.step_count() == 2);
+  CHECK(history.episode(0).terminated());
+  CHECK(history.episode(0).truncated());
+}
+
+TEST_CASE("An episode that is left open leaves no trace", "[history]") {
+  LearningHistory history = telling_history(1, {2});
+  {
+    HistoryRecorder recorder{history};
+    recorder.begin_episode(std::array{9.0f, 9.0f, 9.0f});
+    recorder.step(std::array{6.0f}, -1, std::array{9.0f, 9.0f, 9.0f}, false, false);
+  }
+  CHECK(history.step_count() == 2);
+  HistoryRecorder recorder{history};
+  recorder.begin_episode(std::array{5.0f, 5.0f, 5.0f});
+  recorder.step(std::array{3.0f}, 7, std::array{5.0f, 5.0f, 6.0f}, true, false);
+
+  const EpisodeView episode = history.episode(1);
+  std::array<float, 3> observation;
+  std::array<float, 1> action;
+  episode.observation(0, observation);
+  episode.action(0, action);
+  CHECK(observation == std::array{5.0f, 5.0f, 5.0f});
+  CHECK(action[0] == 3.0f);
+  CHECK(episode.reward(0) == 7.0f);
+  CHECK(history.episode(0).reward(1) == telling_reward(0, 1));
+}
+
+TEST_CASE("An abandoned episode is forgotten and the next one counts", "[history]") {
+  LearningHistory history = empty_history();
+  HistoryRecorder recorder{history};
+  recorder.begin_episode(std::array{0.0f, 0.0f});
+  recorder.step(std::array{1.0f}, 5, std::array{0.0f, 1.0f}, false, false);
+
+  recorder.abandon_episode();
+  recorder.begin_episode(std::array{2.0f, 2.0f});
+  recorder.step(std::array{0.0f}, 1, std::array{2.0f, 3.0f}, false, true);
+
+  REQUIRE(history.episode_count() == 1);
+  CHECK(history.episode(0).total_reward() == 1);
+}
+
+TEST_CASE("Calls out of order are refused by name", "[history]") {
+  LearningHistory history = empty_history();
+  HistoryRecorder recorder{history};
+  const std::array here{0.0f, 0.0f};
+  const auto step = [&](bool ends) { recorder.step(std::array{0.0f}, 0, here, ends, false); };
+
+  CHECK(has(error_of([&] { step(false); }), "before begin_episode"));
+  recorder.begin_episode(here);
+  CHECK(has(error_of([&] { recorder.begin_episode(here); }), "still open"));
+  step(true);
+  CHECK(has(error_of([&] { step(false); }), "episode 1: a step came before begin_episode"));
+}
+
+TEST_CASE("Values outside their space are refused, saying where", "[history]") {
+  LearningHistory history = empty_history();
+  HistoryRecorder recorder{history};
+  const std::array here{0.0f, 0.0f};
+  CHECK(has(error_of([&] { recorder.begin_episode(std::array{0.0f, 4.0f}); }), "(0, 4) is outside multi_discrete(3, 4)"));
+  recorder.begin_episode(here);
+  recorder.step(std::array{0.0f}, 0, here, false, false);
+  const auto refusal = [&](float action, float reward, float next) {
+    return error_of([&] { recorder.step(std::array{action}, reward, std::array{0.0f, next}, false, false); });
+  };
+
+  CHECK(refusal(2, 0, 0) == "recording step 1 of episode 0: action (2) is outside discrete(2)");
+  CHECK(has(refusal(-1, 0, 0), "action (-1)"));
+  CHECK(has(refusal(0.5f, 0, 0), "action (0.5)"));
+  CHECK(has(refusal(not_a_number, 0, 0), "action (nan)"));
+  CHECK(has(refusal(0, not_a_number, 0), "reward (nan)"));
+  CHECK(has(refusal(0, infinity, 0), "reward (inf)"));
+  CHECK(has(refusal(0, 0, 4), "next observation (0, 4)"));
+  CHECK(has(error_of([&] { recorder.step({}, 0, here, false, false); }), "action () is outside"));
+}
+
+TEST_CASE("A refused step changes nothing", "[history]") {
+  LearningHistory history = empty_history();
+  HistoryRecorder recorder{history};
+  const std::array here{0.0f, 0.0f};
+  recorder.begin_episode(here);
+  CHECK_THROWS_AS(recorder.step(std::array{1.0f}, 1, std::array{9.0f, 9.0f}, true, false), Error);
+
+  recorder.step(std::array{0.0f}, 2, here, true, false);
+
+  REQUIRE(history.episode_count() == 1);
+  CHECK(history.step_count() == 1);
+  CHECK(history.episode(0).reward(0) == 2);
+}
+
+TEST_CASE("Infinite numbers are refused where a box has no bound", "[history]") {
+  LearningHistory history{{.observation_space = Box{{-infinity}, {infinity}}, .action_space = Box{{-1}, {1}}}};
+  HistoryRecorder recorder{history};
+
+  CHECK_THROWS_AS(recorder.begin_episode(std::array{infinity}), Error);
+  CHECK_NOTHROW(recorder.begin_episode(std::array{3e38f}));
+}
+
+TEST_CASE("Extras are checked as far as the history has them", "[history]") {
+  const auto refusal = [](HistoryInfo info, const StepExtras& extras) {
+    info.observation_space = info.action_space = Discrete{2};
+    LearningHistory history{info};
+    HistoryRecorder recorder{history};
+    recorder.begin_episode(std::array{0.0f});
+    return error_of([&] { recorder.step(std::array{1.0f}, 0, std::array{0.0f}, false, true, extras); });
+  };
+  const std::array<std::uint8_t, 2> only_first{1, 0};
+  const std::array<float, 1> outside{2};
+
+  CHECK(refusal({}, {.action_mask = only_first}).empty());
+  CHECK(has(refusal({.has_action_mask = true}, {.action_mask = only_first}), "action 1 is not allowed"));
+  CHECK(has(refusal({.has_action_mask = true}, {}), "mask has 0 entries for 2 actions"));
+  CHECK(has(refusal({.has_behaviour_probability = true}, {.behaviour_probability = not_a_number}), "probability (nan)"));
+  CHECK(has(refusal({.has_behaviour_probability = true}, {.behaviour_probability = -1}), "probability (-1)"));
+  CHECK(has(refusal({.has_expert_action = true}, {.expert_action = outside}), "expert action (2)"));
+}

@@ -1,0 +1,62 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <icrl/core/error.hpp>
+#include <icrl/history/history_recorder.hpp>
+#include <icrl/history/learning_history.hpp>
+
+namespace icrl::test {
+
+/// Histories whose values say where they come from: observation t of episode e of history h is (h, e, t), the action
+/// there (e + 3 t) % 7, its reward 100 e + t. The last episodes truncate, odd ones terminate.
+inline Space telling_observations() { return MultiDiscrete{{20, 300, 300}}; }
+inline Space telling_actions() { return Discrete{7}; }
+inline int telling_action(int episode, int t) { return (episode + 3 * t) % 7; }
+inline float telling_reward(int episode, int t) { return static_cast<float>(100 * episode + t); }
+
+inline LearningHistory telling_history(int number, const std::vector<int>& lengths, HistoryInfo info = {}) {
+  info.observation_space = telling_observations();
+  info.action_space = telling_actions();
+  info.task = number;
+  LearningHistory history{info};
+  HistoryRecorder recorder{history};
+  const auto observation = [&](int e, int t) {
+    return std::array{static_cast<float>(number), static_cast<float>(e), static_cast<float>(t)};
+  };
+  for (int e = 0; e < static_cast<int>(lengths.size()); ++e) {
+    const int length = lengths[static_cast<std::size_t>(e)];
+    recorder.begin_episode(observation(e, 0));
+    for (int t = 0; t < length; ++t) {
+      const std::array action{static_cast<float>(telling_action(e, t))};
+      const std::array expert{static_cast<float>((telling_action(e, t) + 1) % 7)};
+      const std::vector<std::uint8_t> mask{1, 1, 1, 1, 1, 1, static_cast<std::uint8_t>(1 + t % 2)};
+      const bool ends = t + 1 == length;
+      recorder.step(action, telling_reward(e, t), observation(e, t + 1), ends && e % 2 == 1, ends && e % 2 == 0,
+                    {.action_mask = mask, .behaviour_probability = 0.25f, .expert_action = expert});
+    }
+  }
+  return history;
+}
+
+/// The text of the Error that `call` throws, or "" where it throws none.
+template <typename Call>
+std::string error_of(Call&& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return {};
+}
+
+inline bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace icrl::test
