@@ -20,7 +20,8 @@ TEST_CASE("A column takes the narrowest type that its space allows", "[history]"
 }
 
 TEST_CASE("A column gives back every row it was given", "[history]") {
-  const auto spaces = std::vector<Space>{Discrete{256}, Discrete{65535}, MultiDiscrete{{2, 300, 7}}, Box{{-9, -9}, {9, 9}}};
+  const auto spaces =
+      std::vector<Space>{Discrete{256}, Discrete{65535}, MultiDiscrete{{2, 300, 7}}, Box{{-9, -9}, {9, 9}}};
   for (const Space& space : spaces) {
     Column column{space};
     Rng rng{3};

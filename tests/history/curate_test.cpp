@@ -17,7 +17,8 @@ TEST_CASE("The mean return is taken over the episodes that there are", "[history
 }
 
 TEST_CASE("Histories that earn nothing at their end are left out", "[history]") {
-  const LearningHistory poor = telling_history(0, {1}), rich = telling_history(1, {1, 1}), none = telling_history(2, {});
+  const LearningHistory poor = telling_history(0, {1}), rich = telling_history(1, {1, 1}),
+                        none = telling_history(2, {});
 
   const auto kept = keep_solved({poor.view(), rich.view(), none.view()}, 1);
 

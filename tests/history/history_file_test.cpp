@@ -105,19 +105,19 @@ TEST_CASE("The bytes of a file are those of its format", "[history]") {
   CHECK(u32(12) == crc32c(std::as_bytes(std::span{bytes}).first(12)));
   CHECK(std::string(bytes.data() + 16, 4) == "HREC");
   CHECK(u32(20) == crc32c(std::as_bytes(std::span{bytes}).subspan(24, 48)));
-  CHECK(u32(24) == bytes.size() - 16);          // record size
-  CHECK(u32(40) == 1);                          // episodes
-  CHECK(u32(48) == 1);                          // steps
-  CHECK(u32(56) == 2 * 12 + 8 + 8 + 4 + 4);     // description
+  CHECK(u32(24) == bytes.size() - 16);       // record size
+  CHECK(u32(40) == 1);                       // episodes
+  CHECK(u32(48) == 1);                       // steps
+  CHECK(u32(56) == 2 * 12 + 8 + 8 + 4 + 4);  // description
   const std::size_t description = 16 + 56, columns = description + 48;
   CHECK(std::vector<std::uint32_t>{u32(description), u32(description + 4), u32(description + 8)} ==
         std::vector<std::uint32_t>{1, 1, 3});
-  CHECK(u32(description + 24) == 5);            // task
-  CHECK(u32(columns) == 1);                     // the first episode ends after one step
-  CHECK(u32(columns + 8) == 1);                 // terminated
-  CHECK(u32(columns + 16) == 0x0201);           // observations 1 and 2, a byte each
-  CHECK(u32(columns + 24) == 258);              // action, two bytes
-  CHECK(u32(columns + 32) == 0x3F800000);       // reward 1.0f
+  CHECK(u32(description + 24) == 5);       // task
+  CHECK(u32(columns) == 1);                // the first episode ends after one step
+  CHECK(u32(columns + 8) == 1);            // terminated
+  CHECK(u32(columns + 16) == 0x0201);      // observations 1 and 2, a byte each
+  CHECK(u32(columns + 24) == 258);         // action, two bytes
+  CHECK(u32(columns + 32) == 0x3F800000);  // reward 1.0f
   CHECK(bytes.size() == columns + 40);
 }
 
@@ -250,8 +250,8 @@ TEST_CASE("A newer format is refused by name and left as it is", "[history]") {
 
 TEST_CASE("A file of somebody else is refused and left as it is", "[history]") {
   const TemporaryFolder folder;
-  for (const std::string& text : {std::string{"x"}, std::string{"ICRLHISx"}, std::string{"a letter to my aunt, quite long"},
-                                  std::string(200, '\0')}) {
+  for (const std::string& text : {std::string{"x"}, std::string{"ICRLHISx"},
+                                  std::string{"a letter to my aunt, quite long"}, std::string(200, '\0')}) {
     write_bytes(folder / "letter", text);
 
     CHECK(has(error_in(folder / "letter"), "does not begin with \"ICRLHIST\""));

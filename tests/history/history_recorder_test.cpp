@@ -94,7 +94,10 @@ TEST_CASE("Values outside their space are refused, saying where", "[history]") {
   LearningHistory history = empty_history();
   HistoryRecorder recorder{history};
   const std::array here{0.0f, 0.0f};
-  CHECK(has(error_of([&] { recorder.begin_episode(std::array{0.0f, 4.0f}); }), "(0, 4) is outside multi_discrete(3, 4)"));
+  CHECK(has(error_of([&] {
+              recorder.begin_episode(std::array{0.0f, 4.0f});
+            }),
+            "(0, 4) is outside multi_discrete(3, 4)"));
   recorder.begin_episode(here);
   recorder.step(std::array{0.0f}, 0, here, false, false);
   const auto refusal = [&](float action, float reward, float next) {
@@ -147,7 +150,8 @@ TEST_CASE("Extras are checked as far as the history has them", "[history]") {
   CHECK(refusal({}, {.action_mask = only_first}).empty());
   CHECK(has(refusal({.has_action_mask = true}, {.action_mask = only_first}), "action 1 is not allowed"));
   CHECK(has(refusal({.has_action_mask = true}, {}), "mask has 0 entries for 2 actions"));
-  CHECK(has(refusal({.has_behaviour_probability = true}, {.behaviour_probability = not_a_number}), "probability (nan)"));
+  CHECK(
+      has(refusal({.has_behaviour_probability = true}, {.behaviour_probability = not_a_number}), "probability (nan)"));
   CHECK(has(refusal({.has_behaviour_probability = true}, {.behaviour_probability = -1}), "probability (-1)"));
   CHECK(has(refusal({.has_expert_action = true}, {.expert_action = outside}), "expert action (2)"));
 }

@@ -52,8 +52,8 @@ TEST_CASE("A history without episodes is empty", "[history]") {
 }
 
 TEST_CASE("Optional columns hold what was recorded with each step", "[history]") {
-  const LearningHistory history = telling_history(
-      0, {3}, {.has_action_mask = true, .has_behaviour_probability = true, .has_expert_action = true});
+  const LearningHistory history =
+      telling_history(0, {3}, {.has_action_mask = true, .has_behaviour_probability = true, .has_expert_action = true});
   const EpisodeView episode = history.episode(0);
 
   std::array<float, 1> expert;
@@ -79,9 +79,9 @@ TEST_CASE("A copy of a history is independent of it", "[history]") {
 TEST_CASE("A history of spaces that make no sense is refused", "[history]") {
   CHECK(has(error_of([] { LearningHistory{{.observation_space = Discrete{0}, .action_space = Discrete{1}}}; }),
             "observation space of a history"));
-  CHECK(has(error_of([] {
-              LearningHistory{
-                  {.observation_space = Discrete{2}, .action_space = Box{{0}, {1}}, .has_action_mask = true}};
-            }),
-            "action masks need a Discrete action space, not box"));
+  CHECK(
+      has(error_of([] {
+            LearningHistory{{.observation_space = Discrete{2}, .action_space = Box{{0}, {1}}, .has_action_mask = true}};
+          }),
+          "action masks need a Discrete action space, not box"));
 }

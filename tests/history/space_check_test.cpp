@@ -13,10 +13,12 @@
 using namespace icrl;
 
 TEST_CASE("A space check says the same as contains()", "[history]") {
-  constexpr float infinity = std::numeric_limits<float>::infinity(), not_a_number = std::numeric_limits<float>::quiet_NaN();
+  constexpr float infinity = std::numeric_limits<float>::infinity(),
+                  not_a_number = std::numeric_limits<float>::quiet_NaN();
   const auto spaces = std::vector<Space>{Discrete{3}, MultiDiscrete{{2, 300}}, Box{{-1, 0}, {1, 0}},
                                          Box{{-infinity}, {infinity}}, Box{{2}, {infinity}}};
-  const std::vector<float> values{-infinity, -3e38f, -1, -0.5f, -0.0f, 0, 0.5f, 1, 2, 2.5f, 3, 299, 300, 1e30f, 3e38f, infinity, not_a_number};
+  const std::vector<float> values{-infinity, -3e38f, -1,  -0.5f, -0.0f, 0,     0.5f,     1,           2,
+                                  2.5f,      3,      299, 300,   1e30f, 3e38f, infinity, not_a_number};
   for (const Space& space : spaces) {
     const SpaceCheck check{space};
     for (const float first : values) {

@@ -88,11 +88,11 @@ TEST_CASE("A window from the start of a history shows what happened, step by ste
   const auto a00 = static_cast<float>(telling_action(0, 0)), a01 = static_cast<float>(telling_action(0, 1)),
              a10 = static_cast<float>(telling_action(1, 0));
   CHECK(batch.lengths == std::vector<int>{3});
-  CHECK(batch.features == std::vector<float>{4, 0, 0, 7, 0, 3,        //
-                                             4, 0, 1, a00, 0, 0,      //
-                                             4, 1, 0, a01, 1, 1,      //
-                                             0, 0, 0, 0, 0, 0,        //
-                                             0, 0, 0, 0, 0, 0});
+  CHECK(batch.features == std::vector<float>{4, 0, 0, 7,   0, 3,  //
+                                             4, 0, 1, a00, 0, 0,  //
+                                             4, 1, 0, a01, 1, 1,  //
+                                             0, 0, 0, 0,   0, 0,  //
+                                             0, 0, 0, 0,   0, 0});
   CHECK(batch.actions == std::vector<float>{a00, a01, a10, 0, 0});
   CHECK(batch.weights == std::vector<float>{1, 1, 1, 0, 0});
 }
@@ -107,12 +107,12 @@ TEST_CASE("With a closing token every whole episode of a window ends with an unl
   const auto a00 = static_cast<float>(telling_action(0, 0)), a01 = static_cast<float>(telling_action(0, 1)),
              a10 = static_cast<float>(telling_action(1, 0));
   CHECK(batch.lengths == std::vector<int>{5});
-  CHECK(batch.features == std::vector<float>{4, 0, 0, 7, 0, 3,      //
-                                             4, 0, 1, a00, 0, 0,    //
-                                             4, 0, 2, a01, 1, 4,    //
-                                             4, 1, 0, 7, 0, 3,      //
+  CHECK(batch.features == std::vector<float>{4, 0, 0, 7,   0,   3,  //
+                                             4, 0, 1, a00, 0,   0,  //
+                                             4, 0, 2, a01, 1,   4,  //
+                                             4, 1, 0, 7,   0,   3,  //
                                              4, 1, 1, a10, 100, 4,  //
-                                             0, 0, 0, 0, 0, 0});
+                                             0, 0, 0, 0,   0,   0});
   CHECK(batch.actions == std::vector<float>{a00, a01, 0, a10, 0, 0});
   CHECK(batch.weights == std::vector<float>{1, 1, 0, 1, 0, 0});
 }
@@ -134,7 +134,8 @@ TEST_CASE("Every row of a window is the one that a stream would make", "[history
           if (rows[r].weight > 0) {
             stream.observe(observation, row);
             const bool ends = rows[r].step + 1 == history.episode(rows[r].episode).length();
-            stream.record(std::array{static_cast<float>(rows[r].label)}, telling_reward(rows[r].episode, rows[r].step), ends);
+            stream.record(std::array{static_cast<float>(rows[r].label)}, telling_reward(rows[r].episode, rows[r].step),
+                          ends);
           } else {
             stream.close(observation, row);
           }
@@ -190,7 +191,8 @@ TEST_CASE("A window is full wherever its history is long enough", "[history]") {
   for (const bool closing_token : {false, true})
     for (const WindowStart start : {WindowStart::episode, WindowStart::anywhere})
       for (const bool shuffle : {false, true}) {
-        const Windows windows{three_histories(), {.context = 13, .start = start, .shuffle_episodes = shuffle}, closing_token};
+        const Windows windows{
+            three_histories(), {.context = 13, .start = start, .shuffle_episodes = shuffle}, closing_token};
         for (const int length : windows.sample(300).lengths) REQUIRE(length == 13);
       }
 }
@@ -216,9 +218,11 @@ TEST_CASE("Windows begin equally often wherever a full one fits", "[history]") {
   constexpr int count = 17000;
   std::map<std::pair<int, int>, int> anywhere, episodes;
   {
-    const Windows windows{std::move(histories), {.context = 6, .start = WindowStart::anywhere, .history_start_share = 0}};
+    const Windows windows{std::move(histories),
+                          {.context = 6, .start = WindowStart::anywhere, .history_start_share = 0}};
     for (const auto& rows : windows.rows(count)) ++anywhere[{rows[0].episode, rows[0].step}];
-    const WindowSampler at_starts{Windows::views(windows.histories), telling_layout(), {.context = 6, .history_start_share = 0}};
+    const WindowSampler at_starts{
+        Windows::views(windows.histories), telling_layout(), {.context = 6, .history_start_share = 0}};
     ContextBatch batch;
     at_starts.sample(count, Rng{5}, batch);
     for (int b = 0; b < count; ++b) ++episodes[{rows_of(batch, b)[0].episode, 0}];
@@ -244,7 +248,8 @@ TEST_CASE("The asked share of windows begins with the first kept episode", "[his
 TEST_CASE("Thinning keeps every k-th episode from a random phase on", "[history]") {
   std::vector<LearningHistory> histories;
   histories.push_back(telling_history(0, std::vector<int>(20, 1)));
-  const Windows windows{std::move(histories), {.context = 3, .keep_every = 4, .skip_first = 0.3, .history_start_share = 1}};
+  const Windows windows{std::move(histories),
+                        {.context = 3, .keep_every = 4, .skip_first = 0.3, .history_start_share = 1}};
   std::map<int, int> first;
   for (const auto& rows : windows.rows(4000)) {
     ++first[rows[0].episode];
@@ -349,7 +354,8 @@ TEST_CASE("A sampler refuses what it cannot sample from", "[history]") {
   };
 
   CHECK(has(refusal(empty, telling_layout(), {}), "no history with an episode"));
-  CHECK(has(refusal(history, {telling_observations(), Discrete{8}}, {}), "history 0 has observations multi_discrete(20, 300, 300)"));
+  CHECK(has(refusal(history, {telling_observations(), Discrete{8}}, {}),
+            "history 0 has observations multi_discrete(20, 300, 300)"));
   CHECK(has(refusal(history, telling_layout(), {.use_expert_action = true}), "history 0 has no expert actions"));
   CHECK(has(refusal(history, telling_layout(), {.context = 0}), "context is 0"));
   CHECK(has(refusal(history, telling_layout(), {.keep_every = 0}), "keep_every is 0"));

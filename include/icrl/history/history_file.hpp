@@ -3,10 +3,12 @@
 #pragma once
 
 #include <atomic>
+#include <climits>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -42,7 +44,8 @@ inline void check_columns(const HistoryRecord& record, const std::string& what) 
     std::vector<float> row(check.size());
     for (std::uint64_t r = 0; r < rows; ++r) {
       column.read(static_cast<std::int64_t>(r), row);
-      if (!check.contains(row)) fail("{}: {} {} ({}) is outside {}", what, name, r, fmt::join(row, ", "), to_string(space));
+      if (!check.contains(row))
+        fail("{}: {} {} ({}) is outside {}", what, name, r, fmt::join(row, ", "), to_string(space));
     }
   };
   const auto check_numbers = [&](const float* numbers, float least, const char* name) {
@@ -69,7 +72,9 @@ inline void check_columns(const HistoryRecord& record, const std::string& what) 
     writer.values(std::span{data, count});
     fill_up(writer);
   };
-  const auto put_rows = [&](const ColumnView& column, std::size_t rows) { put(column.data, rows * column.row_bytes()); };
+  const auto put_rows = [&](const ColumnView& column, std::size_t rows) {
+    put(column.data, rows * column.row_bytes());
+  };
   put(columns.episode_ends, episodes);
   put(columns.episode_endings, episodes);
   put_rows(columns.observations, steps + episodes);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <variant>
 
 #include <icrl/core/assert.hpp>
 #include <icrl/core/fail.hpp>
@@ -37,16 +38,16 @@ inline void validate(const HistoryInfo& info) {
 
 /// The columns of a history of E episodes and N steps, wherever they lie. Absent columns are null.
 struct HistoryColumns {
-  int episode_count = 0;                              ///< E
-  const std::uint64_t* episode_ends = nullptr;        ///< (E) steps up to the end of each episode; the last is N
-  const std::uint8_t* episode_endings = nullptr;      ///< (E) EpisodeEnding bits
-  ColumnView observations{};                          ///< (N + E) one more than steps in every episode
-  ColumnView actions{};                               ///< (N)
-  const float* rewards = nullptr;                     ///< (N)
-  const std::uint8_t* action_masks = nullptr;         ///< (N, mask_size)
-  const float* behaviour_probabilities = nullptr;     ///< (N)
-  ColumnView expert_actions{};                        ///< (N)
-  int mask_size = 0;                                  ///< number of actions
+  int episode_count = 0;                           ///< E
+  const std::uint64_t* episode_ends = nullptr;     ///< (E) steps up to the end of each episode; the last is N
+  const std::uint8_t* episode_endings = nullptr;   ///< (E) EpisodeEnding bits
+  ColumnView observations{};                       ///< (N + E) one more than steps in every episode
+  ColumnView actions{};                            ///< (N)
+  const float* rewards = nullptr;                  ///< (N)
+  const std::uint8_t* action_masks = nullptr;      ///< (N, mask_size)
+  const float* behaviour_probabilities = nullptr;  ///< (N)
+  ColumnView expert_actions{};                     ///< (N)
+  int mask_size = 0;                               ///< number of actions
 };
 
 /// Bits that say how an episode ended; at least one is set.

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <variant>
 #include <vector>
 
 #include <icrl/env/space.hpp>

@@ -23,13 +23,13 @@ namespace icrl {
 enum class WindowStart { episode, anywhere };
 
 struct WindowConfig {
-  int context = 80;                         ///< rows of a window
-  int keep_every = 1;                       ///< thinning: of k episodes one is kept, from a random one on
-  double skip_first = 0;                    ///< share of the episodes of a history that is left out at its start
+  int context = 80;       ///< rows of a window
+  int keep_every = 1;     ///< thinning: of k episodes one is kept, from a random one on
+  double skip_first = 0;  ///< share of the episodes of a history that is left out at its start
   WindowStart start = WindowStart::episode;
-  double history_start_share = 0.1;         ///< share of windows that begin with the first kept episode
-  bool shuffle_episodes = false;            ///< control: the same episodes in a random order, new for every window
-  bool use_expert_action = false;           ///< labels are the expert's actions, not the ones taken
+  double history_start_share = 0.1;  ///< share of windows that begin with the first kept episode
+  bool shuffle_episodes = false;     ///< control: the same episodes in a random order, new for every window
+  bool use_expert_action = false;    ///< labels are the expert's actions, not the ones taken
 };
 
 /// Throws Error for a value out of its range.

@@ -27,8 +27,8 @@ struct CollectConfig {
   int episodes = 200;
   std::uint64_t seed = 0;
   int thread_count = default_thread_count();
-  std::string algorithm{};         ///< name of the source, kept with each history
-  bool with_expert_action = false; ///< record what an expert would have done; the learner must tell
+  std::string algorithm{};          ///< name of the source, kept with each history
+  bool with_expert_action = false;  ///< record what an expert would have done; the learner must tell
 };
 
 /// Throws Error for a value out of its range.

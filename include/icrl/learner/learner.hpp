@@ -14,10 +14,10 @@ namespace icrl {
 /// One step, as a learner is told of it. `terminated`: the task is over, nothing comes after; `truncated`: time is up,
 /// what would have come after still counts.
 struct Transition {
-  std::span<const float> observation, action;
-  float reward;
-  std::span<const float> next_observation;
-  bool terminated, truncated;
+  std::span<const float> observation{}, action{};
+  float reward = 0;
+  std::span<const float> next_observation{};
+  bool terminated = false, truncated = false;
 
   [[nodiscard]] bool ends_episode() const { return terminated || truncated; }
 };
@@ -43,7 +43,9 @@ concept MaskedPolicy = requires(P& policy, std::span<const float> observation, s
 
 /// Optional: says what an expert would have done where it last acted.
 template <typename P>
-concept HasExpertAction = requires(const P& policy, std::span<float> action) { policy.expert_action(action); };
+concept HasExpertAction = requires(const P& policy, std::span<float> action) {
+  policy.expert_action(action);
+};
 
 /// Optional: says with which probability it chose its last action.
 template <typename P>
@@ -98,14 +100,10 @@ public:
 
   void learn(int member, const Transition& transition) { at(member).learn(transition); }
 
-  void expert_action(int member, std::span<float> action) const
-    requires HasExpertAction<L>
-  {
+  void expert_action(int member, std::span<float> action) const requires HasExpertAction<L> {
     at(member).expert_action(action);
   }
-  [[nodiscard]] float behaviour_probability(int member) const
-    requires HasBehaviourProbability<L>
-  {
+  [[nodiscard]] float behaviour_probability(int member) const requires HasBehaviourProbability<L> {
     return at(member).behaviour_probability();
   }
 

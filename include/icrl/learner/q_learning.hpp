@@ -24,8 +24,8 @@ namespace icrl {
 struct QLearningConfig {
   double learning_rate = 0.9933;
   double discount = 0.9;
-  double epsilon_start = 1;   ///< probability of a random action in the first episode
-  double epsilon_end = 0;     ///< and after anneal_share of the episodes
+  double epsilon_start = 1;  ///< probability of a random action in the first episode
+  double epsilon_end = 0;    ///< and after anneal_share of the episodes
   double anneal_share = 0.9;
   int episodes = 200;
   double initial_value = 0;

@@ -1,0 +1,33 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <span>
+
+#include <icrl/core/rng.hpp>
+#include <icrl/learner/learner.hpp>
+
+namespace icrl {
+
+/// Knows the target of a Dark Plane: goes there as fast as each axis allows and stays. No way reaches the target's disc
+/// in fewer steps, because each step brings the nearest reachable point of either axis.
+class DarkPlaneOracle {
+public:
+  /// `max_move`: the most that one step moves along each axis.
+  DarkPlaneOracle(std::array<float, 2> target, float max_move) : target_{target}, max_move_{max_move} {}
+
+  void act(std::span<const float> observation, std::span<float> action, Rng&) {
+    for (std::size_t i = 0; i < 2; ++i) action[i] = std::clamp(target_[i] - observation[i], -max_move_, max_move_);
+  }
+  void learn(const Transition&) {}
+
+private:
+  std::array<float, 2> target_;
+  float max_move_;
+};
+static_assert(Learner<DarkPlaneOracle>);
+
+}  // namespace icrl
