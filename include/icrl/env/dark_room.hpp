@@ -1,0 +1,184 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <icrl/core/assert.hpp>
+#include <icrl/core/fail.hpp>
+#include <icrl/core/rng.hpp>
+#include <icrl/env/environment.hpp>
+#include <icrl/env/task_family.hpp>
+
+namespace icrl {
+
+/// Where an episode begins. The corner is row 0, column 0; `random` is any cell, the goal too.
+enum class DarkRoomStart { centre, corner, random };
+
+struct DarkRoomOptions {
+  int side = 9;      ///< cells along each wall
+  int horizon = 20;  ///< steps in an episode
+  DarkRoomStart start = DarkRoomStart::centre;
+  bool reward_once = false;        ///< only the first time in an episode that the goal is reached
+  bool terminate_at_goal = false;  ///< reaching the goal ends the episode
+};
+
+inline void validate(const DarkRoomOptions& options) {
+  constexpr int longest_side = 46340;  // task numbers are ints
+  if (options.side < 1 || options.side > longest_side)
+    fail("dark room: a side of {} cells, 1 .. {} are possible", options.side, longest_side);
+  if (options.horizon < 1) fail("dark room: a horizon of {} steps, an episode takes at least one", options.horizon);
+}
+
+/// A place in a room, both numbers from 0.
+struct Cell {
+  int row, column;
+  friend bool operator==(const Cell&, const Cell&) = default;
+};
+
+/// A square room with one hidden goal cell. The agent sees where it stands, never where the goal is, so the goal must
+/// be inferred from past rewards (Laskin et al., 2022). A step that ends on the goal pays 1; walls stop a move; the
+/// episode is truncated at the horizon.
+class DarkRoom {
+public:
+  enum Action : int { stay, up, right, down, left };
+  static constexpr int action_count = 5;
+
+  /// Throws Error where the options make no room or the goal lies outside.
+  DarkRoom(const DarkRoomOptions& options, Cell goal) : options_{options}, goal_{goal} {
+    validate(options);
+    if (goal.row < 0 || goal.row >= options.side || goal.column < 0 || goal.column >= options.side)
+      fail("dark room: the goal ({}, {}) lies outside the {} x {} cells", goal.row, goal.column, options.side,
+           options.side);
+    place(options.start == DarkRoomStart::centre ? centre() : Cell{0, 0});
+  }
+
+  [[nodiscard]] Space observation_space() const { return MultiDiscrete{{options_.side, options_.side}}; }
+  [[nodiscard]] Space action_space() const { return Discrete{action_count}; }
+
+  void reset(Rng& rng) {
+    switch (options_.start) {
+      case DarkRoomStart::centre:
+        return place(centre());
+      case DarkRoomStart::corner:
+        return place({0, 0});
+      case DarkRoomStart::random:
+        const int row = rng.below(options_.side);
+        return place({row, rng.below(options_.side)});
+    }
+  }
+
+  StepResult step(int action, Rng&) {
+    ICRL_ASSERT(action >= 0 && action < action_count, "a Dark Room has actions 0 .. 4");
+    ICRL_ASSERT(time_ < options_.horizon, "this episode of the Dark Room is over: reset it");
+    position_ = moved(position_, action, options_.side);
+    const bool at_goal = position_ == goal_;
+    const bool pays = at_goal && !(options_.reward_once && was_at_goal_);
+    was_at_goal_ = was_at_goal_ || at_goal;
+    const bool terminated = at_goal && options_.terminate_at_goal;
+    return {pays ? 1.0f : 0.0f, terminated, ++time_ == options_.horizon && !terminated};
+  }
+
+  void observe(std::span<float> out) const {
+    out[0] = static_cast<float>(position_.row);
+    out[1] = static_cast<float>(position_.column);
+  }
+
+  /// Where an action leads in a room of `side` x `side` cells.
+  [[nodiscard]] static Cell moved(Cell from, int action, int side) {
+    static constexpr Cell moves[action_count] = {{0, 0}, {-1, 0}, {0, 1}, {1, 0}, {0, -1}};
+    const Cell move = moves[action];
+    return {std::clamp(from.row + move.row, 0, side - 1), std::clamp(from.column + move.column, 0, side - 1)};
+  }
+
+  [[nodiscard]] Cell position() const { return position_; }
+  [[nodiscard]] Cell goal() const { return goal_; }
+  [[nodiscard]] const DarkRoomOptions& options() const { return options_; }
+
+private:
+  [[nodiscard]] Cell centre() const { return {options_.side / 2, options_.side / 2}; }
+  void place(Cell at) {
+    position_ = at;
+    time_ = 0;
+    was_at_goal_ = false;
+  }
+
+  DarkRoomOptions options_;
+  Cell goal_;
+  Cell position_{};
+  int time_ = 0;
+  bool was_at_goal_ = false;
+};
+static_assert(Environment<DarkRoom>);
+
+/// A Dark Room for every goal cell; task = row * side + column of the goal.
+class DarkRooms {
+public:
+  explicit DarkRooms(const DarkRoomOptions& options = {}) : options_{options} { validate(options); }
+
+  [[nodiscard]] int task_count() const { return options_.side * options_.side; }
+  [[nodiscard]] DarkRoom make(int task) const { return {options_, cell(task)}; }
+  [[nodiscard]] const DarkRoomOptions& options() const { return options_; }
+
+  /// Walks a shortest way and stays; exact.
+  [[nodiscard]] double oracle_return(int task) const {
+    expect_task(task);
+    const auto start = start_cells();
+    double total = 0;
+    for (int i = start.first; i < start.second; ++i) {
+      const Cell from = cell(i), goal = cell(task);
+      const int distance = std::abs(from.row - goal.row) + std::abs(from.column - goal.column);
+      const int paid_steps = std::max(0, options_.horizon - std::max(1, distance) + 1);
+      total += pays_once() ? std::min(1, paid_steps) : paid_steps;
+    }
+    return total / (start.second - start.first);
+  }
+
+  /// Uniformly random actions; exact, by following the distribution over cells step by step.
+  [[nodiscard]] double random_return(int task) const {
+    expect_task(task);
+    const auto count = static_cast<std::size_t>(task_count()), goal = static_cast<std::size_t>(task);
+    const auto start = start_cells();
+    std::vector<double> mass(count), next(count);
+    for (int i = start.first; i < start.second; ++i)
+      mass[static_cast<std::size_t>(i)] = 1.0 / (start.second - start.first);
+    double total = 0;
+    for (int t = 0; t < options_.horizon; ++t) {
+      std::fill(next.begin(), next.end(), 0.0);
+      for (int i = 0; i < task_count(); ++i)
+        for (int action = 0; action < DarkRoom::action_count; ++action) {
+          const Cell to = DarkRoom::moved(cell(i), action, options_.side);
+          next[static_cast<std::size_t>(to.row * options_.side + to.column)] +=
+              mass[static_cast<std::size_t>(i)] / DarkRoom::action_count;
+        }
+      std::swap(mass, next);
+      total += mass[goal];
+      if (pays_once()) mass[goal] = 0;  // nothing more can be earned from here
+    }
+    return total;
+  }
+
+private:
+  [[nodiscard]] Cell cell(int number) const { return {number / options_.side, number % options_.side}; }
+  void expect_task([[maybe_unused]] int task) const {
+    ICRL_ASSERT(task >= 0 && task < task_count(), "these Dark Rooms have no such task");
+  }
+  [[nodiscard]] bool pays_once() const { return options_.reward_once || options_.terminate_at_goal; }
+  /// The cells, first to one past the last, that an episode begins in with equal probability.
+  [[nodiscard]] std::pair<int, int> start_cells() const {
+    if (options_.start == DarkRoomStart::random) return {0, task_count()};
+    const int middle = options_.side / 2;
+    const int only = options_.start == DarkRoomStart::centre ? middle * options_.side + middle : 0;
+    return {only, only + 1};
+  }
+
+  DarkRoomOptions options_;
+};
+static_assert(TaskFamily<DarkRooms> && HasOracleReturn<DarkRooms> && HasRandomReturn<DarkRooms>);
+
+}  // namespace icrl
