@@ -5,8 +5,9 @@
 #include <cstdio>
 #include <cstdlib>
 
-// ICRL_ASSERT(condition, "message") guards against a caller's bug. It is on without NDEBUG, or with ICRL_ENABLE_ASSERTS; define
-// ICRL_ASSERT_HANDLER(message, file, line) before including icrl to do something else than print and abort.
+// ICRL_ASSERT(condition, "message") guards against a caller's bug. It is on without NDEBUG, or with
+// ICRL_ENABLE_ASSERTS; define ICRL_ASSERT_HANDLER(message, file, line) before including icrl to do something else than
+// print and abort.
 #ifndef ICRL_ASSERT_HANDLER
 #define ICRL_ASSERT_HANDLER(message, file, line) ::icrl::detail::assertion_failed(message, file, line)
 #endif

@@ -17,7 +17,8 @@
 
 namespace icrl {
 
-static_assert(std::endian::native == std::endian::little, "icrl's own files hold little-endian numbers as they lie in memory");
+static_assert(std::endian::native == std::endian::little,
+              "icrl's own files hold little-endian numbers as they lie in memory");
 
 /// A number that may be written as its bytes.
 template <typename T>
@@ -72,7 +73,8 @@ public:
   template <PlainNumber T>
   [[nodiscard]] T value_in(std::string_view name, T least, T most) {
     const T number = value<T>();
-    if (number < least || number > most) fail("{}: {} is {}, it must lie in {} .. {}", what_, name, number, least, most);
+    if (!(number >= least && number <= most))
+      fail("{}: {} is {}, it must lie in {} .. {}", what_, name, number, least, most);
     return number;
   }
 

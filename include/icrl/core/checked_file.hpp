@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include <icrl/core/assert.hpp>
 #include <icrl/core/byte_stream.hpp>
 #include <icrl/core/checksum.hpp>
 #include <icrl/core/file.hpp>
@@ -26,12 +27,22 @@ struct CheckedFileKind {
   std::uint32_t version;   ///< the one that is written, and the newest that is read
 };
 
-/// Replaces the file as a whole or, where that fails, not at all.
-inline void write_checked_file(const std::filesystem::path& path, const CheckedFileKind& kind, std::span<const std::byte> payload) {
+namespace detail {
+
+inline std::array<char, 8> padded_magic(const CheckedFileKind& kind) {
   std::array<char, 8> magic{};
-  std::copy_n(kind.magic.begin(), std::min(kind.magic.size(), magic.size()), magic.begin());
+  ICRL_ASSERT(kind.magic.size() <= magic.size(), "the magic of a checked file has at most 8 characters");
+  std::copy(kind.magic.begin(), kind.magic.end(), magic.begin());
+  return magic;
+}
+
+}  // namespace detail
+
+/// Replaces the file as a whole or, where that fails, not at all.
+inline void write_checked_file(const std::filesystem::path& path, const CheckedFileKind& kind,
+                               std::span<const std::byte> payload) {
   ByteWriter file;
-  file.values(std::span<const char>{magic});
+  file.values(std::span<const char>{detail::padded_magic(kind)});
   file.value(kind.version);
   file.value(crc32c(payload));
   file.value(static_cast<std::uint64_t>(payload.size()));
@@ -39,8 +50,8 @@ inline void write_checked_file(const std::filesystem::path& path, const CheckedF
   write_file_atomically(path, file.bytes());
 }
 
-/// Opens a checked file. Throws Error for a file of another kind, a newer one, a cut or a damaged one; after that the payload
-/// is what was written.
+/// Opens a checked file. Throws Error for a file of another kind, a newer one, a cut or a damaged one; after that the
+/// payload is what was written.
 class CheckedFile {
 public:
   CheckedFile(const std::filesystem::path& path, const CheckedFileKind& kind)
@@ -48,7 +59,7 @@ public:
     ByteReader header{file_.bytes(), what_};
     std::array<char, 8> magic{};
     if (file_.bytes().size() >= header_size) header.values(std::span<char>{magic});
-    if (std::string_view{magic.data(), kind.magic.size()} != kind.magic)
+    if (magic != detail::padded_magic(kind))
       fail("{}: this is no such file, it does not begin with \"{}\"", what_, kind.magic);
     const auto version = header.value<std::uint32_t>();
     if (version != kind.version)
@@ -58,7 +69,8 @@ public:
     const auto size = header.value<std::uint64_t>(), held = std::uint64_t{file_.bytes().size() - header_size};
     if (size != held) fail("{}: holds {} bytes of payload, its header says {} (was it cut?)", what_, held, size);
     const auto found = crc32c(payload());
-    if (found != checksum) fail("{}: checksum {:08x}, its header says {:08x} (the file is damaged)", what_, found, checksum);
+    if (found != checksum)
+      fail("{}: checksum {:08x}, its header says {:08x} (the file is damaged)", what_, found, checksum);
   }
 
   [[nodiscard]] ByteReader reader() const { return {payload(), what_}; }

@@ -27,8 +27,8 @@ inline constexpr auto crc32c_tables = [] {
 
 }  // namespace detail
 
-/// CRC-32C (Castagnoli), eight bytes at a time. Finds every error of up to three bits and every burst of up to 32. To go on where
-/// another call ended, pass its result as `previous`.
+/// CRC-32C (Castagnoli), eight bytes at a time. Finds every error of up to three bits and every burst of up to 32. To
+/// go on where another call ended, pass its result as `previous`.
 [[nodiscard]] inline std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t previous = 0) {
   const auto& tables = detail::crc32c_tables;
   std::uint32_t crc = ~previous;
@@ -36,8 +36,9 @@ inline constexpr auto crc32c_tables = [] {
   for (; i + 8 <= bytes.size(); i += 8) {
     std::array<std::uint8_t, 8> b;
     std::memcpy(b.data(), bytes.data() + i, 8);
-    crc = tables[7][b[0] ^ (crc & 0xFFu)] ^ tables[6][b[1] ^ ((crc >> 8) & 0xFFu)] ^ tables[5][b[2] ^ ((crc >> 16) & 0xFFu)] ^
-          tables[4][b[3] ^ (crc >> 24)] ^ tables[3][b[4]] ^ tables[2][b[5]] ^ tables[1][b[6]] ^ tables[0][b[7]];
+    crc = tables[7][b[0] ^ (crc & 0xFFu)] ^ tables[6][b[1] ^ ((crc >> 8) & 0xFFu)] ^
+          tables[5][b[2] ^ ((crc >> 16) & 0xFFu)] ^ tables[4][b[3] ^ (crc >> 24)] ^ tables[3][b[4]] ^ tables[2][b[5]] ^
+          tables[1][b[6]] ^ tables[0][b[7]];
   }
   for (; i < bytes.size(); ++i) crc = (crc >> 8) ^ tables[0][(crc ^ static_cast<std::uint32_t>(bytes[i])) & 0xFFu];
   return ~crc;

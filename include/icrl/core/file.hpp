@@ -5,10 +5,10 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <fcntl.h>
@@ -24,16 +24,18 @@ namespace icrl {
 namespace detail {
 
 [[noreturn]] inline void fail_with_errno(const char* what, const std::filesystem::path& path) {
-  const int code = errno;
-  fail("{} \"{}\": {}", what, path.string(), std::strerror(code));
+  fail("{} \"{}\": {}", what, path.string(), std::generic_category().message(errno));
 }
 
 /// An open file that closes itself.
 class FileDescriptor {
 public:
-  FileDescriptor(const std::filesystem::path& path, int flags, const char* what) : descriptor_{::open(path.c_str(), flags | O_CLOEXEC, 0666)} {
+  FileDescriptor(const std::filesystem::path& path, int flags, const char* what)
+      : descriptor_{::open(path.c_str(), flags | O_CLOEXEC, 0666)} {
     if (descriptor_ < 0) fail_with_errno(what, path);
   }
+  /// Takes over what is open already.
+  explicit FileDescriptor(int descriptor) : descriptor_{descriptor} {}
   ~FileDescriptor() {
     if (descriptor_ >= 0) ::close(descriptor_);
   }
@@ -57,6 +59,17 @@ inline void write_all(int descriptor, std::span<const std::byte> bytes, const st
   }
 }
 
+/// A new file next to `path` that no other writer, in this process or another, has.
+inline std::pair<FileDescriptor, std::filesystem::path> open_temporary_beside(const std::filesystem::path& path) {
+  const std::string stem = path.string() + ".tmp" + std::to_string(::getpid()) + "_";
+  for (int attempt = 0;; ++attempt) {
+    const std::filesystem::path temporary = stem + std::to_string(attempt);
+    const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor >= 0) return {FileDescriptor{descriptor}, temporary};
+    if (errno != EEXIST) fail_with_errno("cannot create", temporary);
+  }
+}
+
 inline void sync_folder_of(const std::filesystem::path& path) {
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
   const FileDescriptor opened{folder, O_RDONLY | O_DIRECTORY, "cannot open the folder"};
@@ -69,7 +82,7 @@ inline void sync_folder_of(const std::filesystem::path& path) {
 class MappedFile {
 public:
   explicit MappedFile(const std::filesystem::path& path) {
-    const detail::FileDescriptor file{path, O_RDONLY, "cannot open"};
+    const detail::FileDescriptor file{path, O_RDONLY | O_NONBLOCK, "cannot open"};  // a pipe must not hold us up
     struct ::stat status {};
     if (::fstat(file.get(), &status) != 0) detail::fail_with_errno("cannot read", path);
     if (!S_ISREG(status.st_mode)) fail("cannot read \"{}\": it is not a regular file", path.string());
@@ -84,7 +97,8 @@ public:
   ~MappedFile() {
     if (data_ != nullptr) ::munmap(data_, size_);
   }
-  MappedFile(MappedFile&& other) noexcept : data_{std::exchange(other.data_, nullptr)}, size_{std::exchange(other.size_, 0)} {}
+  MappedFile(MappedFile&& other) noexcept
+      : data_{std::exchange(other.data_, nullptr)}, size_{std::exchange(other.size_, 0)} {}
   MappedFile& operator=(MappedFile&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
@@ -98,12 +112,12 @@ private:
   std::size_t size_ = 0;
 };
 
-/// Replaces or creates a file so that, whatever happens, its path holds either the old bytes or all of the new ones: temporary file
-/// in the same folder, fsync, rename, fsync of the folder. Throws Error and removes the temporary file on failure.
+/// Replaces or creates a file so that, whatever happens, its path holds either the old bytes or all of the new ones:
+/// temporary file in the same folder, fsync, rename, fsync of the folder. Throws Error and removes the temporary file
+/// on failure.
 inline void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {
-  const std::filesystem::path temporary = path.string() + ".tmp" + std::to_string(::getpid());
+  const auto [file, temporary] = detail::open_temporary_beside(path);
   try {
-    const detail::FileDescriptor file{temporary, O_WRONLY | O_CREAT | O_TRUNC, "cannot create"};
     detail::write_all(file.get(), bytes, temporary);
     if (::fsync(file.get()) != 0) detail::fail_with_errno("cannot sync", temporary);
     if (::rename(temporary.c_str(), path.c_str()) != 0) detail::fail_with_errno("cannot replace", path);
@@ -114,13 +128,15 @@ inline void write_file_atomically(const std::filesystem::path& path, std::span<c
   detail::sync_folder_of(path);
 }
 
-/// A file that only grows. One writer at a time: a second one gets an Error.
+/// A file that is written at its end only. One writer at a time: a second one, in this process or another, gets an
+/// Error.
 class AppendFile {
 public:
   explicit AppendFile(const std::filesystem::path& path)
       : path_{path}, file_{path, O_RDWR | O_CREAT | O_APPEND, "cannot open for appending"} {
-    if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0)
-      fail("cannot append to \"{}\": another writer has it open", path.string());
+    if (::flock(file_.get(), LOCK_EX | LOCK_NB) == 0) return;
+    if (errno == EWOULDBLOCK) fail("cannot append to \"{}\": another writer has it open", path.string());
+    detail::fail_with_errno("cannot lock", path);
   }
 
   [[nodiscard]] std::uint64_t size() const {

@@ -7,42 +7,49 @@
 #include <cstdint>
 #include <exception>
 #include <mutex>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <icrl/core/assert.hpp>
+#include <icrl/core/error.hpp>
 
 namespace icrl {
 
-/// Threads that wait for work without spinning, so that they never slow a shared machine down. The caller takes part as worker 0.
-/// After construction a run allocates nothing.
+/// Threads that wait for work without spinning, so that they never slow a shared machine down. The caller takes part as
+/// worker 0. After construction a run allocates nothing.
 class WorkerPool {
 public:
+  /// Throws Error when the system gives fewer threads.
   explicit WorkerPool(int thread_count) {
     ICRL_ASSERT(thread_count >= 1, "WorkerPool needs at least one thread");
-    for (int worker = 1; worker < thread_count; ++worker) threads_.emplace_back([this, worker] { serve(worker); });
-  }
-  ~WorkerPool() {
-    {
-      const std::lock_guard lock{mutex_};
-      stopping_ = true;
+    try {
+      for (int worker = 1; worker < thread_count; ++worker) threads_.emplace_back([this, worker] { serve(worker); });
+    } catch (const std::system_error& error) {
+      const std::string started = std::to_string(threads_.size() + 1);
+      stop();
+      throw Error{"worker pool: only " + started + " of " + std::to_string(thread_count) +
+                  " threads could be started: " + error.what()};
     }
-    wake_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
   }
+  ~WorkerPool() { stop(); }
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
   [[nodiscard]] int thread_count() const { return static_cast<int>(threads_.size()) + 1; }
 
-  /// Calls work(index, worker) for index = 0 .. count - 1, handed out in order to whichever worker is free, and returns when all are
-  /// done. If calls throw, the first exception is rethrown here and indices not yet begun are left out.
+  /// Calls work(index, worker) for index = 0 .. count - 1, handed out in order to whichever worker is free, and returns
+  /// when all are done. If calls throw, the first exception is rethrown here and indices not yet begun are left out.
   template <typename Work>
   void run(int count, Work&& work) {
     std::unique_lock lock{mutex_};
-    call_ = [](void* context, int index, int worker) { (*static_cast<std::remove_reference_t<Work>*>(context))(index, worker); };
+    ICRL_ASSERT(busy_ == 0, "WorkerPool::run was called from its own work or from two threads at once");
+    call_ = [](void* context, int index, int worker) {
+      (*static_cast<std::remove_reference_t<Work>*>(context))(index, worker);
+    };
     context_ = const_cast<void*>(static_cast<const void*>(&work));
     next_ = 0;
     count_ = count;
@@ -55,6 +62,16 @@ public:
   }
 
 private:
+  void stop() {
+    {
+      const std::lock_guard lock{mutex_};
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
   void serve(int worker) {
     std::unique_lock lock{mutex_};
     std::uint64_t seen = 0;
@@ -97,6 +114,8 @@ private:
 };
 
 /// One thread a core that the machine offers.
-[[nodiscard]] inline int default_thread_count() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+[[nodiscard]] inline int default_thread_count() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
 
 }  // namespace icrl

@@ -10,9 +10,9 @@
 
 namespace icrl {
 
-/// Random numbers that are functions of (seed, stream, counter): the same on every platform, at any number of threads. The mixing
-/// is SplitMix64's (Steele, Lea & Flood, 2014) over a counter, keyed by seed and stream. The distributions are our own, because
-/// the standard library's differ between implementations.
+/// Random numbers that are functions of (seed, stream, counter): the same on every platform, at any number of threads.
+/// The mixing is SplitMix64's (Steele, Lea & Flood, 2014) over a counter, keyed by seed and stream. The distributions
+/// are our own, because the standard library's differ between implementations.
 class Rng {
 public:
   struct State {
@@ -20,7 +20,8 @@ public:
     friend bool operator==(const State&, const State&) = default;
   };
 
-  explicit Rng(std::uint64_t seed, std::uint64_t stream = 0) : state_{mix(mix(seed + golden) ^ (stream * odd + golden)), 0} {}
+  explicit Rng(std::uint64_t seed, std::uint64_t stream = 0)
+      : state_{mix(mix(seed + golden) ^ (stream * odd + golden)), 0} {}
 
   /// 64 uniform bits.
   std::uint64_t bits() { return mix(state_.key + golden * ++state_.counter); }
@@ -32,11 +33,12 @@ public:
   int below(int count) {
     ICRL_ASSERT(count > 0, "Rng::below needs a positive count");
     const auto range = static_cast<std::uint32_t>(count);
-    const std::uint32_t threshold = (0u - range) % range;
-    for (;;) {
-      const std::uint64_t product = (bits() >> 32) * range;
-      if (static_cast<std::uint32_t>(product) >= threshold) return static_cast<int>(product >> 32);
+    std::uint64_t product = (bits() >> 32) * range;
+    if (static_cast<std::uint32_t>(product) < range) {  // rare: only then is the division worth its time
+      const std::uint32_t threshold = (0u - range) % range;
+      while (static_cast<std::uint32_t>(product) < threshold) product = (bits() >> 32) * range;
     }
+    return static_cast<int>(product >> 32);
   }
 
   /// Normal with mean 0 and deviation 1 (Box & Muller, 1958); takes two numbers and keeps none back.

@@ -2,5 +2,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <string_view>
+
 /// major * 10000 + minor * 100 + patch; the build reads the version from here.
 #define ICRL_VERSION 100
+
+namespace icrl {
+
+inline constexpr std::string_view version_string = "0.1.0";
+
+}  // namespace icrl

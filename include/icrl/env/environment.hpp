@@ -9,10 +9,12 @@
 #include <icrl/core/rng.hpp>
 #include <icrl/env/space.hpp>
 
-// What a task has to offer. One small concept a promise, so that a compiler's complaint names the promise that was broken.
+// What a task has to offer. One small concept a promise, so that a compiler's complaint names the promise that was
+// broken.
 namespace icrl {
 
-/// What one step gave. `terminated`: the task ended (nothing can follow). `truncated`: the episode was cut, by a time limit say.
+/// What one step gave. `terminated`: the task ended (nothing can follow). `truncated`: the episode was cut, by a time
+/// limit say.
 struct StepResult {
   float reward;
   bool terminated = false;
@@ -53,7 +55,8 @@ concept StepsByValues = requires(E& env, std::span<const float> action, Rng& rng
 template <typename E>
 concept Steppable = StepsById<E> || StepsByValues<E>;
 
-/// A task that an agent can act in. Copies are independent of each other. All chance comes from the Rng that is handed in.
+/// A task that an agent can act in. Copies are independent of each other. All chance comes from the Rng that is handed
+/// in.
 template <typename E>
 concept Environment = std::copyable<E> && HasSpaces<E> && Resettable<E> && Observable<E> && Steppable<E>;
 

@@ -2,8 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,8 +15,8 @@
 #include <icrl/core/fail.hpp>
 #include <icrl/core/rng.hpp>
 
-// What observations and actions are, in Gymnasium's sense. One element of a space is `value_count(space)` floats; ids are whole
-// numbers stored exactly.
+// What observations and actions are, in Gymnasium's sense. One element of a space is `value_count(space)` floats; ids
+// are whole numbers stored exactly.
 namespace icrl {
 
 /// One id in 0 .. count - 1.
@@ -23,8 +25,8 @@ struct Discrete {
   friend bool operator==(const Discrete&, const Discrete&) = default;
 };
 
-/// Several ids side by side, component i in 0 .. counts[i] - 1. A position on a grid is two small ids, not one large one: models
-/// learn it in half the time.
+/// Several ids side by side, component i in 0 .. counts[i] - 1. A position on a grid is two small ids, not one large
+/// one: models learn it in half the time.
 struct MultiDiscrete {
   std::vector<int> counts;
   friend bool operator==(const MultiDiscrete&, const MultiDiscrete&) = default;
@@ -56,7 +58,9 @@ using Space = std::variant<Discrete, MultiDiscrete, Box>;
 
 [[nodiscard]] inline bool contains(const Space& space, std::span<const float> element) {
   if (element.size() != static_cast<std::size_t>(value_count(space))) return false;
-  const auto is_id = [](float value, int count) { return value >= 0 && value < static_cast<float>(count) && value == std::floor(value); };
+  const auto is_id = [](float value, int count) {
+    return value >= 0 && value < static_cast<float>(count) && value == std::floor(value);
+  };
   if (const auto* discrete = std::get_if<Discrete>(&space)) return is_id(element[0], discrete->count);
   if (const auto* multi = std::get_if<MultiDiscrete>(&space)) {
     for (std::size_t i = 0; i < element.size(); ++i)
@@ -69,7 +73,8 @@ using Space = std::variant<Discrete, MultiDiscrete, Box>;
   return true;
 }
 
-/// Draws an element uniformly. An unbounded side of a Box counts as -1 or 1.
+/// Draws an element uniformly. An unbounded side of a Box counts as -1 or 1, or as 1 beyond the other side where that
+/// is further out.
 inline void sample(const Space& space, Rng& rng, std::span<float> out) {
   if (const auto* discrete = std::get_if<Discrete>(&space)) {
     out[0] = static_cast<float>(rng.below(discrete->count));
@@ -78,8 +83,9 @@ inline void sample(const Space& space, Rng& rng, std::span<float> out) {
   } else {
     const auto& box = std::get<Box>(space);
     for (std::size_t i = 0; i < box.low.size(); ++i) {
-      const double low = std::isfinite(box.low[i]) ? static_cast<double>(box.low[i]) : -1.0;
-      const double high = std::isfinite(box.high[i]) ? static_cast<double>(box.high[i]) : 1.0;
+      double low = static_cast<double>(box.low[i]), high = static_cast<double>(box.high[i]);
+      if (std::isinf(low)) low = std::min(-1.0, high - 1);
+      if (std::isinf(high)) high = std::max(1.0, low + 1);
       out[i] = static_cast<float>(low + (high - low) * rng.uniform());
     }
   }
@@ -93,7 +99,8 @@ inline void sample(const Space& space, Rng& rng, std::span<float> out) {
     for (const auto& value : values) text += fmt::format("{}{}", text.empty() ? "" : ", ", value);
     return text;
   };
-  if (const auto* multi = std::get_if<MultiDiscrete>(&space)) return fmt::format("multi_discrete({})", list(multi->counts));
+  if (const auto* multi = std::get_if<MultiDiscrete>(&space))
+    return fmt::format("multi_discrete({})", list(multi->counts));
   const auto& box = std::get<Box>(space);
   return fmt::format("box([{}], [{}])", list(box.low), list(box.high));
 }
@@ -101,14 +108,18 @@ inline void sample(const Space& space, Rng& rng, std::span<float> out) {
 /// Throws Error, which begins with `what`, unless the space has elements that a history can store.
 inline void validate(const Space& space, std::string_view what) {
   constexpr int most_ids = 65535;
+  constexpr float infinity = std::numeric_limits<float>::infinity();
   if (value_count(space) < 1) fail("{}: the space {} has no components", what, to_string(space));
   for (const int count : id_counts(space))
-    if (count < 1 || count > most_ids) fail("{}: {} has a component of {} ids, 1 .. {} are possible", what, to_string(space), count, most_ids);
+    if (count < 1 || count > most_ids)
+      fail("{}: {} has a component of {} ids, 1 .. {} are possible", what, to_string(space), count, most_ids);
   const auto* box = std::get_if<Box>(&space);
   if (box == nullptr) return;
-  if (box->low.size() != box->high.size()) fail("{}: a box has {} lower and {} upper bounds", what, box->low.size(), box->high.size());
+  if (box->low.size() != box->high.size())
+    fail("{}: a box has {} lower and {} upper bounds", what, box->low.size(), box->high.size());
   for (std::size_t i = 0; i < box->low.size(); ++i)
-    if (!(box->low[i] <= box->high[i])) fail("{}: number {} of {} has no value between its bounds", what, i, to_string(space));
+    if (!(box->low[i] <= box->high[i]) || box->low[i] == infinity || box->high[i] == -infinity)
+      fail("{}: number {} of {} has no value between its bounds", what, i, to_string(space));
 }
 
 }  // namespace icrl

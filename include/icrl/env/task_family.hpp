@@ -58,18 +58,19 @@ struct TaskSplit {
   std::vector<int> train, validation, held_out;
 };
 
-/// Shuffles the tasks by the seed and deals them out, held-out ones first: which those are depends on the seed and their number
-/// alone. Throws Error when there are too few tasks.
+/// Shuffles the tasks by the seed and deals them out, held-out ones first: which those are depends on the seed and
+/// their number alone. Throws Error when there are too few tasks.
 [[nodiscard]] inline TaskSplit split_tasks(int task_count, const SplitConfig& config) {
   if (config.train < 0 || config.validation < 0 || config.held_out < 0) fail("task split: a part has a negative size");
   const std::int64_t wanted = std::int64_t{config.train} + config.validation + config.held_out;
   if (wanted > task_count)
-    fail("task split: {} train + {} validation + {} held-out tasks are wanted, the family has {}", config.train, config.validation,
-         config.held_out, task_count);
+    fail("task split: {} train + {} validation + {} held-out tasks are wanted, the family has {}", config.train,
+         config.validation, config.held_out, task_count);
   std::vector<int> tasks(static_cast<std::size_t>(task_count));
   std::iota(tasks.begin(), tasks.end(), 0);
   Rng rng{config.seed, 0x73706c6974};
-  for (int i = task_count - 1; i > 0; --i) std::swap(tasks[static_cast<std::size_t>(i)], tasks[static_cast<std::size_t>(rng.below(i + 1))]);
+  for (int i = task_count - 1; i > 0; --i)
+    std::swap(tasks[static_cast<std::size_t>(i)], tasks[static_cast<std::size_t>(rng.below(i + 1))]);
   auto next = tasks.begin();
   const auto deal = [&](int count) {
     const auto first = next;
