@@ -1,0 +1,16 @@
+# SPDX-FileCopyrightText: The icrl authors
+# SPDX-License-Identifier: MIT
+#
+# What users link: headers and dependencies, no flags and no warnings.
+file(GLOB_RECURSE icrl_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/icrl/*.hpp)
+
+add_library(icrl INTERFACE)
+add_library(icrl::icrl ALIAS icrl)
+target_compile_features(icrl INTERFACE cxx_std_20)
+target_sources(icrl INTERFACE FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/include FILES ${icrl_headers})
+target_link_libraries(icrl INTERFACE
+  Eigen3::Eigen
+  $<IF:$<BOOL:${ICRL_FMT_HEADER_ONLY}>,fmt::fmt-header-only,fmt::fmt>
+  nlohmann_json::nlohmann_json
+  Threads::Threads)
+set_target_properties(icrl PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
