@@ -5,6 +5,9 @@
 #include <utility>
 
 #include <fmt/format.h>
+#if FMT_VERSION >= 110000
+#include <fmt/ranges.h>  // fmt::join lives here since
+#endif
 
 #include <icrl/core/error.hpp>
 

@@ -94,15 +94,10 @@ inline void sample(const Space& space, Rng& rng, std::span<float> out) {
 /// "discrete(5)", "multi_discrete(9, 9)", "box([-1, -1], [1, 1])".
 [[nodiscard]] inline std::string to_string(const Space& space) {
   if (const auto* discrete = std::get_if<Discrete>(&space)) return fmt::format("discrete({})", discrete->count);
-  const auto list = [](const auto& values) {
-    std::string text;
-    for (const auto& value : values) text += fmt::format("{}{}", text.empty() ? "" : ", ", value);
-    return text;
-  };
   if (const auto* multi = std::get_if<MultiDiscrete>(&space))
-    return fmt::format("multi_discrete({})", list(multi->counts));
+    return fmt::format("multi_discrete({})", fmt::join(multi->counts, ", "));
   const auto& box = std::get<Box>(space);
-  return fmt::format("box([{}], [{}])", list(box.low), list(box.high));
+  return fmt::format("box([{}], [{}])", fmt::join(box.low, ", "), fmt::join(box.high, ", "));
 }
 
 /// Throws Error, which begins with `what`, unless the space has elements that a history can store.
