@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The icrl authors
+# SPDX-License-Identifier: MIT
+#
+# Installs what is missing, builds the tests with g++ and runs them all.
+#   scripts/test.sh [CTEST ARGUMENTS]     e.g. scripts/test.sh -L slow, scripts/test.sh -R env
+# shellcheck source-path=SCRIPTDIR source=common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+need "${build_tools[@]}" "${libraries[@]}" libcli11-dev catch2
+
+say "building the tests"
+configure test
+build test
+
+say "running the tests"
+exec ctest --test-dir build/test --output-on-failure -j "$(nproc)" "$@"

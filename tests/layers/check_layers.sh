@@ -1,0 +1,92 @@
+#!/bin/sh
+# SPDX-FileCopyrightText: The icrl authors
+# SPDX-License-Identifier: MIT
+# Holds the headers to the design's table of rooms and to what every file must look like.
+#   [CXX=c++] check_layers.sh [repository]     prints one line for each fault; fails when there is one
+set -eu
+cd "${1:-$(dirname "$0")/../..}"
+
+# shellcheck disable=SC2016  # awk's own dollars
+find include/icrl -name '*.hpp' | sort | xargs awk '
+  function fault(text) { print FILENAME ":" FNR ": " text; ++faults }
+
+  function finish_file() {
+    if (file == "") return
+    if (!has_pragma) print file ": has no #pragma once"
+    if (lines > 350) print file ": has " lines " lines, a header is to stay within 350"
+    if (!has_pragma || lines > 350) ++faults
+  }
+
+  # Rooms of the same level never include each other.
+  BEGIN {
+    split("core 0 math 1 env 1 history 2 nn 2 learner 3 model 3 io 4 agent 4 train 5 eval 5 compress 6", table, " ")
+    for (i = 1; i in table; i += 2) level[table[i]] = table[i + 1]
+    may["math"] = may["env"] = " core "
+    may["history"] = " core env "
+    may["nn"] = " core math "
+  }
+
+  FNR == 1 {
+    finish_file()
+    file = FILENAME
+    has_pragma = 0
+    is_umbrella = file == "include/icrl/icrl.hpp"
+    split(file, parts, "/")
+    room = is_umbrella ? "umbrella" : parts[3]
+    if (!is_umbrella && !(room in level)) fault("room " room " is not in the table of rooms")
+    if ($0 != "// SPDX-FileCopyrightText: The icrl authors") fault("line 1 is not the copyright line")
+  }
+  FNR == 2 && $0 != "// SPDX-License-Identifier: MIT" { fault("line 2 is not the licence line") }
+  { lines = FNR }
+  /^#pragma once$/ { has_pragma = 1 }
+  /^[ \t]*#[ \t]*include/ {
+    target = $0
+    sub(/^[ \t]*#[ \t]*include[ \t]*/, "", target)
+    if (target !~ /^</) { fault("includes " target ": write it as <icrl/room/file.hpp>"); next }
+    gsub(/^<|>.*$/, "", target)
+    if (target ~ /^(Eigen|unsupported)\//) {
+      if (file != "include/icrl/math/matrix.hpp") fault("only math/matrix.hpp includes Eigen")
+    } else if (target ~ /^nlohmann\//) {
+      if (file != "include/icrl/io/json.hpp") fault("only io/json.hpp includes nlohmann")
+    } else if (target ~ /^icrl\//) {
+      if (is_umbrella) { held[target] = 1; next }
+      split(target, parts, "/")
+      other = parts[2]
+      if (target !~ /^icrl\/[a-z]+\/[a-z0-9_]+\.hpp$/) fault("includes <" target ">: name a header of a room")
+      else if (!(other in level)) fault("includes <" target ">: there is no room " other)
+      else if (other != room && level[other] >= level[room])
+        fault("room " room " (level " level[room] ") includes <" target "> (level " level[other] ")")
+      else if (other != room && room in may && index(may[room], " " other " ") == 0)
+        fault("room " room " may include" may[room] "only, not <" target ">")
+    }
+  }
+
+  END {
+    finish_file()
+    for (i = 1; i < ARGC; ++i) {
+      target = ARGV[i]
+      sub(/^include\//, "", target)
+      if (length(held) && target != "icrl/icrl.hpp" && !(target in held)) {
+        print "include/icrl/icrl.hpp: does not include <" target ">"
+        ++faults
+      }
+    }
+    if (faults) { print faults " faults in the layers"; exit 1 }
+    print ARGC - 1 " headers keep the layers"
+  }
+'
+
+for header in learner run q_learning; do
+  header=include/icrl/learner/$header.hpp
+  if [ -f "$header" ] && "${CXX:-c++}" -std=c++20 -Iinclude -I/usr/include/eigen3 -M "$header" | grep -q /Eigen/; then
+    echo "$header: reaches Eigen, which it is to stay free of"
+    exit 1
+  fi
+done
+
+find include tests examples benchmarks -name '*.[ch]pp' | while read -r file; do
+  if [ "$(sed -n '1,2s|^// SPDX-||p' "$file" | wc -l)" != 2 ]; then
+    echo "$file: does not begin with the two SPDX lines"
+    exit 1
+  fi
+done
