@@ -5,13 +5,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <utility>
 #include <vector>
 
-#include <icrl/core/error.hpp>
 #include <icrl/history/history_recorder.hpp>
 #include <icrl/history/learning_history.hpp>
+
+#include "support/errors.hpp"
 
 namespace icrl::test {
 
@@ -45,18 +45,5 @@ inline LearningHistory telling_history(int number, const std::vector<int>& lengt
   }
   return history;
 }
-
-/// The text of the Error that `call` throws, or "" where it throws none.
-template <typename Call>
-std::string error_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return {};
-}
-
-inline bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace icrl::test
