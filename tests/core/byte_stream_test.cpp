@@ -51,6 +51,8 @@ TEST_CASE("Bytes that end too soon are an error that says where", "[core]") {
   CHECK(error_of([&] { (void)number.value<std::uint64_t>(); }) == "a note: ends 4 bytes too soon, at byte 4");
   ByteReader text{writer.bytes(), "a note"};
   CHECK(error_of([&] { (void)text.text(); }) == "a note: ends 1000000000 bytes too soon, at byte 4");
+  (void)number.value<std::uint32_t>();
+  CHECK(error_of([&] { (void)number.value<std::uint8_t>(); }) == "a note: ends 1 bytes too soon, at byte 4");
   const ByteReader nothing_read{writer.bytes(), "a note"};
   CHECK(error_of([&] { nothing_read.expect_end(); }) == "a note: 4 bytes follow the last value");
 }

@@ -100,6 +100,28 @@ TEST_CASE("The first exception of a run reaches the caller, and the pool lives o
   }
 }
 
+TEST_CASE("Of several exceptions the first one counts", "[core]") {
+  WorkerPool pool{2};
+  std::atomic<bool> second_begun{false};
+  std::string text;
+
+  try {
+    pool.run(2, [&](int index, int) {
+      if (index == 1) {
+        second_begun = true;
+        std::this_thread::sleep_for(std::chrono::milliseconds{50});
+        throw std::runtime_error{"second"};
+      }
+      while (!second_begun) std::this_thread::yield();
+      throw std::runtime_error{"first"};
+    });
+  } catch (const std::runtime_error& error) {
+    text = error.what();
+  }
+
+  CHECK(text == "first");
+}
+
 TEST_CASE("A run allocates nothing", "[core]") {
   WorkerPool pool{2};
   std::atomic<int> sum{0};

@@ -53,7 +53,6 @@ public:
     context_ = const_cast<void*>(static_cast<const void*>(&work));
     next_ = 0;
     count_ = count;
-    error_ = nullptr;
     ++generation_;
     if (count > 1) wake_.notify_all();
     take_work(lock, 0);
