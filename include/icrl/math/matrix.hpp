@@ -2,7 +2,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+// g++ 12 takes the deliberately undefined registers of its own AVX-512 header for a mistake (GCC bug 105593).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <Eigen/Core>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 namespace icrl {
 
