@@ -33,8 +33,10 @@ need() {
   fi
   say "installing ${missing[*]}"
   local apt_get=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300)
+  local begin=$SECONDS
   "${apt_get[@]}" update
   "${apt_get[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null
+  echo "installed in $((SECONDS - begin)) s"
 }
 
 # shellcheck disable=SC2034  # for those who source this

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The icrl authors
+# SPDX-License-Identifier: MIT
+#
+# Proves the first lines of the README on a machine that has nothing but git: makes a bare root of this machine's own
+# release in an empty folder, clones what is committed here into it, runs the given scripts there and tells how long each
+# one took. Needs root and debootstrap; packages come from where this machine's apt gets them.
+#   scripts/bare_root.sh FOLDER [SCRIPT...]     by default demo.sh and test.sh
+(($# > 0)) || { sed -n '5,8s/^# *//p' "$0" >&2; exit 2; }
+bare=$(realpath -m "$1")
+# shellcheck source-path=SCRIPTDIR source=common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+((EUID == 0)) || { echo "$0: only root can make a root" >&2; exit 1; }
+scripts=("${@:2}")
+[[ ${#scripts[@]} -gt 0 ]] || scripts=(demo.sh test.sh)
+
+suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+# shellcheck disable=SC2016  # apt's own dollars
+mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
+  awk -v suite="$suite" '$2 == suite { print $1; exit }')
+[[ -n $mirror ]] || { echo "$0: apt has no mirror of $suite" >&2; exit 1; }
+
+if [[ ! -e $bare/etc/debian_version ]]; then
+  need debootstrap
+  say "a bare $suite in $bare"
+  debootstrap --variant=minbase --include=git "$suite" "$bare" "$mirror" >/dev/null
+  # What lets apt reach its mirror here (a proxy, a frozen copy) has to hold there too.
+  grep -lrs '^ *Acquire::' /etc/apt/apt.conf /etc/apt/apt.conf.d | xargs -r cp -t "$bare/etc/apt/apt.conf.d"
+  cp -L /etc/resolv.conf "$bare/etc/resolv.conf"
+fi
+rm -rf "$bare/root/icrl"
+git clone -q "$root" "$bare/root/icrl"
+
+leave() { umount -l "$bare/dev" "$bare/proc" 2>/dev/null || true; }
+trap leave EXIT
+mount --bind /dev "$bare/dev"
+mount -t proc proc "$bare/proc"
+
+took=()
+for script in "${scripts[@]}"; do
+  say "$script in $bare"
+  begin=$SECONDS
+  env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root chroot "$bare" "/root/icrl/scripts/$script"
+  took+=("$script: $((SECONDS - begin)) s, packages included")
+done
+say "in a bare $suite on $(nproc) cores"
+printf '%s\n' "${took[@]}"
