@@ -8,7 +8,7 @@
 #   scripts/bare_root.sh FOLDER [SCRIPT...]     by default demo.sh and test.sh
 (($# > 0)) || { sed -n '5,8s/^# *//p' "$0" >&2; exit 2; }
 bare=$(realpath -m "$1")
-# shellcheck source-path=SCRIPTDIR source=common.sh
+# shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 ((EUID == 0)) || { echo "$0: only root can make a root" >&2; exit 1; }
 scripts=("${@:2}")
@@ -24,10 +24,10 @@ if [[ ! -e $bare/etc/debian_version ]]; then
   need debootstrap
   say "a bare $suite in $bare"
   debootstrap --variant=minbase --include=git "$suite" "$bare" "$mirror" >/dev/null
-  # What lets apt reach its mirror here (a proxy, a frozen copy) has to hold there too.
-  grep -lrs '^ *Acquire::' /etc/apt/apt.conf /etc/apt/apt.conf.d | xargs -r cp -t "$bare/etc/apt/apt.conf.d"
-  cp -L /etc/resolv.conf "$bare/etc/resolv.conf"
 fi
+# What lets apt reach its mirror here (a proxy, a frozen copy) has to hold there too.
+{ grep -lr '^ *Acquire::' /etc/apt/apt.conf.d || true; } | xargs -r cp -t "$bare/etc/apt/apt.conf.d"
+cp -L /etc/resolv.conf "$bare/etc/resolv.conf"
 rm -rf "$bare/root/icrl"
 git clone -q "$root" "$bare/root/icrl"
 

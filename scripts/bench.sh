@@ -4,7 +4,7 @@
 #
 # Installs what is missing, builds the benchmarks and runs them (benchmarks/README.md).
 #   scripts/bench.sh [ARGUMENTS OF benchmarks/run.sh]     e.g. scripts/bench.sh --quick, scripts/bench.sh --only train_
-# shellcheck source-path=SCRIPTDIR source=common.sh
+# shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need "${build_tools[@]}" "${libraries[@]}" libcli11-dev libopenblas-dev libdnnl-dev
 

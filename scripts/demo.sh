@@ -4,7 +4,7 @@
 #
 # Installs what is missing, builds the example 020_distil_dark_room and runs it; its pictures and numbers go to out/demo.
 #   scripts/demo.sh [ARGUMENTS OF THE EXAMPLE]     e.g. scripts/demo.sh --help, scripts/demo.sh --seed 3
-# shellcheck source-path=SCRIPTDIR source=common.sh
+# shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need "${build_tools[@]}" "${libraries[@]}" libcli11-dev
 

@@ -4,7 +4,7 @@
 #
 # Installs what is missing, builds the tests with g++ and runs them all. ICRL_WERROR=ON makes warnings errors.
 #   scripts/test.sh [CTEST ARGUMENTS]     e.g. scripts/test.sh -L slow, scripts/test.sh -R env
-# shellcheck source-path=SCRIPTDIR source=common.sh
+# shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need "${build_tools[@]}" "${libraries[@]}" libcli11-dev catch2
 

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The icrl authors
+# SPDX-License-Identifier: MIT
+#
+# The long checks:
+#   format   clang-format and shellcheck
+#   test     the tests by g++, headers, consumers and README included; warnings are errors
+#   clang    the same by clang
+#   dev      the tests under the address and the undefined-behaviour sanitizer
+#   tsan     the tests under the thread sanitizer
+#   tidy     clang-tidy over every header
+#   bare     demo.sh and test.sh in a bare Debian root; only root can make one
+#   claims   what the README claims to be learned, over five seeds
+#   scripts/check.sh [CHECK...]     by default all of them; goes on after a failure and ends on a line for each
+# shellcheck source=common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+checks=("$@")
+((${#checks[@]})) || checks=(format test clang dev tsan tidy bare claims)
+
+if ((${#checks[@]} > 1)); then
+  results=()
+  failed=0
+  for check in "${checks[@]}"; do
+    begin=$SECONDS
+    outcome=passed
+    scripts/check.sh "$check" || { outcome=FAILED failed=1; }
+    results+=("$outcome  $check  ($((SECONDS - begin)) s)")
+  done
+  say "long checks"
+  printf '%s\n' "${results[@]}"
+  exit "$failed"
+fi
+
+say "check: ${checks[0]}"
+need "${build_tools[@]}" "${libraries[@]}" libcli11-dev catch2
+case ${checks[0]} in
+  format)
+    need clang-format shellcheck
+    git ls-files -z '*.hpp' '*.cpp' | xargs -0 clang-format --dry-run -Werror
+    git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
+    ;;
+  test)
+    ICRL_WERROR=ON scripts/test.sh
+    ;;
+  clang)
+    need clang
+    configure clang
+    build clang
+    ctest --preset clang -j "$(nproc)"
+    ;;
+  dev | tsan) # what the tests compile on their own is no different under a sanitizer
+    configure "${checks[0]}"
+    build "${checks[0]}"
+    ctest --preset "${checks[0]}" -LE compiles -j "$(nproc)"
+    ;;
+  tidy)
+    need clang clang-tidy
+    configure tidy
+    build tidy icrl_verify_interface_header_sets
+    ;;
+  bare)
+    if ((EUID != 0)); then
+      echo "left out: only root can make a root"
+      exit
+    fi
+    folder=$(mktemp -d)
+    scripts/bare_root.sh "$folder"
+    rm -rf "$folder"
+    ;;
+  claims)
+    if [[ ! -x scripts/claims.sh ]]; then
+      echo "left out: there is no scripts/claims.sh"
+      exit
+    fi
+    scripts/claims.sh
+    ;;
+  *)
+    echo "$0: there is no check ${checks[0]}" >&2
+    exit 2
+    ;;
+esac
