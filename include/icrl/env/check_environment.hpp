@@ -127,22 +127,19 @@ private:
            "randomness that does not come from the Rng, or state that copies share?)");
   }
 
-  /// A copy made on the way is played to the end first; then the original must still be where it was, and go on as the
-  /// copy did.
+  /// A copy made on the way is played to the end first; then the original must go on as the copy did.
   void play_beside_a_copy() {
     for (episode_ = 0; episode_ < config_.episodes; ++episode_) {
       Player p = player(2 + episode_);
       begin(p);
       for (step_ = 1; step_ <= 1 + episode_ && !p.ended; ++step_) step(p);
-      const std::vector<float> before = observed(p.env);
       Player copy = p;
-      const auto play_on = [this](Player& one) {
-        for (int i = 0; i < config_.max_steps && !one.ended; ++i, ++step_) step(one);
+      const auto play_on = [this, first = step_](Player& one) {
+        for (step_ = first; step_ <= config_.max_steps && !one.ended; ++step_) step(one);
       };
       play_on(copy);
-      const bool moved = !same(observed(p.env), before);
       play_on(p);
-      if (moved || !same(copy.trace, p.trace))
+      if (!same(copy.trace, p.trace))
         note("copy",
              "a copy is not independent: stepping it changes the original (does it share state through a "
              "pointer or a global?)");

@@ -1,0 +1,123 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/env/space.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/errors.hpp"
+
+using namespace icrl;
+
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
+
+bool holds(const Space& space, const std::vector<float>& element) { return contains(space, element); }
+
+std::string error_of_validating(const Space& space) {
+  return test::error_of([&] { validate(space, "the action space"); });
+}
+
+}  // namespace
+
+TEST_CASE("Spaces tell what their elements are made of", "[env]") {
+  CHECK(value_count(Discrete{5}) == 1);
+  CHECK(value_count(MultiDiscrete{{9, 9, 2}}) == 3);
+  CHECK(value_count(Box{{-1, 0}, {1, 4}}) == 2);
+
+  CHECK(id_counts(Discrete{5}) == std::vector<int>{5});
+  CHECK(id_counts(MultiDiscrete{{9, 8}}) == std::vector<int>{9, 8});
+  CHECK(id_counts(Box{{0}, {1}}).empty());
+
+  CHECK(has_ids(Discrete{2}));
+  CHECK(has_ids(MultiDiscrete{{2}}));
+  CHECK_FALSE(has_ids(Box{{0}, {1}}));
+}
+
+TEST_CASE("Spaces are equal when they are of one kind with the same bounds", "[env]") {
+  CHECK(Space{Discrete{5}} == Space{Discrete{5}});
+  CHECK(Space{Discrete{5}} != Space{Discrete{6}});
+  CHECK(Space{Discrete{5}} != Space{MultiDiscrete{{5}}});
+  CHECK(Space{Box{{0}, {1}}} != Space{Box{{0}, {2}}});
+}
+
+TEST_CASE("Spaces are written as a reader would", "[env]") {
+  CHECK(to_string(Discrete{5}) == "discrete(5)");
+  CHECK(to_string(MultiDiscrete{{9, 9}}) == "multi_discrete(9, 9)");
+  CHECK(to_string(Box{{-1, -0.5f}, {1, infinity}}) == "box([-1, -0.5], [1, inf])");
+}
+
+TEST_CASE("Only whole ids below the count lie in a space of ids", "[env]") {
+  CHECK(holds(Discrete{3}, {0}));
+  CHECK(holds(Discrete{3}, {2}));
+  for (const float other : {-1.0f, 0.5f, 3.0f, infinity, not_a_number}) CHECK_FALSE(holds(Discrete{3}, {other}));
+  CHECK_FALSE(holds(Discrete{3}, {}));
+  CHECK_FALSE(holds(Discrete{3}, {1, 1}));
+
+  CHECK(holds(MultiDiscrete{{2, 70000}}, {1, 69999}));
+  CHECK_FALSE(holds(MultiDiscrete{{2, 3}}, {2, 0}));
+  CHECK_FALSE(holds(MultiDiscrete{{2, 3}}, {1, 0.5f}));
+  CHECK_FALSE(holds(MultiDiscrete{{2, 3}}, {1}));
+}
+
+TEST_CASE("Only finite numbers within the bounds lie in a box", "[env]") {
+  const Space box = Box{{-1, -infinity}, {1, 2}};
+  CHECK(holds(box, {-1, 2}));
+  CHECK(holds(box, {1, -1e30f}));
+  CHECK_FALSE(holds(box, {-1.001f, 0}));
+  CHECK_FALSE(holds(box, {0, 2.001f}));
+  CHECK_FALSE(holds(box, {not_a_number, 0}));
+  CHECK_FALSE(holds(box, {0, -infinity}));
+  CHECK_FALSE(holds(box, {0}));
+}
+
+TEST_CASE("Samples lie in their space and reach all of it", "[env]") {
+  const std::vector<Space> spaces{Discrete{4}, Discrete{1}, MultiDiscrete{{2, 3}}, Box{{-3, 5}, {-1, 5}},
+                                  Box{{-infinity, -infinity, 7}, {infinity, -5, infinity}}};
+  Rng rng{1};
+  for (const Space& space : spaces) {
+    const auto size = static_cast<std::size_t>(value_count(space));
+    std::vector<float> element(size), least(size, infinity), most(size, -infinity);
+    for (int i = 0; i < 1000; ++i) {
+      sample(space, rng, element);
+      REQUIRE(contains(space, element));
+      for (std::size_t k = 0; k < size; ++k) {
+        least[k] = std::min(least[k], element[k]);
+        most[k] = std::max(most[k], element[k]);
+      }
+    }
+    const std::vector<int> counts = id_counts(space);
+    for (std::size_t k = 0; k < counts.size(); ++k) {
+      CHECK(least[k] == 0);
+      CHECK(most[k] == static_cast<float>(counts[k] - 1));
+    }
+    if (const auto* box = std::get_if<Box>(&space))
+      for (std::size_t k = 0; k < size; ++k) {
+        const float width = std::isfinite(box->low[k]) && std::isfinite(box->high[k]) ? box->high[k] - box->low[k] : 1;
+        CHECK(most[k] - least[k] >= 0.95f * width);
+      }
+  }
+}
+
+TEST_CASE("A space that holds nothing, or too much, is refused", "[env]") {
+  CHECK(error_of_validating(Discrete{1}).empty());
+  CHECK(error_of_validating(Discrete{65535}).empty());
+  CHECK(error_of_validating(Box{{-infinity, 2}, {infinity, 2}}).empty());
+
+  CHECK(error_of_validating(Discrete{0}) ==
+        "the action space: discrete(0) has a component of 0 ids, 1 .. 65535 are possible");
+  CHECK(error_of_validating(MultiDiscrete{{3, 65536}}) ==
+        "the action space: multi_discrete(3, 65536) has a component of 65536 ids, 1 .. 65535 are possible");
+  CHECK(error_of_validating(MultiDiscrete{}) == "the action space: the space multi_discrete() has no components");
+  CHECK(error_of_validating(Box{{0, 0}, {1}}) == "the action space: a box has 2 lower and 1 upper bounds");
+  for (const Box& box : {Box{{0, 2}, {1, 1}}, Box{{0, not_a_number}, {1, 1}}, Box{{0, 0}, {1, not_a_number}},
+                         Box{{0, infinity}, {1, infinity}}, Box{{0, -infinity}, {1, -infinity}}})
+    CHECK(test::has(error_of_validating(box), "number 1 of box([0, "));
+}
