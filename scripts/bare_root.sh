@@ -2,10 +2,10 @@
 # SPDX-FileCopyrightText: The icrl authors
 # SPDX-License-Identifier: MIT
 #
-# Proves the first lines of the README on a machine that has nothing but git: makes a bare root of this machine's own
-# release in an empty folder, clones what is committed here into it, runs the given scripts there and tells how long each
-# one took. Needs root and debootstrap; packages come from where this machine's apt gets them.
-#   scripts/bare_root.sh FOLDER [SCRIPT...]     by default demo.sh and test.sh
+# Proves the first lines of the README on a machine that has nothing but git: makes a bare root in an empty folder, clones
+# what is committed here into it, runs the given scripts there and tells how long each one took. Needs root and
+# debootstrap; packages come from where this machine's apt gets them, the release is this machine's own or $SUITE.
+#   [SUITE=trixie] scripts/bare_root.sh FOLDER [SCRIPT...]     by default demo.sh and test.sh
 (($# > 0)) || { sed -n '5,8s/^# *//p' "$0" >&2; exit 2; }
 bare=$(realpath -m "$1")
 # shellcheck source=common.sh
@@ -14,11 +14,12 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 scripts=("${@:2}")
 [[ ${#scripts[@]} -gt 0 ]] || scripts=(demo.sh test.sh)
 
-suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+own_suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+suite=${SUITE:-$own_suite}
 # shellcheck disable=SC2016  # apt's own dollars
 mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
-  awk -v suite="$suite" '$2 == suite { print $1; exit }')
-[[ -n $mirror ]] || { echo "$0: apt has no mirror of $suite" >&2; exit 1; }
+  awk -v suite="$own_suite" '$2 == suite { print $1; exit }')
+[[ -n $mirror ]] || { echo "$0: apt has no mirror of $own_suite" >&2; exit 1; }
 
 if [[ ! -e $bare/etc/debian_version ]]; then
   need debootstrap
@@ -31,9 +32,8 @@ cp -L /etc/resolv.conf "$bare/etc/resolv.conf"
 rm -rf "$bare/root/icrl"
 git clone -q "$root" "$bare/root/icrl"
 
-leave() { umount -l "$bare/dev" "$bare/proc" 2>/dev/null || true; }
-trap leave EXIT
-mount --bind /dev "$bare/dev"
+trap 'umount -l "$bare/dev" "$bare/proc" 2>/dev/null || true' EXIT
+mount --rbind --make-rslave /dev "$bare/dev"
 mount -t proc proc "$bare/proc"
 
 took=()

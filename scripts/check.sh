@@ -66,7 +66,7 @@ case ${checks[0]} in
     fi
     folder=$(mktemp -d)
     scripts/bare_root.sh "$folder"
-    rm -rf "$folder"
+    rm -rf --one-file-system "$folder"
     ;;
   claims)
     if [[ ! -x scripts/claims.sh ]]; then
