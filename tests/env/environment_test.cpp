@@ -67,6 +67,7 @@ TEST_CASE("What breaks a promise is no environment", "[env]") {
   STATIC_REQUIRE_FALSE(Environment<Unsteppable>);
   STATIC_REQUIRE_FALSE(Environment<ByText>);
   STATIC_REQUIRE_FALSE(Environment<Uncopyable>);
+  STATIC_REQUIRE_FALSE(Environment<ById&>);
   STATIC_REQUIRE_FALSE(Environment<Unresettable>);
   STATIC_REQUIRE_FALSE(Environment<ObservesByValue>);
 }

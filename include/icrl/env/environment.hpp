@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 #include <icrl/core/rng.hpp>
 #include <icrl/env/space.hpp>
@@ -20,6 +21,10 @@ struct StepResult {
   bool terminated = false;
   bool truncated = false;
 };
+
+/// It can be copied. The traits come first because a compiler's complaint about them is short.
+template <typename E>
+concept Copyable = std::is_copy_constructible_v<E> && std::is_copy_assignable_v<E> && std::copyable<E>;
 
 /// `observation_space()` and `action_space()` tell the spaces, the same for every episode.
 template <typename E>
@@ -52,13 +57,14 @@ concept StepsByValues = requires(E& env, std::span<const float> action, Rng& rng
   { env.step(action, rng) } -> std::same_as<StepResult>;
 };
 
+/// Either of them. As one bool, because compilers tell at length why each half of a disjunction fails.
 template <typename E>
-concept Steppable = StepsById<E> || StepsByValues<E>;
+concept Steppable = bool(StepsById<E> || StepsByValues<E>);
 
 /// A task that an agent can act in. Copies are independent of each other. All chance comes from the Rng that is handed
 /// in.
 template <typename E>
-concept Environment = std::copyable<E> && HasSpaces<E> && Resettable<E> && Observable<E> && Steppable<E>;
+concept Environment = Copyable<E> && HasSpaces<E> && Resettable<E> && Observable<E> && Steppable<E>;
 
 /// Optional: `action_mask(allowed)` writes one byte an action of a Discrete space, 0 = forbidden now.
 template <typename E>

@@ -1,0 +1,16 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+// breaks: Steppable
+// shows: StepsById<E> || StepsByValues<E>
+#include <icrl/learner/run.hpp>
+
+#include "sound.hpp"
+
+struct Broken : SoundEnvironment {
+  float step(int, icrl::Rng&) { return 0; }
+};
+
+int main() {
+  SoundLearner learner;
+  icrl::run(learner, Broken{}, 1, icrl::Rng{0});
+}

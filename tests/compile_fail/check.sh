@@ -1,0 +1,55 @@
+#!/bin/sh
+# SPDX-FileCopyrightText: The icrl authors
+# SPDX-License-Identifier: MIT
+# Compiles types that break one promise each. The compiler must refuse them in at most 25 lines that name the concept
+# after "breaks:" as not satisfied and hold the text after "shows:"; the case "none" must compile.
+#   [CXX=c++] check.sh [compiler [flags...]]     prints one line for each fault; fails when there is one
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+most_lines=25
+
+compiler=${1:-${CXX:-c++}}
+[ $# -eq 0 ] || shift
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+export LC_ALL=C # plain quotes, no translations
+
+compiles() {
+  source=$1
+  shift
+  "$compiler" -std=c++20 -fsyntax-only -I"$here/../../include" "$@" "$source" >"$output" 2>&1
+}
+
+faults=0
+fault() {
+  echo "$1"
+  sed 's/^/    /' "$output"
+  faults=$((faults + 1))
+}
+
+cases=0
+for source in "$here"/cases/*.cpp; do
+  name=$(basename "$source" .cpp)
+  cases=$((cases + 1))
+  : >"$output"
+  if [ "$name" = none ]; then
+    compiles "$source" "$@" || fault "none: breaks no promise, but does not compile"
+    continue
+  fi
+  promise=$(sed -n 's|^// breaks: ||p' "$source")
+  text=$(sed -n 's|^// shows: ||p' "$source")
+  if [ -z "$promise" ] || [ -z "$text" ]; then
+    fault "$name: says not what it breaks and what the compiler shows"
+  elif compiles "$source" "$@"; then
+    fault "$name: compiles, though it breaks $promise"
+  elif [ "$(wc -l <"$output")" -gt $most_lines ]; then
+    fault "$name: an error of $(wc -l <"$output") lines, at most $most_lines are readable"
+  elif ! grep -q "satisf.*['\`]$promise\b" "$output"; then
+    fault "$name: the error does not say that $promise is not satisfied"
+  elif ! grep -qF "$text" "$output"; then
+    fault "$name: the error does not show \"$text\""
+  fi
+done
+
+[ $faults -eq 0 ] || { echo "$faults faults in $cases cases"; exit 1; }
+echo "$compiler refuses what breaks a promise, readably: $cases cases"
