@@ -6,6 +6,7 @@
 #   format   clang-format and shellcheck
 #   test     the tests by g++, headers, consumers and README included; warnings are errors
 #   clang    the same by clang
+#   release  examples and benchmarks at -O3, where g++ sees more; warnings are errors
 #   dev      the tests under the address and the undefined-behaviour sanitizer
 #   tsan     the tests under the thread sanitizer
 #   tidy     clang-tidy over every header
@@ -16,7 +17,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 checks=("$@")
-((${#checks[@]})) || checks=(format test clang dev tsan tidy bare claims)
+((${#checks[@]})) || checks=(format test clang release dev tsan tidy bare claims)
 
 if ((${#checks[@]} > 1)); then
   results=()
@@ -48,6 +49,10 @@ case ${checks[0]} in
     configure clang
     build clang
     ctest --preset clang -j "$(nproc)"
+    ;;
+  release)
+    configure bench -DICRL_BUILD_EXAMPLES=ON -DICRL_WERROR=ON
+    build bench
     ;;
   dev | tsan) # what the tests compile on their own is no different under a sanitizer
     configure "${checks[0]}"

@@ -12,7 +12,6 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
-#include <Eigen/Dense>
 #ifdef ICRL_BENCH_OPENBLAS
 #include <cblas.h>
 #endif
@@ -20,13 +19,15 @@
 #include <dnnl.h>
 #endif
 
+#include <icrl/math/matrix.hpp>
+
 #include "support/measurement.hpp"
 
 using namespace icrl::bench;
 
 namespace {
 
-using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using Matrix = icrl::Matrix<float>;
 
 struct Operands {
   Matrix a, b, c;
