@@ -6,6 +6,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
+#include <utility>
+
+#if defined(__FMA__)
+#include <immintrin.h>
+#endif
 
 #include <icrl/math/matrix.hpp>
 
@@ -52,28 +58,56 @@ inline void store(S* to, const Packet<S>& value) {
   std::memcpy(to, &value, sizeof value);
 }
 
+/// Minus zero, not plus: x - 0 is x for every x, so compilers leave the subtraction out; -0 + 0 would not be -0.
 template <typename S>
 inline Packet<S> broadcast(S value) {
-  return Packet<S>{} + value;
+  return value - Packet<S>{};
 }
 
-/// Adds neighbours pairwise, in an order that does not depend on the compiler.
+/// a * b + c, rounded once where the target can. Said outright, because compilers decide loop by loop whether to fuse
+/// (g++ tunes for Zen by not fusing single chains), and a row's result would depend on how many rows are computed with
+/// it.
+template <typename S>
+inline Packet<S> multiply_add(const Packet<S>& a, const Packet<S>& b, const Packet<S>& c) {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<S, float>)
+    return Packet<S>(_mm512_fmadd_ps(__m512(a), __m512(b), __m512(c)));
+  else
+    return Packet<S>(_mm512_fmadd_pd(__m512d(a), __m512d(b), __m512d(c)));
+#elif defined(__FMA__)
+  if constexpr (std::is_same_v<S, float>)
+    return Packet<S>(_mm256_fmadd_ps(__m256(a), __m256(b), __m256(c)));
+  else
+    return Packet<S>(_mm256_fmadd_pd(__m256d(a), __m256d(b), __m256d(c)));
+#else
+  return a * b + c;
+#endif
+}
+
+/// Combines the lanes in a tree, by exchanging halves, quarters, ...; the result stands in every lane. The order is
+/// fixed, so the result does not depend on the compiler.
+template <typename S, std::size_t distance = lane_count<S> / 2, typename Combine>
+inline Packet<S> fold(const Packet<S>& value, Combine combine) {
+  const auto exchanged = [&]<std::size_t... i>(std::index_sequence<i...>) {
+    return __builtin_shufflevector(value, value, (i ^ distance)...);
+  }
+  (std::make_index_sequence<lane_count<S>>{});
+  const Packet<S> combined = combine(value, exchanged);
+  if constexpr (distance > 1) {
+    return fold<S, distance / 2>(combined, combine);
+  } else {
+    return combined;
+  }
+}
+
 template <typename S>
 inline S sum(const Packet<S>& value) {
-  S parts[lanes<S>];
-  std::memcpy(parts, &value, sizeof value);
-  for (Index width = lanes<S> / 2; width > 0; width /= 2)
-    for (Index i = 0; i < width; ++i) parts[i] += parts[i + width];
-  return parts[0];
+  return fold<S>(value, [](const Packet<S>& a, const Packet<S>& b) -> Packet<S> { return a + b; })[0];
 }
 
 template <typename S>
 inline S largest(const Packet<S>& value) {
-  S parts[lanes<S>];
-  std::memcpy(parts, &value, sizeof value);
-  for (Index width = lanes<S> / 2; width > 0; width /= 2)
-    for (Index i = 0; i < width; ++i) parts[i] = parts[i] > parts[i + width] ? parts[i] : parts[i + width];
-  return parts[0];
+  return fold<S>(value, [](const Packet<S>& a, const Packet<S>& b) -> Packet<S> { return a > b ? a : b; })[0];
 }
 
 /// e^x, within 2 units in the last place; 0 below -87, which is where a masked score lies. NaN stays NaN.

@@ -54,7 +54,7 @@ inline void product_tile(const Strided<S>& a, const S* b, Index b_stride, Index 
     for (std::size_t r = 0; r < rows; ++r) {
       const Packet<S> a_value = broadcast(a_column[static_cast<Index>(r) * a.row_stride]);
 #pragma GCC unroll 4
-      for (std::size_t p = 0; p < packets; ++p) sums[r][p] += a_value * b_row[p];
+      for (std::size_t p = 0; p < packets; ++p) sums[r][p] = multiply_add<S>(a_value, b_row[p], sums[r][p]);
     }
   }
 #pragma GCC unroll 16
