@@ -25,7 +25,7 @@ struct CausalAttention {
     Matrix<S> probabilities;  ///< (H * T, padded T)
     Matrix<S> mixed;          ///< (T, C): values weighted by attention, heads side by side
     Matrix<S> transposed;     ///< (D, padded T): one head's keys or values
-    Matrix<S> dscores;        ///< (T, padded T)
+    Matrix<S> dscores;        ///< (block, padded T)
     Matrix<S> dmixed;         ///< (T, C)
     Matrix<S> dqkv;           ///< (T, 3C)
   };
@@ -64,10 +64,10 @@ struct CausalAttention {
     const Index tokens = x.rows(), width = x.cols(), size = width / head_count;
     auto dmixed = cache.dmixed.topRows(tokens);
     output.backward(cache.mixed.topRows(tokens), dy, grad.output, dmixed);
+    cache.dqkv.topRows(tokens).rightCols(2 * width).setZero();
     for (Index h = 0; h < head_count; ++h) {
       transpose(cache, 2 * width + h * size, tokens, size);
-      for (Index first = 0; first < tokens; first += block) score_derivatives(cache, h, first, tokens, size);
-      for (Index first = 0; first < tokens; first += block) token_derivatives(cache, h, first, tokens, size);
+      for (Index first = 0; first < tokens; first += block) block_backward(cache, h, first, tokens, size);
     }
     for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate_back(&cache.dqkv(t, 0), 2 * width, t);
     qkv.backward(x, cache.dqkv.topRows(tokens), grad.qkv, dx);
@@ -87,7 +87,7 @@ private:
     reserve_rows(cache.dqkv, tokens, 3 * width);
     const Index columns = std::max(padded<S>(tokens), cache.dscores.cols());
     reserve_rows(cache.probabilities, head_count * tokens, columns);
-    reserve_rows(cache.dscores, tokens, columns);
+    reserve_rows(cache.dscores, block, columns);
     reserve_rows(cache.transposed, width / head_count, columns);
   }
 
@@ -98,27 +98,23 @@ private:
     detail::pack_panel<S>({&cache.qkv(0, column), 1, cache.qkv.cols()}, size, tokens, cache.transposed.data(), cache.transposed.cols());
   }
 
-  /// dS and dQ of the tokens first .. first + block of head h; `transposed` holds the head's values.
-  void score_derivatives(Cache& cache, Index h, Index first, Index tokens, Index size) const {
-    const Index last = std::min(first + block, tokens), rows = last - first, width = cache.dmixed.cols();
-    const Index stride = cache.dscores.cols();
+  /// Head h of the tokens first .. last: their dQ, and what they add to dK and dV of all tokens that they looked at. Their rows of
+  /// P and dS are used while they are in the first-level cache. `transposed` holds the head's values.
+  void block_backward(Cache& cache, Index h, Index first, Index tokens, Index size) const {
+    const Index last = std::min(first + block, tokens), rows = last - first;
+    const Index width = cache.dmixed.cols(), stride = cache.dscores.cols();
     const S scale = S(1) / std::sqrt(static_cast<S>(size));
+    const S* const probabilities = &cache.probabilities(h * tokens + first, 0);
+    S* const dscores = cache.dscores.data();
     detail::product<S>(rows, padded<S>(last), size, rows_of(cache.dmixed, first, h * size),
-                       {cache.transposed.data(), cache.transposed.cols(), 1}, &cache.dscores(first, 0), stride, false);
-    for (Index t = first; t < last; ++t)
-      softmax_row_backward(&cache.probabilities(h * tokens + t, 0), padded<S>(last), scale, &cache.dscores(t, 0));
-    detail::product<S>(rows, size, last, rows_of(cache.dscores, first, 0), rows_of(cache.qkv, 0, width + h * size),
-                       &cache.dqkv(first, h * size), 3 * width, false);
-  }
-
-  /// dK and dV of the tokens first .. first + block of head h, from the tokens that looked at them.
-  void token_derivatives(Cache& cache, Index h, Index first, Index tokens, Index size) const {
-    const Index rows = std::min(block, tokens - first), later = tokens - first, width = cache.dmixed.cols();
-    const Index stride = cache.dscores.cols();
-    detail::product<S>(rows, size, later, {&cache.dscores(first, first), 1, stride}, rows_of(cache.qkv, first, h * size),
-                       &cache.dqkv(first, width + h * size), 3 * width, false);
-    detail::product<S>(rows, size, later, {&cache.probabilities(h * tokens + first, first), 1, stride},
-                       rows_of(cache.dmixed, first, h * size), &cache.dqkv(first, 2 * width + h * size), 3 * width, false);
+                       {cache.transposed.data(), cache.transposed.cols(), 1}, dscores, stride, false);
+    for (Index r = 0; r < rows; ++r) softmax_row_backward(probabilities + r * stride, padded<S>(last), scale, dscores + r * stride);
+    detail::product<S>(rows, size, last, {dscores, stride, 1}, rows_of(cache.qkv, 0, width + h * size), &cache.dqkv(first, h * size),
+                       3 * width, false);
+    detail::product<S>(last, size, rows, {dscores, 1, stride}, rows_of(cache.qkv, first, h * size), &cache.dqkv(0, width + h * size),
+                       3 * width, true);
+    detail::product<S>(last, size, rows, {probabilities, 1, stride}, rows_of(cache.dmixed, first, h * size),
+                       &cache.dqkv(0, 2 * width + h * size), 3 * width, true);
   }
 };
 
