@@ -21,9 +21,9 @@ namespace icrl {
 /// Each context has a share of the model's T steps, T / count rounded up. Where windows begin follows how the model was trained:
 /// - WindowStart::anywhere: a context opens as soon as the one before it holds its share, so that, once there, memory never
 ///   falls below T - share steps.
-/// - WindowStart::episode: only at the first row of an episode. The youngest context opens again at every episode's start until
-///   one finds the context before it holding its share, so that there is always one to fall back on. With episodes of at most H
-///   steps memory never falls below T - share - H. An episode that outgrows the context is an Error.
+/// - WindowStart::episode: at the first episode start after that. With episodes of at most H rows memory never falls below
+///   T - share - H. Where uneven episodes leave no younger context when the eldest is full, the last episode is fed again
+///   to an empty one, which takes as many passes as it has steps. An episode that outgrows the context is an Error.
 /// A closing row opens nothing: a window that begins with it has nothing to say.
 template <Streaming M>
 class StaggeredMemory {
@@ -38,8 +38,9 @@ public:
       fail("stream memory: {} contexts, it takes {} or more for windows that start {}", context_count, least,
            is_free() ? "anywhere" : "at episode starts");
     for (int i = 0; i < context_count; ++i) contexts_.push_back(model.make_cache());
-    row_.resize(static_cast<std::size_t>(model.layout.feature_count()));
-    first_row_ = row_;
+    row_.resize(row_size());
+    first_row_.resize(row_size());
+    if (!is_free()) episode_.resize(row_size() * static_cast<std::size_t>(model.config.context));
   }
 
   [[nodiscard]] int context_count() const { return static_cast<int>(contexts_.size()); }
@@ -49,42 +50,50 @@ public:
 
   void clear() {
     while (open_count_ > 0) retire();
+    episode_length_ = 0;
   }
 
   /// Throws Error if a row with these flags (see StepFlag) finds no context to go to; changes nothing.
   void check_room(int flags) const {
-    const bool is_last_full = open_count_ == 1 && is_full(context(0));
-    if ((open_count_ > 0 && !is_last_full) || is_free() || (flags & (StepFlag::episode_start | StepFlag::closing)) != 0) return;
+    const bool is_stuck = open_count_ == 0 || (open_count_ == 1 && is_full(context(0)));
+    if (!is_stuck || is_free() || can_refill() || (flags & (StepFlag::episode_start | StepFlag::closing)) != 0) return;
     fail("stream memory: an episode has outgrown the context of {} steps, and the model was trained on windows that start at episode "
          "starts, so that none can be opened inside an episode; train with a context longer than an episode, or with "
          "WindowStart::anywhere", model_->config.context);
   }
 
   /// Makes room for a step and adds a lane for every context that takes it, the acting one first; `model.step` has to run these
-  /// lanes before the next call. No lane is added for a closing row that nobody can remember. Throws as check_room does.
-  void add_lanes(std::span<const float> row, std::vector<Lane>& lanes) {
+  /// lanes before the next call. Lanes that have to be run before that are handed to `run(std::span<const Lane>)`. No lane is
+  /// added for a closing row that nobody has room for. Throws as check_room does.
+  template <typename Run>
+  void add_lanes(std::span<const float> row, std::vector<Lane>& lanes, Run&& run) {
     const int flags = static_cast<int>(row[static_cast<std::size_t>(model_->layout.flag_offset())]);
     check_room(flags);
+    if (open_count_ > 0 && is_full(context(0))) retire();
+    if (open_count_ == 0 && can_refill()) refill(run);
+    if (opens_at(flags)) ++open_count_;
+    if (!is_free()) remember_episode(row, flags);
+
     std::copy(row.begin(), row.end(), row_.begin());
     std::copy(row.begin(), row.end(), first_row_.begin());
     model_->layout.forget_previous(first_row_);
-
-    if (open_count_ > 0 && is_full(context(0))) retire();
-    if ((flags & StepFlag::closing) == 0) open_youngest((flags & StepFlag::episode_start) != 0);
     for (int age = 0; age < open_count_; ++age) {
       KeyValueCache& cache = context(age);
       lanes.push_back({&cache, cache.length() == 0 ? first_row_.data() : row_.data()});
     }
   }
 
+  /// Bytes: i32 contexts, i32 open ones, per open one, the eldest first, i32 length and its numbers, i32 rows of the last episode
+  /// and the rows, if windows start at episode starts.
   void save(ByteWriter& out) const {
     out.value(context_count());
     out.value(open_count_);
-    out.value(std::uint8_t{is_youngest_settled_});
     for (int age = 0; age < open_count_; ++age) {
       out.value(context(age).length());
       out.values(context(age).storage());
     }
+    out.value(episode_length_);
+    out.values(std::span{episode_});
   }
 
   /// Takes over what `save` wrote, for the same model and number of contexts. After an Error the memory has to be cleared.
@@ -92,12 +101,13 @@ public:
     clear();
     (void)in.value_in("number of contexts", context_count(), context_count());
     const int open_count = in.value_in("number of open contexts", 0, context_count());
-    is_youngest_settled_ = in.value_in<std::uint8_t>("state of the youngest context", 0, 1) != 0;
     for (int age = 0; age < open_count; ++age) {
       ++open_count_;
       context(age).set_length(in.value_in("length of a context", 1, age == 0 ? model_->config.context : context(age - 1).length()));
       in.values(context(age).storage());
     }
+    episode_length_ = in.value_in("rows of the last episode", 0, is_free() ? 0 : model_->config.context);
+    in.values(std::span{episode_});
   }
 
 private:
@@ -116,27 +126,44 @@ private:
     context(0).clear();
     eldest_ = (eldest_ + 1) % context_count();
     --open_count_;
-    if (open_count_ <= 1) is_youngest_settled_ = true;
   }
 
-  /// Opens a context that begins with the coming row, if one should.
-  void open_youngest(bool is_episode_start) {
-    if (open_count_ > 0 && !is_free() && !is_episode_start) return;
-    if (!is_youngest_settled_) {
-      context(open_count_ - 1).clear();
-    } else if (open_count_ < context_count() && (!is_free() || open_count_ == 0 || holds_share(context(open_count_ - 1)))) {
-      ++open_count_;
-    } else {
-      return;
+  [[nodiscard]] bool opens_at(int flags) const {
+    if ((flags & StepFlag::closing) != 0) return false;
+    if (open_count_ == 0) return true;
+    const bool may_start = is_free() || (flags & StepFlag::episode_start) != 0;
+    return may_start && open_count_ < context_count() && holds_share(context(open_count_ - 1));
+  }
+
+  [[nodiscard]] std::size_t row_size() const { return static_cast<std::size_t>(model_->layout.feature_count()); }
+
+  void remember_episode(std::span<const float> row, int flags) {
+    if ((flags & StepFlag::episode_start) != 0) episode_length_ = 0;
+    if (episode_length_ == model_->config.context) return;
+    std::copy(row.begin(), row.end(), episode_.begin() + static_cast<std::ptrdiff_t>(row_size()) * episode_length_);
+    ++episode_length_;
+  }
+
+  /// Whether the last episode leaves room for another row.
+  [[nodiscard]] bool can_refill() const { return episode_length_ > 0 && episode_length_ < model_->config.context; }
+
+  template <typename Run>
+  void refill(Run&& run) {
+    ++open_count_;
+    for (std::size_t t = 0; t < static_cast<std::size_t>(episode_length_); ++t) {
+      std::copy_n(episode_.begin() + static_cast<std::ptrdiff_t>(t * row_size()), row_size(), row_.begin());
+      if (t == 0) model_->layout.forget_previous(row_);
+      const Lane lane{&context(0), row_.data()};
+      run(std::span<const Lane>{&lane, 1});
     }
-    is_youngest_settled_ = open_count_ == 1 || holds_share(context(open_count_ - 2));
   }
 
   const M* model_;
   std::vector<KeyValueCache> contexts_;
   int eldest_ = 0, open_count_ = 0;
-  bool is_youngest_settled_ = true;  // it will not open again at a later episode start
   std::vector<float> row_, first_row_;  // the coming step as the open contexts and as a new one see it
+  std::vector<float> episode_;          // rows of the last episode, the present one if it goes on; not for free windows
+  int episode_length_ = 0;              // at the context's length it may have more
 };
 
 }  // namespace icrl
