@@ -1,0 +1,240 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/io/model_file.hpp>
+
+#include "support/catch.hpp"
+#include "support/decimal_comma.hpp"
+#include "support/histories.hpp"
+#include "support/safetensors_bytes.hpp"
+#include "support/small_model.hpp"
+#include "support/temporary_folder.hpp"
+
+using namespace icrl;
+using namespace icrl::test;
+
+namespace {
+
+/// As small as a model can be.
+TransformerConfig tiny_config() {
+  return {.width = 2, .layer_count = 1, .head_count = 1, .hidden = 1, .context = 2, .reward_scale = 0.5};
+}
+StepLayout tiny_layout() { return {.observation_space = Discrete{2}, .action_space = Discrete{2}}; }
+
+template <typename M>
+bool equal_bits(const M& a, const M& b) {
+  const auto x = weights_of(a), y = weights_of(b);
+  return x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size() * sizeof x[0]) == 0;
+}
+
+struct Fixture {
+  TemporaryFolder folder;
+  std::filesystem::path path = folder / "a.safetensors";
+
+  std::string load_error() {
+    return error_of([&] { (void)load_model<float>(path); });
+  }
+  std::string error_of_bytes(const std::vector<char>& bytes) {
+    write_bytes(path, bytes);
+    return load_error();
+  }
+  /// Writes a model's file again with some of its metadata replaced, and a right checksum.
+  template <typename M>
+  std::string error_with(const M& model, const char* key, const std::string& value) {
+    save_model(model, path);
+    const SafetensorsFile file{path};
+    Metadata metadata = file.metadata();
+    metadata[key] = value;
+    const std::vector<TensorView> tensors{file.tensors().begin(), file.tensors().end()};
+    write_safetensors(path, tensors, metadata);
+    return load_error();
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "A model comes back bit for bit, with all that belongs to it", "[io]") {
+  for (const StepLayout& layout : {id_layout(true), box_layout(false)}) {
+    for (const PositionScheme positions : {PositionScheme::learned, PositionScheme::rotary}) {
+      for (const TokenScheme tokens : {TokenScheme::fused, TokenScheme::separate}) {
+        TransformerConfig config = small_config(5);
+        config.positions = positions;
+        config.tokens = tokens;
+        config.window_start = WindowStart::anywhere;
+        config.reward_scale = 0.1;
+        const auto model = small_model(config, layout);
+        const auto exact = small_model<double>(config, layout);
+
+        save_model(model, path);
+        const auto loaded = load_model<float>(path);
+        save_model(exact, folder / "exact");
+
+        CHECK(loaded.config == config);
+        CHECK(loaded.layout == layout);
+        CHECK(equal_bits(loaded, model));
+        CHECK(equal_bits(load_model<double>(folder / "exact"), exact));
+        CHECK(detail::expected_weight_count(config, layout) == parameter_count(model));
+      }
+    }
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "A model of one precision is read into the other", "[io]") {
+  const auto model = small_model<float>(small_config(4), id_layout());
+
+  save_model(model, path);
+  const auto wide = load_model<double>(path);
+  save_model(wide, folder / "wide");
+
+  CHECK(equal_bits(load_model<float>(folder / "wide"), model));
+}
+
+TEST_CASE_METHOD(Fixture, "A loaded model says what the saved one says", "[io]") {
+  const StepLayout layout = id_layout();
+  const auto model = small_model(small_config(4), layout);
+  save_model(model, path);
+  const auto loaded = load_model<float>(path);
+  std::vector<float> row(static_cast<std::size_t>(layout.feature_count()));
+  layout.write(row, std::vector<float>{1, 2}, std::vector<float>{0}, 1.0f, StepFlag::episode_start);
+  const auto outputs_of = [&](const auto& m) {
+    typename CausalTransformer<float>::Cache cache;
+    Matrix<float> outputs(1, 3);
+    m.forward(row, 1, cache, outputs);
+    return outputs;
+  };
+
+  CHECK(outputs_of(loaded) == outputs_of(model));
+}
+
+TEST_CASE_METHOD(Fixture, "A model file tells what is in it without the model being made", "[io]") {
+  const auto model = small_model(small_config(4), id_layout(true));
+
+  save_model(model, path, {{"trained on", "rooms"}});
+  const ModelInfo info = read_model_info(path);
+
+  CHECK(info.format_version == 1);
+  CHECK(info.config == model.config);
+  CHECK(info.layout == model.layout);
+  CHECK(info.weight_count == parameter_count(model));
+  CHECK(info.metadata == Metadata{{"trained on", "rooms"}});
+  CHECK(has(error_of([&] { save_model(model, path, {{"icrl.note", "x"}}); }), "the metadata's key icrl.note is reserved"));
+}
+
+TEST_CASE_METHOD(Fixture, "Saving the same model twice gives the same bytes, whatever the country", "[io]") {
+  const auto model = small_model(tiny_config(), tiny_layout());
+  save_model(model, path);
+  const auto before = read_bytes(path);
+
+  const DecimalComma comma;
+  save_model(model, path);
+
+  CHECK(read_bytes(path) == before);
+  CHECK(load_model<float>(path).config.reward_scale == 0.5);
+}
+
+TEST_CASE_METHOD(Fixture, "Newer versions and other kinds are refused by name", "[io]") {
+  const auto model = small_model(tiny_config(), tiny_layout());
+
+  CHECK(has(error_with(model, "icrl.format_version", "2"),
+            "a.safetensors\": format version 2, this build reads up to 1 (was it written by a newer icrl?)"));
+  CHECK(has(error_with(model, "icrl.format_version", "1x"), "format version \"1x\" is no version"));
+  CHECK(has(error_with(model, "icrl.format_version", "99999999999"), "is no version"));
+  CHECK(has(error_with(model, "icrl.model", "tree"), "holds a tree, not a causal_transformer"));
+  CHECK(has(error_with(model, "icrl.mood", "good"), "unknown key icrl.mood"));
+  write_safetensors(path, {}, {});
+  CHECK(has(load_error(), "its metadata has no icrl.model (is it a model of icrl?)"));
+}
+
+TEST_CASE_METHOD(Fixture, "A file without a checksum is no model file", "[io]") {
+  save_model(small_model(tiny_config(), tiny_layout()), path);
+  const auto bytes = read_bytes(path);
+  std::string text{bytes.begin(), bytes.end()};
+  text.replace(text.find("icrl.checksum"), 13, "just.checksum");
+
+  CHECK(has(error_of_bytes({text.begin(), text.end()}), "has no checksum"));
+}
+
+TEST_CASE_METHOD(Fixture, "Weights that are not the configuration's are named with both shapes and a guess", "[io]") {
+  const auto model = small_model(small_config(4), id_layout());
+  const auto error = [&](auto change) {
+    TransformerConfig config = model.config;
+    change(config);
+    return error_with(model, "icrl.config", to_text(to_json(config), "config"));
+  };
+
+  CHECK(has(error([](auto& c) { c.width = 32; }),
+            "embedding.observation_tables.0 is 4x16, the configuration wants 4x32 (trained with width 16?)"));
+  CHECK(has(error([](auto& c) { c.hidden = 40; }),
+            "blocks.0.mlp.up.weight is 16x64, the configuration wants 16x40 (trained with hidden 64?)"));
+  CHECK(has(error([](auto& c) { c.context = 7; }),
+            "embedding.positions is 4x16, the configuration wants 7x16 (trained with context 4?)"));
+  CHECK(has(error([](auto& c) { c.layer_count = 3; }), "blocks.2.attention_norm.gain is missing, the configuration wants 16"));
+  CHECK(has(error([](auto& c) { c.layer_count = 1; }), "is no weight of the configuration (layers 1,"));
+  const StepLayout other{.observation_space = MultiDiscrete{{4, 5}}, .action_space = Discrete{4}};
+  CHECK(has(error_with(model, "icrl.layout", to_text(to_json(other), "layout")),
+            "embedding.action_tables.0 is 4x16, the configuration wants 5x16"));
+}
+
+TEST_CASE_METHOD(Fixture, "A configuration cannot ask for memory that its file does not fill", "[io]") {
+  const auto model = small_model(small_config(4), id_layout());
+  TransformerConfig huge = model.config;
+  huge.width = 8192;
+  huge.layer_count = 256;
+  huge.hidden = 65536;
+
+  CHECK(has(error_with(model, "icrl.config", to_text(to_json(huge), "config")), "weights, the configuration wants 343"));
+  huge = model.config;
+  huge.context = 1 << 20;
+  huge.positions = PositionScheme::rotary;
+  huge.width = 8192;
+  CHECK(has(error_with(model, "icrl.config", to_text(to_json(huge), "config")), "rotary positions of 1048576 tokens"));
+}
+
+TEST_CASE_METHOD(Fixture, "Weights that are not finite are neither saved nor loaded", "[io]") {
+  auto model = small_model(tiny_config(), tiny_layout());
+  save_model(model, path);
+  auto wide = load_model<double>(path);
+  wide.blocks[0].mlp.down.bias[1] = 1e300;
+  save_model(wide, path);
+
+  CHECK(has(load_error(), "blocks.0.mlp.down.bias: number 1 is 1e+300, too large for 32 bits"));
+  model.head.weight(1, 0) = std::numeric_limits<float>::quiet_NaN();
+  CHECK(has(error_of([&] { save_model(model, folder / "bad"); }), "not written, head.weight: number 2 is nan"));
+  CHECK_FALSE(std::filesystem::exists(folder / "bad"));
+
+  model.head.weight(1, 0) = 1234.5f;
+  save_model(model, path);
+  const auto bytes = read_bytes(path);
+  std::string text{bytes.begin(), bytes.end()};
+  const float number = 1234.5f, infinity = -std::numeric_limits<float>::infinity();
+  text.replace(text.find(std::string{reinterpret_cast<const char*>(&number), 4}), 4, reinterpret_cast<const char*>(&infinity), 4);
+  CHECK(has(error_of_bytes(with_right_checksum({text.begin(), text.end()})), "head.weight: number 2 is -inf"));
+}
+
+TEST_CASE_METHOD(Fixture, "A model file cut at any byte or with any bit flipped is an Error", "[io]") {
+  save_model(small_model(tiny_config(), tiny_layout()), path);
+  const auto bytes = read_bytes(path);
+  REQUIRE(load_error().empty());
+
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    CAPTURE(size);
+    REQUIRE_FALSE(error_of_bytes({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)}).empty());
+  }
+  for (std::size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+    CAPTURE(bit);
+    REQUIRE_FALSE(error_of_bytes(with_flipped_bit(bytes, bit)).empty());
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "A forged file with a right checksum is an Error or a model, never a crash", "[io]") {
+  save_model(small_model(tiny_config(), tiny_layout()), path);
+  const auto bytes = read_bytes(path);
+  int loaded = 0, refused = 0;
+
+  for (std::size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+    const bool is_refused = !error_of_bytes(with_right_checksum(with_flipped_bit(bytes, bit))).empty();
+    ++(is_refused ? refused : loaded);
+  }
+
+  CHECK(loaded > 0);
+  CHECK(refused > loaded);
+}
