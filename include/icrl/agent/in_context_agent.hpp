@@ -1,0 +1,51 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+
+#include <icrl/agent/in_context_agents.hpp>
+
+namespace icrl {
+
+/// A Learner that learns by remembering: a frozen model whose context grows with every step. A group of one; see there what
+/// its functions promise and throw.
+///
+///     InContextAgent agent{model};
+///     agent.act(observation, action, rng);                       // then step your environment
+///     agent.learn({observation, action, reward, next_observation, terminated, truncated});
+template <Streaming M>
+class InContextAgent {
+public:
+  using Scalar = typename M::Scalar;
+
+  explicit InContextAgent(const M& model, Decoding decoding = {}, int context_count = 2) : group_{model, 1, decoding, context_count} {}
+  explicit InContextAgent(const M&&, Decoding = {}, int = 2) = delete;
+
+  void act(std::span<const float> observation, std::span<float> action, Rng& rng) { act(observation, {}, action, rng); }
+  /// `allowed`: one byte per action of a Discrete space, 0 = forbidden; empty allows all.
+  void act(std::span<const float> observation, std::span<const std::uint8_t> allowed, std::span<float> action, Rng& rng) {
+    static constexpr int only[] = {0};
+    group_.act({.members = only, .observations = observation, .masks = allowed}, action, {&rng, 1});
+  }
+  void learn(const Transition& transition) { group_.learn(0, transition); }
+
+  /// Forgets everything, for a new task.
+  void reset() { group_.reset(0); }
+
+  /// What the model said to the last observation: logits, or means and log-deviations.
+  [[nodiscard]] std::span<const Scalar> outputs() const { return group_.outputs(0); }
+  /// Steps in the window that the agent acts by.
+  [[nodiscard]] int remembered_steps() const { return group_.remembered_steps(0); }
+  [[nodiscard]] const M& model() const { return group_.model(); }
+
+  void save(const std::filesystem::path& path) const { group_.save(path); }
+  void restore(const std::filesystem::path& path) { group_.restore(path); }
+
+private:
+  InContextAgents<M> group_;
+};
+
+}  // namespace icrl
