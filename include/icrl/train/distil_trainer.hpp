@@ -1,0 +1,205 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include <icrl/history/window_sampler.hpp>
+#include <icrl/nn/adamw.hpp>
+#include <icrl/train/checkpoint.hpp>
+#include <icrl/train/distil_config.hpp>
+#include <icrl/train/gradient_slots.hpp>
+#include <icrl/train/objective.hpp>
+#include <icrl/train/schedule.hpp>
+
+namespace icrl {
+
+/// What one update did.
+struct DistilMetrics {
+  int update = 0;                ///< updates so far
+  std::int64_t tokens = 0;       ///< environment steps trained on so far
+  double loss = 0;               ///< mean over the batch's labels, nats
+  double gradient_norm = 0;      ///< before clipping
+  double rate = 0;               ///< learning rate
+  double seconds = 0;            ///< of training so far, evaluation excluded
+  double tokens_per_second = 0;  ///< of this update
+};
+
+/// Distils histories into a model, one update a call: the weights follow from the seed and the configuration, bit for bit, at
+/// any number of threads and over any number of interruptions. After the first steps an update allocates nothing.
+template <Trainable M>
+class DistilTrainer {
+public:
+  using Scalar = typename M::Scalar;
+
+  /// Model and sampler must outlive the trainer. Throws Error if they do not fit each other or the configuration makes no sense.
+  DistilTrainer(M& model, const WindowSampler& sampler, const DistilConfig& config)
+      : model_{model},
+        sampler_{sampler},
+        config_{(validate(config), validate_pairing(model, sampler), config)},
+        pool_{config.used_threads()},
+        slots_{model, config.gradient_slots},
+        mean_{model},
+        variance_{model},
+        weights_{weight_chunks<Scalar>(model)},
+        means_{weight_chunks<Scalar>(mean_)},
+        variances_{weight_chunks<Scalar>(variance_)},
+        workers_(static_cast<std::size_t>(pool_.thread_count())),
+        parts_(static_cast<std::size_t>(config.gradient_slots)) {
+    set_zero(mean_);
+    set_zero(variance_);
+    if (config.weight_average > 0) average_ = model;
+    if (average_) averages_ = weight_chunks<Scalar>(*average_);
+  }
+  DistilTrainer(const DistilTrainer&) = delete;
+  DistilTrainer& operator=(const DistilTrainer&) = delete;
+
+  /// One update. Throws Error, with weights and all else as before the call, when the loss or its gradient is not finite.
+  DistilMetrics step() {
+    const auto begin = std::chrono::steady_clock::now();
+    const Rng rng = Rng{config_.seed}.fork(static_cast<std::uint64_t>(progress_.update));
+    pool_.run(slots_.slot_count(), [&](int slot, int worker) { run_slot(slot, workers_[static_cast<std::size_t>(worker)], rng); });
+    Part batch;
+    for (const Part& part : parts_) {
+      batch.loss += part.loss;
+      batch.label_count += part.label_count;
+      batch.tokens += part.tokens;
+    }
+    const double loss = batch.loss / batch.label_count;
+    const double norm = slots_.reduce(pool_) / batch.label_count;
+    check_finite(loss, norm);
+    const double clipped = config_.clip > 0 && norm > config_.clip ? config_.clip / norm : 1.0;
+    const double rate = schedule().rate(progress_.update);
+    update_weights(rate, clipped / batch.label_count);
+
+    ++progress_.update;
+    progress_.tokens += batch.tokens;
+    progress_.loss = loss;
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    progress_.seconds += seconds.count();
+    return {.update = progress_.update, .tokens = progress_.tokens, .loss = loss, .gradient_norm = norm, .rate = rate,
+            .seconds = progress_.seconds, .tokens_per_second = static_cast<double>(batch.tokens) / seconds.count()};
+  }
+
+  /// What is to be evaluated: the moving average of the weights if there is one, else the model itself.
+  [[nodiscard]] const M& averaged() const { return average_ ? *average_ : model_; }
+  /// The averaged weights that were offered with the highest score so far; without any the present ones.
+  [[nodiscard]] const M& best() const { return best_ ? *best_ : averaged(); }
+  [[nodiscard]] const DistilProgress& progress() const { return progress_; }
+  [[nodiscard]] const DistilConfig& config() const { return config_; }
+
+  /// Keeps the averaged weights as the best if their score is higher than any before.
+  void offer(double score) {
+    if (std::isnan(score)) fail("distil: the score of update {} is not a number", progress_.update);
+    if (best_ && score <= progress_.best_score) return;
+    best_ = averaged();
+    progress_.best_score = score;
+    progress_.best_update = progress_.update;
+  }
+
+  /// Writes all that the rest of the run depends on.
+  void save(const std::filesystem::path& path) const {
+    write_checkpoint<M>(path, describe(config_), progress_, model_, mean_, variance_, pointer(average_), pointer(best_));
+  }
+  /// Goes on, bit for bit, where `save` was called. Throws Error, and changes nothing, for a damaged checkpoint or one of another
+  /// model or configuration.
+  void restore(const std::filesystem::path& path) {
+    Checkpoint<M> found = read_checkpoint(path, describe(config_), model_);
+    progress_ = found.progress;
+    copy_weights(found.model, model_);
+    copy_weights(found.mean, mean_);
+    copy_weights(found.variance, variance_);
+    if (average_) copy_weights(*found.average, *average_);
+    best_ = std::move(found.best);
+  }
+
+private:
+  /// A slot's share of a batch.
+  struct Part {
+    ContextBatch windows;
+    double loss = 0, label_count = 0;
+    std::int64_t tokens = 0;
+  };
+
+  static const M* pointer(const std::optional<M>& model) { return model ? &*model : nullptr; }
+
+  static void validate_pairing(const M& model, const WindowSampler& sampler) {
+    const WindowConfig& windows = sampler.config();
+    if (windows.context != model.config.context)
+      fail("distil: windows of {} steps for a model with a context of {}", windows.context, model.config.context);
+    if (windows.start != model.config.window_start)
+      fail("distil: the windows start {}, but the model says that it is trained on windows that start {}", name_of(windows.start),
+           name_of(model.config.window_start));
+    if (!(sampler.layout() == model.layout)) fail("distil: the windows' step layout differs from the model's (spaces or closing token)");
+  }
+  static const char* name_of(WindowStart start) { return start == WindowStart::episode ? "at episode starts" : "anywhere"; }
+
+  [[nodiscard]] WarmupCosine schedule() const {
+    return {config_.learning_rate, config_.final_rate_share, config_.warmup, config_.updates};
+  }
+
+  /// The slot's windows are drawn, run forward and back here, by one thread, so that each stays in that core's cache.
+  void run_slot(int slot, WindowScratch<M>& scratch, const Rng& rng) {
+    Part& part = parts_[static_cast<std::size_t>(slot)];
+    const auto first_window = [&](int s) { return static_cast<int>(std::int64_t{config_.batch} * s / slots_.slot_count()); };
+    const int count = first_window(slot + 1) - first_window(slot);
+    M& gradient = slots_.cleared(slot);
+    part.loss = part.label_count = 0;
+    part.tokens = 0;
+    if (count == 0) return;
+    sampler_.sample(count, rng.fork(static_cast<std::uint64_t>(slot)), part.windows);
+    for (int window = 0; window < count; ++window) {
+      part.loss += window_loss(model_, part.windows, window, config_.label_smoothing, scratch, gradient);
+      for (const float weight : part.windows.weights_of(window)) part.label_count += static_cast<double>(weight);
+      part.tokens += part.windows.lengths[static_cast<std::size_t>(window)];
+    }
+  }
+
+  void check_finite(double loss, double norm) const {
+    if (std::isfinite(loss) && std::isfinite(norm)) return;
+    fail("distil: update {} of {}: loss {}, gradient norm {}; the weights are still those before it (is the learning rate {} too high, or "
+         "an observation or reward huge?)", progress_.update + 1, config_.updates, loss, norm, config_.learning_rate);
+  }
+
+  void update_weights(double rate, double gradient_scale) {
+    const int n = progress_.update + 1;
+    AdamWUpdate<Scalar> adamw{.rate = Scalar(rate), .beta1 = Scalar(config_.beta1), .beta2 = Scalar(config_.beta2),
+                              .epsilon = Scalar(config_.epsilon), .decay = 0, .gradient_scale = Scalar(gradient_scale),
+                              .mean_bias = Scalar(1 - std::pow(config_.beta1, n)),
+                              .deviation_bias = Scalar(std::sqrt(1 - std::pow(config_.beta2, n)))};
+    // Early averages would hold on to the first weights, which know nothing: their memory grows with the run.
+    const auto average_share = Scalar(1 - std::min(config_.weight_average, static_cast<double>(n) / (9 + n)));
+    pool_.run(slots_.chunk_count(), [&](int index, int) {
+      const auto i = static_cast<std::size_t>(index);
+      AdamWUpdate<Scalar> update = adamw;
+      if (weights_[i].is_matrix) update.decay = Scalar(config_.weight_decay);
+      update.apply(slots_.sum(index), weights_[i].weights, means_[i].weights, variances_[i].weights);
+      if (average_) move_towards(weights_[i].weights, average_share, averages_[i].weights);
+    });
+  }
+
+  static void move_towards(std::span<const Scalar> goal, Scalar share, std::span<Scalar> average) {
+    for (std::size_t i = 0; i < goal.size(); ++i) average[i] += share * (goal[i] - average[i]);
+  }
+
+  M& model_;
+  const WindowSampler& sampler_;
+  DistilConfig config_;
+  WorkerPool pool_;
+  GradientSlots<M> slots_;
+  M mean_, variance_;        // AdamW's moments
+  std::optional<M> average_, best_;
+  std::vector<WeightChunk<Scalar>> weights_, means_, variances_, averages_;
+  std::vector<WindowScratch<M>> workers_;
+  std::vector<Part> parts_;  // by slot
+  DistilProgress progress_;
+};
+
+}  // namespace icrl

@@ -1,0 +1,49 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include <icrl/history/context_batch.hpp>
+#include <icrl/model/concepts.hpp>
+
+namespace icrl {
+
+/// The memory of passes over single windows; sized by the first one.
+template <Trainable M>
+struct WindowScratch {
+  typename M::Cache cache;
+  Matrix<typename M::Scalar> outputs, doutputs;  ///< (T, parameters of the action distribution)
+};
+
+/// The objective of Algorithm Distillation (Laskin et al., 2022, equation 4) on one window: the sum of weight * -log p(action)
+/// over its rows. Its derivative is added to `grad`. Neither is divided by the number of labels, which is the batch's affair.
+template <Trainable M>
+double window_loss(const M& model, const ContextBatch& batch, int sequence, double label_smoothing, WindowScratch<M>& scratch, M& grad) {
+  using S = typename M::Scalar;
+  const int steps = batch.lengths[static_cast<std::size_t>(sequence)];
+  const auto action_size = static_cast<std::size_t>(batch.action_size), width = static_cast<std::size_t>(model.actions.parameter_count());
+  const auto features = batch.features_of(sequence), labels = batch.actions_of(sequence), weights = batch.weights_of(sequence);
+  reserve_rows(scratch.outputs, batch.context, static_cast<Index>(width));
+  reserve_rows(scratch.doutputs, batch.context, static_cast<Index>(width));
+  auto outputs = scratch.outputs.topRows(steps);
+  auto doutputs = scratch.doutputs.topRows(steps);
+
+  model.forward(features, steps, scratch.cache, outputs);
+  double loss = 0;
+  for (int t = 0; t < steps; ++t) {
+    const auto row = static_cast<std::size_t>(t);
+    if (weights[row] == 0) {
+      doutputs.row(t).setZero();
+      continue;
+    }
+    loss += static_cast<double>(model.actions.template loss_and_gradient<S>(
+        {&outputs(t, 0), width}, labels.subspan(row * action_size, action_size), static_cast<S>(label_smoothing),
+        static_cast<S>(weights[row]), std::span<S>{&doutputs(t, 0), width}));
+  }
+  model.backward(features, steps, doutputs, scratch.cache, grad);
+  return loss;
+}
+
+}  // namespace icrl
