@@ -1,0 +1,142 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/learner/collect.hpp>
+
+#include <array>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include <icrl/env/dark_room.hpp>
+#include <icrl/learner/q_learning.hpp>
+#include <icrl/learner/systematic_explorer.hpp>
+
+#include "support/catch.hpp"
+#include "support/histories.hpp"
+#include "support/temporary_folder.hpp"
+
+using namespace icrl;
+using namespace icrl::test;
+
+namespace {
+
+const std::vector<int> some_tasks{7, 0, 40};
+
+QLearning make_q(int, const DarkRoom& room) {
+  return {{.episodes = 30}, room.observation_space(), room.action_space()};
+}
+
+std::vector<std::byte> bytes_of(const HistoryView& history) {
+  const auto writer = detail::write_record(history, 0);
+  return {writer.bytes().begin(), writer.bytes().end()};
+}
+
+}  // namespace
+
+TEST_CASE("Histories come task by task and say where they are from", "[learner]") {
+  const auto histories =
+      collect(DarkRooms{}, some_tasks, make_q,
+              {.histories_per_task = 2, .episodes = 5, .seed = 3, .thread_count = 1, .algorithm = "Q"});
+
+  REQUIRE(histories.size() == 6);
+  for (std::size_t i = 0; i < 6; ++i) {
+    CHECK(histories[i].info().task == some_tasks[i / 2]);
+    CHECK(histories[i].info().algorithm == "Q");
+    CHECK(histories[i].info().seed == 3);
+    CHECK(histories[i].episode_count() == 5);
+  }
+  CHECK(bytes_of(histories[0].view()) != bytes_of(histories[1].view()));
+}
+
+TEST_CASE("A file of histories has the same bytes on any number of threads", "[learner]") {
+  const TemporaryFolder folder;
+  const auto collected = [&](int threads, std::uint64_t seed) {
+    const auto path = folder / ("h" + std::to_string(threads) + std::to_string(seed));
+    HistoryWriter writer{path};
+    collect_to(writer, DarkRooms{}, some_tasks, make_q,
+               {.histories_per_task = 25, .episodes = 20, .seed = seed, .thread_count = threads});
+    return read_bytes(path);
+  };
+  const auto one = collected(1, 4);
+
+  CHECK(one.size() > 75 * 400);
+  CHECK(collected(2, 4) == one);
+  CHECK(collected(5, 4) == one);
+  CHECK(collected(1, 5) != one);
+}
+
+TEST_CASE("Collecting to memory and to a file gives the same histories", "[learner]") {
+  const TemporaryFolder folder;
+  const CollectConfig config{.histories_per_task = 20, .episodes = 4, .thread_count = 2};
+  HistoryWriter writer{folder / "h"};
+  collect_to(writer, DarkRooms{}, some_tasks, make_q, config);
+  const auto in_memory = collect(DarkRooms{}, some_tasks, make_q, config);
+
+  const HistoryFile file{folder / "h"};
+
+  REQUIRE(file.history_count() == 60);
+  for (int i = 0; i < 60; ++i)
+    REQUIRE(bytes_of(file.history(i)) == bytes_of(in_memory[static_cast<std::size_t>(i)].view()));
+}
+
+TEST_CASE("A history depends on its task and number, not on the tasks beside it", "[learner]") {
+  const CollectConfig config{.histories_per_task = 2, .episodes = 4, .thread_count = 2};
+  const auto all = collect(DarkRooms{}, some_tasks, make_q, config);
+
+  const auto alone = collect(DarkRooms{}, std::array{40}, make_q, config);
+
+  CHECK(bytes_of(alone[1].view()) == bytes_of(all[5].view()));
+}
+
+TEST_CASE("Progress is told up to the end", "[learner]") {
+  std::vector<std::pair<std::size_t, std::size_t>> told;
+  const auto tell = [&](std::size_t done, std::size_t total) { told.emplace_back(done, total); };
+
+  (void)collect(DarkRooms{}, some_tasks, make_q, {.histories_per_task = 10, .episodes = 1, .thread_count = 1}, tell);
+
+  REQUIRE(told.size() == 2);
+  CHECK(told[0] == std::pair<std::size_t, std::size_t>{16, 30});
+  CHECK(told[1] == std::pair<std::size_t, std::size_t>{30, 30});
+}
+
+TEST_CASE("Expert actions are collected where they are asked for", "[learner]") {
+  const auto make = [](int, const DarkRoom&) { return SystematicExplorer{GridMoves{9}, {.noise = 0.5}}; };
+
+  const auto histories =
+      collect(DarkRooms{}, some_tasks, make, {.episodes = 3, .thread_count = 1, .with_expert_action = true});
+
+  int different = 0;
+  std::array<float, 1> taken{}, expert{};
+  for (int t = 0; t < 20; ++t) {
+    histories[0].episode(0).action(t, taken);
+    histories[0].episode(0).expert_action(t, expert);
+    different += taken != expert;
+  }
+  CHECK((different > 0 && different < 20));
+}
+
+TEST_CASE("Nothing to collect gives nothing", "[learner]") {
+  CHECK(collect(DarkRooms{}, std::vector<int>{}, make_q, {}).empty());
+  CHECK(collect(DarkRooms{}, some_tasks, make_q, {.histories_per_task = 0}).empty());
+}
+
+TEST_CASE("Collecting refuses tasks that are none and configurations that make no sense", "[learner]") {
+  const auto refusal = [](std::vector<int> tasks, const CollectConfig& config) {
+    return error_of([&] { (void)collect(DarkRooms{}, tasks, make_q, config); });
+  };
+
+  CHECK(has(refusal({81}, {}), "task 81 is not one of the family's 81 tasks"));
+  CHECK(has(refusal({-1}, {}), "task -1"));
+  CHECK(has(refusal({0}, {.episodes = -1}), "neither may be negative"));
+  CHECK(has(refusal({0}, {.thread_count = 0}), "thread_count is 0"));
+}
+
+TEST_CASE("An error in one history reaches the caller", "[learner]") {
+  const auto make = [](int task, const DarkRoom& room) {
+    if (task == 40) fail("no learner for task {}", task);
+    return make_q(task, room);
+  };
+
+  CHECK(error_of([&] { (void)collect(DarkRooms{}, some_tasks, make, {.episodes = 1, .thread_count = 2}); }) ==
+        "no learner for task 40");
+}
