@@ -145,3 +145,22 @@ TEST_CASE("Noise costs it little", "[learner]") {
 TEST_CASE("Noise out of range is refused by the explorer", "[learner]") {
   CHECK(has(error_of([] { explorer(1.5); }), "noise is 1.5"));
 }
+
+TEST_CASE("Without noise and random ties its ways are the same whatever the generator", "[learner]") {
+  const DarkRooms rooms;
+  const auto cells_of = [&](bool random_ties, std::uint64_t seed) {
+    SystematicExplorer learner{GridMoves{9}, {.noise = 0, .random_ties = random_ties}};
+    const LearningHistory history = run(learner, rooms.make(0), 4, Rng{seed});
+    std::vector<int> cells;
+    for (int e = 0; e < 4; ++e)
+      for (int t = 0; t <= 20; ++t) {
+        std::array<float, 2> cell{};
+        history.episode(e).observation(t, cell);
+        cells.push_back(GridMoves{9}.cell_of(cell));
+      }
+    return cells;
+  };
+
+  CHECK(cells_of(false, 1) == cells_of(false, 2));
+  CHECK(cells_of(true, 1) != cells_of(true, 2));
+}

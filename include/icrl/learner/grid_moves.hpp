@@ -41,16 +41,16 @@ struct GridMoves {
 };
 static_assert(MoveModel<GridMoves>);
 
-/// An action that begins a shortest way from one cell to another, any of them with equal probability.
+/// An action that begins a shortest way from one cell to another: any of them with equal probability, or else the first.
 template <MoveModel M>
-[[nodiscard]] int action_towards(const M& moves, int from, int to, Rng& rng) {
+[[nodiscard]] int action_towards(const M& moves, int from, int to, Rng& rng, bool random_ties = true) {
   int shortest = moves.cell_count(), ties = 0, chosen = 0;
   for (int action = 0; action < moves.action_count(); ++action) {
     const int left = moves.distance(moves.moved(from, action), to);
     if (left > shortest) continue;
     ties = left < shortest ? 1 : ties + 1;
     shortest = left;
-    if (ties == 1 || rng.below(ties) == 0) chosen = action;
+    if (ties == 1 || (random_ties && rng.below(ties) == 0)) chosen = action;
   }
   return chosen;
 }

@@ -81,6 +81,7 @@ public:
 
   void act(const GroupObservations& group, std::span<float> actions, std::span<Rng> rngs) {
     const std::size_t rows = group.members.size();
+    if (rows == 0) return;
     const auto width = [rows](std::size_t size) { return rows == 1 ? size : size / rows; };  // dividing takes its time
     const std::size_t observation_size = width(group.observations.size()), action_size = width(actions.size());
     const std::size_t mask_size = width(group.masks.size());
