@@ -9,12 +9,12 @@
 #include <span>
 #include <vector>
 
-#include <icrl/agent/decoding.hpp>
 #include <icrl/core/assert.hpp>
 #include <icrl/core/checked_file.hpp>
 #include <icrl/history/space_check.hpp>
 #include <icrl/history/step_stream.hpp>
 #include <icrl/learner/learner.hpp>
+#include <icrl/model/decoding.hpp>
 #include <icrl/model/fingerprint.hpp>
 #include <icrl/model/stream_memory.hpp>
 
@@ -43,6 +43,7 @@ public:
     members_.assign(static_cast<std::size_t>(member_count), Member{StepStream{model.layout}, memory, row_of(model.layout)});
     row_ = row_of(model.layout);
     outputs_.resize(Index{member_count} * context_count, model.actions.parameter_count());
+    model.reserve(workspace_, outputs_.rows());
     lanes_.reserve(static_cast<std::size_t>(outputs_.rows()));
     acting_lanes_.reserve(members_.size());
   }
@@ -52,7 +53,8 @@ public:
   [[nodiscard]] const M& model() const { return *model_; }
 
   /// Chooses an action for every member that `group` names. Throws Error, and changes nothing, for an observation outside its
-  /// space or not finite, a mask that allows nothing, or an episode that outgrows the model's context.
+  /// space or not finite, a mask that allows nothing, or an episode that outgrows the model's context. Outputs that are not finite
+  /// are an Error, too, after which the agents have to be reset.
   void act(const GroupObservations& group, std::span<float> actions, std::span<Rng> rngs) {
     check(group);
     feed(group.members, group.observations);
@@ -60,7 +62,7 @@ public:
     for (std::size_t i = 0; i < group.members.size(); ++i) {
       const auto id = static_cast<std::size_t>(group.members[i]);
       const std::size_t mask_size = group.masks.size() / group.members.size();
-      model_->actions.template sample<Scalar>(outputs(static_cast<int>(i)), decoding_.temperature,
+      model_->actions.template sample<Scalar>(outputs(static_cast<int>(i)), decoding_,
                                               group.masks.subspan(i * mask_size, mask_size), rngs[id], actions.subspan(i * size, size));
     }
   }

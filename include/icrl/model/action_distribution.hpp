@@ -12,6 +12,7 @@
 #include <icrl/core/assert.hpp>
 #include <icrl/core/rng.hpp>
 #include <icrl/env/space.hpp>
+#include <icrl/model/decoding.hpp>
 
 namespace icrl {
 
@@ -48,18 +49,18 @@ public:
                                         : categorical_loss(outputs, action, label_smoothing, weight, doutputs));
   }
 
-  /// Draws an action. Ids: from the softmax of outputs / temperature; numbers: the deviation times the temperature, clipped to the
+  /// Draws an action. Ids: from the softmax of outputs / temperature, without those below min_p; numbers: the deviation times the temperature, clipped to the
   /// box. Temperature 0 takes the likeliest action (the lowest id among equals) and draws nothing. `allowed`, unless empty, has
   /// one byte an action of a Discrete space, 0 = forbidden, at least one allowed.
   template <typename S>
-  void sample(std::span<const S> outputs, double temperature, std::span<const std::uint8_t> allowed, Rng& rng,
+  void sample(std::span<const S> outputs, const Decoding& decoding, std::span<const std::uint8_t> allowed, Rng& rng,
               std::span<float> action) const {
     ICRL_ASSERT(allowed.empty() || (id_counts_.size() == 1 && allowed.size() == outputs.size()), "masks are for Discrete actions");
-    if (id_counts_.empty()) return sample_gaussian(outputs, temperature, rng, action);
+    if (id_counts_.empty()) return sample_gaussian(outputs, decoding.temperature, rng, action);
     std::size_t first = 0;
     for (std::size_t i = 0; i < id_counts_.size(); ++i) {
       const auto count = static_cast<std::size_t>(id_counts_[i]);
-      action[i] = static_cast<float>(sample_id(outputs.subspan(first, count), temperature, allowed, rng));
+      action[i] = static_cast<float>(sample_id(outputs.subspan(first, count), decoding, allowed, rng));
       first += count;
     }
   }
@@ -111,22 +112,23 @@ private:
   }
 
   template <typename S>
-  static std::size_t sample_id(std::span<const S> logits, double temperature, std::span<const std::uint8_t> allowed, Rng& rng) {
+  static std::size_t sample_id(std::span<const S> logits, const Decoding& decoding, std::span<const std::uint8_t> allowed, Rng& rng) {
     const auto is_allowed = [&](std::size_t k) { return allowed.empty() || allowed[k] != 0; };
     std::size_t best = logits.size();
     for (std::size_t k = 0; k < logits.size(); ++k)
       if (is_allowed(k) && (best == logits.size() || logits[k] > logits[best])) best = k;
     ICRL_ASSERT(best < logits.size(), "the action mask allows nothing");
-    if (temperature == 0) return best;
+    if (decoding.temperature == 0) return best;
     const auto weight_of = [&](std::size_t k) {
-      return is_allowed(k) ? std::exp(static_cast<double>(logits[k] - logits[best]) / temperature) : 0.0;
+      const double weight = is_allowed(k) ? std::exp(static_cast<double>(logits[k] - logits[best]) / decoding.temperature) : 0.0;
+      return weight < decoding.min_p ? 0.0 : weight;  // the likeliest one's is 1
     };
     double total = 0;
     for (std::size_t k = 0; k < logits.size(); ++k) total += weight_of(k);
     double left = rng.uniform() * total;
     for (std::size_t k = 0; k < logits.size(); ++k) {
       left -= weight_of(k);
-      if (left < 0 && is_allowed(k)) return k;
+      if (left < 0 && weight_of(k) > 0) return k;
     }
     return best;
   }

@@ -38,7 +38,8 @@ struct CausalTransformer {
   }
 
   /// Normal weights of deviation 0.4 / sqrt(C), those that write into the residual stream divided by sqrt(2 * layers)
-  /// (Radford et al., 2019); biases zero. 0.4 / sqrt(64) = 0.05 trains quicker here than the usual 0.02.
+  /// (Radford et al., 2019); biases zero. At C = 64 that is 0.05, as the small width wants
+  /// more than the usual 0.02.
   void initialise(Rng& rng) {
     const double stddev = 0.4 / std::sqrt(config.width), residual = stddev / std::sqrt(2.0 * config.layer_count);
     embedding.initialise(stddev, rng);
@@ -99,13 +100,25 @@ struct CausalTransformer {
     const float* features;
   };
 
-  /// Scratch memory of `step`, for any number of lanes; sized by the largest pass so far.
+  /// Scratch memory of `step`, for any number of lanes; sized by `reserve` or by the largest pass so far.
   struct StreamWorkspace {
     Matrix<S> stream, normed, hidden;  ///< (lanes, C), (lanes, C), (lanes, hidden)
     Matrix<S> qkv, mixed;              ///< (lanes, 3C), (lanes, C)
     Matrix<S> scores;                  ///< (1, tokens)
     typename LayerNorm<S>::Cache norm;
   };
+
+  /// Sizes a workspace, so that passes of up to `lanes` lanes allocate nothing.
+  void reserve(StreamWorkspace& workspace, Index lanes) const {
+    reserve_rows(workspace.stream, lanes, config.width);
+    reserve_rows(workspace.normed, lanes, config.width);
+    reserve_rows(workspace.mixed, lanes, config.width);
+    reserve_rows(workspace.qkv, lanes, 3 * config.width);
+    reserve_rows(workspace.hidden, lanes, config.hidden_size());
+    reserve_rows(workspace.scores, 1, padded<S>(config.token_count()));
+    reserve_rows(workspace.norm.x_hat, lanes, config.width);
+    reserve_rows(workspace.norm.inverse_stddev, lanes, 1);
+  }
 
   /// Appends one step to every lane's cache, none of which may be full, and writes outputs (lanes, parameters). A lane's result
   /// is the last row of `forward` over the steps in its cache, and does not depend on the other lanes.
@@ -150,15 +163,6 @@ private:
     for (int t = 0; t < steps; ++t)
       for (int token = 0; token < each; ++token)
         visit(features.data() + t * layout.feature_count(), StepEmbedding<S>::parts_of(config.tokens, token), Index{t * each + token});
-  }
-
-  void reserve(StreamWorkspace& workspace, Index lanes) const {
-    reserve_rows(workspace.stream, lanes, config.width);
-    reserve_rows(workspace.normed, lanes, config.width);
-    reserve_rows(workspace.mixed, lanes, config.width);
-    reserve_rows(workspace.qkv, lanes, 3 * config.width);
-    reserve_rows(workspace.hidden, lanes, config.hidden_size());
-    reserve_rows(workspace.scores, 1, padded<S>(config.token_count()));
   }
 
   void step_block(std::size_t layer, std::span<const Lane> lanes, StreamWorkspace& workspace) const {

@@ -38,7 +38,10 @@ concept Streaming = SequenceModel<M> && requires(const M& model, typename M::Key
                                                  std::span<const typename M::Lane> lanes, Matrix<typename M::Scalar>& outputs) {
   { model.make_cache() } -> std::same_as<typename M::KeyValueCache>;
   { cache.length() } -> std::convertible_to<int>;
+  cache.set_length(1);
+  cache.storage();
   cache.clear();
+  model.reserve(workspace, Index{1});
   model.step(lanes, workspace, outputs);
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <icrl/core/byte_stream.hpp>
@@ -58,7 +59,7 @@ public:
     const bool is_stuck = open_count_ == 0 || (open_count_ == 1 && is_full(context(0)));
     if (!is_stuck || is_free() || can_refill() || (flags & (StepFlag::episode_start | StepFlag::closing)) != 0) return;
     fail("stream memory: an episode has outgrown the context of {} steps, and the model was trained on windows that start at episode "
-         "starts, so that none can be opened inside an episode; train with a context longer than an episode, or with "
+         "starts, so that none can be opened inside an episode; train with a context as long as an episode, or with "
          "WindowStart::anywhere", model_->config.context);
   }
 
@@ -108,6 +109,7 @@ public:
     }
     episode_length_ = in.value_in("rows of the last episode", 0, is_free() ? 0 : model_->config.context);
     in.values(std::span{episode_});
+    for (int t = 0; t < episode_length_; ++t) check_row(t, in.what());
   }
 
 private:
@@ -136,6 +138,18 @@ private:
   }
 
   [[nodiscard]] std::size_t row_size() const { return static_cast<std::size_t>(model_->layout.feature_count()); }
+
+  /// A row that comes from a file must not lead the model out of its tables.
+  void check_row(int t, const std::string& what) {
+    const StepLayout& layout = model_->layout;
+    const std::span<float> row = std::span{episode_}.subspan(row_size() * static_cast<std::size_t>(t), row_size());
+    const bool has_flags = contains(Discrete{StepFlag::count}, row.last(1));
+    const bool has_previous = has_flags && (static_cast<int>(row.back()) & StepFlag::no_previous) == 0;
+    if (!has_flags || !contains(layout.observation_space, layout.observation_of(row)) ||
+        (has_previous && !contains(layout.action_space, layout.previous_action_of(row))))
+      fail("{}: row {} of the last episode, ({}), is no row of the model's layout", what, t, fmt::join(row, ", "));
+    if (!has_previous) layout.forget_previous(row);
+  }
 
   void remember_episode(std::span<const float> row, int flags) {
     if ((flags & StepFlag::episode_start) != 0) episode_length_ = 0;
