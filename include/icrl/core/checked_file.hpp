@@ -24,7 +24,7 @@ namespace icrl {
 struct CheckedFileKind {
   std::string_view magic;  ///< at most 8 characters
   std::string_view name;   ///< for errors, such as "agent memory"
-  std::uint32_t version;   ///< the one that is written, and the newest that is read
+  std::uint32_t version;   ///< the one that is written, and the only one that is read
 };
 
 namespace detail {
@@ -50,7 +50,7 @@ inline void write_checked_file(const std::filesystem::path& path, const CheckedF
   write_file_atomically(path, file.bytes());
 }
 
-/// Opens a checked file. Throws Error for a file of another kind, a newer one, a cut or a damaged one; after that the
+/// Opens a checked file. Throws Error for a file of another kind or version, a cut or a damaged one; after that the
 /// payload is what was written.
 class CheckedFile {
 public:

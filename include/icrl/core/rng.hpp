@@ -10,7 +10,8 @@
 
 namespace icrl {
 
-/// Random numbers that are functions of (seed, stream, counter): the same on every platform, at any number of threads.
+/// Random numbers that are functions of (seed, stream, counter): the same on every platform, at any number of
+/// threads (normal() up to the last digit of the platform's logarithm and cosine).
 /// The mixing is SplitMix64's (Steele, Lea & Flood, 2014) over a counter, keyed by seed and stream. The distributions
 /// are our own, because the standard library's differ between implementations.
 class Rng {

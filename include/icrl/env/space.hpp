@@ -26,7 +26,7 @@ struct Discrete {
 };
 
 /// Several ids side by side, component i in 0 .. counts[i] - 1. A position on a grid is two small ids, not one large
-/// one: models learn it in half the time.
+/// one: neighbours then share an id, and a model learns of one from the other.
 struct MultiDiscrete {
   std::vector<int> counts;
   friend bool operator==(const MultiDiscrete&, const MultiDiscrete&) = default;

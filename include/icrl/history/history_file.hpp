@@ -170,23 +170,20 @@ private:
 class HistoryWriter {
 public:
   explicit HistoryWriter(const std::filesystem::path& path) : file_{path} {
+    std::uint64_t end = 0;  // of the last whole record
     {
       const MappedFile mapped{path};
       const auto scan = detail::scan_histories(mapped.bytes(), fmt::format("history file \"{}\"", path.string()));
       history_count_ = scan.records.size();
-      end_ = scan.end;
+      end = scan.end;
     }
-    if (end_ == 0) {
-      file_.truncate(0);
-      put(detail::write_file_header());
-    } else if (file_.size() != end_) {
-      file_.truncate(end_);
-    }
+    if (file_.size() != end) file_.truncate(end);
+    if (end == 0) file_.append(detail::write_file_header().bytes());
   }
 
   /// Adds one history, or throws Error and adds nothing.
   void append(const HistoryView& history) {
-    put(detail::write_record(history, history_count_));
+    file_.append(detail::write_record(history, history_count_).bytes());
     ++history_count_;
   }
 
@@ -197,14 +194,8 @@ public:
   [[nodiscard]] int history_count() const { return static_cast<int>(history_count_); }
 
 private:
-  void put(const ByteWriter& writer) {
-    file_.append(writer.bytes());
-    end_ += writer.bytes().size();
-  }
-
   AppendFile file_;
   std::uint64_t history_count_ = 0;
-  std::uint64_t end_ = 0;  // where the last whole record ends
 };
 
 }  // namespace icrl

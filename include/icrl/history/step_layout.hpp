@@ -52,7 +52,7 @@ struct StepLayout {
     } else {
       put(previous_action, previous_action_of(row));
     }
-    row[row.size() - 2] = previous_reward;
+    row[static_cast<std::size_t>(reward_offset())] = previous_reward;
     row[row.size() - 1] = static_cast<float>(flags);
   }
 
@@ -60,7 +60,7 @@ struct StepLayout {
   void forget_previous(std::span<float> row) const {
     ICRL_ASSERT(row.size() == static_cast<std::size_t>(feature_count()), "a row has feature_count() values");
     write_null_action(previous_action_of(row));
-    row[row.size() - 2] = 0.0f;
+    row[static_cast<std::size_t>(reward_offset())] = 0.0f;
     float& flags = row[row.size() - 1];
     flags = static_cast<float>(static_cast<int>(flags) | StepFlag::no_previous);
   }

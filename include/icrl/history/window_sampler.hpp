@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -82,6 +83,16 @@ public:
     std::erase_if(histories_, [](const HistoryView& history) { return history.episode_count() == 0; });
     if (histories_.empty()) fail("window sampler: there is no history with an episode to sample from");
     for (const HistoryView& history : histories_) longest_.push_back(longest_episode(history));
+  }
+
+  /// All that the windows depend on, except what stands in the histories: to tell one run's windows from another's.
+  [[nodiscard]] std::string describe() const {
+    std::int64_t steps = 0;
+    for (const HistoryView& history : histories_) steps += history.step_count();
+    return fmt::format("{} histories of {} steps, windows of {} rows from {}, every {}. episode after a share of {}, {} from the start, {}{}",
+                       histories_.size(), steps, config_.context, config_.start == WindowStart::episode ? "episode starts" : "anywhere",
+                       config_.keep_every, config_.skip_first, config_.history_start_share,
+                       config_.shuffle_episodes ? "shuffled" : "in order", config_.use_expert_action ? ", expert actions" : "");
   }
 
   [[nodiscard]] const StepLayout& layout() const { return layout_; }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <concepts>
@@ -103,7 +104,8 @@ template <typename Tensor>
   return found->second;
 }
 
-inline void expect_known_version(const SafetensorsFile& file) {
+/// Throws Error for a version that this build does not know.
+[[nodiscard]] inline int format_version(const SafetensorsFile& file) {
   const std::string& text = model_metadata(file, ModelFormat::version_key);
   int version = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
@@ -112,18 +114,19 @@ inline void expect_known_version(const SafetensorsFile& file) {
   if (version > ModelFormat::version)
     fail("{}: format version {}, this build reads up to {} (was it written by a newer icrl?)", file.what(), version,
          ModelFormat::version);
+  return version;
 }
 
 [[nodiscard]] inline ModelInfo model_info(const SafetensorsFile& file) {
   const std::string& kind = model_metadata(file, ModelFormat::kind_key);
-  expect_known_version(file);
+  const int version = format_version(file);
   if (kind != ModelFormat::kind) fail("{}: holds a {}, not a {}", file.what(), kind, ModelFormat::kind);
   if (!file.has_checksum()) fail("{}: has no checksum (was it rewritten by another program?)", file.what());
   const auto read = [&](const char* key, auto from_json) {
     const std::string what = fmt::format("{}: {}", file.what(), key);
     return from_json(parse_json(model_metadata(file, key), what), what);
   };
-  ModelInfo info{.format_version = ModelFormat::version,
+  ModelInfo info{.format_version = version,
                  .config = read(ModelFormat::config_key, transformer_config_from_json),
                  .layout = read(ModelFormat::layout_key, step_layout_from_json)};
   const std::string_view known[] = {ModelFormat::kind_key, ModelFormat::version_key, ModelFormat::config_key, ModelFormat::layout_key};

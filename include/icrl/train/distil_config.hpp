@@ -23,7 +23,7 @@ struct DistilConfig {
   double final_rate_share = 0.1;   ///< the last update's rate as a share of it, reached along half a cosine wave
   int warmup = 200;                ///< updates of linear rise
   double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-8;  ///< AdamW's
-  double weight_decay = 0.3;       ///< of matrices; gains and biases are not decayed
+  double weight_decay = 0.3;       ///< of matrices; vectors (gains, biases, the embedding of rewards) are not decayed
   double clip = 1;                 ///< the gradient's largest norm; 0 = any
   double label_smoothing = 0;      ///< share of the label's probability that is spread over all ids
   double weight_average = 0;       ///< decay of a moving average of the weights, evaluated and returned instead of them; 0 = none
@@ -70,7 +70,7 @@ inline void validate(const DistilConfig& c) {
          "result in its last digits", c.thread_count, c.gradient_slots);
 }
 
-/// All values that the result depends on: a run can be resumed by another one with the same description.
+/// All values of it that the result depends on: a run can be resumed by another one with the same description.
 [[nodiscard]] inline std::string describe(const DistilConfig& c) {
   return fmt::format(
       "updates {}, batch {}, learning rate {}, final share {}, warm-up {}, betas {} {}, epsilon {}, weight decay {}, clip {}, label "

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <limits>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <icrl/history/window_sampler.hpp>
@@ -106,12 +107,14 @@ public:
 
   /// Writes all that the rest of the run depends on.
   void save(const std::filesystem::path& path) const {
-    write_checkpoint<M>(path, describe(config_), progress_, model_, mean_, variance_, pointer(average_), pointer(best_));
+    write_checkpoint<M>(path, description(), progress_, model_, mean_, variance_, pointer(average_), pointer(best_));
   }
   /// Goes on, bit for bit, where `save` was called. Throws Error, and changes nothing, for a damaged checkpoint or one of another
   /// model or configuration.
   void restore(const std::filesystem::path& path) {
-    Checkpoint<M> found = read_checkpoint(path, describe(config_), model_);
+    Checkpoint<M> found = read_checkpoint(path, description(), model_);
+    if (found.average.has_value() != average_.has_value())
+      fail("checkpoint \"{}\": {} averaged weights, this run {}", path.string(), found.average ? "has" : "has no", average_ ? "wants them" : "wants none");
     progress_ = found.progress;
     copy_weights(found.model, model_);
     copy_weights(found.mean, mean_);
@@ -127,6 +130,9 @@ private:
     double loss = 0, label_count = 0;
     std::int64_t tokens = 0;
   };
+
+  /// A checkpoint belongs to one configuration and one set of windows.
+  [[nodiscard]] std::string description() const { return describe(config_) + "; " + sampler_.describe(); }
 
   static const M* pointer(const std::optional<M>& model) { return model ? &*model : nullptr; }
 
