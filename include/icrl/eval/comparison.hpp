@@ -1,0 +1,76 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/env/task_family.hpp>
+#include <icrl/eval/learning_curves.hpp>
+#include <icrl/eval/plot.hpp>
+#include <icrl/eval/statistics.hpp>
+
+namespace icrl {
+
+/// What can be had on each of some tasks: the expected return of one who knows the task, and of random actions.
+struct ReferenceReturns {
+  std::vector<double> oracle, random;  ///< by task
+};
+
+template <TaskFamily F>
+requires HasOracleReturn<F> && HasRandomReturn<F>
+[[nodiscard]] ReferenceReturns reference_returns(const F& family, std::span<const int> tasks) {
+  ReferenceReturns references;
+  for (const int task : tasks) {
+    references.oracle.push_back(family.oracle_return(task));
+    references.random.push_back(family.random_return(task));
+  }
+  return references;
+}
+
+/// Mean return over the episodes first .. last as a share of the mean oracle return of the same tasks. Episodes count
+/// from 1, here and below.
+[[nodiscard]] inline double share_of_oracle(const LearningCurves& curves, const ReferenceReturns& references, int first,
+                                            int last) {
+  return mean(curves.mean_by_task(first, last)) / mean(references.oracle);
+}
+
+/// For each task, the mean return over the episodes on a scale from 0 (random actions) to 1 (the oracle).
+[[nodiscard]] inline std::vector<double> normalised_by_task(const LearningCurves& curves,
+                                                            const ReferenceReturns& references, int first, int last) {
+  std::vector<double> scores = curves.mean_by_task(first, last);
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const double floor = references.random[i], height = references.oracle[i] - floor;
+    if (!(height > 0))
+      fail("comparison: the oracle of task {} earns {}, random actions {}", curves.tasks()[i], references.oracle[i],
+           floor);
+    scores[i] = (scores[i] - floor) / height;
+  }
+  return scores;
+}
+
+/// Tasks on which the mean return over the episodes does not exceed `share` of the oracle's: those that the mean hides.
+[[nodiscard]] inline std::vector<int> unlearned_tasks(const LearningCurves& curves, const ReferenceReturns& references,
+                                                      int first, int last, double share = 0.5) {
+  const std::vector<double> means = curves.mean_by_task(first, last);
+  std::vector<int> tasks;
+  for (std::size_t i = 0; i < means.size(); ++i)
+    if (!(means[i] > share * references.oracle[i])) tasks.push_back(curves.tasks()[i]);
+  return tasks;
+}
+
+/// The mean return of each episode with the interval that its tasks leave, as a line of a plot.
+[[nodiscard]] inline PlotSeries plot_series(std::string name, const LearningCurves& curves,
+                                            const BootstrapConfig& config = {.resamples = 500}) {
+  PlotSeries series{.name = std::move(name), .y = curves.mean_by_episode()};
+  for (int e = 1; e <= curves.episode_count(); ++e)
+    series.band.push_back(bootstrap_interval(curves.mean_by_task(e, e), mean, config));
+  return series;
+}
+
+}  // namespace icrl

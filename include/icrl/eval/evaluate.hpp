@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <icrl/agent/in_context_agents.hpp>
+#include <icrl/core/fail.hpp>
+#include <icrl/core/parallel.hpp>
+#include <icrl/env/task_family.hpp>
+#include <icrl/eval/learning_curves.hpp>
+#include <icrl/learner/collect.hpp>
+#include <icrl/learner/run.hpp>
+
+namespace icrl {
+
+struct EvaluationConfig {
+  int runs = 16;      ///< independent lives on each task
+  int episodes = 50;  ///< of each life; the agent remembers across them
+  std::uint64_t seed = 0;
+  int thread_count = default_thread_count();
+  int group_size = 32;  ///< agents served in one pass; changes the speed, never the result
+};
+
+/// Throws Error for a value out of its range.
+inline void validate(const EvaluationConfig& config) {
+  const auto positive = [](const char* name, int value) {
+    if (value < 1) fail("evaluation: {} is {}, it must be at least 1", name, value);
+  };
+  positive("runs", config.runs);
+  positive("episodes", config.episodes);
+  positive("thread_count", config.thread_count);
+  positive("group_size", config.group_size);
+}
+
+/// Lets fresh agents of a frozen model, with empty memories, live on each task. `progress(done, total)` counts lives,
+/// and is called on this thread.
+template <TaskFamily F, Streaming M, typename Progress = NoProgress>
+[[nodiscard]] LearningCurves evaluate(const M& model, const F& family, std::span<const int> tasks,
+                                      const EvaluationConfig& config, const Decoding& decoding = {},
+                                      Progress progress = {}) {
+  validate(config);
+  LearningCurves curves{{tasks.begin(), tasks.end()}, config.runs, config.episodes};
+  const int total = curves.task_count() * config.runs;
+  const int group_count = (total + config.group_size - 1) / config.group_size;
+  const auto live = [&](int group) {
+    const int begin = group * config.group_size, end = std::min(begin + config.group_size, total);
+    std::vector<EnvironmentOf<F>> envs;
+    std::vector<Rng> rngs;
+    for (int life = begin; life < end; ++life) {
+      const int task = tasks[static_cast<std::size_t>(life / config.runs)];
+      envs.push_back(family.make(task));
+      rngs.push_back(
+          Rng{config.seed, static_cast<std::uint64_t>(task)}.fork(static_cast<std::uint64_t>(life % config.runs)));
+    }
+    InContextAgents<M> agents{model, end - begin, decoding};
+    const auto histories = run_group(agents, std::move(envs), config.episodes, std::span<const Rng>{rngs});
+    for (int life = begin; life < end; ++life)
+      set_returns(curves, life / config.runs, life % config.runs,
+                  histories[static_cast<std::size_t>(life - begin)].view());
+  };
+  WorkerPool pool{config.thread_count};
+  for (int begin = 0; begin < group_count; begin += config.thread_count) {
+    const int count = std::min(config.thread_count, group_count - begin);
+    pool.run(count, [&](int i, int) { live(begin + i); });
+    progress(static_cast<std::size_t>(std::min((begin + count) * config.group_size, total)),
+             static_cast<std::size_t>(total));
+  }
+  return curves;
+}
+
+/// The same for any other learner: `make_learner(task, env)` makes a fresh one for every life.
+template <TaskFamily F, typename MakeLearner>
+[[nodiscard]] LearningCurves evaluate_learner(MakeLearner make_learner, const F& family, std::span<const int> tasks,
+                                              const EvaluationConfig& config) {
+  validate(config);
+  LearningCurves curves{{tasks.begin(), tasks.end()}, config.runs, config.episodes};
+  int life = 0;
+  const auto take = [&](LearningHistory&& history) {
+    set_returns(curves, life / config.runs, life % config.runs, history.view());
+    ++life;
+  };
+  NoProgress progress;
+  detail::collect_each(family, tasks, make_learner,
+                       {.histories_per_task = config.runs,
+                        .episodes = config.episodes,
+                        .seed = config.seed,
+                        .thread_count = config.thread_count},
+                       take, progress);
+  return curves;
+}
+
+}  // namespace icrl

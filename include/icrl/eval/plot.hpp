@@ -1,0 +1,112 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/eval/statistics.hpp>
+
+namespace icrl {
+
+/// One line of a plot: y[i] stands at x = i + 1.
+struct PlotSeries {
+  std::string name{};
+  std::vector<double> y{};
+  std::vector<Interval> band{};  ///< around each y, or empty
+  bool is_dashed = false;
+  int colour = -1;  ///< of the palette of eight; -1: the next one, by the place in the plot
+};
+
+/// The palette's index for series i of a plot.
+[[nodiscard]] inline std::size_t colour_of(const PlotSeries& series, std::size_t i) {
+  return static_cast<std::size_t>(series.colour < 0 ? static_cast<int>(i) : series.colour) % 8;
+}
+
+/// A height that lines are compared with.
+struct PlotLevel {
+  std::string name{};
+  double y = 0;
+};
+
+/// A picture of curves over episodes, to be drawn by `to_svg`, `to_terminal` or written by `to_csv`.
+struct Plot {
+  std::string title{}, x_label{"episode"}, y_label{"return"};
+  std::vector<PlotSeries> series{};
+  std::vector<PlotLevel> levels{};
+};
+
+/// Throws Error for a plot without a value, a value that is not finite, or a band of another length.
+inline void validate(const Plot& plot) {
+  bool has_value = false;
+  const auto expect_finite = [&](const std::string& name, double value) {
+    if (!std::isfinite(value)) fail("plot \"{}\": \"{}\" has the value {}", plot.title, name, value);
+  };
+  for (const PlotSeries& series : plot.series) {
+    if (!series.band.empty() && series.band.size() != series.y.size())
+      fail("plot \"{}\": \"{}\" has {} values and a band of {}", plot.title, series.name, series.y.size(),
+           series.band.size());
+    for (const double y : series.y) expect_finite(series.name, y);
+    for (const Interval& interval : series.band) {
+      expect_finite(series.name, interval.low);
+      expect_finite(series.name, interval.high);
+    }
+    has_value = has_value || !series.y.empty();
+  }
+  for (const PlotLevel& level : plot.levels) expect_finite(level.name, level.y);
+  if (!has_value) fail("plot \"{}\": there is nothing to draw", plot.title);
+}
+
+namespace detail {
+
+/// What a plot's axes span, and where its marks stand.
+struct PlotFrame {
+  int x_last = 1;
+  double y_low = 0, y_high = 1, y_step = 1;
+
+  [[nodiscard]] std::vector<double> y_marks() const {
+    std::vector<double> marks;
+    for (int i = 0; y_low + i * y_step <= y_high + y_step / 1000; ++i) marks.push_back(y_low + i * y_step);
+    return marks;
+  }
+};
+
+/// 1, 2 or 5 times a power of ten, at least a `parts`-th of the range.
+[[nodiscard]] inline double round_step(double range, int parts) {
+  const double least = range / parts, power = std::pow(10.0, std::floor(std::log10(least)));
+  for (const double factor : {1.0, 2.0, 5.0})
+    if (factor * power >= least * 0.999) return factor * power;
+  return 10 * power;
+}
+
+[[nodiscard]] inline PlotFrame frame_of(const Plot& plot) {
+  validate(plot);
+  PlotFrame frame;
+  double low = 0, high = 0;
+  const auto cover = [&](double y) {
+    low = std::min(low, y);
+    high = std::max(high, y);
+  };
+  for (const PlotSeries& series : plot.series) {
+    frame.x_last = std::max(frame.x_last, static_cast<int>(series.y.size()));
+    for (const double y : series.y) cover(y);
+    for (const Interval& interval : series.band) {
+      cover(interval.low);
+      cover(interval.high);
+    }
+  }
+  for (const PlotLevel& level : plot.levels) cover(level.y);
+  if (high == low) high = low + 1;
+  frame.y_step = round_step(high - low, 6);
+  frame.y_low = frame.y_step * std::floor(low / frame.y_step);
+  frame.y_high = frame.y_step * std::ceil(high / frame.y_step - 1e-9);
+  return frame;
+}
+
+}  // namespace detail
+
+}  // namespace icrl

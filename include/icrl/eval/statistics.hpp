@@ -1,0 +1,86 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <span>
+#include <vector>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/core/rng.hpp>
+
+namespace icrl {
+
+/// Throws Error for no values: they have no mean.
+[[nodiscard]] inline double mean(std::span<const double> values) {
+  if (values.empty()) fail("mean: of no values");
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+/// Mean of the middle half of the values, with shares of the values at its borders (Agarwal et al., 2021): a few lucky
+/// or lost tasks do not move it. Throws Error for no values.
+[[nodiscard]] inline double interquartile_mean(std::span<const double> values) {
+  if (values.empty()) fail("interquartile mean: of no values");
+  std::vector<double> sorted(values.begin(), values.end());
+  std::sort(sorted.begin(), sorted.end());
+  const auto size = static_cast<double>(sorted.size());
+  double total = 0;
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    const double begin = static_cast<double>(i),
+                 inside = std::min(begin + 1, 0.75 * size) - std::max(begin, 0.25 * size);
+    total += std::max(0.0, inside) * sorted[i];
+  }
+  return total / (0.5 * size);
+}
+
+struct Interval {
+  double low = 0, high = 0;
+};
+
+struct BootstrapConfig {
+  int resamples = 2000;
+  double level = 0.95;  ///< of confidence
+  std::uint64_t seed = 0;
+};
+
+/// A percentile bootstrap interval (Efron & Tibshirani, 1993, chapter 13) of `statistic(std::span<const double>)`. The
+/// values must be independent of each other: where a task was run several times, hand in one value a task.
+template <typename Statistic>
+[[nodiscard]] Interval bootstrap_interval(std::span<const double> values, Statistic&& statistic,
+                                          const BootstrapConfig& config = {}) {
+  if (values.empty()) fail("bootstrap: of no values");
+  if (config.resamples < 1 || !(config.level > 0 && config.level < 1))
+    fail("bootstrap: {} resamples at level {}, it takes at least 1 and a level between 0 and 1", config.resamples,
+         config.level);
+  std::vector<double> drawn(values.size()), statistics;
+  for (int i = 0; i < config.resamples; ++i) {
+    Rng rng{config.seed, static_cast<std::uint64_t>(i)};
+    for (double& value : drawn) value = values[static_cast<std::size_t>(rng.below(static_cast<int>(values.size())))];
+    statistics.push_back(statistic(std::span<const double>{drawn}));
+  }
+  std::sort(statistics.begin(), statistics.end());
+  const double last = static_cast<double>(statistics.size() - 1), tail = (1 - config.level) / 2;
+  const auto at = [&](double share) { return statistics[static_cast<std::size_t>(std::lround(share * last))]; };
+  return {at(tail), at(1 - tail)};
+}
+
+/// A mean and how sure it is.
+struct Estimate {
+  double value = 0;
+  Interval interval{};
+};
+
+[[nodiscard]] inline Estimate estimate_mean(std::span<const double> values, const BootstrapConfig& config = {}) {
+  return {mean(values), bootstrap_interval(values, mean, config)};
+}
+
+[[nodiscard]] inline Estimate estimate_interquartile_mean(std::span<const double> values,
+                                                          const BootstrapConfig& config = {}) {
+  return {interquartile_mean(values), bootstrap_interval(values, interquartile_mean, config)};
+}
+
+}  // namespace icrl

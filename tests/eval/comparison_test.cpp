@@ -1,0 +1,69 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/eval/comparison.hpp>
+
+#include <vector>
+
+#include <icrl/env/dark_room.hpp>
+
+#include "support/catch.hpp"
+#include "support/errors.hpp"
+
+using namespace icrl;
+using namespace icrl::test;
+
+namespace {
+
+/// Three tasks of one run and four episodes; task i returns `values[i]` always.
+LearningCurves constant_curves(const std::vector<double>& values) {
+  LearningCurves curves{{3, 5, 8}, 1, 4};
+  for (int task = 0; task < 3; ++task)
+    for (double& value : curves.returns(task, 0)) value = values[static_cast<std::size_t>(task)];
+  return curves;
+}
+
+const ReferenceReturns references{.oracle = {10, 20, 10}, .random = {0, 10, 5}};
+
+}  // namespace
+
+TEST_CASE("Shares are of the oracle on the same tasks", "[eval]") {
+  CHECK(share_of_oracle(constant_curves({10, 20, 10}), references, 1, 4) == Approx(1));
+  CHECK(share_of_oracle(constant_curves({5, 10, 5}), references, 2, 3) == Approx(0.5));
+  CHECK(share_of_oracle(constant_curves({0, 20, 0}), references, 1, 1) == Approx(0.5));
+}
+
+TEST_CASE("Normalised scores run from random actions to the oracle, task by task", "[eval]") {
+  const auto scores = normalised_by_task(constant_curves({5, 10, 10}), references, 1, 4);
+
+  CHECK(scores == std::vector<double>{0.5, 0, 1});
+  CHECK_THROWS_AS(normalised_by_task(constant_curves({1, 1, 1}), {.oracle = {1, 1, 1}, .random = {0, 1, 0}}, 1, 4),
+                  Error);
+}
+
+TEST_CASE("Tasks at or below the share are named as not learned", "[eval]") {
+  CHECK(unlearned_tasks(constant_curves({5, 11, 0}), references, 1, 4) == std::vector<int>{3, 8});
+  CHECK(unlearned_tasks(constant_curves({9, 19, 9}), references, 1, 4).empty());
+}
+
+TEST_CASE("References are what the family says of each task", "[eval]") {
+  const DarkRooms rooms;
+  const std::vector<int> tasks{0, 40};
+
+  const ReferenceReturns found = reference_returns(rooms, tasks);
+
+  CHECK(found.oracle == std::vector<double>{13, 20});
+  CHECK(found.random[1] == Approx(rooms.random_return(40)));
+}
+
+TEST_CASE("A plotted line lies within its band", "[eval]") {
+  LearningCurves curves = constant_curves({1, 2, 6});
+  curves.returns(0, 0)[3] = 4;
+
+  const PlotSeries series = plot_series("agent", curves);
+
+  REQUIRE(series.y == std::vector<double>{3, 3, 3, 4});
+  for (std::size_t i = 0; i < series.y.size(); ++i) {
+    CHECK(series.band[i].low <= series.y[i]);
+    CHECK(series.y[i] <= series.band[i].high);
+  }
+}

@@ -1,0 +1,61 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/eval/learning_curves.hpp>
+
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/errors.hpp"
+#include "support/histories.hpp"
+
+using namespace icrl;
+using namespace icrl::test;
+
+namespace {
+
+/// Two tasks, two runs, three episodes: the return is 100 task + 10 run + episode.
+LearningCurves telling_curves() {
+  LearningCurves curves{{7, 9}, 2, 3};
+  for (int task = 0; task < 2; ++task)
+    for (int run = 0; run < 2; ++run)
+      for (int e = 0; e < 3; ++e) curves.returns(task, run)[static_cast<std::size_t>(e)] = 100 * task + 10 * run + e;
+  return curves;
+}
+
+}  // namespace
+
+TEST_CASE("Curves are averaged over the axis that is asked for", "[eval]") {
+  const LearningCurves curves = telling_curves();
+
+  CHECK(curves.mean_by_episode() == std::vector<double>{55, 56, 57});
+  CHECK(curves.mean_by_task(1, 3) == std::vector<double>{6, 106});
+  CHECK(curves.mean_by_task(3, 3) == std::vector<double>{7, 107});
+}
+
+TEST_CASE("Returns come from histories, and longer histories are cut", "[eval]") {
+  LearningCurves curves{{0}, 1, 2};
+
+  set_returns(curves, 0, 0, telling_history(0, {2, 1, 3}).view());
+
+  CHECK(curves.returns(0, 0)[0] == Approx(telling_reward(0, 0) + telling_reward(0, 1)));
+  CHECK(curves.returns(0, 0)[1] == Approx(telling_reward(1, 0)));
+  CHECK_THROWS_AS(set_returns(curves, 0, 0, telling_history(0, {2}).view()), Error);
+}
+
+TEST_CASE("Joined curves hold the tasks of both in order", "[eval]") {
+  const LearningCurves both = joined(telling_curves(), telling_curves());
+
+  CHECK(both.task_count() == 4);
+  CHECK(both.tasks()[3] == 9);
+  CHECK(both.returns(3, 1)[2] == 112);
+  CHECK(both.mean_by_episode() == telling_curves().mean_by_episode());
+  CHECK_THROWS_AS(joined(telling_curves(), LearningCurves({1}, 2, 4)), Error);
+}
+
+TEST_CASE("Episodes that curves do not have are errors", "[eval]") {
+  const LearningCurves curves = telling_curves();
+  CHECK_THROWS_AS(curves.mean_by_task(0, 2), Error);
+  CHECK_THROWS_AS(curves.mean_by_task(3, 2), Error);
+  CHECK_THROWS_AS(curves.mean_by_task(2, 4), Error);
+  CHECK_THROWS_AS(LearningCurves({1}, -1, 4), Error);
+}
