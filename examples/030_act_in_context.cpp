@@ -1,0 +1,101 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+//
+// Loads a model file and lets the frozen model adapt to rooms it does not know, in a loop of our own as a robot or a
+// game would have it. What the agent has found out is saved half-way and restored, as over a restart.
+#include <chrono>
+#include <cstdio>
+
+#include <icrl/agent/in_context_agent.hpp>
+#include <icrl/env/dark_room.hpp>
+#include <icrl/io/model_file.hpp>
+
+#include "support/program.hpp"
+
+using namespace icrl;
+
+namespace {
+
+/// Something to load where there is nothing yet: weights that know nothing.
+void save_untrained_model(const std::filesystem::path& path) {
+  const DarkRoom room = DarkRooms{}.make(0);
+  CausalTransformer<float> model{{.context = 80},
+                                 {.observation_space = room.observation_space(), .action_space = room.action_space()}};
+  Rng rng{0};
+  model.initialise(rng);
+  save_model(model, path);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Lets a distilled model adapt to new rooms"};
+  example::Options options;
+  std::filesystem::path path = "out/demo/systematic_explorer.safetensors";
+  int rooms_count = 4, episodes = 20;
+  double temperature = -1;
+  example::add_options(app, options, "out/030_act_in_context");
+  app.add_option("--model", path, "model file, as scripts/demo.sh leaves it")->capture_default_str();
+  app.add_option("--rooms", rooms_count, "rooms, chosen by the seed")->check(CLI::Range(1, 81))->capture_default_str();
+  app.add_option("--episodes", episodes, "episodes in each room")->check(CLI::Range(2, 100000))->capture_default_str();
+  app.add_option("--temperature", temperature, "of decoding; 0 is greedy [that of the model file]")
+      ->check(CLI::NonNegativeNumber);
+
+  return example::run(app, argc, argv, [&] {
+    example::make_folder(options.out);
+    if (options.quick && !std::filesystem::exists(path)) {
+      path = options.out / "untrained.safetensors";
+      save_untrained_model(path);
+    }
+    const auto model = load_model<float>(path);
+    const auto metadata = read_model_info(path).metadata;
+    if (temperature < 0) temperature = metadata.contains("temperature") ? std::stod(metadata.at("temperature")) : 1.0;
+    if (options.quick) episodes = 3;
+    fmt::print("{}: {}\ntemperature {}\n\n", path.string(), describe(model), temperature);
+
+    const DarkRooms rooms;
+    Json lives = Json::array();
+    std::chrono::duration<double, std::micro> thinking{0};
+    std::int64_t actions = 0;
+    for (const int task : split_tasks(rooms.task_count(), {.held_out = rooms_count, .seed = options.seed}).held_out) {
+      DarkRoom room = rooms.make(task);
+      Rng room_rng{options.seed, 1}, agent_rng{options.seed, 2};
+      InContextAgent agent{model, {.temperature = temperature}};
+      std::vector<float> observation(2), next_observation(2), action(1), returns;
+      for (int episode = 0; episode < episodes; ++episode) {
+        float total = 0;
+        room.reset(room_rng);
+        room.observe(observation);
+        for (bool is_over = false; !is_over;) {
+          const auto begin = std::chrono::steady_clock::now();
+          agent.act(observation, action, agent_rng);
+          thinking += std::chrono::steady_clock::now() - begin;
+          ++actions;
+          const StepResult result = room.step(static_cast<int>(action[0]), room_rng);
+          room.observe(next_observation);
+          agent.learn({observation, action, result.reward, next_observation, result.terminated, result.truncated});
+          observation = next_observation;
+          total += result.reward;
+          is_over = result.terminated || result.truncated;
+        }
+        returns.push_back(total);
+        if (episode == episodes / 2) {  // switched off, and on again
+          agent.save(options.out / "agent.memory");
+          agent = InContextAgent{model, {.temperature = temperature}};
+          agent.restore(options.out / "agent.memory");
+        }
+      }
+      fmt::print("goal ({}, {}), oracle {:2}: {}\n", room.goal().row, room.goal().column, rooms.oracle_return(task),
+                 fmt::join(returns, " "));
+      lives.push_back({{"task", task}, {"oracle_return", rooms.oracle_return(task)}, {"return_by_episode", returns}});
+    }
+    const double microseconds = thinking.count() / static_cast<double>(actions);
+    fmt::print("\n{} actions, {:.1f} us each\n", actions, microseconds);
+    example::write_summary(options.out, {{"seed", options.seed},
+                                         {"model", path.string()},
+                                         {"temperature", temperature},
+                                         {"actions", actions},
+                                         {"microseconds_per_action", microseconds},
+                                         {"lives", lives}});
+  });
+}

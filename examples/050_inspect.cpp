@@ -1,0 +1,111 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+//
+// What is in a history file or a model file.
+#include <cstdio>
+#include <fstream>
+
+#include <icrl/env/dark_room.hpp>
+#include <icrl/history/curate.hpp>
+#include <icrl/history/history_file.hpp>
+#include <icrl/io/model_file.hpp>
+#include <icrl/learner/random_learner.hpp>
+#include <icrl/learner/run.hpp>
+#include <icrl/model/fingerprint.hpp>
+
+#include "support/program.hpp"
+
+using namespace icrl;
+
+namespace {
+
+[[nodiscard]] bool is_history_file(const std::filesystem::path& path) {
+  std::ifstream file{path, std::ios::binary};
+  std::string magic(detail::HistoryFormat::file_magic.size(), '\0');
+  file.read(magic.data(), static_cast<std::streamsize>(magic.size()));
+  return magic == std::string_view{detail::HistoryFormat::file_magic.data(), detail::HistoryFormat::file_magic.size()};
+}
+
+Json inspect_histories(const std::filesystem::path& path) {
+  const HistoryFile file{path};
+  fmt::print("{}: {} histories", path.string(), file.history_count());
+  if (file.torn_bytes() > 0) fmt::print(", and {} bytes of one that was never finished", file.torn_bytes());
+  fmt::print("\n");
+  Json list = Json::array();
+  for (int i = 0; i < file.history_count(); ++i) {
+    const HistoryView history = file.history(i);
+    const HistoryInfo& info = history.info();
+    const int tenth = std::max(1, history.episode_count() / 10);
+    const double first = mean_return(history, 0, tenth),
+                 last = mean_return(history, history.episode_count() - tenth, tenth);
+    list.push_back({{"task", info.task},
+                    {"algorithm", info.algorithm},
+                    {"seed", info.seed},
+                    {"episodes", history.episode_count()},
+                    {"steps", history.step_count()},
+                    {"first_tenth", first},
+                    {"last_tenth", last}});
+    if (i == 10) fmt::print("  ... the rest is in summary.json\n");
+    if (i >= 10) continue;
+    fmt::print(
+        "  {}: task {}, {}, seed {}; observations {}, actions {}; {} episodes, {} steps; return {:.2f} at first, "
+        "{:.2f} at last\n",
+        i, info.task, info.algorithm, info.seed, to_string(info.observation_space), to_string(info.action_space),
+        history.episode_count(), history.step_count(), first, last);
+  }
+  return {{"file", path.string()}, {"kind", "histories"}, {"torn_bytes", file.torn_bytes()}, {"histories", list}};
+}
+
+Json inspect_model(const std::filesystem::path& path) {
+  const auto model = load_model<float>(path);
+  const ModelInfo info = read_model_info(path);
+  fmt::print("{}: format {}\n  {}\n  {} weights, checksum {:08x}\n", path.string(), info.format_version,
+             describe(model), info.weight_count, weights_checksum(model));
+  for (const auto& [key, text] : info.metadata) fmt::print("  {}: {}\n", key, text);
+  for_each_parameter(
+      [](std::string_view name, const auto& tensor) {
+        fmt::print("  {:<36} {:>5} x {:<5} largest {:.3f}\n", name, tensor.rows(), tensor.cols(),
+                   tensor.cwiseAbs().maxCoeff());
+      },
+      model);
+  return {{"file", path.string()},
+          {"kind", "model"},
+          {"format_version", info.format_version},
+          {"model", describe(model)},
+          {"weight_count", info.weight_count},
+          {"metadata", info.metadata}};
+}
+
+/// One file of either kind, for those who have none yet.
+std::vector<std::filesystem::path> make_files(const std::filesystem::path& folder, std::uint64_t seed) {
+  const std::vector<std::filesystem::path> paths{folder / "random.histories", folder / "untrained.safetensors"};
+  const DarkRoom room = DarkRooms{}.make(40);
+  RandomPolicy policy{room.action_space()};
+  std::filesystem::remove(paths[0]);
+  HistoryWriter{paths[0]}.append(run(policy, room, 20, Rng{seed}, {.algorithm = "random", .seed = seed}).view());
+  CausalTransformer<float> model{{},
+                                 {.observation_space = room.observation_space(), .action_space = room.action_space()}};
+  Rng rng{seed};
+  model.initialise(rng);
+  save_model(model, paths[1]);
+  return paths;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Tells what history files and model files hold"};
+  example::Options options;
+  std::vector<std::filesystem::path> paths;
+  example::add_options(app, options, "out/050_inspect");
+  app.add_option("files", paths, "history files and model files; without any, two are made");
+
+  return example::run(app, argc, argv, [&] {
+    example::make_folder(options.out);
+    if (paths.empty()) paths = make_files(options.out, options.seed);
+    Json files = Json::array();
+    for (const auto& path : paths)
+      files.push_back(is_history_file(path) ? inspect_histories(path) : inspect_model(path));
+    example::write_summary(options.out, {{"files", files}});
+  });
+}

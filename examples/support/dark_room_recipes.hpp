@@ -1,0 +1,203 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <icrl/env/dark_room.hpp>
+#include <icrl/eval/comparison.hpp>
+#include <icrl/eval/evaluate.hpp>
+#include <icrl/history/curate.hpp>
+#include <icrl/io/model_file.hpp>
+#include <icrl/learner/collect.hpp>
+#include <icrl/learner/dark_room_oracle.hpp>
+#include <icrl/learner/q_learning.hpp>
+#include <icrl/learner/systematic_explorer.hpp>
+#include <icrl/train/distil.hpp>
+#include <icrl/train/metrics.hpp>
+
+#include "support/progress.hpp"
+
+// How Algorithm Distillation is done in the Dark Room: which source's histories are recorded, how they are cut into
+// windows, what is trained on them and how it then acts. Settings were chosen on validation goals; held-out goals had
+// no part in it.
+namespace example {
+
+/// Who lives the histories that are distilled.
+enum class Source { q_learning, systematic_explorer, oracle };
+
+[[nodiscard]] inline std::string_view name_of(Source source) {
+  switch (source) {
+    case Source::q_learning:
+      return "q_learning";
+    case Source::systematic_explorer:
+      return "systematic_explorer";
+    case Source::oracle:
+      return "oracle";
+  }
+  return {};
+}
+
+struct Recipe {
+  Source source;
+  int histories_per_task;
+  int episodes;  ///< of each history
+  icrl::WindowConfig windows;
+  icrl::DistilConfig distil;
+  icrl::Decoding decoding;
+};
+
+/// Q-learning begins with high values, so that it tries everything (Sutton & Barto, 2018, section 2.6), and takes 100 episodes to
+/// learn. Its histories are thinned to about eight, so that a window of four shows progress. Half of the windows begin where the
+/// history does: one from its middle begins with a learner that knows things the window does not show, and an agent with an empty
+/// memory should not act like that.
+[[nodiscard]] inline Recipe q_learning_recipe() {
+  return {.source = Source::q_learning,
+          .histories_per_task = 40,
+          .episodes = 100,
+          .windows = {.context = 80, .keep_every = 12, .skip_first = 0.1, .history_start_share = 0.5},
+          .distil = {.updates = 600, .batch = 64, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 200},
+          .decoding = {.temperature = 0.5}};
+}
+
+/// The explorer has seen every cell after about five episodes; all 14 are kept, and a window holds eight.
+[[nodiscard]] inline Recipe systematic_explorer_recipe() {
+  return {.source = Source::systematic_explorer,
+          .histories_per_task = 100,
+          .episodes = 14,
+          .windows = {.context = 160, .history_start_share = 0.6},
+          .distil = {.updates = 500, .batch = 32, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 250},
+          .decoding = {.temperature = 0.3}};
+}
+
+/// As --quick has it: everything happens, nothing is learned.
+[[nodiscard]] inline Recipe shortened(Recipe recipe) {
+  recipe.histories_per_task = 2;
+  recipe.distil.updates = 4;
+  recipe.distil.warmup = 2;
+  recipe.distil.batch = 8;
+  return recipe;
+}
+
+/// Calls `use(make_learner)` with what makes a fresh learner of the source for a room.
+template <typename Use>
+auto with_learner(const Recipe& recipe, Use&& use) {
+  using icrl::DarkRoom;
+  switch (recipe.source) {
+    case Source::q_learning:
+      return use([&](int, const DarkRoom& room) {
+        const icrl::QLearningConfig config{.epsilon_start = 0.5, .episodes = recipe.episodes, .initial_value = 1};
+        return icrl::QLearning{config, room.observation_space(), room.action_space()};
+      });
+    case Source::systematic_explorer:
+      return use([](int, const DarkRoom& room) {
+        return icrl::SystematicExplorer{icrl::GridMoves{room.options().side}, {.random_ties = false}};
+      });
+    case Source::oracle:
+      break;
+  }
+  return use([](int, const DarkRoom& room) { return icrl::DarkRoomOracle{room.options().side, room.goal()}; });
+}
+
+[[nodiscard]] inline std::vector<icrl::LearningHistory> record(const Recipe& recipe, const icrl::DarkRooms& rooms,
+                                                               std::span<const int> tasks, std::uint64_t seed,
+                                                               int threads) {
+  ProgressBar bar{"recording"};
+  const icrl::CollectConfig config{.histories_per_task = recipe.histories_per_task,
+                                   .episodes = recipe.episodes,
+                                   .seed = seed,
+                                   .thread_count = threads,
+                                   .algorithm = std::string{name_of(recipe.source)}};
+  return with_learner(
+      recipe, [&](auto make_learner) { return icrl::collect(rooms, tasks, make_learner, config, bar.counter()); });
+}
+
+/// The source itself on the same tasks: what the distilled agent is compared with.
+[[nodiscard]] inline icrl::LearningCurves live_source(const Recipe& recipe, const icrl::DarkRooms& rooms,
+                                                      std::span<const int> tasks,
+                                                      const icrl::EvaluationConfig& config) {
+  return with_learner(recipe,
+                      [&](auto make_learner) { return icrl::evaluate_learner(make_learner, rooms, tasks, config); });
+}
+
+/// Shows and writes down how training goes, and scores models on validation tasks by their mean return over all their
+/// episodes.
+class TrainingObserver {
+public:
+  TrainingObserver(const icrl::DarkRooms& rooms, std::span<const int> validation, const Recipe& recipe, int threads,
+                   const std::filesystem::path& metrics)
+      : rooms_{rooms},
+        validation_{validation},
+        recipe_{recipe},
+        config_{.runs = 8, .episodes = 50, .seed = 1, .thread_count = threads},
+        bar_{"distilling"},
+        metrics_{metrics} {}
+
+  void on_update(const icrl::DistilMetrics& metrics) {
+    metrics_.append(metrics);
+    bar_.show(static_cast<std::size_t>(metrics.update), static_cast<std::size_t>(recipe_.distil.updates),
+              fmt::format("loss {:.3f}, {:.0f} tokens/s{}", metrics.loss, metrics.tokens_per_second, note_));
+  }
+
+  double on_evaluate(const icrl::CausalTransformer<float>& model, int) {
+    const auto curves = icrl::evaluate(model, rooms_, validation_, config_, recipe_.decoding);
+    const double score =
+        icrl::share_of_oracle(curves, icrl::reference_returns(rooms_, validation_), 1, config_.episodes);
+    note_ = fmt::format(", validation {:.3f}", score);
+    return score;
+  }
+
+private:
+  const icrl::DarkRooms& rooms_;
+  std::span<const int> validation_;
+  const Recipe& recipe_;
+  icrl::EvaluationConfig config_;
+  ProgressBar bar_;
+  icrl::MetricsFile metrics_;
+  std::string note_;
+};
+
+struct Distilled {
+  icrl::CausalTransformer<float> model;
+  icrl::DistilResult result;
+};
+
+/// Trains a model on the histories. Files begin with `name` in `folder`; an interrupted training goes on from its
+/// checkpoint there.
+[[nodiscard]] inline Distilled distil_recipe(const Recipe& recipe, const std::vector<icrl::LearningHistory>& histories,
+                                             const icrl::DarkRooms& rooms, std::span<const int> validation,
+                                             std::uint64_t seed, int threads, const std::filesystem::path& folder,
+                                             const std::string& name) {
+  std::vector<icrl::HistoryView> views;
+  for (const icrl::LearningHistory& history : histories) views.push_back(history.view());
+  if (recipe.source == Source::q_learning) views = icrl::keep_solved(std::move(views));
+
+  const icrl::DarkRoom room = rooms.make(0);
+  const icrl::StepLayout layout{.observation_space = room.observation_space(), .action_space = room.action_space()};
+  const icrl::WindowSampler sampler{std::move(views), layout, recipe.windows};
+  icrl::CausalTransformer<float> model{{.context = recipe.windows.context, .window_start = recipe.windows.start},
+                                       layout};
+  icrl::Rng rng{seed};
+  model.initialise(rng);
+
+  icrl::DistilConfig config = recipe.distil;
+  config.thread_count = std::min(threads, config.gradient_slots);
+  config.seed = seed;
+  config.checkpoint = folder / (name + ".checkpoint");
+  config.checkpoint_every = 300;
+  TrainingObserver observer{rooms, validation, recipe, threads, folder / (name + "_metrics.jsonl")};
+  const icrl::DistilResult result = icrl::distil(model, sampler, config, observer);
+  icrl::save_model(model, folder / (name + ".safetensors"),
+                   {{"temperature", fmt::format("{}", recipe.decoding.temperature)},
+                    {"source", std::string{name_of(recipe.source)}}});
+  std::filesystem::remove(config.checkpoint);
+  return {std::move(model), result};
+}
+
+}  // namespace example
