@@ -43,7 +43,9 @@ inline std::vector<char> read_bytes(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>{file}, {}};
 }
 
+/// A new file each time: a disk may take milliseconds to cut an old one, and none to forget it.
 inline void write_bytes(const std::filesystem::path& path, std::span<const char> bytes) {
+  std::filesystem::remove(path);
   std::ofstream file{path, std::ios::binary | std::ios::trunc};
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }

@@ -1,0 +1,167 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/train/objective.hpp>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/gradient.hpp"
+#include "support/small_run.hpp"
+
+using namespace icrl;
+using namespace icrl::test;
+
+namespace {
+
+using Model = CausalTransformer<double>;
+
+ContextBatch windows_of(const SmallRun& run, int count) {
+  ContextBatch batch;
+  run.sampler.sample(count, Rng{2}, batch);
+  return batch;
+}
+
+/// Fills all scratch memory with numbers that spoil whatever they touch.
+void poison(WindowScratch<Model>& scratch) {
+  const auto spoil = [](auto&... matrices) { (matrices.setConstant(std::numeric_limits<double>::quiet_NaN()), ...); };
+  auto& cache = scratch.cache;
+  spoil(scratch.outputs, scratch.doutputs, cache.stream, cache.dstream, cache.normed, cache.dnormed,
+        cache.final_norm.x_hat, cache.final_norm.inverse_stddev);
+  for (auto& block : cache.blocks) {
+    auto& attention = block.attention;
+    spoil(attention.qkv, attention.probabilities, attention.mixed, attention.transposed, attention.dscores,
+          attention.dmixed, attention.dqkv);
+    spoil(block.attention_norm.x_hat, block.mlp_norm.x_hat, block.mlp.hidden, block.mlp.slope, block.mlp.dhidden);
+    spoil(block.attention_input, block.mlp_input, block.dinput);
+  }
+}
+
+Model zeros_of(const Model& model) {
+  Model zeros = model;
+  set_zero(zeros);
+  return zeros;
+}
+
+}  // namespace
+
+TEST_CASE("The loss of a window is what its labelled rows cost, by hand", "[train]") {
+  const StepLayout layout{.observation_space = Discrete{2}, .action_space = Discrete{3}, .closing_token = true};
+  Model model{small_config(4), layout};
+  model.head.bias << 0, std::log(2.0), 0;  // the actions' probabilities are 1/4, 1/2, 1/4
+  ContextBatch batch;
+  batch.resize(1, 4, layout);
+  std::ranges::fill(batch.features, 0.0f);
+  batch.actions = {0, 1, 2, 1};
+  batch.weights = {1, 1, 0, 1};
+  batch.lengths = {3};
+  WindowScratch<Model> scratch;
+  Model grad = zeros_of(model);
+
+  CHECK(window_loss(model, batch, 0, 0, scratch, grad) == Approx(std::log(4.0) + std::log(2.0)));
+
+  CHECK(grad.head.bias(0) == Approx(0.25 - 1 + 0.25));  // the sum of p - target over both rows
+  CHECK(grad.head.bias(1) == Approx(0.5 + 0.5 - 1));
+  CHECK(grad.head.bias(2) == Approx(0.25 + 0.25));
+  const double uniform = (2 * std::log(4.0) + std::log(2.0)) / 3;
+  CHECK(window_loss(model, batch, 0, 0.3, scratch, grad) == Approx(0.7 * std::log(8.0) + 0.3 * 2 * uniform));
+}
+
+TEST_CASE("The gradient of a window matches finite differences", "[train][gradient]") {
+  for (const StepLayout& layout : {id_layout(true), box_layout(false)}) {
+    TransformerConfig shape = small_config(5);
+    shape.width = 8;
+    shape.positions = layout.closing_token ? PositionScheme::learned : PositionScheme::rotary;
+    const SmallRun run{shape, layout};
+    Model model = run.model<double>();
+    const ContextBatch batch = windows_of(run, 2);
+    const double smoothing = has_ids(layout.action_space) ? 0.1 : 0.0;
+    WindowScratch<Model> scratch;
+    Model grad = zeros_of(model), unused = grad;
+    (void)window_loss(model, batch, 1, smoothing, scratch, grad);
+
+    const auto [error, name] =
+        worst_parameter_error(model, grad, [&] { return window_loss(model, batch, 1, smoothing, scratch, unused); });
+
+    INFO("worst tensor: " << name);
+    CHECK(error < 1e-8);
+  }
+}
+
+TEST_CASE("The gradient is added to what is there, and scratch memory keeps nothing", "[train]") {
+  const SmallRun run;
+  const auto model = run.model<double>();
+  const ContextBatch batch = windows_of(run, 3);
+  WindowScratch<Model> scratch;
+  Model each[] = {zeros_of(model), zeros_of(model), zeros_of(model)}, all = zeros_of(model);
+  for (int window = 0; window < 3; ++window) {
+    WindowScratch<Model> fresh;
+    const double loss = window_loss(model, batch, window, 0, fresh, each[window]);
+    CHECK(window_loss(model, batch, window, 0, scratch, all) == loss);
+  }
+
+  for_each_parameter([](std::string_view, const auto& sum, const auto& a, const auto& b,
+                        const auto& c) { CHECK((sum - (a + b + c)).norm() < 1e-12); },
+                     all, each[0], each[1], each[2]);
+}
+
+TEST_CASE("What scratch memory held before does not matter, whatever the length of the window", "[train]") {
+  for (const TokenScheme tokens : {TokenScheme::fused, TokenScheme::separate}) {
+    TransformerConfig shape = small_config(40);
+    shape.tokens = tokens;
+    const SmallRun run{shape};
+    const auto model = run.model<double>();
+    ContextBatch batch = windows_of(run, 1);
+    WindowScratch<Model> used;
+    Model unused = zeros_of(model);
+    (void)window_loss(model, batch, 0, 0, used, unused);
+    for (int length = batch.lengths[0]; length > 0; --length) {
+      batch.lengths[0] = length;
+      WindowScratch<Model> fresh;
+      Model expected = zeros_of(model), found = expected;
+      poison(used);
+
+      const double loss = window_loss(model, batch, 0, 0, used, found);
+
+      INFO("length " << length);
+      CHECK(loss == window_loss(model, batch, 0, 0, fresh, expected));
+      CHECK(have_equal_bits(found, expected));
+    }
+  }
+}
+
+TEST_CASE("Rows beyond a window's end and rows without a label do not count", "[train]") {
+  const SmallRun run;
+  const auto model = run.model<double>();
+  ContextBatch batch = windows_of(run, 1);
+  WindowScratch<Model> scratch;
+  Model grad = zeros_of(model), same = grad, none = grad;
+  batch.lengths[0] = 5;
+  const double loss = window_loss(model, batch, 0, 0, scratch, grad);
+
+  const auto past_end = static_cast<std::ptrdiff_t>(5 * batch.feature_count);
+  std::fill(batch.features.begin() + past_end, batch.features.end(), std::numeric_limits<float>::quiet_NaN());
+  std::fill(batch.actions.begin() + 5, batch.actions.end(), 99.0f);
+  std::fill(batch.weights.begin() + 5, batch.weights.end(), 1.0f);
+  CHECK(window_loss(model, batch, 0, 0, scratch, same) == loss);
+  CHECK(have_equal_bits(grad, same));
+
+  std::ranges::fill(batch.weights, 0.0f);
+  CHECK(window_loss(model, batch, 0, 0, scratch, none) == 0);
+  for (const double number : weights_of(none)) REQUIRE(number == 0);
+}
+
+TEST_CASE("A weight multiplies a row's loss and its gradient", "[train]") {
+  const SmallRun run;
+  const auto model = run.model<double>();
+  ContextBatch batch = windows_of(run, 1);
+  WindowScratch<Model> scratch;
+  Model once = zeros_of(model), thrice = once;
+  const double loss = window_loss(model, batch, 0, 0.2, scratch, once);
+  for (float& weight : batch.weights) weight *= 3;
+
+  CHECK(window_loss(model, batch, 0, 0.2, scratch, thrice) == Approx(3 * loss));
+  for_each_parameter([](std::string_view, const auto& a, const auto& b) { CHECK((3 * a - b).norm() < 1e-11); }, once,
+                     thrice);
+}
