@@ -93,9 +93,11 @@ private:
 
   static detail::Strided<S> rows_of(const Matrix<S>& m, Index row, Index column) { return {&m(row, column), m.outerStride(), 1}; }
 
-  /// Transposes the D columns of qkv from `column` on, so that products over them read whole rows.
+  /// Transposes the D columns of qkv from `column` on, so that products over them read whole rows. Those are padded with zeros: what
+  /// lies beyond is multiplied by zeros, which would not undo an infinity.
   static void transpose(Cache& cache, Index column, Index tokens, Index size) {
     detail::pack_panel<S>({&cache.qkv(0, column), 1, cache.qkv.cols()}, size, tokens, cache.transposed.data(), cache.transposed.cols());
+    cache.transposed.topRows(size).middleCols(tokens, padded<S>(tokens) - tokens).setZero();
   }
 
   /// Head h of the tokens first .. last: their dQ, and what they add to dK and dV of all tokens that they looked at. Their rows of
