@@ -19,12 +19,9 @@
 using namespace icrl;
 
 int main(int argc, char** argv) {
-  CLI::App app{"Records the learning history of Q-learning in one room"};
-  example::Options options;
-  example::add_options(app, options, "out/010_first_history");
+  example::Program program{"Records the learning history of Q-learning in one room", "out/010_first_history"};
 
-  return example::run(app, argc, argv, [&] {
-    example::make_folder(options.out);
+  return program.run(argc, argv, [&](const example::Options& options) {
     const DarkRoom room{{.side = 9, .horizon = 20}, {.row = 2, .column = 6}};
     fmt::print("check_environment: {}\n", check_environment(room).text());
 

@@ -20,12 +20,10 @@
 using namespace icrl;
 
 int main(int argc, char** argv) {
-  CLI::App app{"Distils two learners into a transformer that learns in context: rooms with a hidden goal"};
-  example::Options options;
-  example::add_options(app, options, "out/020_distil_dark_room");
+  example::Program program{"Distils two learners into a transformer that learns in context: rooms with a hidden goal",
+                           "out/020_distil_dark_room"};
 
-  return example::run(app, argc, argv, [&] {
-    example::make_folder(options.out);
+  return program.run(argc, argv, [&](const example::Options& options) {
     const auto begin = std::chrono::steady_clock::now();
     const DarkRooms rooms;
     const TaskSplit split =

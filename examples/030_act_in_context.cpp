@@ -29,20 +29,16 @@ void save_untrained_model(const std::filesystem::path& path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Lets a distilled model adapt to new rooms"};
-  example::Options options;
+  example::Program program{"Lets a distilled model adapt to new rooms", "out/030_act_in_context"};
   std::filesystem::path path = "out/demo/systematic_explorer.safetensors";
   int rooms_count = 4, episodes = 20;
   double temperature = -1;
-  example::add_options(app, options, "out/030_act_in_context");
-  app.add_option("--model", path, "model file, as scripts/demo.sh leaves it")->capture_default_str();
-  app.add_option("--rooms", rooms_count, "rooms, chosen by the seed")->check(CLI::Range(1, 81))->capture_default_str();
-  app.add_option("--episodes", episodes, "episodes in each room")->check(CLI::Range(2, 100000))->capture_default_str();
-  app.add_option("--temperature", temperature, "of decoding; 0 is greedy [that of the model file]")
-      ->check(CLI::NonNegativeNumber);
+  program.add("--model", path, "model file, as scripts/demo.sh leaves it");
+  program.add("--rooms", rooms_count, "rooms, chosen by the seed", 1, 81);
+  program.add("--episodes", episodes, "episodes in each room", 2, 100000);
+  program.add("--temperature", temperature, "of decoding; 0 is greedy, -1 what the model file says", -1, 100);
 
-  return example::run(app, argc, argv, [&] {
-    example::make_folder(options.out);
+  return program.run(argc, argv, [&](const example::Options& options) {
     if (options.quick && !std::filesystem::exists(path)) {
       path = options.out / "untrained.safetensors";
       save_untrained_model(path);

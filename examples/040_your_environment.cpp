@@ -35,12 +35,9 @@ struct Corridors {
 };
 
 int main(int argc, char** argv) {
-  CLI::App app{"Distils Q-learning on a task of one's own"};
-  example::Options options;
-  example::add_options(app, options, "out/040_your_environment");
+  example::Program program{"Distils Q-learning on a task of one's own", "out/040_your_environment"};
 
-  return example::run(app, argc, argv, [&] {
-    example::make_folder(options.out);
+  return program.run(argc, argv, [&](const example::Options& options) {
     const Corridors corridors;
     const TaskSplit split = split_tasks(corridors.task_count(), {.train = 17, .held_out = 4, .seed = options.seed});
     fmt::print("check_environment: {}\n", check_environment(corridors.make(0)).text());

@@ -77,8 +77,9 @@ Json inspect_model(const std::filesystem::path& path) {
 }
 
 /// One file of either kind, for those who have none yet.
-std::vector<std::filesystem::path> make_files(const std::filesystem::path& folder, std::uint64_t seed) {
-  const std::vector<std::filesystem::path> paths{folder / "random.histories", folder / "untrained.safetensors"};
+std::vector<std::string> make_files(const std::filesystem::path& folder, std::uint64_t seed) {
+  const std::vector<std::string> paths{(folder / "random.histories").string(),
+                                       (folder / "untrained.safetensors").string()};
   const DarkRoom room = DarkRooms{}.make(40);
   RandomPolicy policy{room.action_space()};
   std::filesystem::remove(paths[0]);
@@ -94,14 +95,11 @@ std::vector<std::filesystem::path> make_files(const std::filesystem::path& folde
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Tells what history files and model files hold"};
-  example::Options options;
-  std::vector<std::filesystem::path> paths;
-  example::add_options(app, options, "out/050_inspect");
-  app.add_option("files", paths, "history files and model files; without any, two are made");
+  example::Program program{"Tells what history files and model files hold", "out/050_inspect"};
+  std::vector<std::string> paths;
+  program.add("files", paths, "history files and model files; without any, two are made");
 
-  return example::run(app, argc, argv, [&] {
-    example::make_folder(options.out);
+  return program.run(argc, argv, [&](const example::Options& options) {
     if (paths.empty()) paths = make_files(options.out, options.seed);
     Json files = Json::array();
     for (const auto& path : paths)

@@ -178,18 +178,13 @@ Json improvement(const Pooled& pooled, const DarkRooms& rooms) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Five seeds and the controls: is it learning in context?"};
-  example::Options options;
+  example::Program program{"Five seeds and the controls: is it learning in context?", "out/060_dark_room_evidence"};
   int seed_count = 5;
   std::vector<std::string> wanted;
-  example::add_options(app, options, "out/060_dark_room_evidence");
-  app.add_option("--seeds", seed_count, "seeds, from --seed on; each has its own held-out rooms")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  app.add_option("--arms", wanted, "only these")->delimiter(',');
+  program.add("--seeds", seed_count, "seeds, from --seed on; each has its own held-out rooms", 1, 1000);
+  program.add("--arms", wanted, "only these, with commas between them");
 
-  return example::run(app, argc, argv, [&] {
-    example::make_folder(options.out);
+  return program.run(argc, argv, [&](const example::Options& options) {
     if (options.quick) seed_count = std::min(seed_count, 2);
     const DarkRooms rooms;
     Evidence evidence{options, seed_count};

@@ -45,23 +45,14 @@ auto noisy_oracle(const Settings& settings) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"In-context learning with continuous observations and actions"};
-  example::Options options;
+  example::Program program{"In-context learning with continuous observations and actions", "out/070_dark_plane"};
   Settings settings;
   int seed_count = 1;
-  example::add_options(app, options, "out/070_dark_plane");
-  app.add_option("--seeds", seed_count, "seeds, from --seed on; each has its own held-out targets")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  app.add_option("--updates", settings.updates, "updates of training")
-      ->check(CLI::Range(1, 1000000))
-      ->capture_default_str();
-  app.add_option("--temperature", settings.temperature, "of decoding: multiplies the deviation")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  program.add("--seeds", seed_count, "seeds, from --seed on; each has its own held-out targets", 1, 1000);
+  program.add("--updates", settings.updates, "updates of training", 1, 1000000);
+  program.add("--temperature", settings.temperature, "of decoding: multiplies the deviation", 0, 100);
 
-  return example::run(app, argc, argv, [&] {
-    example::make_folder(options.out);
+  return program.run(argc, argv, [&](const example::Options& options) {
     if (options.quick) settings.updates = 4;
     const int episodes = 50;
     std::vector<LearningCurves> agents;

@@ -53,10 +53,10 @@ struct Recipe {
   icrl::Decoding decoding;
 };
 
-/// Q-learning begins with high values, so that it tries everything (Sutton & Barto, 2018, section 2.6), and takes 100 episodes to
-/// learn. Its histories are thinned to about eight, so that a window of four shows progress. Half of the windows begin where the
-/// history does: one from its middle begins with a learner that knows things the window does not show, and an agent with an empty
-/// memory should not act like that.
+/// Q-learning begins with high values, so that it tries everything (Sutton & Barto, 2018, section 2.6), and takes 100
+/// episodes to learn. Its histories are thinned to about eight, so that a window of four shows progress. Half of the
+/// windows begin where the history does: one from its middle begins with a learner that knows things the window does
+/// not show, and an agent with an empty memory should not act like that.
 [[nodiscard]] inline Recipe q_learning_recipe() {
   return {.source = Source::q_learning,
           .histories_per_task = 40,

@@ -3,17 +3,18 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
-#include <exception>
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <string>
-#include <utility>
+#include <vector>
 
-#include <CLI/CLI.hpp>
-
-#include <icrl/core/error.hpp>
 #include <icrl/core/parallel.hpp>
 #include <icrl/io/json.hpp>
+
+namespace CLI {
+class App;
+}
 
 namespace example {
 
@@ -25,45 +26,33 @@ struct Options {
   bool quick = false;
 };
 
-inline void add_options(CLI::App& app, Options& options, const std::string& default_out) {
-  options.out = default_out;
-  app.add_option("--seed", options.seed, "of everything that is random: the same seed, the same result")
-      ->capture_default_str();
-  app.add_option("--threads", options.threads, "threads; they change the speed, never the result")
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
-  app.add_option("--out", options.out, "folder of all files that are written")->capture_default_str();
-  app.add_flag("--quick", options.quick, "a few seconds of everything: too short to learn, long enough to see it run");
-}
+/// An example's command line, its folder and the way it ends. In a file of its own, because CLI11 takes long to
+/// compile.
+class Program {
+public:
+  Program(const std::string& description, const std::filesystem::path& default_out);
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  /// An option such as "--rooms" with a number of a range, or a name without dashes for files.
+  void add(const std::string& name, int& value, const std::string& help, int least, int most);
+  void add(const std::string& name, double& value, const std::string& help, double least, double most);
+  void add(const std::string& name, std::filesystem::path& value, const std::string& help);
+  void add(const std::string& name, std::vector<std::string>& values, const std::string& help);
+
+  /// Parses, makes the folder, runs the body, and ends with what went wrong in one line.
+  int run(int argc, char** argv, const std::function<void(const Options&)>& body);
+
+private:
+  std::unique_ptr<CLI::App> app_;
+  Options options_;
+};
+
+/// Writes a file of the example's folder as a whole.
+void write_text(const std::filesystem::path& path, const std::string& text);
 
 /// Writes summary.json: every number that the example prints.
-inline void write_summary(const std::filesystem::path& folder, const icrl::Json& summary) {
-  const std::string text = icrl::to_text(summary, "summary.json", 2) + "\n";
-  icrl::write_file_atomically(folder / "summary.json", std::as_bytes(std::span{text}));
-}
-
-inline void write_text(const std::filesystem::path& path, const std::string& text) {
-  icrl::write_file_atomically(path, std::as_bytes(std::span{text}));
-}
-
-/// Makes the folder, or says why it cannot be made.
-inline void make_folder(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) icrl::fail("cannot make the folder \"{}\": {}", folder.string(), error.message());
-}
-
-/// Parses the command line, runs the example, and ends with what went wrong in one line.
-template <typename Body>
-int run(CLI::App& app, int argc, char** argv, Body&& body) {
-  CLI11_PARSE(app, argc, argv);
-  try {
-    std::forward<Body>(body)();
-    return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "\nerror: %s\n", error.what());
-    return 1;
-  }
-}
+void write_summary(const std::filesystem::path& folder, const icrl::Json& summary);
 
 }  // namespace example

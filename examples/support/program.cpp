@@ -1,0 +1,63 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include "support/program.hpp"
+
+#include <cstdio>
+#include <exception>
+#include <span>
+
+#include <CLI/CLI.hpp>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/core/file.hpp>
+
+namespace example {
+
+Program::Program(const std::string& description, const std::filesystem::path& default_out)
+    : app_{std::make_unique<CLI::App>(description)} {
+  options_.out = default_out;
+  app_->add_option("--seed", options_.seed, "of everything that is random: the same seed, the same result")
+      ->capture_default_str();
+  add("--threads", options_.threads, "threads; they change the speed, never the result", 1, 256);
+  add("--out", options_.out, "folder of all files that are written");
+  app_->add_flag("--quick", options_.quick,
+                 "a few seconds of everything: too short to learn, long enough to see it run");
+}
+Program::~Program() = default;
+
+void Program::add(const std::string& name, int& value, const std::string& help, int least, int most) {
+  app_->add_option(name, value, help)->check(CLI::Range(least, most))->capture_default_str();
+}
+void Program::add(const std::string& name, double& value, const std::string& help, double least, double most) {
+  app_->add_option(name, value, help)->check(CLI::Range(least, most))->capture_default_str();
+}
+void Program::add(const std::string& name, std::filesystem::path& value, const std::string& help) {
+  app_->add_option(name, value, help)->capture_default_str();
+}
+void Program::add(const std::string& name, std::vector<std::string>& values, const std::string& help) {
+  app_->add_option(name, values, help)->delimiter(',');
+}
+
+int Program::run(int argc, char** argv, const std::function<void(const Options&)>& body) {
+  CLI11_PARSE(*app_, argc, argv);
+  try {
+    std::error_code error;
+    std::filesystem::create_directories(options_.out, error);
+    if (error) icrl::fail("cannot make the folder \"{}\": {}", options_.out.string(), error.message());
+    body(options_);
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "\nerror: %s\n", error.what());
+    return 1;
+  }
+}
+
+void write_text(const std::filesystem::path& path, const std::string& text) {
+  icrl::write_file_atomically(path, std::as_bytes(std::span{text}));
+}
+
+void write_summary(const std::filesystem::path& folder, const icrl::Json& summary) {
+  write_text(folder / "summary.json", icrl::to_text(summary, "summary.json", 2) + "\n");
+}
+
+}  // namespace example
