@@ -10,7 +10,9 @@
 //   shuffled_episodes                Q-learning's histories with their episodes in random order
 #include <fstream>
 #include <iterator>
+#include <numeric>
 
+#include <icrl/agent/in_context_agent.hpp>
 #include <icrl/eval/csv.hpp>
 #include <icrl/eval/svg.hpp>
 
@@ -81,6 +83,89 @@ LearningCurves curves_from_json(const Json& json) {
   return curves;
 }
 
+/// All seeds of one arm at one temperature.
+struct Pooled {
+  LearningCurves curves;  ///< tasks of all seeds, one after the other
+  std::vector<LearningCurves> by_seed;
+
+  explicit Pooled(std::vector<LearningCurves> seeds) : curves{seeds[0]}, by_seed{std::move(seeds)} {
+    for (std::size_t s = 1; s < by_seed.size(); ++s) curves = joined(curves, by_seed[s]);
+  }
+};
+
+Json to_json(const Estimate& estimate) {
+  return {{"value", estimate.value}, {"interval", {estimate.interval.low, estimate.interval.high}}};
+}
+
+Json shares(const Pooled& pooled, const DarkRooms& rooms, int first, int last) {
+  const ReferenceReturns references = reference_returns(rooms, pooled.curves.tasks());
+  std::vector<double> by_seed;
+  for (const LearningCurves& curves : pooled.by_seed)
+    by_seed.push_back(share_of_oracle(curves, reference_returns(rooms, curves.tasks()), first, last));
+  Json json = to_json(estimate_share_of_oracle(pooled.curves, references, first, last));
+  json["by_seed"] = by_seed;
+  json["mean_of_seeds"] = mean(by_seed);
+  json["normalised_interquartile_mean"] =
+      interquartile_mean(normalised_by_task(pooled.curves, references, first, last));
+  return json;
+}
+
+/// How much more episodes 41 .. 50 earn than 1 .. 10, as a share of the oracle.
+Estimate improvement(const Pooled& pooled, const DarkRooms& rooms) {
+  std::vector<double> gain = pooled.curves.mean_by_task(41, 50);
+  const std::vector<double> early = pooled.curves.mean_by_task(1, 10);
+  for (std::size_t i = 0; i < gain.size(); ++i) gain[i] -= early[i];
+  const double oracle = mean(reference_returns(rooms, pooled.curves.tasks()).oracle);
+  const Estimate estimate = estimate_mean(gain);
+  return {estimate.value / oracle, {estimate.interval.low / oracle, estimate.interval.high / oracle}};
+}
+
+/// What a curve is made of: how likely an episode is to be rewarded when none was before, and when the one before it
+/// was.
+struct Habits {
+  double finds = 0, keeps = 0;
+};
+
+Habits habits_of(const LearningCurves& curves) {
+  double found = 0, searched = 0, kept = 0, rewarded = 0;
+  for (int task = 0; task < curves.task_count(); ++task)
+    for (int run = 0; run < curves.run_count(); ++run) {
+      bool was_ever_rewarded = false, was_rewarded = false;
+      for (const double value : curves.returns(task, run)) {
+        const bool is_rewarded = value > 0;
+        if (!was_ever_rewarded) {
+          ++searched;
+          found += is_rewarded;
+        }
+        if (was_rewarded) {
+          ++rewarded;
+          kept += is_rewarded;
+        }
+        was_rewarded = is_rewarded;
+        was_ever_rewarded = was_ever_rewarded || is_rewarded;
+      }
+    }
+  return {found / std::max(1.0, searched), kept / std::max(1.0, rewarded)};
+}
+
+/// An agent that starts every episode with an empty memory: what it earns later it cannot owe to earlier episodes.
+class ForgetfulAgent {
+public:
+  ForgetfulAgent(const CausalTransformer<float>& model, const Decoding& decoding) : agent_{model, decoding} {}
+
+  void act(std::span<const float> observation, std::span<float> action, Rng& rng) {
+    agent_.act(observation, action, rng);
+  }
+  void learn(const Transition& transition) {
+    agent_.learn(transition);
+    if (transition.ends_episode()) agent_.reset();
+  }
+
+private:
+  InContextAgent<CausalTransformer<float>> agent_;
+};
+
+/// Trains and evaluates what is not there yet.
 class Evidence {
 public:
   Evidence(const example::Options& options, int seed_count) : options_{options}, seed_count_{seed_count} {}
@@ -98,19 +183,34 @@ public:
     return outcome;
   }
 
-  [[nodiscard]] int seed_count() const { return seed_count_; }
+  /// The models of an arm once more, each agent's memory being emptied after every episode.
+  Pooled forgetting(const Arm& arm) {
+    std::vector<LearningCurves> by_seed;
+    for (int number = 0; number < seed_count_; ++number) {
+      const std::uint64_t seed = options_.seed + static_cast<std::uint64_t>(number);
+      const auto model = load_model<float>(options_.out / fmt::format("{}_{}.safetensors", arm.name, seed));
+      const auto make_learner = [&](int, const DarkRoom&) { return ForgetfulAgent{model, arm.recipe.decoding}; };
+      by_seed.push_back(evaluate_learner(make_learner, rooms_, split_of(seed).held_out, evaluation(seed)));
+    }
+    return Pooled{std::move(by_seed)};
+  }
 
 private:
+  [[nodiscard]] TaskSplit split_of(std::uint64_t seed) const {
+    return split_tasks(rooms_.task_count(), {.train = 57, .validation = 8, .held_out = 16, .seed = seed});
+  }
+  [[nodiscard]] EvaluationConfig evaluation(std::uint64_t seed) const {
+    return {.runs = options_.quick ? 1 : 16, .episodes = 100, .seed = seed, .thread_count = options_.threads};
+  }
+
   Json produce(const Arm& arm, std::uint64_t seed, const std::string& name) {
     example::Recipe recipe = options_.quick ? shortened(arm.recipe) : arm.recipe;
-    const TaskSplit split =
-        split_tasks(rooms_.task_count(), {.train = 57, .validation = 8, .held_out = 16, .seed = seed});
+    const TaskSplit split = split_of(seed);
     const auto histories = record(recipe, rooms_, split.train, seed, options_.threads);
     const auto [model, trained] =
         distil_recipe(recipe, histories, rooms_, split.validation, seed, options_.threads, options_.out, name);
     const std::uint32_t weights = weights_checksum(model);
-    const EvaluationConfig config{
-        .runs = options_.quick ? 1 : 16, .episodes = 100, .seed = seed, .thread_count = options_.threads};
+    const EvaluationConfig config = evaluation(seed);
     Json curves = Json::array();
     for (const double temperature : arm.temperatures)
       curves.push_back(to_json(evaluate(model, rooms_, split.held_out, config, {.temperature = temperature})));
@@ -142,39 +242,6 @@ private:
   int seed_count_;
 };
 
-/// All seeds of one arm at one temperature.
-struct Pooled {
-  LearningCurves curves;  ///< tasks of all seeds, one after the other
-  std::vector<LearningCurves> by_seed;
-};
-
-Json shares(const Pooled& pooled, const DarkRooms& rooms, int first, int last) {
-  const auto of_oracle = [&](const LearningCurves& curves) {
-    return share_of_oracle(curves, reference_returns(rooms, curves.tasks()), first, last);
-  };
-  std::vector<double> by_seed;
-  for (const LearningCurves& curves : pooled.by_seed) by_seed.push_back(of_oracle(curves));
-  const double oracle = mean(reference_returns(rooms, pooled.curves.tasks()).oracle);
-  const Interval interval = bootstrap_interval(pooled.curves.mean_by_task(first, last), mean);
-  const auto normalised =
-      normalised_by_task(pooled.curves, reference_returns(rooms, pooled.curves.tasks()), first, last);
-  return {{"episodes", fmt::format("{}-{}", first, last)},
-          {"by_seed", by_seed},
-          {"mean_of_seeds", mean(by_seed)},
-          {"interval", {interval.low / oracle, interval.high / oracle}},
-          {"normalised_interquartile_mean", interquartile_mean(normalised)}};
-}
-
-/// How much later episodes earn over earlier ones, as a share of the oracle.
-Json improvement(const Pooled& pooled, const DarkRooms& rooms) {
-  std::vector<double> gain = pooled.curves.mean_by_task(41, 50);
-  const std::vector<double> early = pooled.curves.mean_by_task(1, 10);
-  for (std::size_t i = 0; i < gain.size(); ++i) gain[i] -= early[i];
-  const double oracle = mean(reference_returns(rooms, pooled.curves.tasks()).oracle);
-  const Interval interval = bootstrap_interval(gain, mean);
-  return {{"mean", mean(gain) / oracle}, {"interval", {interval.low / oracle, interval.high / oracle}}};
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -192,65 +259,65 @@ int main(int argc, char** argv) {
               .y_label = "return of an episode (mean, 95 % of tasks)"};
     Json arms = Json::array();
     std::string table =
-        "| arm | T | episode 1 | 1-10 | 9-10 | 41-50 | 91-100 | 41-50 by seed | rooms learned | later - early "
-        "|\n|---|---|---|---|---|---|---|---|---|---|\n";
+        "| arm | T | 1 | 1-10 | 9-10 | 41-50 | 91-100 | 41-50 by seed | goals learned | 41-50 less 1-10 | finds | "
+        "keeps |\n"
+        "|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+    std::string first_episodes;
+    const auto add = [&](const std::string& name, double temperature, const Pooled& pooled) {
+      const ReferenceReturns references = reference_returns(rooms, pooled.curves.tasks());
+      const auto unlearned = unlearned_tasks(pooled.curves, references, 41, 50);
+      Json windows = Json::object();
+      for (const auto& [first, last] : {std::pair{1, 1}, {1, 10}, {9, 10}, {41, 50}, {91, 100}})
+        windows[fmt::format("{}-{}", first, last)] = shares(pooled, rooms, first, last);
+      const Estimate gain = improvement(pooled, rooms);
+      const Habits habits = habits_of(pooled.curves);
+      const auto cell = [&](const char* episodes) {
+        const Json& share = windows.at(episodes);
+        return fmt::format("{:.3f} [{:.3f}, {:.3f}]", share.at("mean_of_seeds").get<double>(),
+                           share.at("interval").at(0).get<double>(), share.at("interval").at(1).get<double>());
+      };
+      std::string by_seed;
+      for (const Json& value : windows.at("41-50").at("by_seed"))
+        by_seed += fmt::format(" {:.3f}", value.get<double>());
+      table += fmt::format(
+          "| {} | {} | {} | {} | {} | {} | {} |{} | {} of {} | {:+.3f} [{:+.3f}, {:+.3f}] | {:.3f} | {:.3f} |\n", name,
+          temperature, cell("1-1"), cell("1-10"), cell("9-10"), cell("41-50"), cell("91-100"), by_seed,
+          pooled.curves.task_count() - static_cast<int>(unlearned.size()), pooled.curves.task_count(), gain.value,
+          gain.interval.low, gain.interval.high, habits.finds, habits.keeps);
+      arms.push_back({{"arm", name},
+                      {"temperature", temperature},
+                      {"shares", windows},
+                      {"improvement", to_json(gain)},
+                      {"finds", habits.finds},
+                      {"keeps", habits.keeps},
+                      {"unlearned_tasks", unlearned},
+                      {"return_by_episode", pooled.curves.mean_by_episode()}});
+      plot.series.push_back(plot_series(fmt::format("{}, T = {}", name, temperature), pooled.curves));
+      if (plot.levels.empty()) plot.levels = {{"oracle", mean(references.oracle)}, {"random", mean(references.random)}};
+    };
     for (const Arm& arm : all_arms()) {
       if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), arm.name) == wanted.end()) continue;
       std::vector<Outcome> outcomes;
       for (int number = 0; number < seed_count; ++number) outcomes.push_back(evidence.outcome(arm, number));
-      std::vector<double> first_episodes;  // a value for each goal: the mean over seeds, which share all goals
+      for (std::size_t t = 0; t < arm.temperatures.size(); ++t) {
+        std::vector<LearningCurves> by_seed;
+        for (const Outcome& outcome : outcomes) by_seed.push_back(outcome.curves[t]);
+        add(arm.name, arm.temperatures[t], Pooled{std::move(by_seed)});
+      }
+      std::vector<double> by_goal;  // the mean over seeds, which share all goals
       Json facts = Json::array();
       for (const Outcome& outcome : outcomes) {
         facts.push_back(outcome.facts);
         const auto values = outcome.facts.at("first_episode_of_all_goals").get<std::vector<double>>();
-        first_episodes.resize(values.size());
-        for (std::size_t i = 0; i < values.size(); ++i) first_episodes[i] += values[i] / seed_count;
+        by_goal.resize(values.size());
+        for (std::size_t i = 0; i < values.size(); ++i) by_goal[i] += values[i] / seed_count;
       }
-      const Estimate first_episode = estimate_mean(first_episodes);
-      for (std::size_t t = 0; t < arm.temperatures.size(); ++t) {
-        Pooled pooled{outcomes[0].curves[t], {}};
-        for (std::size_t s = 0; s < outcomes.size(); ++s) {
-          if (s > 0) pooled.curves = joined(pooled.curves, outcomes[s].curves[t]);
-          pooled.by_seed.push_back(outcomes[s].curves[t]);
-        }
-        const auto references = reference_returns(rooms, pooled.curves.tasks());
-        const auto unlearned = unlearned_tasks(pooled.curves, references, 41, 50);
-        Json windows = Json::object();
-        for (const auto& [first, last] : {std::pair{1, 1}, {1, 10}, {9, 10}, {41, 50}, {91, 100}})
-          windows[fmt::format("{}-{}", first, last)] = shares(pooled, rooms, first, last);
-        const Json gain = improvement(pooled, rooms);
-        const auto cell = [&](const char* episodes) {
-          const Json& share = windows.at(episodes);
-          return fmt::format("{:.3f} [{:.3f}, {:.3f}]", share.at("mean_of_seeds").get<double>(),
-                             share.at("interval").at(0).get<double>(), share.at("interval").at(1).get<double>());
-        };
-        std::string by_seed;
-        for (const Json& value : windows.at("41-50").at("by_seed"))
-          by_seed += fmt::format("{}{:.3f}", by_seed.empty() ? "" : " ", value.get<double>());
-        table += fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} of {} | {:+.3f} [{:+.3f}, {:+.3f}] |\n",
-                             arm.name, arm.temperatures[t], cell("1-1"), cell("1-10"), cell("9-10"), cell("41-50"),
-                             cell("91-100"), by_seed, pooled.curves.task_count() - static_cast<int>(unlearned.size()),
-                             pooled.curves.task_count(), gain.at("mean").get<double>(),
-                             gain.at("interval").at(0).get<double>(), gain.at("interval").at(1).get<double>());
-        arms.push_back({{"arm", arm.name},
-                        {"temperature", arm.temperatures[t]},
-                        {"shares", windows},
-                        {"improvement", gain},
-                        {"unlearned_tasks", unlearned},
-                        {"first_episode_of_all_goals",
-                         {{"mean", first_episode.value},
-                          {"interval", {first_episode.interval.low, first_episode.interval.high}},
-                          {"most_that_is_possible", 210.0 / 81}}},
-                        {"return_by_episode", pooled.curves.mean_by_episode()},
-                        {"runs", facts}});
-        plot.series.push_back(plot_series(
-            arm.temperatures.size() > 1 ? fmt::format("{}, T = {}", arm.name, arm.temperatures[t]) : arm.name,
-            pooled.curves));
-        if (plot.levels.empty())
-          plot.levels = {{"oracle", mean(references.oracle)}, {"random", mean(references.random)}};
-      }
-      table += fmt::format("| | | all 81 goals, episode 1: {:.3f} [{:.3f}, {:.3f}] | | | | | | | |\n",
-                           first_episode.value, first_episode.interval.low, first_episode.interval.high);
+      const Estimate first = estimate_mean(by_goal);
+      arms.back()["first_episode_of_all_goals"] = to_json(first);
+      arms.back()["runs"] = facts;
+      first_episodes += fmt::format("- {}: {:.3f} [{:.3f}, {:.3f}]\n", arm.name, first.value, first.interval.low,
+                                    first.interval.high);
+      if (arm.name == "half_an_episode") add(arm.name + ", forgetting", arm.temperatures[0], evidence.forgetting(arm));
     }
     for (const example::Recipe& recipe : {example::systematic_explorer_recipe(), example::q_learning_recipe()}) {
       std::vector<int> everywhere(static_cast<std::size_t>(rooms.task_count()));
@@ -264,11 +331,16 @@ int main(int argc, char** argv) {
     }
     example::write_text(options.out / "evidence.svg", to_svg(plot));
     example::write_text(options.out / "evidence.csv", to_csv(plot));
-    example::write_text(options.out / "evidence.md",
-                        "Shares of the oracle's return on the same held-out rooms: mean of the seeds and the 95 % "
-                        "interval that the rooms leave.\n\n" +
-                            table);
+    example::write_text(
+        options.out / "evidence.md",
+        "Shares of the oracle's return on the same held-out goals, by episode: mean of the seeds and 95 % interval "
+        "over "
+        "goals.\n*Finds*: probability that an episode is rewarded when none was before; *keeps*: when the one before "
+        "was.\n\n" +
+            table +
+            "\nReturn of episode 1, mean over all 81 goals (no agent can have more than 210 / 81 = 2.593):\n\n" +
+            first_episodes);
     example::write_summary(options.out, {{"seeds", seed_count}, {"first_seed", options.seed}, {"arms", arms}});
-    fmt::print("\n{}\n", table);
+    fmt::print("\n{}\n{}", table, first_episodes);
   });
 }

@@ -32,6 +32,18 @@ TEST_CASE("Shares are of the oracle on the same tasks", "[eval]") {
   CHECK(share_of_oracle(constant_curves({0, 20, 0}), references, 1, 1) == Approx(0.5));
 }
 
+TEST_CASE("A share's interval takes each task with its own oracle", "[eval]") {
+  const Estimate even = estimate_share_of_oracle(constant_curves({5, 10, 5}), references, 1, 4);
+  const Estimate uneven = estimate_share_of_oracle(constant_curves({10, 10, 0}), references, 1, 4);
+
+  CHECK(even.value == Approx(0.5));
+  CHECK(even.interval.low == Approx(0.5));
+  CHECK(even.interval.high == Approx(0.5));
+  CHECK(uneven.value == Approx(0.5));
+  CHECK(uneven.interval.low == Approx(0));
+  CHECK(uneven.interval.high == Approx(1));
+}
+
 TEST_CASE("Normalised scores run from random actions to the oracle, task by task", "[eval]") {
   const auto scores = normalised_by_task(constant_curves({5, 10, 10}), references, 1, 4);
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <numeric>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,6 +39,23 @@ requires HasOracleReturn<F> && HasRandomReturn<F>
 [[nodiscard]] inline double share_of_oracle(const LearningCurves& curves, const ReferenceReturns& references, int first,
                                             int last) {
   return mean(curves.mean_by_task(first, last)) / mean(references.oracle);
+}
+
+/// The same with the interval that the tasks leave: tasks are resampled together with their oracles.
+[[nodiscard]] inline Estimate estimate_share_of_oracle(const LearningCurves& curves, const ReferenceReturns& references,
+                                                       int first, int last, const BootstrapConfig& config = {}) {
+  const std::vector<double> returns = curves.mean_by_task(first, last);
+  std::vector<double> tasks(returns.size());
+  std::iota(tasks.begin(), tasks.end(), 0.0);
+  const auto share = [&](std::span<const double> drawn) {
+    double earned = 0, possible = 0;
+    for (const double task : drawn) {
+      earned += returns[static_cast<std::size_t>(task)];
+      possible += references.oracle[static_cast<std::size_t>(task)];
+    }
+    return earned / possible;
+  };
+  return {share(tasks), bootstrap_interval(tasks, share, config)};
 }
 
 /// For each task, the mean return over the episodes on a scale from 0 (random actions) to 1 (the oracle).
