@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include <icrl/history/curate.hpp>
@@ -94,4 +95,30 @@ TEST_CASE("A demonstrator that learns goes on learning", "[learner]") {
 
   CHECK_NOTHROW(learner.learn({}));
   CHECK(Learner<NoisyDemonstrator<Rightwards>>);
+}
+
+TEST_CASE("Jitter spreads a box's actions by its share of their range, and never leaves it", "[learner]") {
+  struct Still {
+    void act(std::span<const float>, std::span<float> action, Rng&) { action[0] = 0.5f; }
+  };
+  const NoiseSchedule schedule{.start = 0, .jitter = 0.1};
+  NoisyDemonstrator learner{Still{}, Box{{-1}, {1}}, schedule};
+  Rng rng{4};
+  std::array<float, 1> action{};
+  double sum = 0, squares = 0;
+  constexpr int draws = 4000;
+
+  for (int i = 0; i < draws; ++i) {
+    learner.act({}, action, rng);
+    REQUIRE(std::abs(action[0]) <= 1);
+    sum += static_cast<double>(action[0]);
+    squares += static_cast<double>(action[0]) * static_cast<double>(action[0]);
+  }
+
+  const double mean = sum / draws, deviation = std::sqrt(squares / draws - mean * mean);
+  CHECK(mean == Approx(0.5).margin(0.02));
+  CHECK(deviation == Approx(0.2).margin(0.02));
+  const float infinity = std::numeric_limits<float>::infinity();
+  CHECK_THROWS_AS((NoisyDemonstrator{Still{}, Box{{-infinity}, {infinity}}, schedule}), Error);
+  CHECK_THROWS_AS(validate(NoiseSchedule{.jitter = -0.1}), Error);
 }

@@ -41,7 +41,8 @@ struct GridMoves {
 };
 static_assert(MoveModel<GridMoves>);
 
-/// An action that begins a shortest way from one cell to another: any of them with equal probability, or else the first.
+/// An action that begins a shortest way from one cell to another: any of them with equal probability, or else the
+/// first.
 template <MoveModel M>
 [[nodiscard]] int action_towards(const M& moves, int from, int to, Rng& rng, bool random_ties = true) {
   int shortest = moves.cell_count(), ties = 0, chosen = 0;

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <span>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <icrl/core/rng.hpp>
@@ -26,6 +28,10 @@ public:
       : demonstrator_{std::move(demonstrator)}, action_space_{std::move(action_space)}, noise_{noise} {
     validate(noise_);
     validate(action_space_, "action space of a noisy demonstrator");
+    if (const auto* box = std::get_if<Box>(&action_space_); box != nullptr && noise_.jitter > 0)
+      for (std::size_t i = 0; i < box->low.size(); ++i)
+        if (!std::isfinite(box->high[i] - box->low[i]))
+          fail("noisy demonstrator: jitter is a share of an action's range, but {} has none", to_string(action_space_));
     const auto size = static_cast<std::size_t>(value_count(action_space_));
     expert_action_.resize(size);
     held_action_.resize(size);
@@ -39,6 +45,8 @@ public:
     }
     std::ranges::copy(held_steps_ > 0 ? held_action_ : expert_action_, action.begin());
     held_steps_ = std::max(0, held_steps_ - 1);
+    if (const auto* box = std::get_if<Box>(&action_space_); box != nullptr && noise_.jitter > 0)
+      jitter(*box, action, rng);
   }
 
   void learn(const Transition& transition) {
@@ -52,6 +60,13 @@ public:
   void expert_action(std::span<float> action) const { std::ranges::copy(expert_action_, action.begin()); }
 
 private:
+  void jitter(const Box& box, std::span<float> action, Rng& rng) const {
+    for (std::size_t i = 0; i < action.size(); ++i) {
+      const auto step = static_cast<float>(noise_.jitter * rng.normal()) * (box.high[i] - box.low[i]);
+      action[i] = std::clamp(action[i] + step, box.low[i], box.high[i]);
+    }
+  }
+
   P demonstrator_;
   Space action_space_;
   NoiseSchedule noise_;

@@ -16,8 +16,9 @@
 namespace icrl {
 
 struct SystematicExplorerConfig {
-  double noise = 0.05;       ///< probability of a random action, so that histories also show how one finds back
-  bool random_ties = true;  ///< of cells that are equally good to look at next, and of equally short ways; else the first of them
+  double noise = 0.05;  ///< probability of a random action, so that histories also show how one finds back
+  bool random_ties =
+      true;  ///< of cells that are equally good to look at next, and of equally short ways; else the first of them
 };
 
 /// Looks for a hidden reward without wasting steps. It is told how actions move it, never where the reward is: that it
@@ -30,7 +31,10 @@ template <MoveModel M>
 class SystematicExplorer {
 public:
   explicit SystematicExplorer(M moves, const SystematicExplorerConfig& config = {})
-      : moves_{std::move(moves)}, noise_{config.noise}, random_ties_{config.random_ties}, visits_(static_cast<std::size_t>(moves_.cell_count())) {
+      : moves_{std::move(moves)},
+        noise_{config.noise},
+        random_ties_{config.random_ties},
+        visits_(static_cast<std::size_t>(moves_.cell_count())) {
     if (!(noise_ >= 0 && noise_ <= 1)) fail("systematic explorer: noise is {}, it must lie in [0, 1]", noise_);
     neighbours_.reserve(visits_.size() * static_cast<std::size_t>(moves_.action_count()));
     for (int cell = 0; cell < moves_.cell_count(); ++cell)
@@ -39,7 +43,8 @@ public:
 
   void act(std::span<const float> observation, std::span<float> action, Rng& rng) {
     const int cell = moves_.cell_of(observation);
-    planned_action_ = action_towards(moves_, cell, goal_ != unknown ? goal_ : next_target(cell, rng), rng, random_ties_);
+    planned_action_ =
+        action_towards(moves_, cell, goal_ != unknown ? goal_ : next_target(cell, rng), rng, random_ties_);
     const int chosen = rng.chance(noise_) ? rng.below(moves_.action_count()) : planned_action_;
     action[0] = static_cast<float>(chosen);
   }
