@@ -31,7 +31,7 @@ using Model = CausalTransformer<float>;
 /// One Dark Room for each agent, whose episodes end all at once and fit evenly into half a context, so that every cycle
 /// of the memory does the same work at the same phase.
 class Rooms {
- public:
+public:
   Rooms(int count, int context) {
     for (horizon_ = 20; horizon_ > 1 && context / 2 % horizon_ != 0;) --horizon_;
     const DarkRooms family{{.horizon = horizon_}};
@@ -69,7 +69,7 @@ class Rooms {
     return acted - start + end - resumed;
   }
 
- private:
+private:
   static std::span<const float> row(const std::vector<float>& values, std::size_t i) { return {&values[2 * i], 2}; }
 
   void observe(std::vector<float>& out) const {

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <icrl/history/step_layout.hpp>
 #include <icrl/model/transformer_config.hpp>

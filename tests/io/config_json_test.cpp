@@ -14,8 +14,15 @@ namespace {
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
 TransformerConfig unusual_config() {
-  return {.width = 24, .layer_count = 3, .head_count = 6, .hidden = 50, .context = 17, .positions = PositionScheme::rotary,
-          .tokens = TokenScheme::separate, .window_start = WindowStart::anywhere, .reward_scale = 0.1};
+  return {.width = 24,
+          .layer_count = 3,
+          .head_count = 6,
+          .hidden = 50,
+          .context = 17,
+          .positions = PositionScheme::rotary,
+          .tokens = TokenScheme::separate,
+          .window_start = WindowStart::anywhere,
+          .reward_scale = 0.1};
 }
 
 std::string config_error(const char* key, const Json& value) {
@@ -35,8 +42,9 @@ TEST_CASE("Configurations come back from JSON as they were", "[io]") {
     const std::string text = to_text(to_json(config), "config");
     CHECK(transformer_config_from_json(parse_json(text, "config"), "config") == config);
   }
-  CHECK(to_text(to_json(TransformerConfig{}), "config") ==
-        R"({"context":80,"head_count":4,"hidden":0,"layer_count":4,"positions":"learned","reward_scale":1.0,"tokens":"fused","width":64,"window_start":"episode"})");
+  CHECK(
+      to_text(to_json(TransformerConfig{}), "config") ==
+      R"({"context":80,"head_count":4,"hidden":0,"layer_count":4,"positions":"learned","reward_scale":1.0,"tokens":"fused","width":64,"window_start":"episode"})");
 }
 
 TEST_CASE("A configuration names its unknown, missing and impossible keys", "[io]") {
@@ -67,8 +75,10 @@ TEST_CASE("Spaces that make no sense are refused", "[io]") {
   CHECK(space_error(R"({"discrete": 0})") == "space: \"discrete\": is 0, it must lie in 1 .. 16777216");
   CHECK(has(space_error(R"({"discrete": 70000})"), "65535 are possible"));
   CHECK(has(space_error(R"({"discrete": 5, "multi_discrete": [2]})"), "unknown key \"multi_discrete\""));
-  CHECK(space_error(R"({"multi_discrete": [2, "x"]})") == "space: multi_discrete: should be a whole number, it is \"x\"");
-  CHECK(space_error(R"({"multi_discrete": {"a": 2}})") == "space: \"multi_discrete\" should be a list, it is of type object");
+  CHECK(space_error(R"({"multi_discrete": [2, "x"]})") ==
+        "space: multi_discrete: should be a whole number, it is \"x\"");
+  CHECK(space_error(R"({"multi_discrete": {"a": 2}})") ==
+        "space: \"multi_discrete\" should be a list, it is of type object");
   CHECK(has(space_error(R"({"multi_discrete": []})"), "has no components"));
   CHECK(has(space_error(R"({"box": {"low": [1], "high": [0]}})"), "has no value between its bounds"));
   CHECK(has(space_error(R"({"box": {"low": [1], "high": []}})"), "1 lower and 0 upper bounds"));

@@ -68,7 +68,8 @@ TEST_CASE("An object names what it lacks, what has the wrong kind, and what nobo
   CHECK(object.integer("count", 0, 3) == 3);
   CHECK(object.number("share") == 0.5);
   CHECK(error_of([&] { (void)object.integer("count", 0, 2); }) == "notes: \"count\": is 3, it must lie in 0 .. 2");
-  CHECK(error_of([&] { (void)object.integer("share", 0, 2); }) == "notes: \"share\": should be a whole number, it is 0.5");
+  CHECK(error_of([&] { (void)object.integer("share", 0, 2); }) ==
+        "notes: \"share\": should be a whole number, it is 0.5");
   CHECK(error_of([&] { (void)object.text("count"); }) == "notes: \"count\" should be a text, it is 3");
   CHECK(error_of([&] { (void)object.boolean("name"); }) == "notes: \"name\" should be true or false, it is \"x\"");
   CHECK(error_of([&] { (void)object.number("list"); }) == "notes: \"list\" should be a number, it is of type array");
@@ -76,12 +77,14 @@ TEST_CASE("An object names what it lacks, what has the wrong kind, and what nobo
   CHECK(error_of([&] { object.expect_no_other(); }) ==
         "notes: unknown key \"is_on\" (known: count, list, name, share)");
   CHECK(error_of([&] { (void)object.text("nome"); }) == "notes: \"nome\" is missing");
-  CHECK(error_of([&] { const JsonObject list{json["list"], "notes"}; }) ==
-        "notes: should be a JSON object, it is of type array");
+  CHECK(error_of([&] {
+          const JsonObject list{json["list"], "notes"};
+        }) == "notes: should be a JSON object, it is of type array");
 }
 
 TEST_CASE("Whole numbers beyond 32 bits do not wrap", "[io]") {
-  for (const char* text : {"4294967296", "18446744073709551615", "-9223372036854775808", "99999999999999999999", "-1", "1.0"}) {
+  for (const char* text :
+       {"4294967296", "18446744073709551615", "-9223372036854775808", "99999999999999999999", "-1", "1.0"}) {
     CAPTURE(text);
     CHECK_THROWS_AS(whole_number(parse_json(text, "notes"), 0, 1 << 30, "count"), Error);
   }

@@ -116,7 +116,10 @@ TEST_CASE_METHOD(Fixture, "A model file tells what is in it without the model be
   CHECK(info.layout == model.layout);
   CHECK(info.weight_count == parameter_count(model));
   CHECK(info.metadata == Metadata{{"trained on", "rooms"}});
-  CHECK(has(error_of([&] { save_model(model, path, {{"icrl.note", "x"}}); }), "the metadata's key icrl.note is reserved"));
+  CHECK(has(error_of([&] {
+              save_model(model, path, {{"icrl.note", "x"}});
+            }),
+            "the metadata's key icrl.note is reserved"));
 }
 
 TEST_CASE_METHOD(Fixture, "Saving the same model twice gives the same bytes, whatever the country", "[io]") {
@@ -167,7 +170,8 @@ TEST_CASE_METHOD(Fixture, "Weights that are not the configuration's are named wi
             "blocks.0.mlp.up.weight is 16x64, the configuration wants 16x40 (trained with hidden 64?)"));
   CHECK(has(error([](auto& c) { c.context = 7; }),
             "embedding.positions is 4x16, the configuration wants 7x16 (trained with context 4?)"));
-  CHECK(has(error([](auto& c) { c.layer_count = 3; }), "blocks.2.attention_norm.gain is missing, the configuration wants 16"));
+  CHECK(has(error([](auto& c) { c.layer_count = 3; }),
+            "blocks.2.attention_norm.gain is missing, the configuration wants 16"));
   CHECK(has(error([](auto& c) { c.layer_count = 1; }), "is no weight of the configuration (layers 1,"));
   const StepLayout other{.observation_space = MultiDiscrete{{4, 5}}, .action_space = Discrete{4}};
   CHECK(has(error_with(model, "icrl.layout", to_text(to_json(other), "layout")),
@@ -181,7 +185,8 @@ TEST_CASE_METHOD(Fixture, "A configuration cannot ask for memory that its file d
   huge.layer_count = 256;
   huge.hidden = 65536;
 
-  CHECK(has(error_with(model, "icrl.config", to_text(to_json(huge), "config")), "weights, the configuration wants 343"));
+  CHECK(
+      has(error_with(model, "icrl.config", to_text(to_json(huge), "config")), "weights, the configuration wants 343"));
   huge = model.config;
   huge.context = 1 << 20;
   huge.positions = PositionScheme::rotary;
@@ -206,7 +211,8 @@ TEST_CASE_METHOD(Fixture, "Weights that are not finite are neither saved nor loa
   const auto bytes = read_bytes(path);
   std::string text{bytes.begin(), bytes.end()};
   const float number = 1234.5f, infinity = -std::numeric_limits<float>::infinity();
-  text.replace(text.find(std::string{reinterpret_cast<const char*>(&number), 4}), 4, reinterpret_cast<const char*>(&infinity), 4);
+  text.replace(text.find(std::string{reinterpret_cast<const char*>(&number), 4}), 4,
+               reinterpret_cast<const char*>(&infinity), 4);
   CHECK(has(error_of_bytes(with_right_checksum({text.begin(), text.end()})), "head.weight: number 2 is -inf"));
 }
 

@@ -46,7 +46,11 @@ TEST_CASE_METHOD(Fixture, "Tensors come back as they were written, the widest fi
   const std::array<std::uint8_t, 3> c{9, 10, 11};
   const auto bytes = [](const auto& numbers) { return std::as_bytes(std::span{numbers}); };
 
-  write_safetensors(path, {{"c", "U8", {3}, bytes(c)}, {"a", "F32", {2, 3}, bytes(a)}, {"none", "F32", {0, 5}, {}}, {"b", "F64", {2}, bytes(b)}},
+  write_safetensors(path,
+                    {{"c", "U8", {3}, bytes(c)},
+                     {"a", "F32", {2, 3}, bytes(a)},
+                     {"none", "F32", {0, 5}, {}},
+                     {"b", "F64", {2}, bytes(b)}},
                     {{"title", "a \"test\"\n"}});
   const SafetensorsFile file{path};
 
@@ -67,7 +71,8 @@ TEST_CASE_METHOD(Fixture, "The file is what its format says, byte by byte", "[io
 
   write_safetensors(path, {{"x", "F32", {}, std::as_bytes(std::span{one})}}, {});
 
-  const std::string header = R"({"__metadata__":{"icrl.checksum":"????????"},"x":{"data_offsets":[0,4],"dtype":"F32","shape":[]}})";
+  const std::string header =
+      R"({"__metadata__":{"icrl.checksum":"????????"},"x":{"data_offsets":[0,4],"dtype":"F32","shape":[]}})";
   const auto written = read_bytes(path);
   std::string text{written.begin() + 8, written.end() - 4};
   text.replace(text.find(":\"") + 2, 8, "????????");
@@ -89,7 +94,8 @@ TEST_CASE_METHOD(Fixture, "The same tensors in another order make the same file"
 }
 
 TEST_CASE_METHOD(Fixture, "Files of other programs are read without a checksum", "[io]") {
-  const std::string header = padded(R"({"x":)" + entry("F16", "[2,2]", "[0,8]") + R"(, "__metadata__": {"format": "pt"}})");
+  const std::string header =
+      padded(R"({"x":)" + entry("F16", "[2,2]", "[0,8]") + R"(, "__metadata__": {"format": "pt"}})");
   write_bytes(path, safetensors_bytes(header, std::string(8, 'x')));
 
   const SafetensorsFile file{path};
@@ -102,7 +108,8 @@ TEST_CASE_METHOD(Fixture, "Files of other programs are read without a checksum",
 TEST_CASE_METHOD(Fixture, "Every fault of the frame is named", "[io]") {
   CHECK(has(error_of_bytes({}), "0 bytes are too few"));
   CHECK(has(error_of_bytes({1, 2, 3}), "3 bytes are too few"));
-  CHECK(has(error_of_bytes(std::vector<char>(20, '\xff')), "a header of 18446744073709551615 bytes, 100000000 are allowed"));
+  CHECK(has(error_of_bytes(std::vector<char>(20, '\xff')),
+            "a header of 18446744073709551615 bytes, 100000000 are allowed"));
   CHECK(has(error_of_bytes({0, 0, 16, 0, 0, 0, 0, 0, '{', '}'}), "a header of 1048576 bytes, but only 2 follow"));
   CHECK(has(error_of_bytes({0, 0, 0, 0, 0, 0, 0, 0, '{', '}'}), "does not begin with '{'"));
   CHECK(has(error_of_header(" {}", 0), "does not begin with '{'"));
@@ -139,7 +146,8 @@ TEST_CASE_METHOD(Fixture, "Every fault of a tensor is named, and the tensor with
 
 TEST_CASE_METHOD(Fixture, "Tensors may leave no hole, not overlap, and have no name twice", "[io]") {
   const auto error = [&](const std::string& first, const std::string& second, const char* name = "y") {
-    return error_of_header(padded("{\"x\":" + entry("U8", "[4]", first) + ",\"" + name + "\":" + entry("U8", "[4]", second) + "}"), 8);
+    return error_of_header(
+        padded("{\"x\":" + entry("U8", "[4]", first) + ",\"" + name + "\":" + entry("U8", "[4]", second) + "}"), 8);
   };
   CHECK(error("[4,8]", "[0,4]").empty());
   CHECK(has(error("[0,4]", "[3,7]"), "tensor \"y\" overlaps the one before it by 1 bytes"));
@@ -174,7 +182,8 @@ TEST_CASE_METHOD(Fixture, "What cannot be read back is not written", "[io]") {
 
 TEST_CASE_METHOD(Fixture, "Damage of any bit and any cut are noticed, or the checksum is gone", "[io]") {
   const std::array<float, 3> x{1, 2, 3};
-  write_safetensors(path, {{"x", "F32", {3}, std::as_bytes(std::span{x})}, {"y", "F32", {0}, {}}}, {{"note", "some text"}});
+  write_safetensors(path, {{"x", "F32", {3}, std::as_bytes(std::span{x})}, {"y", "F32", {0}, {}}},
+                    {{"note", "some text"}});
   const auto bytes = read_bytes(path);
   const auto is_noticed = [&](const std::vector<char>& damaged) {
     write_bytes(path, damaged);

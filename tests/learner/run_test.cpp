@@ -7,8 +7,8 @@
 #include <limits>
 #include <vector>
 
-#include <icrl/history/history_format.hpp>
 #include <icrl/history/history_file.hpp>
+#include <icrl/history/history_format.hpp>
 #include <icrl/learner/q_learning.hpp>
 #include <icrl/learner/random_learner.hpp>
 

@@ -34,12 +34,14 @@ Matrix<S> reference(const Matrix<S>& a, const Matrix<S>& b) {
 
 template <typename S>
 double distance(const Matrix<S>& a, const Matrix<S>& b) {
-  return static_cast<double>((a - b).cwiseAbs().maxCoeff()) / std::max(1.0, static_cast<double>(b.cwiseAbs().maxCoeff()));
+  return static_cast<double>((a - b).cwiseAbs().maxCoeff()) /
+         std::max(1.0, static_cast<double>(b.cwiseAbs().maxCoeff()));
 }
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("Products agree with their definition at every shape of tile, panel and tail", "[math]", float, double) {
+TEMPLATE_TEST_CASE("Products agree with their definition at every shape of tile, panel and tail", "[math]", float,
+                   double) {
   using S = TestType;
   const double tolerance = std::is_same_v<S, float> ? 1e-5 : 1e-14;
   for (const Index rows : {1, 5, 13, 29}) {

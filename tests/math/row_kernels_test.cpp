@@ -46,7 +46,9 @@ TEST_CASE("GELU and its slope agree with the tanh formula", "[math]") {
 
   gelu_row<double>(y.data(), slope.data(), 43);
 
-  const auto gelu = [](double v) { return 0.5 * v * (1 + std::tanh(std::sqrt(2 / 3.14159265358979323846) * (v + 0.044715 * v * v * v))); };
+  const auto gelu = [](double v) {
+    return 0.5 * v * (1 + std::tanh(std::sqrt(2 / 3.14159265358979323846) * (v + 0.044715 * v * v * v)));
+  };
   for (std::size_t i = 0; i < x.size(); ++i) {
     CHECK(std::abs(y[i] - gelu(x[i])) < 1e-12);
     CHECK(std::abs(slope[i] - (gelu(x[i] + 1e-5) - gelu(x[i] - 1e-5)) / 2e-5) < 1e-9);

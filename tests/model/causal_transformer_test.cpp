@@ -15,17 +15,17 @@ namespace {
 static_assert(Trainable<CausalTransformer<float>>);
 static_assert(Streaming<CausalTransformer<float>>);
 
-StepLayout grid_layout() {
-  return {.observation_space = MultiDiscrete{{4, 5}}, .action_space = Discrete{3}};
-}
+StepLayout grid_layout() { return {.observation_space = MultiDiscrete{{4, 5}}, .action_space = Discrete{3}}; }
 StepLayout box_layout() {
   return {.observation_space = Box{{-1, -1, -1}, {1, 1, 1}}, .action_space = Box{{-2, -2}, {2, 2}}};
 }
 
-/// Rows of a layout as a stream might give them: random observations, actions and rewards, an episode start every five steps.
+/// Rows of a layout as a stream might give them: random observations, actions and rewards, an episode start every five
+/// steps.
 std::vector<float> random_features(const StepLayout& layout, int steps, Rng& rng) {
   const auto size = static_cast<std::size_t>(layout.feature_count());
-  std::vector<float> features(static_cast<std::size_t>(steps) * size), observation(static_cast<std::size_t>(layout.observation_size())),
+  std::vector<float> features(static_cast<std::size_t>(steps) * size),
+      observation(static_cast<std::size_t>(layout.observation_size())),
       action(static_cast<std::size_t>(layout.action_size()));
   for (int t = 0; t < steps; ++t) {
     sample(layout.observation_space, rng, observation);
@@ -41,19 +41,27 @@ std::vector<TransformerConfig> all_schemes(int context) {
   std::vector<TransformerConfig> configs;
   for (const auto positions : {PositionScheme::learned, PositionScheme::rotary})
     for (const auto tokens : {TokenScheme::fused, TokenScheme::separate})
-      configs.push_back({.width = 8, .layer_count = 2, .head_count = 2, .hidden = 12, .context = context, .positions = positions,
-                         .tokens = tokens, .reward_scale = 0.5});
+      configs.push_back({.width = 8,
+                         .layer_count = 2,
+                         .head_count = 2,
+                         .hidden = 12,
+                         .context = context,
+                         .positions = positions,
+                         .tokens = tokens,
+                         .reward_scale = 0.5});
   return configs;
 }
 
 /// The loss summed over all steps of a window, and its derivative by the outputs.
-double window_loss(const CausalTransformer<double>& model, const Matrix<double>& outputs, const std::vector<float>& actions,
-                   Matrix<double>* doutputs) {
-  const auto outputs_size = static_cast<std::size_t>(outputs.cols()), size = static_cast<std::size_t>(model.layout.action_size());
+double window_loss(const CausalTransformer<double>& model, const Matrix<double>& outputs,
+                   const std::vector<float>& actions, Matrix<double>* doutputs) {
+  const auto outputs_size = static_cast<std::size_t>(outputs.cols()),
+             size = static_cast<std::size_t>(model.layout.action_size());
   double total = 0;
   for (Index t = 0; t < outputs.rows(); ++t) {
     const auto label = std::span{actions}.subspan(static_cast<std::size_t>(t) * size, size);
-    const auto derivative = doutputs == nullptr ? std::span<double>{} : std::span<double>{row_data(*doutputs, t), outputs_size};
+    const auto derivative =
+        doutputs == nullptr ? std::span<double>{} : std::span<double>{row_data(*doutputs, t), outputs_size};
     total += model.actions.loss_and_gradient<double>({row_data(outputs, t), outputs_size}, label, 0.1, 1.0, derivative);
   }
   return total;
@@ -70,8 +78,9 @@ TEST_CASE("The whole model's backward matches finite differences in every scheme
       const std::vector<float> features = random_features(layout, 6, rng);
       std::vector<float> actions(static_cast<std::size_t>(6 * layout.action_size()));
       for (int t = 0; t < 6; ++t)
-        sample(layout.action_space, rng, std::span{actions}.subspan(static_cast<std::size_t>(t * layout.action_size()),
-                                                                    static_cast<std::size_t>(layout.action_size())));
+        sample(layout.action_space, rng,
+               std::span{actions}.subspan(static_cast<std::size_t>(t * layout.action_size()),
+                                          static_cast<std::size_t>(layout.action_size())));
       CausalTransformer<double>::Cache cache;
       Matrix<double> outputs(6, model.actions.parameter_count()), doutputs = outputs;
       const auto loss = [&] {

@@ -19,7 +19,8 @@ namespace {
 /// A memory and a workspace to run it with.
 template <typename M>
 struct Stream {
-  explicit Stream(const M& m, int contexts = 2) : model{m}, memory{m, contexts}, outputs(contexts, m.actions.parameter_count()) {}
+  explicit Stream(const M& m, int contexts = 2)
+      : model{m}, memory{m, contexts}, outputs(contexts, m.actions.parameter_count()) {}
 
   /// Lets the memory take a row; the acting context's outputs are then in row 0.
   void add(std::span<const float> row) {
@@ -31,7 +32,9 @@ struct Stream {
     memory.add_lanes(row, lanes, run);
     if (!lanes.empty()) run(lanes);
   }
-  std::span<const typename M::Scalar> acting() const { return {outputs.data(), static_cast<std::size_t>(outputs.cols())}; }
+  std::span<const typename M::Scalar> acting() const {
+    return {outputs.data(), static_cast<std::size_t>(outputs.cols())};
+  }
 
   const M& model;
   StaggeredMemory<M> memory;
@@ -56,14 +59,16 @@ void for_each_row(const StepLayout& layout, const std::vector<FakeStep>& life, U
   }
 }
 
-/// The largest difference between stream and recomputation over a life, and the least that was remembered once memory was full.
+/// The largest difference between stream and recomputation over a life, and the least that was remembered once memory
+/// was full.
 struct Agreement {
   double difference = 0;
   int least_memory = 1 << 30;
   int steps = 0;
 };
 template <typename S>
-Agreement compare(const TransformerConfig& config, const StepLayout& layout, int contexts, int step_count, int longest_episode) {
+Agreement compare(const TransformerConfig& config, const StepLayout& layout, int contexts, int step_count,
+                  int longest_episode) {
   const auto model = small_model<S>(config, layout);
   Stream stream{model, contexts};
   Recomputation recomputation{model};
@@ -74,7 +79,8 @@ Agreement compare(const TransformerConfig& config, const StepLayout& layout, int
     const int remembered = stream.memory.acting_steps();
     if (++result.steps > config.context) result.least_memory = std::min(result.least_memory, remembered);
     if (remembered == 0) return;
-    result.difference = std::max(result.difference, difference<S>(recomputation.last_outputs(remembered), stream.acting()));
+    result.difference =
+        std::max(result.difference, difference<S>(recomputation.last_outputs(remembered), stream.acting()));
   });
   return result;
 }
@@ -92,12 +98,14 @@ void check_agreement(WindowStart start) {
             config.window_start = start;
             const int longest_episode = start == WindowStart::episode ? context : 2 * context;
             for (const int contexts : {2, 3}) {
-              INFO("context " << context << ", contexts " << contexts << ", separate " << (tokens == TokenScheme::separate) << ", rotary "
+              INFO("context " << context << ", contexts " << contexts << ", separate "
+                              << (tokens == TokenScheme::separate) << ", rotary "
                               << (positions == PositionScheme::rotary) << ", closing " << closing_token);
               const Agreement agreement = compare<S>(config, layout, contexts, 10 * context, longest_episode);
               CHECK(agreement.difference <= streaming_tolerance<S>);
               const int share = (context + contexts - 1) / contexts;
-              const int sure = context - share - (closing_token ? 1 : 0) - (start == WindowStart::episode ? longest_episode : 0);
+              const int sure =
+                  context - share - (closing_token ? 1 : 0) - (start == WindowStart::episode ? longest_episode : 0);
               if (agreement.steps > context) CHECK(agreement.least_memory >= sure);
             }
           }
@@ -121,12 +129,14 @@ std::vector<int> acting_steps(const TransformerConfig& config, int contexts, con
 
 }  // namespace
 
-TEST_CASE("A stream ten times longer than the context equals recomputation at every step, in float", "[model][streaming][slow]") {
+TEST_CASE("A stream ten times longer than the context equals recomputation at every step, in float",
+          "[model][streaming][slow]") {
   check_agreement<float>(WindowStart::episode);
   check_agreement<float>(WindowStart::anywhere);
 }
 
-TEST_CASE("A stream ten times longer than the context equals recomputation at every step, in double", "[model][streaming][slow]") {
+TEST_CASE("A stream ten times longer than the context equals recomputation at every step, in double",
+          "[model][streaming][slow]") {
   check_agreement<double>(WindowStart::episode);
   check_agreement<double>(WindowStart::anywhere);
 }
@@ -138,7 +148,8 @@ TEST_CASE("Episodes that divide the share keep memory above half a context", "[m
 }
 
 TEST_CASE("A context that is full while none is younger goes on with the last episode", "[model][streaming]") {
-  // The second episode begins before the first context holds its share of 4 steps, and the context fills up within it ...
+  // The second episode begins before the first context holds its share of 4 steps, and the context fills up within it
+  // ...
   CHECK(acting_steps(small_config(8), 2, {3, 7, 2}) == std::vector{1, 2, 3, 4, 5, 6, 7, 8, 6, 7, 8, 2});
   // ... or as it ends ...
   CHECK(acting_steps(small_config(8), 2, {3, 5, 2}) == std::vector{1, 2, 3, 4, 5, 6, 7, 8, 6, 7});
@@ -169,7 +180,8 @@ TEST_CASE("An episode as long as the context fits and one that outgrows it is an
   }
   rows.observe(observation, row);
 
-  CHECK_THROWS_WITH(stream.add(row), Catch::Contains("outgrown the context of 4 steps") && Catch::Contains("WindowStart::anywhere"));
+  CHECK_THROWS_WITH(stream.add(row),
+                    Catch::Contains("outgrown the context of 4 steps") && Catch::Contains("WindowStart::anywhere"));
 
   CHECK(stream.memory.acting_steps() == 4);
   stream.memory.clear();

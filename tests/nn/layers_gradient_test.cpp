@@ -69,7 +69,8 @@ TEST_CASE("Linear backward matches finite differences", "[nn][gradient]") {
       });
 }
 
-TEST_CASE("LayerNorm backward matches finite differences at widths with and without a vector's tail", "[nn][gradient]") {
+TEST_CASE("LayerNorm backward matches finite differences at widths with and without a vector's tail",
+          "[nn][gradient]") {
   for (const Index width : {5, 8, 21}) {
     check_gradients(
         LayerNorm<double>{width}, 4, width, width,
@@ -91,8 +92,11 @@ TEST_CASE("LayerNorm backward matches finite differences at widths with and with
 
 TEST_CASE("Mlp backward matches finite differences", "[nn][gradient]") {
   check_residual_gradients(
-      Mlp<double>{6, 19}, 5, 6, [](const auto& layer, const auto& x, auto& cache, auto& y) { layer.add_forward(x, cache, y); },
-      [](const auto& layer, const auto& x, const auto& dy, auto& cache, auto& grad, auto& dx) { layer.backward(x, dy, cache, grad, dx); });
+      Mlp<double>{6, 19}, 5, 6,
+      [](const auto& layer, const auto& x, auto& cache, auto& y) { layer.add_forward(x, cache, y); },
+      [](const auto& layer, const auto& x, const auto& dy, auto& cache, auto& grad, auto& dx) {
+        layer.backward(x, dy, cache, grad, dx);
+      });
 }
 
 TEST_CASE("CausalAttention backward matches finite differences, with and without rotary positions", "[nn][gradient]") {

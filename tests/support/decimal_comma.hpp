@@ -8,8 +8,8 @@
 
 namespace icrl::test {
 
-/// While it lives the program runs in a country that writes 1.234,5: C++ streams always, C functions where the machine has such a
-/// locale.
+/// While it lives the program runs in a country that writes 1.234,5: C++ streams always, C functions where the machine
+/// has such a locale.
 class DecimalComma {
 public:
   DecimalComma() : before_c_{std::setlocale(LC_ALL, nullptr)} {

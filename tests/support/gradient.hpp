@@ -12,8 +12,8 @@
 
 namespace icrl::test {
 
-/// The derivative of `loss()` by every number of `tensor`, from five points each: its error shrinks with the fourth power of
-/// the step.
+/// The derivative of `loss()` by every number of `tensor`, from five points each: its error shrinks with the fourth
+/// power of the step.
 template <typename Tensor, typename Loss>
 Matrix<double> numeric_gradient(Tensor& tensor, Loss&& loss) {
   constexpr double h = 1e-3;
@@ -41,10 +41,12 @@ double relative_error(const Analytic& analytic, const Matrix<double>& numeric) {
 template <Parameterized Layer, typename Loss>
 std::pair<double, std::string> worst_parameter_error(Layer& layer, Layer& grad, Loss&& loss) {
   std::pair<double, std::string> worst{0.0, "none"};
-  for_each_parameter([&](std::string_view name, auto& tensor, auto& analytic) {
-    const double error = relative_error(analytic, numeric_gradient(tensor, loss));
-    if (error > worst.first) worst = {error, std::string{name}};
-  }, layer, grad);
+  for_each_parameter(
+      [&](std::string_view name, auto& tensor, auto& analytic) {
+        const double error = relative_error(analytic, numeric_gradient(tensor, loss));
+        if (error > worst.first) worst = {error, std::string{name}};
+      },
+      layer, grad);
   return worst;
 }
 

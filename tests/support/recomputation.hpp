@@ -12,13 +12,15 @@
 
 namespace icrl::test {
 
-/// The oracle that a streaming memory is tested against: it keeps every row of a stream and runs the whole window each time.
+/// The oracle that a streaming memory is tested against: it keeps every row of a stream and runs the whole window each
+/// time.
 template <typename M>
 class Recomputation {
 public:
   using Scalar = typename M::Scalar;
 
-  explicit Recomputation(const M& model) : model_{&model}, outputs_(model.config.context, model.actions.parameter_count()) {}
+  explicit Recomputation(const M& model)
+      : model_{&model}, outputs_(model.config.context, model.actions.parameter_count()) {}
 
   void add(std::span<const float> row) { rows_.insert(rows_.end(), row.begin(), row.end()); }
 

@@ -18,7 +18,9 @@ inline StepLayout id_layout(bool closing_token = false) {
 }
 /// Numbers in and out, as on a plane.
 inline StepLayout box_layout(bool closing_token = false) {
-  return {.observation_space = Box{{-1, -1}, {1, 1}}, .action_space = Box{{-2, -2}, {2, 2}}, .closing_token = closing_token};
+  return {.observation_space = Box{{-1, -1}, {1, 1}},
+          .action_space = Box{{-2, -2}, {2, 2}},
+          .closing_token = closing_token};
 }
 
 /// Small, but with everything in it: heads, layers, any scheme.
@@ -31,9 +33,11 @@ template <typename S = float>
 CausalTransformer<S> small_model(const TransformerConfig& config, const StepLayout& layout, std::uint64_t seed = 1) {
   CausalTransformer<S> model{config, layout};
   Rng rng{seed};
-  for_each_parameter([&](std::string_view, auto& tensor) {
-    for (Index i = 0; i < tensor.size(); ++i) tensor.data()[i] += static_cast<S>(0.3 * rng.normal());
-  }, model);
+  for_each_parameter(
+      [&](std::string_view, auto& tensor) {
+        for (Index i = 0; i < tensor.size(); ++i) tensor.data()[i] += static_cast<S>(0.3 * rng.normal());
+      },
+      model);
   return model;
 }
 
@@ -56,8 +60,11 @@ inline std::vector<FakeStep> fake_life(const StepLayout& layout, int steps, int 
   while (static_cast<int>(life.size()) < steps) {
     std::vector<float> observation = draw(layout.observation_space);
     for (int left = 1 + rng.below(longest_episode); left > 0; --left) {
-      FakeStep step{.observation = observation, .action = draw(layout.action_space), .next_observation = draw(layout.observation_space),
-                    .reward = static_cast<float>(rng.below(3)) - 0.5f, .is_last = left == 1};
+      FakeStep step{.observation = observation,
+                    .action = draw(layout.action_space),
+                    .next_observation = draw(layout.observation_space),
+                    .reward = static_cast<float>(rng.below(3)) - 0.5f,
+                    .is_last = left == 1};
       observation = step.next_observation;
       life.push_back(std::move(step));
     }
@@ -66,10 +73,12 @@ inline std::vector<FakeStep> fake_life(const StepLayout& layout, int steps, int 
 }
 
 /// Histories of made-up lives of `episodes` episodes.
-inline std::vector<LearningHistory> fake_histories(const StepLayout& layout, int count, int episodes, int longest_episode) {
+inline std::vector<LearningHistory> fake_histories(const StepLayout& layout, int count, int episodes,
+                                                   int longest_episode) {
   std::vector<LearningHistory> histories;
   for (int i = 0; i < count; ++i) {
-    histories.emplace_back(HistoryInfo{.observation_space = layout.observation_space, .action_space = layout.action_space});
+    histories.emplace_back(
+        HistoryInfo{.observation_space = layout.observation_space, .action_space = layout.action_space});
     HistoryRecorder recorder{histories.back()};
     const auto life = fake_life(layout, episodes * longest_episode, longest_episode, static_cast<std::uint64_t>(i));
     for (const FakeStep& step : life) {
@@ -91,9 +100,11 @@ inline std::vector<HistoryView> views(const std::vector<LearningHistory>& histor
 template <typename M>
 std::vector<typename M::Scalar> weights_of(const M& model) {
   std::vector<typename M::Scalar> weights;
-  for_each_parameter([&](std::string_view, const auto& tensor) {
-    weights.insert(weights.end(), tensor.data(), tensor.data() + tensor.size());
-  }, model);
+  for_each_parameter(
+      [&](std::string_view, const auto& tensor) {
+        weights.insert(weights.end(), tensor.data(), tensor.data() + tensor.size());
+      },
+      model);
   return weights;
 }
 

@@ -10,8 +10,8 @@
 
 namespace icrl {
 
-/// A Learner that learns by remembering: a frozen model whose context grows with every step. A group of one; see there what
-/// its functions promise and throw.
+/// A Learner that learns by remembering: a frozen model whose context grows with every step. A group of one; see there
+/// what its functions promise and throw.
 ///
 ///     InContextAgent agent{model};
 ///     agent.act(observation, action, rng);                       // then step your environment
@@ -21,12 +21,14 @@ class InContextAgent {
 public:
   using Scalar = typename M::Scalar;
 
-  explicit InContextAgent(const M& model, Decoding decoding = {}, int context_count = 2) : group_{model, 1, decoding, context_count} {}
+  explicit InContextAgent(const M& model, Decoding decoding = {}, int context_count = 2)
+      : group_{model, 1, decoding, context_count} {}
   explicit InContextAgent(const M&&, Decoding = {}, int = 2) = delete;
 
   void act(std::span<const float> observation, std::span<float> action, Rng& rng) { act(observation, {}, action, rng); }
   /// `allowed`: one byte per action of a Discrete space, 0 = forbidden; empty allows all.
-  void act(std::span<const float> observation, std::span<const std::uint8_t> allowed, std::span<float> action, Rng& rng) {
+  void act(std::span<const float> observation, std::span<const std::uint8_t> allowed, std::span<float> action,
+           Rng& rng) {
     static constexpr int only[] = {0};
     group_.act({.members = only, .observations = observation, .masks = allowed}, action, {&rng, 1});
   }

@@ -20,12 +20,12 @@
 
 namespace icrl {
 
-/// A group of agents over one frozen model: each learns by remembering what it lived through, no weight ever changes. All
-/// members that act are served by one pass over the weights, and each does, bit for bit, what it would do alone.
+/// A group of agents over one frozen model: each learns by remembering what it lived through, no weight ever changes.
+/// All members that act are served by one pass over the weights, and each does, bit for bit, what it would do alone.
 ///
-/// `learn` only notes the transition; the model sees it in the next `act`, together with the new observation. That holds for
-/// the closing row of an episode as well, if the model has closing tokens: the first `act` of an episode makes two passes.
-/// After the first few calls neither allocates.
+/// `learn` only notes the transition; the model sees it in the next `act`, together with the new observation. That
+/// holds for the closing row of an episode as well, if the model has closing tokens: the first `act` of an episode
+/// makes two passes. After the first few calls neither allocates.
 template <Streaming M>
 class InContextAgents {
 public:
@@ -40,7 +40,8 @@ public:
     validate(decoding);
     if (member_count < 1) fail("in-context agents: a group of {} members, it takes 1 or more", member_count);
     const StaggeredMemory<M> memory{model, context_count};
-    members_.assign(static_cast<std::size_t>(member_count), Member{StepStream{model.layout}, memory, row_of(model.layout)});
+    members_.assign(static_cast<std::size_t>(member_count),
+                    Member{StepStream{model.layout}, memory, row_of(model.layout)});
     row_ = row_of(model.layout);
     outputs_.resize(Index{member_count} * context_count, model.actions.parameter_count());
     model.reserve(workspace_, outputs_.rows());
@@ -52,9 +53,9 @@ public:
   [[nodiscard]] int member_count() const { return static_cast<int>(members_.size()); }
   [[nodiscard]] const M& model() const { return *model_; }
 
-  /// Chooses an action for every member that `group` names. Throws Error, and changes nothing, for an observation outside its
-  /// space or not finite, a mask that allows nothing, or an episode that outgrows the model's context. Outputs that are not finite
-  /// are an Error, too, after which the agents have to be reset.
+  /// Chooses an action for every member that `group` names. Throws Error, and changes nothing, for an observation
+  /// outside its space or not finite, a mask that allows nothing, or an episode that outgrows the model's context.
+  /// Outputs that are not finite are an Error, too, after which the agents have to be reset.
   void act(const GroupObservations& group, std::span<float> actions, std::span<Rng> rngs) {
     check(group);
     feed(group.members, group.observations);
@@ -63,7 +64,8 @@ public:
       const auto id = static_cast<std::size_t>(group.members[i]);
       const std::size_t mask_size = group.masks.size() / group.members.size();
       model_->actions.template sample<Scalar>(outputs(static_cast<int>(i)), decoding_,
-                                              group.masks.subspan(i * mask_size, mask_size), rngs[id], actions.subspan(i * size, size));
+                                              group.masks.subspan(i * mask_size, mask_size), rngs[id],
+                                              actions.subspan(i * size, size));
     }
   }
 
@@ -73,14 +75,15 @@ public:
     return {&outputs_(row, 0), static_cast<std::size_t>(outputs_.cols())};
   }
 
-  /// Notes what came of an action. The action need not be the one that `act` chose; without an `act` before, the transition is
-  /// another's, and the member learns by watching. Throws Error, and changes nothing, for values outside their spaces or not
-  /// finite.
+  /// Notes what came of an action. The action need not be the one that `act` chose; without an `act` before, the
+  /// transition is another's, and the member learns by watching. Throws Error, and changes nothing, for values outside
+  /// their spaces or not finite.
   void learn(int member, const Transition& transition) {
     const StepLayout& layout = model_->layout;
     const bool has_ended = transition.ends_episode();
     check_action(transition.action, member);
-    if (!std::isfinite(transition.reward)) fail("in-context agents: member {} is told of a reward of {}", member, transition.reward);
+    if (!std::isfinite(transition.reward))
+      fail("in-context agents: member {} is told of a reward of {}", member, transition.reward);
     if (has_ended && layout.closing_token) check_observation(transition.next_observation, member);
 
     Member& m = at(member);
@@ -121,7 +124,8 @@ public:
     write_checked_file(path, file_kind, out.bytes());
   }
 
-  /// Goes on, bit for bit, where `save` was called. Throws Error, and changes nothing, for a damaged file or one of another model.
+  /// Goes on, bit for bit, where `save` was called. Throws Error, and changes nothing, for a damaged file or one of
+  /// another model.
   void restore(const std::filesystem::path& path) {
     const CheckedFile file{path, file_kind};
     ByteReader in = file.reader();
@@ -182,7 +186,8 @@ private:
 
   static void save(const Member& m, ByteWriter& out) {
     const StepStream::State& state = m.stream.state();
-    for (const bool flag : {m.has_observed, state.phase.at_episode_start(), state.phase.has_previous()}) out.value(std::uint8_t{flag});
+    for (const bool flag : {m.has_observed, state.phase.at_episode_start(), state.phase.has_previous()})
+      out.value(std::uint8_t{flag});
     out.values(std::span{state.previous_action});
     out.value(state.previous_reward);
     out.value(std::uint8_t{m.has_closing_row});
@@ -240,7 +245,8 @@ private:
   void run_lanes(std::span<const typename M::Lane> lanes) {
     const auto rows = static_cast<Index>(lanes.size());
     model_->step(lanes, workspace_, outputs_.topRows(rows));
-    if (!outputs_.topRows(rows).allFinite()) fail("in-context agents: the model's outputs are not finite (are its weights?)");
+    if (!outputs_.topRows(rows).allFinite())
+      fail("in-context agents: the model's outputs are not finite (are its weights?)");
   }
 
   const M* model_;

@@ -62,9 +62,12 @@ struct ColumnView {
     ICRL_ASSERT(out.size() == static_cast<std::size_t>(width), "a row is read into a span of the column's width");
     const std::byte* const from = data + static_cast<std::size_t>(row) * row_bytes();
     switch (type) {
-      case ElementType::u8: return detail::widen<std::uint8_t>(from, out);
-      case ElementType::u16: return detail::widen<std::uint16_t>(from, out);
-      case ElementType::f32: return detail::widen<float>(from, out);
+      case ElementType::u8:
+        return detail::widen<std::uint8_t>(from, out);
+      case ElementType::u16:
+        return detail::widen<std::uint16_t>(from, out);
+      case ElementType::f32:
+        return detail::widen<float>(from, out);
     }
   }
 };
@@ -81,9 +84,12 @@ public:
     std::byte* const to = bytes_.data() + used_;
     used_ += row_bytes;
     switch (type_) {
-      case ElementType::u8: return detail::narrow<std::uint8_t>(row, to);
-      case ElementType::u16: return detail::narrow<std::uint16_t>(row, to);
-      case ElementType::f32: return detail::narrow<float>(row, to);
+      case ElementType::u8:
+        return detail::narrow<std::uint8_t>(row, to);
+      case ElementType::u16:
+        return detail::narrow<std::uint16_t>(row, to);
+      case ElementType::f32:
+        return detail::narrow<float>(row, to);
     }
   }
 

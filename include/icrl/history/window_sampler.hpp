@@ -89,10 +89,13 @@ public:
   [[nodiscard]] std::string describe() const {
     std::int64_t steps = 0;
     for (const HistoryView& history : histories_) steps += history.step_count();
-    return fmt::format("{} histories of {} steps, windows of {} rows from {}, every {}. episode after a share of {}, {} from the start, {}{}",
-                       histories_.size(), steps, config_.context, config_.start == WindowStart::episode ? "episode starts" : "anywhere",
-                       config_.keep_every, config_.skip_first, config_.history_start_share,
-                       config_.shuffle_episodes ? "shuffled" : "in order", config_.use_expert_action ? ", expert actions" : "");
+    return fmt::format(
+        "{} histories of {} steps, windows of {} rows from {}, every {}. episode after a share of {}, {} from the "
+        "start, {}{}",
+        histories_.size(), steps, config_.context,
+        config_.start == WindowStart::episode ? "episode starts" : "anywhere", config_.keep_every, config_.skip_first,
+        config_.history_start_share, config_.shuffle_episodes ? "shuffled" : "in order",
+        config_.use_expert_action ? ", expert actions" : "");
   }
 
   [[nodiscard]] const StepLayout& layout() const { return layout_; }

@@ -19,7 +19,8 @@
 // Configurations as JSON. Reading them back takes every key, refuses unknown ones by name, and validates what it read.
 //   space   {"discrete": 5} or {"multi_discrete": [9, 9]} or {"box": {"low": [-1, "-inf"], "high": [1, "inf"]}}
 //   layout  {"observation_space": .., "action_space": .., "closing_token": false}
-//   config  {"width": 64, "layer_count": 4, "head_count": 4, "hidden": 0, "context": 80, "positions": "learned" or "rotary",
+//   config  {"width": 64, "layer_count": 4, "head_count": 4, "hidden": 0, "context": 80, "positions": "learned" or
+//   "rotary",
 //            "tokens": "fused" or "separate", "window_start": "episode" or "anywhere", "reward_scale": 1.0}
 namespace icrl {
 
@@ -40,7 +41,8 @@ template <typename Enum, std::size_t count>
 }
 
 template <typename Enum, std::size_t count>
-[[nodiscard]] Enum named_value(JsonObject& object, const std::string& key, const std::pair<std::string_view, Enum> (&names)[count]) {
+[[nodiscard]] Enum named_value(JsonObject& object, const std::string& key,
+                               const std::pair<std::string_view, Enum> (&names)[count]) {
   const std::string found = object.text(key);
   for (const auto& [name, value] : names)
     if (name == found) return value;
@@ -116,9 +118,10 @@ template <typename Enum, std::size_t count>
 
 [[nodiscard]] inline StepLayout step_layout_from_json(const Json& json, const std::string& what) {
   JsonObject object{json, what};
-  StepLayout layout{.observation_space = space_from_json(object.value("observation_space"), what + ": observation space"),
-                    .action_space = space_from_json(object.value("action_space"), what + ": action space"),
-                    .closing_token = object.boolean("closing_token")};
+  StepLayout layout{
+      .observation_space = space_from_json(object.value("observation_space"), what + ": observation space"),
+      .action_space = space_from_json(object.value("action_space"), what + ": action space"),
+      .closing_token = object.boolean("closing_token")};
   object.expect_no_other();
   return layout;
 }
@@ -138,15 +141,16 @@ template <typename Enum, std::size_t count>
 [[nodiscard]] inline TransformerConfig transformer_config_from_json(const Json& json, const std::string& what) {
   constexpr int most = std::numeric_limits<int>::max();
   JsonObject object{json, what};
-  const TransformerConfig config{.width = object.integer("width", 0, most),
-                                 .layer_count = object.integer("layer_count", 0, most),
-                                 .head_count = object.integer("head_count", 0, most),
-                                 .hidden = object.integer("hidden", 0, most),
-                                 .context = object.integer("context", 0, most),
-                                 .positions = detail::named_value(object, "positions", detail::position_names),
-                                 .tokens = detail::named_value(object, "tokens", detail::token_names),
-                                 .window_start = detail::named_value(object, "window_start", detail::window_start_names),
-                                 .reward_scale = object.number("reward_scale")};
+  const TransformerConfig config{
+      .width = object.integer("width", 0, most),
+      .layer_count = object.integer("layer_count", 0, most),
+      .head_count = object.integer("head_count", 0, most),
+      .hidden = object.integer("hidden", 0, most),
+      .context = object.integer("context", 0, most),
+      .positions = detail::named_value(object, "positions", detail::position_names),
+      .tokens = detail::named_value(object, "tokens", detail::token_names),
+      .window_start = detail::named_value(object, "window_start", detail::window_start_names),
+      .reward_scale = object.number("reward_scale")};
   object.expect_no_other();
   try {
     validate(config);

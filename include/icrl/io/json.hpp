@@ -14,8 +14,8 @@
 
 #include <icrl/core/fail.hpp>
 
-// The one place that knows the JSON library. What comes from outside is bounded while it is read, and the library's exceptions
-// become Errors.
+// The one place that knows the JSON library. What comes from outside is bounded while it is read, and the library's
+// exceptions become Errors.
 namespace icrl {
 
 using Json = nlohmann::json;
@@ -37,8 +37,8 @@ namespace detail {
 
 }  // namespace detail
 
-/// Reads a JSON text. Throws Error, which begins with `what`, for anything but one well-formed UTF-8 value, for a key that an
-/// object has twice, and beyond the limits.
+/// Reads a JSON text. Throws Error, which begins with `what`, for anything but one well-formed UTF-8 value, for a key
+/// that an object has twice, and beyond the limits.
 [[nodiscard]] inline Json parse_json(std::string_view text, std::string_view what) {
   std::vector<std::set<std::string>> keys_of_open_objects;
   int value_count = 0;
@@ -73,7 +73,8 @@ namespace detail {
 /// A value as errors show it: as it stands, or only its kind where that could be long.
 [[nodiscard]] inline std::string shown(const Json& json) {
   constexpr std::size_t longest = 40;
-  const bool is_short = json.is_primitive() && (!json.is_string() || json.get_ref<const std::string&>().size() <= longest);
+  const bool is_short =
+      json.is_primitive() && (!json.is_string() || json.get_ref<const std::string&>().size() <= longest);
   return is_short ? to_text(json, "JSON") : std::string{"of type "} + json.type_name();
 }
 
@@ -131,7 +132,8 @@ public:
   /// Throws Error if there is a key that was never asked for.
   void expect_no_other() const {
     for (const auto& [key, unused] : json_->items())
-      if (!asked_for_.contains(key)) fail("{}: unknown key \"{}\" (known: {})", what_, key, fmt::join(asked_for_, ", "));
+      if (!asked_for_.contains(key))
+        fail("{}: unknown key \"{}\" (known: {})", what_, key, fmt::join(asked_for_, ", "));
   }
 
 private:

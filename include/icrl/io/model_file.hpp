@@ -23,10 +23,12 @@
 #include <icrl/model/causal_transformer.hpp>
 
 // A model file, version 1, is a safetensors file with a checksum (see safetensors.hpp):
-//   1. "__metadata__" has "icrl.model": "causal_transformer"; "icrl.format_version": "1"; "icrl.config" and "icrl.layout": the
-//      configuration (sizes, reward scale, which windows it was trained on) and how steps are laid out (spaces, closing token),
-//      as JSON (see config_json.hpp). Keys without "icrl." are the user's
-//   2. one tensor a weight, under its name in the parameter walk ("blocks.0.attention.qkv.weight"), all F32 or F64. Matrices have
+//   1. "__metadata__" has "icrl.model": "causal_transformer"; "icrl.format_version": "1"; "icrl.config" and
+//   "icrl.layout": the
+//      configuration (sizes, reward scale, which windows it was trained on) and how steps are laid out (spaces, closing
+//      token), as JSON (see config_json.hpp). Keys without "icrl." are the user's
+//   2. one tensor a weight, under its name in the parameter walk ("blocks.0.attention.qkv.weight"), all F32 or F64.
+//   Matrices have
 //      two sizes, rows and columns, vectors have one
 namespace icrl {
 
@@ -45,8 +47,8 @@ struct ModelFormat {
   static constexpr int version = 1;
   static constexpr std::string_view kind = "causal_transformer";
   static constexpr std::string_view reserved = "icrl.";
-  static constexpr const char *kind_key = "icrl.model", *version_key = "icrl.format_version", *config_key = "icrl.config",
-                              *layout_key = "icrl.layout";
+  static constexpr const char *kind_key = "icrl.model", *version_key = "icrl.format_version",
+                              *config_key = "icrl.config", *layout_key = "icrl.layout";
 };
 
 template <typename S>
@@ -75,7 +77,8 @@ template <typename Tensor>
   };
   const std::int64_t outputs = (has_ids(layout.action_space) ? 1 : 2) * rows(layout.action_space, 0);
   const std::int64_t positions = config.positions == PositionScheme::learned ? config.token_count() : 0;
-  const std::int64_t embedding = rows(layout.observation_space, 0) + rows(layout.action_space, 1) + positions + StepFlag::count + 2;
+  const std::int64_t embedding =
+      rows(layout.observation_space, 0) + rows(layout.action_space, 1) + positions + StepFlag::count + 2;
   const std::int64_t block = 4 * width * width + 2 * width * hidden + 9 * width + hidden;
   return width * embedding + config.layer_count * block + 2 * width + (width + 1) * outputs;
 }
@@ -94,7 +97,8 @@ template <typename Tensor>
   std::string text = hint("width", first_size("final_norm.gain"), config.width);
   if (text.empty()) text = hint("hidden", first_size("blocks.0.mlp.up.bias"), config.hidden_size());
   if (text.empty())
-    text = hint("context", first_size("embedding.positions") / static_cast<std::uint64_t>(config.tokens_per_step()), config.context);
+    text = hint("context", first_size("embedding.positions") / static_cast<std::uint64_t>(config.tokens_per_step()),
+                config.context);
   return text;
 }
 
@@ -129,7 +133,8 @@ template <typename Tensor>
   ModelInfo info{.format_version = version,
                  .config = read(ModelFormat::config_key, transformer_config_from_json),
                  .layout = read(ModelFormat::layout_key, step_layout_from_json)};
-  const std::string_view known[] = {ModelFormat::kind_key, ModelFormat::version_key, ModelFormat::config_key, ModelFormat::layout_key};
+  const std::string_view known[] = {ModelFormat::kind_key, ModelFormat::version_key, ModelFormat::config_key,
+                                    ModelFormat::layout_key};
   for (const auto& [key, text] : file.metadata()) {
     if (std::find(std::begin(known), std::end(known), key) != std::end(known)) continue;
     if (key.starts_with(ModelFormat::reserved)) fail("{}: unknown key {} in its metadata", file.what(), key);
@@ -143,8 +148,8 @@ template <typename Tensor>
   return info;
 }
 
-/// Throws Error where a configuration wants far more memory than its file can fill. Lesser differences are left to the comparison of
-/// shapes, which says more.
+/// Throws Error where a configuration wants far more memory than its file can fill. Lesser differences are left to the
+/// comparison of shapes, which says more.
 inline void expect_plausible_size(const SafetensorsFile& file, const ModelInfo& info) {
   const std::int64_t expected = expected_weight_count(info.config, info.layout);
   if (expected > 16 * info.weight_count + (1 << 20))
@@ -171,22 +176,25 @@ template <FileScalar S>
 void read_weights(const SafetensorsFile& file, CausalTransformer<S>& model) {
   std::map<std::string_view, const TensorView*> unread;
   for (const TensorView& tensor : file.tensors()) unread.emplace(tensor.name, &tensor);
-  for_each_parameter([&](std::string_view name, auto& weights) {
-    const auto shape = shape_of(weights);
-    const auto found = unread.find(name);
-    if (found == unread.end())
-      fail("{}: {} is missing, the configuration wants {}{}", file.what(), name, to_string(shape), shape_hint(file, model.config));
-    const TensorView& tensor = *found->second;
-    if (tensor.shape != shape)
-      fail("{}: {} is {}, the configuration wants {}{}", file.what(), name, to_string(tensor.shape), to_string(shape),
-           shape_hint(file, model.config));
-    if (tensor.dtype == dtype_of<float>) {
-      read_numbers<float>(tensor, file.what(), weights.data());
-    } else {
-      read_numbers<double>(tensor, file.what(), weights.data());
-    }
-    unread.erase(found);
-  }, model);
+  for_each_parameter(
+      [&](std::string_view name, auto& weights) {
+        const auto shape = shape_of(weights);
+        const auto found = unread.find(name);
+        if (found == unread.end())
+          fail("{}: {} is missing, the configuration wants {}{}", file.what(), name, to_string(shape),
+               shape_hint(file, model.config));
+        const TensorView& tensor = *found->second;
+        if (tensor.shape != shape)
+          fail("{}: {} is {}, the configuration wants {}{}", file.what(), name, to_string(tensor.shape),
+               to_string(shape), shape_hint(file, model.config));
+        if (tensor.dtype == dtype_of<float>) {
+          read_numbers<float>(tensor, file.what(), weights.data());
+        } else {
+          read_numbers<double>(tensor, file.what(), weights.data());
+        }
+        unread.erase(found);
+      },
+      model);
   if (!unread.empty())
     fail("{}: {} is no weight of the configuration (layers {}, {} of {})", file.what(), unread.begin()->first,
          model.config.layer_count, to_string(model.layout.observation_space), to_string(model.layout.action_space));
@@ -194,8 +202,8 @@ void read_weights(const SafetensorsFile& file, CausalTransformer<S>& model) {
 
 }  // namespace detail
 
-/// Replaces the file as a whole or, where that fails, not at all. `metadata` is kept with the model; its keys may not begin with
-/// "icrl.". Throws Error for a weight that is not finite: such a model can do nothing.
+/// Replaces the file as a whole or, where that fails, not at all. `metadata` is kept with the model; its keys may not
+/// begin with "icrl.". Throws Error for a weight that is not finite: such a model can do nothing.
 template <detail::FileScalar S>
 void save_model(const CausalTransformer<S>& model, const std::filesystem::path& path, Metadata metadata = {}) {
   using Format = detail::ModelFormat;
@@ -207,18 +215,22 @@ void save_model(const CausalTransformer<S>& model, const std::filesystem::path& 
   metadata[Format::config_key] = to_text(to_json(model.config), what);
   metadata[Format::layout_key] = to_text(to_json(model.layout), what);
   std::vector<TensorView> tensors;
-  for_each_parameter([&](std::string_view name, const auto& weights) {
-    const std::span<const S> numbers{weights.data(), static_cast<std::size_t>(weights.size())};
-    for (std::size_t i = 0; i < numbers.size(); ++i)
-      if (!std::isfinite(numbers[i])) fail("{}: not written, {}: number {} is {}", what, name, i, numbers[i]);
-    tensors.push_back({.name = std::string{name}, .dtype = std::string{detail::dtype_of<S>}, .shape = detail::shape_of(weights),
-                       .bytes = std::as_bytes(numbers)});
-  }, model);
+  for_each_parameter(
+      [&](std::string_view name, const auto& weights) {
+        const std::span<const S> numbers{weights.data(), static_cast<std::size_t>(weights.size())};
+        for (std::size_t i = 0; i < numbers.size(); ++i)
+          if (!std::isfinite(numbers[i])) fail("{}: not written, {}: number {} is {}", what, name, i, numbers[i]);
+        tensors.push_back({.name = std::string{name},
+                           .dtype = std::string{detail::dtype_of<S>},
+                           .shape = detail::shape_of(weights),
+                           .bytes = std::as_bytes(numbers)});
+      },
+      model);
   write_safetensors(path, std::move(tensors), metadata);
 }
 
-/// Reads a model, of either precision into either. Throws Error for a file that is damaged, newer, of another kind, or whose weights
-/// are not the configuration's.
+/// Reads a model, of either precision into either. Throws Error for a file that is damaged, newer, of another kind, or
+/// whose weights are not the configuration's.
 template <detail::FileScalar S>
 [[nodiscard]] CausalTransformer<S> load_model(const std::filesystem::path& path) {
   const SafetensorsFile file{path, "model file"};

@@ -23,14 +23,17 @@
 // A safetensors file (https://github.com/huggingface/safetensors), little-endian:
 //   1. bytes 0 .. 7: u64 N, the size of the header; at most 100 MB
 //   2. bytes 8 .. 8 + N - 1: the header, a JSON object that begins with '{' and may be followed by spaces. It has
-//      - for every tensor, by name: {"dtype": "F32", "shape": [rows, columns], "data_offsets": [begin, end]}, the offsets being
+//      - for every tensor, by name: {"dtype": "F32", "shape": [rows, columns], "data_offsets": [begin, end]}, the
+//      offsets being
 //        bytes from the end of the header; numbers lie row by row
 //      - optionally "__metadata__": an object of texts
-//   3. the data, up to the end of the file. Tensors leave no hole, do not overlap, and begin at a multiple of their element size.
+//   3. the data, up to the end of the file. Tensors leave no hole, do not overlap, and begin at a multiple of their
+//   element size.
 // Files written here are filled up with spaces so that the data begins at a multiple of 8, and have one more promise:
-//   4. "__metadata__" has the key "icrl.checksum", 8 lower-case hexadecimal digits: the CRC-32C of the whole file with zeros ('0')
-//      in place of these digits. So damage anywhere is noticed, in the header too; if it hits the key itself, the file is one
-//      without a checksum, which readers of our own files refuse.
+//   4. "__metadata__" has the key "icrl.checksum", 8 lower-case hexadecimal digits: the CRC-32C of the whole file with
+//   zeros ('0')
+//      in place of these digits. So damage anywhere is noticed, in the header too; if it hits the key itself, the file
+//      is one without a checksum, which readers of our own files refuse.
 namespace icrl {
 
 using Metadata = std::map<std::string, std::string>;
@@ -43,7 +46,8 @@ struct SafetensorsFormat {
   static constexpr std::string_view checksum_key = "icrl.checksum";
   static constexpr std::string_view no_checksum = "00000000";
 
-  /// What stands before the checksum's digits. No other place of a header can hold it: inside a text quotes are escaped.
+  /// What stands before the checksum's digits. No other place of a header can hold it: inside a text quotes are
+  /// escaped.
   [[nodiscard]] static std::string checksum_prefix() { return fmt::format("\"{}\":\"", checksum_key); }
 
   /// Of a file whose digits begin at byte `place`.
@@ -57,8 +61,9 @@ struct SafetensorsFormat {
 
 }  // namespace detail
 
-/// An open safetensors file, mapped. Everything is checked before anything is allocated for it; after that tensors are views of the
-/// file, valid while this lives. Throws Error for a file that breaks the format, or whose checksum is wrong if it has one.
+/// An open safetensors file, mapped. Everything is checked before anything is allocated for it; after that tensors are
+/// views of the file, valid while this lives. Throws Error for a file that breaks the format, or whose checksum is
+/// wrong if it has one.
 class SafetensorsFile {
 public:
   /// `what` names the kind of file in errors.
@@ -91,7 +96,8 @@ private:
 
   std::string_view header_text() {
     const auto bytes = file_.bytes();
-    if (bytes.size() < 8) fail("{}: {} bytes are too few, the size of the header alone takes 8 (was it cut?)", what_, bytes.size());
+    if (bytes.size() < 8)
+      fail("{}: {} bytes are too few, the size of the header alone takes 8 (was it cut?)", what_, bytes.size());
     std::uint64_t size = 0;
     std::memcpy(&size, bytes.data(), 8);
     if (size > Format::largest_header)
@@ -110,7 +116,8 @@ private:
     if (begin == header.npos) return;
     const std::size_t place = begin + prefix.size();
     const std::string_view digits = header.substr(place, Format::no_checksum.size());
-    if (digits.size() < Format::no_checksum.size()) fail("{}: its header ends in its checksum (the file is damaged)", what_);
+    if (digits.size() < Format::no_checksum.size())
+      fail("{}: its header ends in its checksum (the file is damaged)", what_);
     const std::string found = Format::checksum(file_.bytes(), 8 + place);
     if (digits != found) fail("{}: checksum {}, its header says \"{}\" (the file is damaged)", what_, found, digits);
     has_checksum_ = true;
@@ -119,7 +126,8 @@ private:
   void read_metadata(const Json& entry) {
     if (!entry.is_object()) fail("{}: {} is {}, not an object", what_, Format::metadata_key, entry.type_name());
     for (const auto& [key, text] : entry.items()) {
-      if (!text.is_string()) fail("{}: \"{}\" in {} is {}, not a text", what_, key, Format::metadata_key, text.type_name());
+      if (!text.is_string())
+        fail("{}: \"{}\" in {} is {}, not a text", what_, key, Format::metadata_key, text.type_name());
       if (key != Format::checksum_key) {
         metadata_.emplace(key, text.get<std::string>());
       } else if (!has_checksum_) {
@@ -139,7 +147,8 @@ private:
       fail("{}: ends at byte {} of the data, which has {} (was the file cut?)", entry.what(), end, data_.size());
     const std::uint64_t wanted = byte_count(tensor.dtype, tensor.shape, entry.what());
     if (end - begin != wanted)
-      fail("{}: has {} bytes, {} {} takes {}", entry.what(), end - begin, tensor.dtype, to_string(tensor.shape), wanted);
+      fail("{}: has {} bytes, {} {} takes {}", entry.what(), end - begin, tensor.dtype, to_string(tensor.shape),
+           wanted);
     tensor.bytes = data_.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(wanted));
     const std::uint64_t place = file_.bytes().size() - data_.size() + begin;
     const auto element = static_cast<std::uint64_t>(std::max(8, dtype_bits(tensor.dtype)) / 8);
@@ -158,7 +167,9 @@ private:
   }
 
   void check_order() {
-    const auto begin_of = [&](const TensorView& tensor) { return static_cast<std::size_t>(tensor.bytes.data() - data_.data()); };
+    const auto begin_of = [&](const TensorView& tensor) {
+      return static_cast<std::size_t>(tensor.bytes.data() - data_.data());
+    };
     std::sort(tensors_.begin(), tensors_.end(), [&](const TensorView& a, const TensorView& b) {
       return std::pair{begin_of(a), a.bytes.size()} < std::pair{begin_of(b), b.bytes.size()};
     });
@@ -166,7 +177,8 @@ private:
     for (const TensorView& tensor : tensors_) {
       const std::size_t begin = begin_of(tensor);
       if (begin > end) fail("{}: a hole of {} bytes before tensor \"{}\"", what_, begin - end, tensor.name);
-      if (begin < end) fail("{}: tensor \"{}\" overlaps the one before it by {} bytes", what_, tensor.name, end - begin);
+      if (begin < end)
+        fail("{}: tensor \"{}\" overlaps the one before it by {} bytes", what_, tensor.name, end - begin);
       end = begin + tensor.bytes.size();
     }
     if (end != data_.size()) fail("{}: {} bytes follow the last tensor", what_, data_.size() - end);
@@ -195,7 +207,8 @@ namespace detail {
     if (header.contains(tensor.name)) fail("{}: the name is taken", place);
     const std::uint64_t wanted = byte_count(tensor.dtype, tensor.shape, place);
     if (wanted != tensor.bytes.size())
-      fail("{}: has {} bytes, {} {} takes {}", place, tensor.bytes.size(), tensor.dtype, to_string(tensor.shape), wanted);
+      fail("{}: has {} bytes, {} {} takes {}", place, tensor.bytes.size(), tensor.dtype, to_string(tensor.shape),
+           wanted);
     header[tensor.name] = {{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {end, end + wanted}}};
     end += wanted;
   }
@@ -208,14 +221,18 @@ namespace detail {
 
 }  // namespace detail
 
-/// Writes a file, as a whole or, where that fails, not at all. Tensors are sorted by element size, the largest first, and then by
-/// name, so that all are aligned. Throws Error for a name that stands twice, and for bytes that do not fit a shape.
-inline void write_safetensors(const std::filesystem::path& path, std::vector<TensorView> tensors, const Metadata& metadata = {}) {
+/// Writes a file, as a whole or, where that fails, not at all. Tensors are sorted by element size, the largest first,
+/// and then by name, so that all are aligned. Throws Error for a name that stands twice, and for bytes that do not fit
+/// a shape.
+inline void write_safetensors(const std::filesystem::path& path, std::vector<TensorView> tensors,
+                              const Metadata& metadata = {}) {
   using Format = detail::SafetensorsFormat;
   std::sort(tensors.begin(), tensors.end(), [](const TensorView& a, const TensorView& b) {
-    return std::pair{-dtype_bits(a.dtype), std::string_view{a.name}} < std::pair{-dtype_bits(b.dtype), std::string_view{b.name}};
+    return std::pair{-dtype_bits(a.dtype), std::string_view{a.name}} <
+           std::pair{-dtype_bits(b.dtype), std::string_view{b.name}};
   });
-  std::string header = detail::safetensors_header(tensors, metadata, fmt::format("safetensors file \"{}\"", path.string()));
+  std::string header =
+      detail::safetensors_header(tensors, metadata, fmt::format("safetensors file \"{}\"", path.string()));
   const std::uint64_t header_size = header.size();
   std::uint32_t crc = crc32c(std::as_bytes(std::span{header}), crc32c(std::as_bytes(std::span{&header_size, 1})));
   for (const TensorView& tensor : tensors) crc = crc32c(tensor.bytes, crc);

@@ -26,10 +26,11 @@ struct TensorView {
 /// Bits of an element of the types that safetensors knows; 0 for an unknown one.
 [[nodiscard]] inline int dtype_bits(std::string_view dtype) {
   static constexpr std::pair<std::string_view, int> known[] = {
-      {"F4", 4},       {"F6_E2M3", 6},  {"F6_E3M2", 6}, {"BOOL", 8}, {"U8", 8},   {"I8", 8},   {"F8_E5M2", 8},
-      {"F8_E4M3", 8},  {"F8_E8M0", 8},  {"I16", 16},    {"U16", 16}, {"F16", 16}, {"BF16", 16}, {"I32", 32},
-      {"U32", 32},     {"F32", 32},     {"I64", 64},    {"U64", 64}, {"F64", 64}, {"C64", 64}};
-  const auto* const found = std::find_if(std::begin(known), std::end(known), [&](const auto& type) { return type.first == dtype; });
+      {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"BOOL", 8}, {"U8", 8},   {"I8", 8},    {"F8_E5M2", 8},
+      {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"I16", 16},    {"U16", 16}, {"F16", 16}, {"BF16", 16}, {"I32", 32},
+      {"U32", 32},    {"F32", 32},    {"I64", 64},    {"U64", 64}, {"F64", 64}, {"C64", 64}};
+  const auto* const found =
+      std::find_if(std::begin(known), std::end(known), [&](const auto& type) { return type.first == dtype; });
   return found == std::end(known) ? 0 : found->second;
 }
 
@@ -38,14 +39,16 @@ struct TensorView {
   return shape.empty() ? "1" : fmt::format("{}", fmt::join(shape, "x"));
 }
 
-/// Bytes that a tensor of this type and shape takes. Throws Error, which begins with `what`, for an unknown type, a shape whose size
-/// overflows, or one that is no whole number of bytes.
-[[nodiscard]] inline std::uint64_t byte_count(std::string_view dtype, std::span<const std::uint64_t> shape, std::string_view what) {
+/// Bytes that a tensor of this type and shape takes. Throws Error, which begins with `what`, for an unknown type, a
+/// shape whose size overflows, or one that is no whole number of bytes.
+[[nodiscard]] inline std::uint64_t byte_count(std::string_view dtype, std::span<const std::uint64_t> shape,
+                                              std::string_view what) {
   const auto bits = static_cast<std::uint64_t>(dtype_bits(dtype));
   if (bits == 0) fail("{}: unknown element type \"{}\"", what, dtype);
   std::uint64_t product = bits;
   for (const std::uint64_t size : shape)
-    if (__builtin_mul_overflow(product, size, &product)) fail("{}: the size of {} {} overflows", what, dtype, to_string(shape));
+    if (__builtin_mul_overflow(product, size, &product))
+      fail("{}: the size of {} {} overflows", what, dtype, to_string(shape));
   if (product % 8 != 0) fail("{}: {} {} takes no whole number of bytes", what, dtype, to_string(shape));
   return product / 8;
 }

@@ -12,7 +12,7 @@ namespace detail {
 
 inline constexpr std::size_t panel_packets = register_count == 32 ? 4 : 2;
 template <typename S>
-inline constexpr std::size_t panel_size = panel_packets * lane_count<S>;  ///< columns of a panel
+inline constexpr std::size_t panel_size = panel_packets* lane_count<S>;  ///< columns of a panel
 inline constexpr std::size_t depth_block = 256;
 
 template <typename S>
@@ -22,10 +22,14 @@ void product_of_panel(Index rows, Index width, Index depth, Strided<S> a, const 
     product_panel<S, packets>(rows, a, b, b_stride, depth, c, c_stride, accumulate, bias);
   };
   switch ((width + lanes<S> - 1) / lanes<S>) {
-    case 1: return run(std::integral_constant<std::size_t, 1>{});
-    case 2: return run(std::integral_constant<std::size_t, 2>{});
-    case 3: return run(std::integral_constant<std::size_t, std::min<std::size_t>(3, panel_packets)>{});
-    default: return run(std::integral_constant<std::size_t, panel_packets>{});
+    case 1:
+      return run(std::integral_constant<std::size_t, 1>{});
+    case 2:
+      return run(std::integral_constant<std::size_t, 2>{});
+    case 3:
+      return run(std::integral_constant<std::size_t, std::min<std::size_t>(3, panel_packets)>{});
+    default:
+      return run(std::integral_constant<std::size_t, panel_packets>{});
   }
 }
 
@@ -65,8 +69,8 @@ void product(Index rows, Index width, Index depth, const Strided<S>& a, const St
       const bool pack = wants_packing(b_block, rows, deep, wide, panel);
       if (pack) pack_panel(b_block, deep, wide, packed, panel);
       const auto compute = wide % lanes<S> == 0 ? product_of_panel<S> : product_of_ragged_panel<S>;
-      compute(rows, wide, deep, a_block, pack ? packed : b_block.data, pack ? panel : b.row_stride, c + j, c_stride, add,
-              bias != nullptr && k == 0 ? bias + j : nullptr);
+      compute(rows, wide, deep, a_block, pack ? packed : b_block.data, pack ? panel : b.row_stride, c + j, c_stride,
+              add, bias != nullptr && k == 0 ? bias + j : nullptr);
     }
   }
 }
@@ -86,22 +90,23 @@ Strided<S> transposed_view(MatrixIn<S> m) {
 template <typename S>
 void affine(MatrixIn<S> x, const Matrix<S>& w, const RowVector<S>& bias, MatrixOut<S> y) {
   ICRL_ASSERT(x.cols() == w.rows() && y.rows() == x.rows() && y.cols() == w.cols(), "affine: shapes disagree");
-  detail::product<S>(x.rows(), w.cols(), w.rows(), detail::view<S>(x), detail::view<S>(w), y.data(), y.outerStride(), false,
-                     bias.data());
+  detail::product<S>(x.rows(), w.cols(), w.rows(), detail::view<S>(x), detail::view<S>(w), y.data(), y.outerStride(),
+                     false, bias.data());
 }
 
 /// y += x w + bias.
 template <typename S>
 void add_affine(MatrixIn<S> x, const Matrix<S>& w, const RowVector<S>& bias, MatrixOut<S> y) {
   ICRL_ASSERT(x.cols() == w.rows() && y.rows() == x.rows() && y.cols() == w.cols(), "add_affine: shapes disagree");
-  detail::product<S>(x.rows(), w.cols(), w.rows(), detail::view<S>(x), detail::view<S>(w), y.data(), y.outerStride(), true,
-                     bias.data());
+  detail::product<S>(x.rows(), w.cols(), w.rows(), detail::view<S>(x), detail::view<S>(w), y.data(), y.outerStride(),
+                     true, bias.data());
 }
 
 /// c = a b^T. a (T, n), b (m, n), c (T, m).
 template <typename S>
 void multiply_transposed(MatrixIn<S> a, MatrixIn<S> b, MatrixOut<S> c) {
-  ICRL_ASSERT(a.cols() == b.cols() && c.rows() == a.rows() && c.cols() == b.rows(), "multiply_transposed: shapes disagree");
+  ICRL_ASSERT(a.cols() == b.cols() && c.rows() == a.rows() && c.cols() == b.rows(),
+              "multiply_transposed: shapes disagree");
   detail::product<S>(a.rows(), b.rows(), a.cols(), detail::view<S>(a), detail::transposed_view<S>(b), c.data(),
                      c.outerStride(), false);
 }
@@ -109,7 +114,8 @@ void multiply_transposed(MatrixIn<S> a, MatrixIn<S> b, MatrixOut<S> c) {
 /// c += a^T b. a (T, m), b (T, n), c (m, n): the gradient of a weight from its input and its output's derivative.
 template <typename S>
 void add_transposed_product(MatrixIn<S> a, MatrixIn<S> b, MatrixOut<S> c) {
-  ICRL_ASSERT(a.rows() == b.rows() && c.rows() == a.cols() && c.cols() == b.cols(), "add_transposed_product: shapes disagree");
+  ICRL_ASSERT(a.rows() == b.rows() && c.rows() == a.cols() && c.cols() == b.cols(),
+              "add_transposed_product: shapes disagree");
   detail::product<S>(a.cols(), b.cols(), a.rows(), detail::transposed_view<S>(a), detail::view<S>(b), c.data(),
                      c.outerStride(), true);
 }

@@ -60,7 +60,8 @@ inline void product_tile(const Strided<S>& a, const S* b, Index b_stride, Index 
 #pragma GCC unroll 16
   for (std::size_t r = 0; r < rows; ++r) {
 #pragma GCC unroll 4
-    for (std::size_t p = 0; p < packets; ++p) store(c + static_cast<Index>(r) * c_stride + p * lane_count<S>, sums[r][p]);
+    for (std::size_t p = 0; p < packets; ++p)
+      store(c + static_cast<Index>(r) * c_stride + p * lane_count<S>, sums[r][p]);
   }
 }
 
@@ -72,7 +73,8 @@ void product_panel(Index row_count, Strided<S> a, const S* b, Index b_stride, In
   constexpr std::size_t most = tile_rows(packets);
   static constexpr auto tiles = []<std::size_t... r>(std::index_sequence<r...>) {
     return std::array<Tile, sizeof...(r)>{&product_tile<S, r + 1, packets>...};
-  }(std::make_index_sequence<most>{});
+  }
+  (std::make_index_sequence<most>{});
 
   const Index tile_count = (row_count + Index{most} - 1) / Index{most};
   const Index height = row_count / tile_count, taller = row_count % tile_count;

@@ -46,7 +46,8 @@ void pack_panel(const Strided<S>& b, Index depth, Index width, S* packed, Index 
   if constexpr (std::is_same_v<S, float>) {
     for (; b.row_stride == 1 && j + 8 <= width; j += 8) {
       Index k = 0;
-      for (; k + 8 <= depth; k += 8) transpose_8x8(b.data + j * b.column_stride + k, b.column_stride, packed + k * panel + j, panel);
+      for (; k + 8 <= depth; k += 8)
+        transpose_8x8(b.data + j * b.column_stride + k, b.column_stride, packed + k * panel + j, panel);
       for (; k < depth; ++k)
         for (Index i = j; i < j + 8; ++i) packed[k * panel + i] = b.data[i * b.column_stride + k];
     }

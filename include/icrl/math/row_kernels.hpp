@@ -9,7 +9,8 @@
 // Loops over one row (one token), vectorised over packets with a scalar tail.
 namespace icrl {
 
-/// y = gain * x_hat + bias with x_hat = (x - mean) * inverse_stddev. Returns inverse_stddev. All rows have `size` numbers.
+/// y = gain * x_hat + bias with x_hat = (x - mean) * inverse_stddev. Returns inverse_stddev. All rows have `size`
+/// numbers.
 template <typename S>
 S normalise_row(const S* x, const S* gain, const S* bias, Index size, S epsilon, S* x_hat, S* y) {
   using namespace detail;
@@ -46,11 +47,12 @@ S normalise_row(const S* x, const S* gain, const S* bias, Index size, S epsilon,
   return inverse_stddev;
 }
 
-/// Derivative of `normalise_row`. Adds to dgain and dbias; adds to dx when `add_to_dx`, else overwrites it. With g = dy * gain:
+/// Derivative of `normalise_row`. Adds to dgain and dbias; adds to dx when `add_to_dx`, else overwrites it. With g = dy
+/// * gain:
 ///   dx = (g - mean(g) - x_hat * mean(g * x_hat)) * inverse_stddev
 template <typename S>
-void normalise_row_backward(const S* dy, const S* x_hat, S inverse_stddev, const S* gain, Index size, S* dgain, S* dbias,
-                            S* dx, bool add_to_dx) {
+void normalise_row_backward(const S* dy, const S* x_hat, S inverse_stddev, const S* gain, Index size, S* dgain,
+                            S* dbias, S* dx, bool add_to_dx) {
   using namespace detail;
   const Index whole = size - size % lanes<S>;
   Packet<S> sum_g{}, sum_gx{};
@@ -80,8 +82,8 @@ void normalise_row_backward(const S* dy, const S* x_hat, S inverse_stddev, const
   }
 }
 
-/// Softmax in place over the first `count` of `padded_count` numbers, each first multiplied by `scale`; the rest become 0.
-/// `padded_count` is a whole number of packets. At least one number.
+/// Softmax in place over the first `count` of `padded_count` numbers, each first multiplied by `scale`; the rest become
+/// 0. `padded_count` is a whole number of packets. At least one number.
 template <typename S>
 void softmax_row(S* x, Index count, Index padded_count, S scale) {
   using namespace detail;
@@ -102,8 +104,8 @@ void softmax_row(S* x, Index count, Index padded_count, S scale) {
   for (Index i = 0; i < padded_count; i += lanes<S>) store(x + i, load(x + i) * inverse);
 }
 
-/// Derivative of `softmax_row`, in place: d holds the derivative of the probabilities p on entry and of the unscaled scores
-/// on return, p * (d - sum(d * p)) * scale. `padded_count` is a whole number of packets.
+/// Derivative of `softmax_row`, in place: d holds the derivative of the probabilities p on entry and of the unscaled
+/// scores on return, p * (d - sum(d * p)) * scale. `padded_count` is a whole number of packets.
 template <typename S>
 void softmax_row_backward(const S* p, Index padded_count, S scale, S* d) {
   using namespace detail;

@@ -16,8 +16,8 @@
 
 namespace icrl {
 
-/// How a head's outputs are read as a distribution over actions: for ids, one softmax a component; for a Box of n numbers, a
-/// diagonal Gaussian given by n means and then n logarithms of deviations.
+/// How a head's outputs are read as a distribution over actions: for ids, one softmax a component; for a Box of n
+/// numbers, a diagonal Gaussian given by n means and then n logarithms of deviations.
 class ActionDistribution {
 public:
   explicit ActionDistribution(const Space& action_space) : id_counts_{icrl::id_counts(action_space)} {
@@ -31,31 +31,38 @@ public:
     return count;
   }
   /// Numbers of one action.
-  [[nodiscard]] int action_size() const { return static_cast<int>(id_counts_.empty() ? box_.low.size() : id_counts_.size()); }
+  [[nodiscard]] int action_size() const {
+    return static_cast<int>(id_counts_.empty() ? box_.low.size() : id_counts_.size());
+  }
 
-  /// -log p(action), with label smoothing a (ids only): (1 - a) times that plus a times the mean over all ids (Szegedy et al.,
-  /// 2016, section 7).
+  /// -log p(action), with label smoothing a (ids only): (1 - a) times that plus a times the mean over all ids (Szegedy
+  /// et al., 2016, section 7).
   template <typename S>
   [[nodiscard]] S loss(std::span<const S> outputs, std::span<const float> action, S label_smoothing) const {
     return loss_and_gradient<S>(outputs, action, label_smoothing, S(1), {});
   }
 
-  /// `weight` times the loss; overwrites doutputs, unless empty, with its derivative. Per softmax: weight * (p - target); per
-  /// Gaussian number with z = (action - mean) / deviation: dmean = -weight * z / deviation, dlog_deviation = weight * (1 - z^2).
+  /// `weight` times the loss; overwrites doutputs, unless empty, with its derivative. Per softmax: weight * (p -
+  /// target); per Gaussian number with z = (action - mean) / deviation: dmean = -weight * z / deviation, dlog_deviation
+  /// = weight * (1 - z^2).
   template <typename S>
-  S loss_and_gradient(std::span<const S> outputs, std::span<const float> action, S label_smoothing, S weight, std::span<S> doutputs) const {
-    ICRL_ASSERT(outputs.size() == static_cast<std::size_t>(parameter_count()), "action distribution: wrong number of outputs");
+  S loss_and_gradient(std::span<const S> outputs, std::span<const float> action, S label_smoothing, S weight,
+                      std::span<S> doutputs) const {
+    ICRL_ASSERT(outputs.size() == static_cast<std::size_t>(parameter_count()),
+                "action distribution: wrong number of outputs");
     return weight * (id_counts_.empty() ? gaussian_loss(outputs, action, weight, doutputs)
                                         : categorical_loss(outputs, action, label_smoothing, weight, doutputs));
   }
 
-  /// Draws an action. Ids: from the softmax of outputs / temperature, without those below min_p; numbers: the deviation times the temperature, clipped to the
-  /// box. Temperature 0 takes the likeliest action (the lowest id among equals) and draws nothing. `allowed`, unless empty, has
-  /// one byte an action of a Discrete space, 0 = forbidden, at least one allowed.
+  /// Draws an action. Ids: from the softmax of outputs / temperature, without those below min_p; numbers: the deviation
+  /// times the temperature, clipped to the box. Temperature 0 takes the likeliest action (the lowest id among equals)
+  /// and draws nothing. `allowed`, unless empty, has one byte an action of a Discrete space, 0 = forbidden, at least
+  /// one allowed.
   template <typename S>
   void sample(std::span<const S> outputs, const Decoding& decoding, std::span<const std::uint8_t> allowed, Rng& rng,
               std::span<float> action) const {
-    ICRL_ASSERT(allowed.empty() || (id_counts_.size() == 1 && allowed.size() == outputs.size()), "masks are for Discrete actions");
+    ICRL_ASSERT(allowed.empty() || (id_counts_.size() == 1 && allowed.size() == outputs.size()),
+                "masks are for Discrete actions");
     if (id_counts_.empty()) return sample_gaussian(outputs, decoding.temperature, rng, action);
     std::size_t first = 0;
     for (std::size_t i = 0; i < id_counts_.size(); ++i) {
@@ -70,7 +77,8 @@ private:
   static constexpr double least_log_deviation = -7, most_log_deviation = 3;
 
   template <typename S>
-  S categorical_loss(std::span<const S> outputs, std::span<const float> action, S smoothing, S weight, std::span<S> doutputs) const {
+  S categorical_loss(std::span<const S> outputs, std::span<const float> action, S smoothing, S weight,
+                     std::span<S> doutputs) const {
     S total = 0;
     std::size_t first = 0;
     for (std::size_t i = 0; i < id_counts_.size(); ++i) {
@@ -112,7 +120,8 @@ private:
   }
 
   template <typename S>
-  static std::size_t sample_id(std::span<const S> logits, const Decoding& decoding, std::span<const std::uint8_t> allowed, Rng& rng) {
+  static std::size_t sample_id(std::span<const S> logits, const Decoding& decoding,
+                               std::span<const std::uint8_t> allowed, Rng& rng) {
     const auto is_allowed = [&](std::size_t k) { return allowed.empty() || allowed[k] != 0; };
     std::size_t best = logits.size();
     for (std::size_t k = 0; k < logits.size(); ++k)
@@ -120,7 +129,8 @@ private:
     ICRL_ASSERT(best < logits.size(), "the action mask allows nothing");
     if (decoding.temperature == 0) return best;
     const auto weight_of = [&](std::size_t k) {
-      const double weight = is_allowed(k) ? std::exp(static_cast<double>(logits[k] - logits[best]) / decoding.temperature) : 0.0;
+      const double weight =
+          is_allowed(k) ? std::exp(static_cast<double>(logits[k] - logits[best]) / decoding.temperature) : 0.0;
       return weight < decoding.min_p ? 0.0 : weight;  // the likeliest one's is 1
     };
     double total = 0;
@@ -137,7 +147,8 @@ private:
   void sample_gaussian(std::span<const S> outputs, double temperature, Rng& rng, std::span<float> action) const {
     const std::size_t size = box_.low.size();
     for (std::size_t i = 0; i < size; ++i) {
-      const double log_deviation = std::clamp(static_cast<double>(outputs[size + i]), least_log_deviation, most_log_deviation);
+      const double log_deviation =
+          std::clamp(static_cast<double>(outputs[size + i]), least_log_deviation, most_log_deviation);
       const double noise = temperature == 0 ? 0.0 : temperature * std::exp(log_deviation) * rng.normal();
       action[i] = std::clamp(static_cast<float>(static_cast<double>(outputs[i]) + noise), box_.low[i], box_.high[i]);
     }

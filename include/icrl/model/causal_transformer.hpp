@@ -9,8 +9,9 @@
 
 namespace icrl {
 
-/// The sequence model of Algorithm Distillation: a pre-norm GPT over environment steps, which reads a step's observation and
-/// all that happened before, and predicts the action. Trainable by windows (`forward`, `backward`) and streaming (`step`).
+/// The sequence model of Algorithm Distillation: a pre-norm GPT over environment steps, which reads a step's
+/// observation and all that happened before, and predicts the action. Trainable by windows (`forward`, `backward`) and
+/// streaming (`step`).
 template <std::floating_point S>
 struct CausalTransformer {
   using Scalar = S;
@@ -70,14 +71,16 @@ struct CausalTransformer {
     for_each_token(features, steps, [&](const float* row, auto parts, Index t) {
       embedding.forward(row, layout, config, parts, t, &cache.stream(t, 0));
     });
-    for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i].forward(rotary, cache.blocks[i], cache.stream.topRows(tokens));
+    for (std::size_t i = 0; i < blocks.size(); ++i)
+      blocks[i].forward(rotary, cache.blocks[i], cache.stream.topRows(tokens));
     auto normed = cache.normed.topRows(steps);
     final_norm.forward(acting_rows(cache.stream, steps), cache.final_norm, normed);
     head.forward(normed, outputs);
   }
 
   /// Adds to `grad`. doutputs (T, parameters); `features` and `cache` are those of the forward pass before.
-  void backward(std::span<const float> features, int steps, MatrixIn<S> doutputs, Cache& cache, CausalTransformer& grad) const {
+  void backward(std::span<const float> features, int steps, MatrixIn<S> doutputs, Cache& cache,
+                CausalTransformer& grad) const {
     const Index tokens = Index{steps} * config.tokens_per_step();
     reserve_rows(cache.dstream, tokens, config.width);
     reserve_rows(cache.dnormed, steps, config.width);
@@ -120,8 +123,8 @@ struct CausalTransformer {
     reserve_rows(workspace.norm.inverse_stddev, lanes, 1);
   }
 
-  /// Appends one step to every lane's cache, none of which may be full, and writes outputs (lanes, parameters). A lane's result
-  /// is the last row of `forward` over the steps in its cache, and does not depend on the other lanes.
+  /// Appends one step to every lane's cache, none of which may be full, and writes outputs (lanes, parameters). A
+  /// lane's result is the last row of `forward` over the steps in its cache, and does not depend on the other lanes.
   void step(std::span<const Lane> lanes, StreamWorkspace& workspace, MatrixOut<S> outputs) const {
     const auto count = static_cast<Index>(lanes.size());
     reserve(workspace, count);
@@ -143,8 +146,8 @@ struct CausalTransformer {
 
   static constexpr auto parameters() {
     using M = CausalTransformer;
-    return std::tuple{Field{"embedding", &M::embedding}, Field{"blocks", &M::blocks}, Field{"final_norm", &M::final_norm},
-                      Field{"head", &M::head}};
+    return std::tuple{Field{"embedding", &M::embedding}, Field{"blocks", &M::blocks},
+                      Field{"final_norm", &M::final_norm}, Field{"head", &M::head}};
   }
 
 private:
@@ -159,10 +162,12 @@ private:
   template <typename Visit>
   void for_each_token(std::span<const float> features, int steps, Visit&& visit) const {
     const int each = config.tokens_per_step();
-    ICRL_ASSERT(features.size() >= static_cast<std::size_t>(steps * layout.feature_count()), "a window's features are too few");
+    ICRL_ASSERT(features.size() >= static_cast<std::size_t>(steps * layout.feature_count()),
+                "a window's features are too few");
     for (int t = 0; t < steps; ++t)
       for (int token = 0; token < each; ++token)
-        visit(features.data() + t * layout.feature_count(), StepEmbedding<S>::parts_of(config.tokens, token), Index{t * each + token});
+        visit(features.data() + t * layout.feature_count(), StepEmbedding<S>::parts_of(config.tokens, token),
+              Index{t * each + token});
   }
 
   void step_block(std::size_t layer, std::span<const Lane> lanes, StreamWorkspace& workspace) const {
@@ -173,8 +178,8 @@ private:
     block.attention_norm.forward(stream, workspace.norm, normed);
     block.attention.qkv.forward(normed, workspace.qkv.topRows(count));
     for (Index i = 0; i < count; ++i)
-      attend(static_cast<Index>(layer), *lanes[static_cast<std::size_t>(i)].cache, &workspace.qkv(i, 0), workspace.scores.data(),
-             &workspace.mixed(i, 0));
+      attend(static_cast<Index>(layer), *lanes[static_cast<std::size_t>(i)].cache, &workspace.qkv(i, 0),
+             workspace.scores.data(), &workspace.mixed(i, 0));
     block.attention.output.add_forward(workspace.mixed.topRows(count), stream);
     block.mlp_norm.forward(stream, workspace.norm, normed);
     auto hidden = workspace.hidden.topRows(count);
@@ -185,7 +190,8 @@ private:
 
   /// One token's attention over a lane's cache, to which its own key and value are added first.
   void attend(Index layer, KeyValueCache& cache, S* qkv, S* scores, S* mixed) const {
-    const Index width = config.width, size = width / config.head_count, t = cache.token_count(), capacity = cache.token_capacity();
+    const Index width = config.width, size = width / config.head_count, t = cache.token_count(),
+                capacity = cache.token_capacity();
     if (!rotary.empty()) rotary.rotate(qkv, 2 * width, t);
     S* keys = cache.keys(layer);
     S* values = cache.values(layer);
@@ -193,10 +199,11 @@ private:
     std::copy_n(qkv + 2 * width, width, values + t * width);
     const S scale = S(1) / std::sqrt(static_cast<S>(size));
     for (Index head_start = 0; head_start < width; head_start += size) {
-      detail::product<S>(1, padded<S>(t + 1), size, {qkv + head_start, width, 1}, {keys + head_start * capacity, capacity, 1}, scores,
-                         capacity, false);
+      detail::product<S>(1, padded<S>(t + 1), size, {qkv + head_start, width, 1},
+                         {keys + head_start * capacity, capacity, 1}, scores, capacity, false);
       softmax_row(scores, t + 1, padded<S>(t + 1), scale);
-      detail::product<S>(1, size, t + 1, {scores, capacity, 1}, {values + head_start, width, 1}, mixed + head_start, width, false);
+      detail::product<S>(1, size, t + 1, {scores, capacity, 1}, {values + head_start, width, 1}, mixed + head_start,
+                         width, false);
     }
   }
 };

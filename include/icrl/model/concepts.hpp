@@ -13,7 +13,8 @@
 
 namespace icrl {
 
-/// What any model of histories tells about itself: its configuration, how a step is laid out for it, how its outputs are read.
+/// What any model of histories tells about itself: its configuration, how a step is laid out for it, how its outputs
+/// are read.
 template <typename M>
 concept SequenceModel = requires(const M& model) {
   typename M::Scalar;
@@ -26,16 +27,17 @@ concept SequenceModel = requires(const M& model) {
 /// A model that can be trained: windows forward and back, and a walk over its weights.
 template <typename M>
 concept Trainable = SequenceModel<M> && Parameterized<M> && std::copyable<M> &&
-                    requires(const M& model, std::span<const float> features, typename M::Cache& cache, M& grad,
-                             Matrix<typename M::Scalar>& outputs) {
-                      model.forward(features, 1, cache, outputs);
-                      model.backward(features, 1, outputs, cache, grad);
-                    };
+    requires(const M& model, std::span<const float> features, typename M::Cache& cache, M& grad,
+             Matrix<typename M::Scalar>& outputs) {
+  model.forward(features, 1, cache, outputs);
+  model.backward(features, 1, outputs, cache, grad);
+};
 
 /// A model that can act: one step in, outputs out, over caches that the caller owns.
 template <typename M>
-concept Streaming = SequenceModel<M> && requires(const M& model, typename M::KeyValueCache& cache, typename M::StreamWorkspace& workspace,
-                                                 std::span<const typename M::Lane> lanes, Matrix<typename M::Scalar>& outputs) {
+concept Streaming = SequenceModel<M> &&
+    requires(const M& model, typename M::KeyValueCache& cache, typename M::StreamWorkspace& workspace,
+             std::span<const typename M::Lane> lanes, Matrix<typename M::Scalar>& outputs) {
   { model.make_cache() } -> std::same_as<typename M::KeyValueCache>;
   { cache.length() } -> std::convertible_to<int>;
   cache.set_length(1);

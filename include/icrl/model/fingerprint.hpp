@@ -17,30 +17,35 @@ template <SequenceModel M>
 [[nodiscard]] std::string describe(const M& model) {
   const TransformerConfig& config = model.config;
   return fmt::format(
-      "{}-bit, width {}, layers {}, heads {}, hidden {}, context {}, {} positions, {} tokens, windows from {}, reward scale {}, "
+      "{}-bit, width {}, layers {}, heads {}, hidden {}, context {}, {} positions, {} tokens, windows from {}, reward "
+      "scale {}, "
       "observations {}, actions {}, {} closing token",
-      8 * sizeof(typename M::Scalar), config.width, config.layer_count, config.head_count, config.hidden_size(), config.context,
-      config.positions == PositionScheme::learned ? "learned" : "rotary", config.tokens == TokenScheme::fused ? "fused" : "separate",
+      8 * sizeof(typename M::Scalar), config.width, config.layer_count, config.head_count, config.hidden_size(),
+      config.context, config.positions == PositionScheme::learned ? "learned" : "rotary",
+      config.tokens == TokenScheme::fused ? "fused" : "separate",
       config.window_start == WindowStart::episode ? "episode starts" : "anywhere", config.reward_scale,
-      to_string(model.layout.observation_space), to_string(model.layout.action_space), model.layout.closing_token ? "with" : "no");
+      to_string(model.layout.observation_space), to_string(model.layout.action_space),
+      model.layout.closing_token ? "with" : "no");
 }
 
 /// CRC-32C over the names and bytes of all weights.
 template <SequenceModel M>
-  requires Parameterized<M>
+requires Parameterized<M>
 [[nodiscard]] std::uint32_t weights_checksum(const M& model) {
   std::uint32_t checksum = 0;
   const auto add = [&](auto numbers) { checksum = crc32c(std::as_bytes(numbers), checksum); };
-  for_each_parameter([&](std::string_view name, const auto& tensor) {
-    add(std::span{name});
-    add(std::span{tensor.data(), static_cast<std::size_t>(tensor.size())});
-  }, model);
+  for_each_parameter(
+      [&](std::string_view name, const auto& tensor) {
+        add(std::span{name});
+        add(std::span{tensor.data(), static_cast<std::size_t>(tensor.size())});
+      },
+      model);
   return checksum;
 }
 
 /// Tells one trained model from another.
 template <SequenceModel M>
-  requires Parameterized<M>
+requires Parameterized<M>
 [[nodiscard]] std::string fingerprint(const M& model) {
   return fmt::format("{}, weights {:08x}", describe(model), weights_checksum(model));
 }

@@ -9,8 +9,9 @@
 
 namespace icrl {
 
-/// What a transformer remembers of one stream, from an anchor on: the keys and values of at most `context` steps in every
-/// layer. Keys lie transposed, (C, tokens) a layer, values (tokens, C), so that attention reads both along memory.
+/// What a transformer remembers of one stream, from an anchor on: the keys and values of at most `context` steps in
+/// every layer. Keys lie transposed, (C, tokens) a layer, values (tokens, C), so that attention reads both along
+/// memory.
 template <std::floating_point S>
 class KeyValueCache {
 public:
@@ -27,7 +28,9 @@ public:
 
   /// All numbers, and how many steps of them count: to save a memory and to restore it.
   [[nodiscard]] std::span<S> storage() { return {storage_.data(), static_cast<std::size_t>(storage_.size())}; }
-  [[nodiscard]] std::span<const S> storage() const { return {storage_.data(), static_cast<std::size_t>(storage_.size())}; }
+  [[nodiscard]] std::span<const S> storage() const {
+    return {storage_.data(), static_cast<std::size_t>(storage_.size())};
+  }
   void set_length(int steps) { token_count_ = Index{steps} * tokens_per_step_; }
 
   [[nodiscard]] Index token_capacity() const { return token_capacity_; }

@@ -28,10 +28,14 @@ struct StepEmbedding {
       : reward{RowVector<S>::Zero(config.width)},
         flags{Matrix<S>::Zero(StepFlag::count, config.width)},
         bias{RowVector<S>::Zero(config.width)},
-        positions{Matrix<S>::Zero(config.positions == PositionScheme::learned ? config.token_count() : 0, config.width)} {
-    for (const int count : id_counts(layout.observation_space)) observation_tables.push_back(Matrix<S>::Zero(count, config.width));
-    for (const int count : id_counts(layout.action_space)) action_tables.push_back(Matrix<S>::Zero(count + 1, config.width));
-    if (!has_ids(layout.observation_space)) observation_maps.push_back(Matrix<S>::Zero(layout.observation_size(), config.width));
+        positions{
+            Matrix<S>::Zero(config.positions == PositionScheme::learned ? config.token_count() : 0, config.width)} {
+    for (const int count : id_counts(layout.observation_space))
+      observation_tables.push_back(Matrix<S>::Zero(count, config.width));
+    for (const int count : id_counts(layout.action_space))
+      action_tables.push_back(Matrix<S>::Zero(count + 1, config.width));
+    if (!has_ids(layout.observation_space))
+      observation_maps.push_back(Matrix<S>::Zero(layout.observation_size(), config.width));
     if (!has_ids(layout.action_space)) action_maps.push_back(Matrix<S>::Zero(layout.action_size(), config.width));
   }
 
@@ -44,7 +48,8 @@ struct StepEmbedding {
   }
 
   /// Writes the token that carries `parts` of the step `row` and stands at `position` to `out` (C numbers).
-  void forward(const float* row, const StepLayout& layout, const TransformerConfig& config, Parts parts, Index position, S* out) const {
+  void forward(const float* row, const StepLayout& layout, const TransformerConfig& config, Parts parts, Index position,
+               S* out) const {
     Eigen::Map<RowVector<S>> token{out, bias.size()};
     token = bias;
     if (positions.rows() > 0) token += positions.row(position);
@@ -52,8 +57,8 @@ struct StepEmbedding {
   }
 
   /// Adds to `grad`; dtoken (C) is the derivative of what forward wrote.
-  void backward(const float* row, const StepLayout& layout, const TransformerConfig& config, Parts parts, Index position, const S* dtoken,
-                StepEmbedding& grad) const {
+  void backward(const float* row, const StepLayout& layout, const TransformerConfig& config, Parts parts,
+                Index position, const S* dtoken, StepEmbedding& grad) const {
     const Eigen::Map<const RowVector<S>> derivative{dtoken, bias.size()};
     grad.bias += derivative;
     if (positions.rows() > 0) grad.positions.row(position) += derivative;
@@ -61,24 +66,31 @@ struct StepEmbedding {
   }
 
   void initialise(double stddev, Rng& rng) {
-    for_each_parameter([&](std::string_view name, auto& tensor) {
-      if (name != "bias") fill_normal(tensor, stddev, rng);
-    }, *this);
+    for_each_parameter(
+        [&](std::string_view name, auto& tensor) {
+          if (name != "bias") fill_normal(tensor, stddev, rng);
+        },
+        *this);
   }
 
   static constexpr auto parameters() {
     using E = StepEmbedding;
-    return std::tuple{Field{"observation_tables", &E::observation_tables}, Field{"action_tables", &E::action_tables},
-                      Field{"observation_maps", &E::observation_maps},     Field{"action_maps", &E::action_maps},
-                      Field{"reward", &E::reward},                         Field{"flags", &E::flags},
-                      Field{"bias", &E::bias},                             Field{"positions", &E::positions}};
+    return std::tuple{Field{"observation_tables", &E::observation_tables},
+                      Field{"action_tables", &E::action_tables},
+                      Field{"observation_maps", &E::observation_maps},
+                      Field{"action_maps", &E::action_maps},
+                      Field{"reward", &E::reward},
+                      Field{"flags", &E::flags},
+                      Field{"bias", &E::bias},
+                      Field{"positions", &E::positions}};
   }
 
 private:
-  /// Calls `visit(weights, factor)` for every row of weights that a token adds up; the one place that knows which those are.
+  /// Calls `visit(weights, factor)` for every row of weights that a token adds up; the one place that knows which those
+  /// are.
   template <typename Self, typename Visit>
-  static void visit_parts(Self& self, const float* row, const StepLayout& layout, const TransformerConfig& config, Parts parts,
-                          Visit&& visit) {
+  static void visit_parts(Self& self, const float* row, const StepLayout& layout, const TransformerConfig& config,
+                          Parts parts, Visit&& visit) {
     const auto tables = [&](auto& list, const float* ids) {
       for (std::size_t i = 0; i < list.size(); ++i) {
         const auto id = static_cast<Index>(ids[i]);
@@ -99,7 +111,8 @@ private:
       tables(self.action_tables, row + layout.action_offset());
       maps(self.action_maps, row + layout.action_offset());
     }
-    if (parts.reward) visit(self.reward, static_cast<S>(config.reward_scale) * static_cast<S>(row[layout.reward_offset()]));
+    if (parts.reward)
+      visit(self.reward, static_cast<S>(config.reward_scale) * static_cast<S>(row[layout.reward_offset()]));
   }
 };
 

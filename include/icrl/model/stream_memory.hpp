@@ -14,17 +14,22 @@
 
 namespace icrl {
 
-/// The memory of one endless stream over a model whose context is finite, exact at every step: a few contexts, opened one
-/// after another, all of which take every step; the eldest acts and is given up when it is full. So what acts is always the
-/// plain model over one contiguous window, which `acting_steps()` steps ago began with a row that has no past. (Dropping the
-/// oldest keys and values of a single context would not be exact: what is left was computed while looking at them.)
+/// The memory of one endless stream over a model whose context is finite, exact at every step: a few contexts, opened
+/// one after another, all of which take every step; the eldest acts and is given up when it is full. So what acts is
+/// always the plain model over one contiguous window, which `acting_steps()` steps ago began with a row that has no
+/// past. (Dropping the oldest keys and values of a single context would not be exact: what is left was computed while
+/// looking at them.)
 ///
-/// Each context has a share of the model's T steps, T / count rounded up. Where windows begin follows how the model was trained:
-/// - WindowStart::anywhere: a context opens as soon as the one before it holds its share, so that, once there, memory never
+/// Each context has a share of the model's T steps, T / count rounded up. Where windows begin follows how the model was
+/// trained:
+/// - WindowStart::anywhere: a context opens as soon as the one before it holds its share, so that, once there, memory
+/// never
 ///   falls below T - share steps.
-/// - WindowStart::episode: at the first episode start after that. With episodes of at most H rows memory never falls below
-///   T - share - H. Where uneven episodes leave no younger context when the eldest is full, the last episode is fed again
-///   to an empty one, which takes as many passes as it has steps. An episode that outgrows the context is an Error.
+/// - WindowStart::episode: at the first episode start after that. With episodes of at most H rows memory never falls
+/// below
+///   T - share - H. Where uneven episodes leave no younger context when the eldest is full, the last episode is fed
+///   again to an empty one, which takes as many passes as it has steps. An episode that outgrows the context is an
+///   Error.
 /// A closing row opens nothing: a window that begins with it has nothing to say.
 template <Streaming M>
 class StaggeredMemory {
@@ -58,14 +63,17 @@ public:
   void check_room(int flags) const {
     const bool is_stuck = open_count_ == 0 || (open_count_ == 1 && is_full(context(0)));
     if (!is_stuck || is_free() || can_refill() || (flags & (StepFlag::episode_start | StepFlag::closing)) != 0) return;
-    fail("stream memory: an episode has outgrown the context of {} steps, and the model was trained on windows that start at episode "
-         "starts, so that none can be opened inside an episode; train with a context as long as an episode, or with "
-         "WindowStart::anywhere", model_->config.context);
+    fail(
+        "stream memory: an episode has outgrown the context of {} steps, and the model was trained on windows that "
+        "start at episode "
+        "starts, so that none can be opened inside an episode; train with a context as long as an episode, or with "
+        "WindowStart::anywhere",
+        model_->config.context);
   }
 
-  /// Makes room for a step and adds a lane for every context that takes it, the acting one first; `model.step` has to run these
-  /// lanes before the next call. Lanes that have to be run before that are handed to `run(std::span<const Lane>)`. No lane is
-  /// added for a closing row that nobody has room for. Throws as check_room does.
+  /// Makes room for a step and adds a lane for every context that takes it, the acting one first; `model.step` has to
+  /// run these lanes before the next call. Lanes that have to be run before that are handed to `run(std::span<const
+  /// Lane>)`. No lane is added for a closing row that nobody has room for. Throws as check_room does.
   template <typename Run>
   void add_lanes(std::span<const float> row, std::vector<Lane>& lanes, Run&& run) {
     const int flags = static_cast<int>(row[static_cast<std::size_t>(model_->layout.flag_offset())]);
@@ -84,8 +92,8 @@ public:
     }
   }
 
-  /// Bytes: i32 contexts, i32 open ones, per open one, the eldest first, i32 length and its numbers, i32 rows of the last episode
-  /// and the rows, if windows start at episode starts.
+  /// Bytes: i32 contexts, i32 open ones, per open one, the eldest first, i32 length and its numbers, i32 rows of the
+  /// last episode and the rows, if windows start at episode starts.
   void save(ByteWriter& out) const {
     out.value(context_count());
     out.value(open_count_);
@@ -97,14 +105,16 @@ public:
     out.values(std::span{episode_});
   }
 
-  /// Takes over what `save` wrote, for the same model and number of contexts. After an Error the memory has to be cleared.
+  /// Takes over what `save` wrote, for the same model and number of contexts. After an Error the memory has to be
+  /// cleared.
   void restore(ByteReader& in) {
     clear();
     (void)in.value_in("number of contexts", context_count(), context_count());
     const int open_count = in.value_in("number of open contexts", 0, context_count());
     for (int age = 0; age < open_count; ++age) {
       ++open_count_;
-      context(age).set_length(in.value_in("length of a context", 1, age == 0 ? model_->config.context : context(age - 1).length()));
+      context(age).set_length(
+          in.value_in("length of a context", 1, age == 0 ? model_->config.context : context(age - 1).length()));
       in.values(context(age).storage());
     }
     episode_length_ = in.value_in("rows of the last episode", 0, is_free() ? 0 : model_->config.context);

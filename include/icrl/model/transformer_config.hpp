@@ -14,17 +14,17 @@ namespace icrl {
 enum class PositionScheme { learned, rotary };
 
 /// How an environment step becomes tokens: `fused` is one token (observation, previous action, previous reward);
-/// `separate` is three, previous action, previous reward, observation, which is the order s, a, r, s, a, r, ... of Laskin et
-/// al. (2022) with two null tokens in front.
+/// `separate` is three, previous action, previous reward, observation, which is the order s, a, r, s, a, r, ... of
+/// Laskin et al. (2022) with two null tokens in front.
 enum class TokenScheme { fused, separate };
 
 /// The shape of a `CausalTransformer`.
 struct TransformerConfig {
-  int width = 64;        ///< C, numbers a token; a multiple of head_count
-  int layer_count = 4;   ///< blocks
-  int head_count = 4;    ///< attention heads
-  int hidden = 0;        ///< width of the MLP between its two matrices; 0 means 4 * width
-  int context = 80;      ///< T, the most environment steps that the model looks back on
+  int width = 64;       ///< C, numbers a token; a multiple of head_count
+  int layer_count = 4;  ///< blocks
+  int head_count = 4;   ///< attention heads
+  int hidden = 0;       ///< width of the MLP between its two matrices; 0 means 4 * width
+  int context = 80;     ///< T, the most environment steps that the model looks back on
   PositionScheme positions = PositionScheme::learned;
   TokenScheme tokens = TokenScheme::fused;
   WindowStart window_start = WindowStart::episode;  ///< where the windows that it was trained on begin
@@ -51,11 +51,13 @@ inline void validate(const TransformerConfig& config) {
   if (config.width % config.head_count != 0)
     fail("transformer: width {} is no multiple of head_count {}", config.width, config.head_count);
   if (config.positions == PositionScheme::rotary && (config.width / config.head_count) % 2 != 0)
-    fail("transformer: rotary positions turn pairs, but a head has {} numbers (width / head_count)", config.width / config.head_count);
+    fail("transformer: rotary positions turn pairs, but a head has {} numbers (width / head_count)",
+         config.width / config.head_count);
   constexpr int most_angles = 1 << 26;  // of a rotary table, which no weight of a file pays for
-  if (config.positions == PositionScheme::rotary && config.token_count() > most_angles / (config.width / config.head_count))
-    fail("transformer: rotary positions of {} tokens in heads of {} numbers take a table of more than {} numbers", config.token_count(),
-         config.width / config.head_count, most_angles);
+  if (config.positions == PositionScheme::rotary &&
+      config.token_count() > most_angles / (config.width / config.head_count))
+    fail("transformer: rotary positions of {} tokens in heads of {} numbers take a table of more than {} numbers",
+         config.token_count(), config.width / config.head_count, most_angles);
   if (!std::isfinite(config.reward_scale)) fail("transformer: reward_scale is {}", config.reward_scale);
 }
 

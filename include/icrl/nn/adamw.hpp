@@ -15,8 +15,8 @@ namespace icrl {
 template <std::floating_point S>
 struct AdamWUpdate {
   S rate, beta1, beta2, epsilon;
-  S decay;           ///< weight decay; 0 for all but matrices
-  S gradient_scale;  ///< the gradient is multiplied by this first: averaging and clipping
+  S decay;                      ///< weight decay; 0 for all but matrices
+  S gradient_scale;             ///< the gradient is multiplied by this first: averaging and clipping
   S mean_bias, deviation_bias;  ///< 1 - beta1^n and sqrt(1 - beta2^n), for the n-th update
 
   /// Overwrites `weights`, `mean` and `variance`. All four have one length.

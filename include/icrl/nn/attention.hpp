@@ -10,16 +10,17 @@
 
 namespace icrl {
 
-/// Causal multi-head self-attention (Vaswani et al., 2017, section 3.2): every token looks at itself and at what came before.
-/// C = heads * D. The queries, keys and values of a token lie side by side: (T, 3C) = q | k | v, each split into heads.
+/// Causal multi-head self-attention (Vaswani et al., 2017, section 3.2): every token looks at itself and at what came
+/// before. C = heads * D. The queries, keys and values of a token lie side by side: (T, 3C) = q | k | v, each split
+/// into heads.
 template <std::floating_point S>
 struct CausalAttention {
   Linear<S> qkv;     ///< (C, 3C)
   Linear<S> output;  ///< (C, C)
   Index head_count;
 
-  /// What backward needs, and its scratch memory. The triangle above the diagonal is neither computed nor read, save in the
-  /// blocks that it cuts.
+  /// What backward needs, and its scratch memory. The triangle above the diagonal is neither computed nor read, save in
+  /// the blocks that it cuts.
   struct Cache {
     Matrix<S> qkv;            ///< (T, 3C), queries and keys already turned
     Matrix<S> probabilities;  ///< (H * T, padded T)
@@ -91,17 +92,20 @@ private:
     reserve_rows(cache.transposed, width / head_count, columns);
   }
 
-  static detail::Strided<S> rows_of(const Matrix<S>& m, Index row, Index column) { return {&m(row, column), m.outerStride(), 1}; }
+  static detail::Strided<S> rows_of(const Matrix<S>& m, Index row, Index column) {
+    return {&m(row, column), m.outerStride(), 1};
+  }
 
-  /// Transposes the D columns of qkv from `column` on, so that products over them read whole rows. Those are padded with zeros: what
-  /// lies beyond is multiplied by zeros, which would not undo an infinity.
+  /// Transposes the D columns of qkv from `column` on, so that products over them read whole rows. Those are padded
+  /// with zeros: what lies beyond is multiplied by zeros, which would not undo an infinity.
   static void transpose(Cache& cache, Index column, Index tokens, Index size) {
-    detail::pack_panel<S>({&cache.qkv(0, column), 1, cache.qkv.cols()}, size, tokens, cache.transposed.data(), cache.transposed.cols());
+    detail::pack_panel<S>({&cache.qkv(0, column), 1, cache.qkv.cols()}, size, tokens, cache.transposed.data(),
+                          cache.transposed.cols());
     cache.transposed.topRows(size).middleCols(tokens, padded<S>(tokens) - tokens).setZero();
   }
 
-  /// Head h of the tokens first .. last: their dQ, and what they add to dK and dV of all tokens that they looked at. Their rows of
-  /// P and dS are used while they are in the first-level cache. `transposed` holds the head's values.
+  /// Head h of the tokens first .. last: their dQ, and what they add to dK and dV of all tokens that they looked at.
+  /// Their rows of P and dS are used while they are in the first-level cache. `transposed` holds the head's values.
   void block_backward(Cache& cache, Index h, Index first, Index tokens, Index size) const {
     const Index last = std::min(first + block, tokens), rows = last - first;
     const Index width = cache.dmixed.cols(), stride = cache.dscores.cols();
@@ -110,11 +114,12 @@ private:
     S* const dscores = cache.dscores.data();
     detail::product<S>(rows, padded<S>(last), size, rows_of(cache.dmixed, first, h * size),
                        {cache.transposed.data(), cache.transposed.cols(), 1}, dscores, stride, false);
-    for (Index r = 0; r < rows; ++r) softmax_row_backward(probabilities + r * stride, padded<S>(last), scale, dscores + r * stride);
-    detail::product<S>(rows, size, last, {dscores, stride, 1}, rows_of(cache.qkv, 0, width + h * size), &cache.dqkv(first, h * size),
-                       3 * width, false);
-    detail::product<S>(last, size, rows, {dscores, 1, stride}, rows_of(cache.qkv, first, h * size), &cache.dqkv(0, width + h * size),
-                       3 * width, true);
+    for (Index r = 0; r < rows; ++r)
+      softmax_row_backward(probabilities + r * stride, padded<S>(last), scale, dscores + r * stride);
+    detail::product<S>(rows, size, last, {dscores, stride, 1}, rows_of(cache.qkv, 0, width + h * size),
+                       &cache.dqkv(first, h * size), 3 * width, false);
+    detail::product<S>(last, size, rows, {dscores, 1, stride}, rows_of(cache.qkv, first, h * size),
+                       &cache.dqkv(0, width + h * size), 3 * width, true);
     detail::product<S>(last, size, rows, {probabilities, 1, stride}, rows_of(cache.dmixed, first, h * size),
                        &cache.dqkv(0, 2 * width + h * size), 3 * width, true);
   }

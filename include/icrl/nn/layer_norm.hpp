@@ -31,18 +31,24 @@ struct LayerNorm {
   }
 
   /// Adds to `grad`, overwrites dx; the formula stands at `normalise_row_backward`.
-  void backward(MatrixIn<S> dy, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx) const { backward(dy, cache, grad, dx, false); }
+  void backward(MatrixIn<S> dy, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx) const {
+    backward(dy, cache, grad, dx, false);
+  }
 
   /// Adds to `grad` and to dx: for residual streams.
-  void add_backward(MatrixIn<S> dy, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx) const { backward(dy, cache, grad, dx, true); }
+  void add_backward(MatrixIn<S> dy, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx) const {
+    backward(dy, cache, grad, dx, true);
+  }
 
-  static constexpr auto parameters() { return std::tuple{Field{"gain", &LayerNorm::gain}, Field{"bias", &LayerNorm::bias}}; }
+  static constexpr auto parameters() {
+    return std::tuple{Field{"gain", &LayerNorm::gain}, Field{"bias", &LayerNorm::bias}};
+  }
 
 private:
   void backward(MatrixIn<S> dy, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx, bool add) const {
     for (Index r = 0; r < dy.rows(); ++r)
-      normalise_row_backward(row_data(dy, r), row_data(cache.x_hat, r), cache.inverse_stddev(r, 0), gain.data(), dy.cols(),
-                             grad.gain.data(), grad.bias.data(), row_data(dx, r), add);
+      normalise_row_backward(row_data(dy, r), row_data(cache.x_hat, r), cache.inverse_stddev(r, 0), gain.data(),
+                             dy.cols(), grad.gain.data(), grad.bias.data(), row_data(dx, r), add);
   }
 };
 

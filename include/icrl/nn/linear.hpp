@@ -34,7 +34,9 @@ struct Linear {
     add_column_sums<S>(dy, grad.bias);
   }
 
-  static constexpr auto parameters() { return std::tuple{Field{"weight", &Linear::weight}, Field{"bias", &Linear::bias}}; }
+  static constexpr auto parameters() {
+    return std::tuple{Field{"weight", &Linear::weight}, Field{"bias", &Linear::bias}};
+  }
 };
 
 }  // namespace icrl

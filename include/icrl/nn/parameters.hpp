@@ -24,7 +24,9 @@ Field(const char*, Member Layer::*) -> Field<Layer, Member>;
 
 /// A type with a static `parameters()` that returns the tuple of its fields.
 template <typename T>
-concept Parameterized = requires { std::remove_cvref_t<T>::parameters(); };
+concept Parameterized = requires {
+  std::remove_cvref_t<T>::parameters();
+};
 
 template <typename T, typename U>
 concept SameLayerAs = std::same_as<std::remove_const_t<T>, std::remove_const_t<U>>;

@@ -8,8 +8,9 @@
 
 namespace icrl {
 
-/// Rotary positions (Su et al., 2021, section 3.2): numbers i and i + D/2 of a head of D numbers are one pair, turned by
-/// position * 10000^(-2i/D). Queries and keys so turned have products that depend on the distance of their positions.
+/// Rotary positions (Su et al., 2021, section 3.2): numbers i and i + D/2 of a head of D numbers are one pair, turned
+/// by position * 10000^(-2i/D). Queries and keys so turned have products that depend on the distance of their
+/// positions.
 template <std::floating_point S>
 class RotaryTable {
 public:
@@ -20,7 +21,8 @@ public:
       : cosines_{position_count, head_size / 2}, sines_{position_count, head_size / 2} {
     for (Index t = 0; t < position_count; ++t) {
       for (Index i = 0; i < head_size / 2; ++i) {
-        const double angle = static_cast<double>(t) * std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(head_size));
+        const double angle =
+            static_cast<double>(t) * std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(head_size));
         cosines_(t, i) = static_cast<S>(std::cos(angle));
         sines_(t, i) = static_cast<S>(std::sin(angle));
       }

@@ -24,7 +24,8 @@ struct DistilProgress {
   double best_score = 0;
 };
 
-/// The state of a run between two updates. Windows are functions of the seed and the update, so no generator is part of it.
+/// The state of a run between two updates. Windows are functions of the seed and the update, so no generator is part of
+/// it.
 template <Trainable M>
 struct Checkpoint {
   DistilProgress progress;
@@ -38,16 +39,20 @@ inline constexpr CheckedFileKind checkpoint_kind{.magic = "icrlckpt", .name = "c
 
 template <Parameterized M>
 void write_weights(ByteWriter& out, const M& model) {
-  for_each_parameter([&](std::string_view, const auto& tensor) {
-    out.values(std::span{tensor.data(), static_cast<std::size_t>(tensor.size())});
-  }, model);
+  for_each_parameter(
+      [&](std::string_view, const auto& tensor) {
+        out.values(std::span{tensor.data(), static_cast<std::size_t>(tensor.size())});
+      },
+      model);
 }
 
 template <Parameterized M>
 void read_weights(ByteReader& in, M& model) {
-  for_each_parameter([&](std::string_view, auto& tensor) {
-    in.values(std::span{tensor.data(), static_cast<std::size_t>(tensor.size())});
-  }, model);
+  for_each_parameter(
+      [&](std::string_view, auto& tensor) {
+        in.values(std::span{tensor.data(), static_cast<std::size_t>(tensor.size())});
+      },
+      model);
 }
 
 }  // namespace detail
@@ -65,8 +70,8 @@ void copy_weights(const M& from, M& to) {
 ///   4. all weights, in the order of for_each_parameter, of the model, mean, variance, average and best
 /// `average` and `best` may be null.
 template <Trainable M>
-void write_checkpoint(const std::filesystem::path& path, std::string_view config, const DistilProgress& progress, const M& model,
-                      const M& mean, const M& variance, const M* average, const M* best) {
+void write_checkpoint(const std::filesystem::path& path, std::string_view config, const DistilProgress& progress,
+                      const M& model, const M& mean, const M& variance, const M* average, const M* best) {
   ByteWriter out;
   out.text(describe(model));
   out.text(config);

@@ -12,7 +12,9 @@ namespace icrl {
 
 /// An observer that wants to know of every update.
 template <typename O>
-concept HasOnUpdate = requires(O& observer, const DistilMetrics& metrics) { observer.on_update(metrics); };
+concept HasOnUpdate = requires(O& observer, const DistilMetrics& metrics) {
+  observer.on_update(metrics);
+};
 /// An observer that scores models while they are trained: higher is better, and the best is kept.
 template <typename O, typename M>
 concept HasOnEvaluate = requires(O& observer, const M& model, int update) {
@@ -22,17 +24,18 @@ concept HasOnEvaluate = requires(O& observer, const M& model, int update) {
 /// What a whole run did.
 struct DistilResult {
   int updates = 0;
-  int best_update = 0;      ///< the update that the returned weights come from
-  double best_score = 0;    ///< their score; 0 if nothing was scored
-  std::int64_t tokens = 0;  ///< environment steps trained on
+  int best_update = 0;       ///< the update that the returned weights come from
+  double best_score = 0;     ///< their score; 0 if nothing was scored
+  std::int64_t tokens = 0;   ///< environment steps trained on
   double train_seconds = 0;  ///< evaluation excluded
   double tokens_per_second = 0;
   double final_loss = 0;  ///< of the last update
 };
 
-/// Trains the model from where it stands and leaves in it the weights with the best score, or the last ones if the observer
-/// scores none; either way averaged, if the configuration says so. The observer may have `on_update(const DistilMetrics&)` and
-/// `on_evaluate(const M&, int update) -> double`. A checkpoint file that is already there is gone on from.
+/// Trains the model from where it stands and leaves in it the weights with the best score, or the last ones if the
+/// observer scores none; either way averaged, if the configuration says so. The observer may have `on_update(const
+/// DistilMetrics&)` and `on_evaluate(const M&, int update) -> double`. A checkpoint file that is already there is gone
+/// on from.
 ///
 /// Throws what the observer throws; the model then holds the raw weights of the last update.
 template <Trainable M, typename Observer>
@@ -47,13 +50,18 @@ DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& 
     const DistilMetrics metrics = trainer.step();
     if constexpr (HasOnUpdate<std::remove_reference_t<Observer>>) observer.on_update(metrics);
     if constexpr (HasOnEvaluate<std::remove_reference_t<Observer>, M>)
-      if (is_due(config.evaluate_every)) trainer.offer(static_cast<double>(observer.on_evaluate(trainer.averaged(), metrics.update)));
+      if (is_due(config.evaluate_every))
+        trainer.offer(static_cast<double>(observer.on_evaluate(trainer.averaged(), metrics.update)));
     if (is_due(config.checkpoint_every)) trainer.save(config.checkpoint);
   }
   const DistilProgress& done = trainer.progress();
-  const DistilResult result{.updates = done.update, .best_update = done.best_update > 0 ? done.best_update : done.update,
-                            .best_score = done.best_score, .tokens = done.tokens, .train_seconds = done.seconds,
-                            .tokens_per_second = static_cast<double>(done.tokens) / done.seconds, .final_loss = done.loss};
+  const DistilResult result{.updates = done.update,
+                            .best_update = done.best_update > 0 ? done.best_update : done.update,
+                            .best_score = done.best_score,
+                            .tokens = done.tokens,
+                            .train_seconds = done.seconds,
+                            .tokens_per_second = static_cast<double>(done.tokens) / done.seconds,
+                            .final_loss = done.loss};
   copy_weights(trainer.best(), model);
   return result;
 }

@@ -19,24 +19,27 @@ struct DistilConfig {
   int updates = 1800;
   int batch = 64;  ///< windows per update
 
-  double learning_rate = 3e-3;     ///< the highest, after the warm-up
-  double final_rate_share = 0.1;   ///< the last update's rate as a share of it, reached along half a cosine wave
-  int warmup = 200;                ///< updates of linear rise
+  double learning_rate = 3e-3;    ///< the highest, after the warm-up
+  double final_rate_share = 0.1;  ///< the last update's rate as a share of it, reached along half a cosine wave
+  int warmup = 200;               ///< updates of linear rise
   double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-8;  ///< AdamW's
-  double weight_decay = 0.3;       ///< of matrices; vectors (gains, biases, the embedding of rewards) are not decayed
-  double clip = 1;                 ///< the gradient's largest norm; 0 = any
-  double label_smoothing = 0;      ///< share of the label's probability that is spread over all ids
-  double weight_average = 0;       ///< decay of a moving average of the weights, evaluated and returned instead of them; 0 = none
+  double weight_decay = 0.3;   ///< of matrices; vectors (gains, biases, the embedding of rewards) are not decayed
+  double clip = 1;             ///< the gradient's largest norm; 0 = any
+  double label_smoothing = 0;  ///< share of the label's probability that is spread over all ids
+  double weight_average =
+      0;  ///< decay of a moving average of the weights, evaluated and returned instead of them; 0 = none
 
-  int evaluate_every = 300;        ///< updates; the last one is evaluated too; 0 = never
-  int checkpoint_every = 0;        ///< updates; 0 = never
+  int evaluate_every = 300;            ///< updates; the last one is evaluated too; 0 = never
+  int checkpoint_every = 0;            ///< updates; 0 = never
   std::filesystem::path checkpoint{};  ///< the file; a run that finds it goes on from there
 
   int gradient_slots = 4;  ///< the gradient is summed in so many parts: results depend on it, not on the threads
   int thread_count = 0;    ///< at most gradient_slots; 0 = as many as the machine has, up to that
   std::uint64_t seed = 0;  ///< of the windows' choice
 
-  [[nodiscard]] int used_threads() const { return thread_count > 0 ? thread_count : std::min(default_thread_count(), gradient_slots); }
+  [[nodiscard]] int used_threads() const {
+    return thread_count > 0 ? thread_count : std::min(default_thread_count(), gradient_slots);
+  }
 };
 
 /// Throws Error naming the first value that makes no sense.
@@ -48,12 +51,14 @@ inline void validate(const DistilConfig& c) {
   const auto real = [](const char* name, double value, double least, double most) {
     if (!(value >= least && value <= most)) fail("distil: {} is {}, it must lie in {} .. {}", name, value, least, most);
   };
-  constexpr double tiny = std::numeric_limits<double>::min(), huge = std::numeric_limits<double>::max(), below_one = 1 - 1e-12;
+  constexpr double tiny = std::numeric_limits<double>::min(), huge = std::numeric_limits<double>::max(),
+                   below_one = 1 - 1e-12;
   whole("updates", c.updates, 1, any);
   whole("batch", c.batch, 1, any);
   real("learning_rate", c.learning_rate, tiny, huge);
   real("final_rate_share", c.final_rate_share, 0, 1);
-  if (c.warmup < 0 || c.warmup > c.updates) fail("distil: warmup is {}, it must lie in 0 .. updates = {}", c.warmup, c.updates);
+  if (c.warmup < 0 || c.warmup > c.updates)
+    fail("distil: warmup is {}, it must lie in 0 .. updates = {}", c.warmup, c.updates);
   real("beta1", c.beta1, 0, below_one);
   real("beta2", c.beta2, 0, below_one);
   real("epsilon", c.epsilon, tiny, huge);
@@ -63,20 +68,25 @@ inline void validate(const DistilConfig& c) {
   real("weight_average", c.weight_average, 0, below_one);
   whole("evaluate_every", c.evaluate_every, 0, any);
   whole("checkpoint_every", c.checkpoint_every, 0, any);
-  if (c.checkpoint_every > 0 && c.checkpoint.empty()) fail("distil: checkpoint_every is {}, but checkpoint names no file", c.checkpoint_every);
+  if (c.checkpoint_every > 0 && c.checkpoint.empty())
+    fail("distil: checkpoint_every is {}, but checkpoint names no file", c.checkpoint_every);
   whole("gradient_slots", c.gradient_slots, 1, 1024);
   if (c.thread_count < 0 || c.thread_count > c.gradient_slots)
-    fail("distil: thread_count is {}, it must lie in 0 .. gradient_slots = {}; more slots make room for more threads, but change the "
-         "result in its last digits", c.thread_count, c.gradient_slots);
+    fail(
+        "distil: thread_count is {}, it must lie in 0 .. gradient_slots = {}; more slots make room for more threads, "
+        "but change the "
+        "result in its last digits",
+        c.thread_count, c.gradient_slots);
 }
 
 /// All values of it that the result depends on: a run can be resumed by another one with the same description.
 [[nodiscard]] inline std::string describe(const DistilConfig& c) {
   return fmt::format(
-      "updates {}, batch {}, learning rate {}, final share {}, warm-up {}, betas {} {}, epsilon {}, weight decay {}, clip {}, label "
+      "updates {}, batch {}, learning rate {}, final share {}, warm-up {}, betas {} {}, epsilon {}, weight decay {}, "
+      "clip {}, label "
       "smoothing {}, weight average {}, evaluate every {}, gradient slots {}, seed {}",
-      c.updates, c.batch, c.learning_rate, c.final_rate_share, c.warmup, c.beta1, c.beta2, c.epsilon, c.weight_decay, c.clip,
-      c.label_smoothing, c.weight_average, c.evaluate_every, c.gradient_slots, c.seed);
+      c.updates, c.batch, c.learning_rate, c.final_rate_share, c.warmup, c.beta1, c.beta2, c.epsilon, c.weight_decay,
+      c.clip, c.label_smoothing, c.weight_average, c.evaluate_every, c.gradient_slots, c.seed);
 }
 
 }  // namespace icrl

@@ -33,14 +33,16 @@ struct DistilMetrics {
   double tokens_per_second = 0;  ///< of this update
 };
 
-/// Distils histories into a model, one update a call: the weights follow from the seed and the configuration, bit for bit, at
-/// any number of threads and over any number of interruptions. After the first steps an update allocates nothing.
+/// Distils histories into a model, one update a call: the weights follow from the seed and the configuration, bit for
+/// bit, at any number of threads and over any number of interruptions. After the first steps an update allocates
+/// nothing.
 template <Trainable M>
 class DistilTrainer {
 public:
   using Scalar = typename M::Scalar;
 
-  /// Model and sampler must outlive the trainer. Throws Error if they do not fit each other or the configuration makes no sense.
+  /// Model and sampler must outlive the trainer. Throws Error if they do not fit each other or the configuration makes
+  /// no sense.
   DistilTrainer(M& model, const WindowSampler& sampler, const DistilConfig& config)
       : model_{model},
         sampler_{sampler},
@@ -62,11 +64,13 @@ public:
   DistilTrainer(const DistilTrainer&) = delete;
   DistilTrainer& operator=(const DistilTrainer&) = delete;
 
-  /// One update. Throws Error, with weights and all else as before the call, when the loss or its gradient is not finite.
+  /// One update. Throws Error, with weights and all else as before the call, when the loss or its gradient is not
+  /// finite.
   DistilMetrics step() {
     const auto begin = std::chrono::steady_clock::now();
     const Rng rng = Rng{config_.seed}.fork(static_cast<std::uint64_t>(progress_.update));
-    pool_.run(slots_.slot_count(), [&](int slot, int worker) { run_slot(slot, workers_[static_cast<std::size_t>(worker)], rng); });
+    pool_.run(slots_.slot_count(),
+              [&](int slot, int worker) { run_slot(slot, workers_[static_cast<std::size_t>(worker)], rng); });
     Part batch;
     for (const Part& part : parts_) {
       batch.loss += part.loss;
@@ -85,8 +89,13 @@ public:
     progress_.loss = loss;
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     progress_.seconds += seconds.count();
-    return {.update = progress_.update, .tokens = progress_.tokens, .loss = loss, .gradient_norm = norm, .rate = rate,
-            .seconds = progress_.seconds, .tokens_per_second = static_cast<double>(batch.tokens) / seconds.count()};
+    return {.update = progress_.update,
+            .tokens = progress_.tokens,
+            .loss = loss,
+            .gradient_norm = norm,
+            .rate = rate,
+            .seconds = progress_.seconds,
+            .tokens_per_second = static_cast<double>(batch.tokens) / seconds.count()};
   }
 
   /// What is to be evaluated: the moving average of the weights if there is one, else the model itself.
@@ -109,12 +118,13 @@ public:
   void save(const std::filesystem::path& path) const {
     write_checkpoint<M>(path, description(), progress_, model_, mean_, variance_, pointer(average_), pointer(best_));
   }
-  /// Goes on, bit for bit, where `save` was called. Throws Error, and changes nothing, for a damaged checkpoint or one of another
-  /// model or configuration.
+  /// Goes on, bit for bit, where `save` was called. Throws Error, and changes nothing, for a damaged checkpoint or one
+  /// of another model or configuration.
   void restore(const std::filesystem::path& path) {
     Checkpoint<M> found = read_checkpoint(path, description(), model_);
     if (found.average.has_value() != average_.has_value())
-      fail("checkpoint \"{}\": {} averaged weights, this run {}", path.string(), found.average ? "has" : "has no", average_ ? "wants them" : "wants none");
+      fail("checkpoint \"{}\": {} averaged weights, this run {}", path.string(), found.average ? "has" : "has no",
+           average_ ? "wants them" : "wants none");
     progress_ = found.progress;
     copy_weights(found.model, model_);
     copy_weights(found.mean, mean_);
@@ -141,11 +151,14 @@ private:
     if (windows.context != model.config.context)
       fail("distil: windows of {} steps for a model with a context of {}", windows.context, model.config.context);
     if (windows.start != model.config.window_start)
-      fail("distil: the windows start {}, but the model says that it is trained on windows that start {}", name_of(windows.start),
-           name_of(model.config.window_start));
-    if (!(sampler.layout() == model.layout)) fail("distil: the windows' step layout differs from the model's (spaces or closing token)");
+      fail("distil: the windows start {}, but the model says that it is trained on windows that start {}",
+           name_of(windows.start), name_of(model.config.window_start));
+    if (!(sampler.layout() == model.layout))
+      fail("distil: the windows' step layout differs from the model's (spaces or closing token)");
   }
-  static const char* name_of(WindowStart start) { return start == WindowStart::episode ? "at episode starts" : "anywhere"; }
+  static const char* name_of(WindowStart start) {
+    return start == WindowStart::episode ? "at episode starts" : "anywhere";
+  }
 
   [[nodiscard]] WarmupCosine schedule() const {
     return {config_.learning_rate, config_.final_rate_share, config_.warmup, config_.updates};
@@ -154,7 +167,9 @@ private:
   /// The slot's windows are drawn, run forward and back here, by one thread, so that each stays in that core's cache.
   void run_slot(int slot, WindowScratch<M>& scratch, const Rng& rng) {
     Part& part = parts_[static_cast<std::size_t>(slot)];
-    const auto first_window = [&](int s) { return static_cast<int>(std::int64_t{config_.batch} * s / slots_.slot_count()); };
+    const auto first_window = [&](int s) {
+      return static_cast<int>(std::int64_t{config_.batch} * s / slots_.slot_count());
+    };
     const int count = first_window(slot + 1) - first_window(slot);
     M& gradient = slots_.cleared(slot);
     part.loss = part.label_count = 0;
@@ -170,14 +185,21 @@ private:
 
   void check_finite(double loss, double norm) const {
     if (std::isfinite(loss) && std::isfinite(norm)) return;
-    fail("distil: update {} of {}: loss {}, gradient norm {}; the weights are still those before it (is the learning rate {} too high, or "
-         "an observation or reward huge?)", progress_.update + 1, config_.updates, loss, norm, config_.learning_rate);
+    fail(
+        "distil: update {} of {}: loss {}, gradient norm {}; the weights are still those before it (is the learning "
+        "rate {} too high, or "
+        "an observation or reward huge?)",
+        progress_.update + 1, config_.updates, loss, norm, config_.learning_rate);
   }
 
   void update_weights(double rate, double gradient_scale) {
     const int n = progress_.update + 1;
-    AdamWUpdate<Scalar> adamw{.rate = Scalar(rate), .beta1 = Scalar(config_.beta1), .beta2 = Scalar(config_.beta2),
-                              .epsilon = Scalar(config_.epsilon), .decay = 0, .gradient_scale = Scalar(gradient_scale),
+    AdamWUpdate<Scalar> adamw{.rate = Scalar(rate),
+                              .beta1 = Scalar(config_.beta1),
+                              .beta2 = Scalar(config_.beta2),
+                              .epsilon = Scalar(config_.epsilon),
+                              .decay = 0,
+                              .gradient_scale = Scalar(gradient_scale),
                               .mean_bias = Scalar(1 - std::pow(config_.beta1, n)),
                               .deviation_bias = Scalar(std::sqrt(1 - std::pow(config_.beta2, n)))};
     // Early averages would hold on to the first weights, which know nothing: their memory grows with the run.
@@ -200,7 +222,7 @@ private:
   DistilConfig config_;
   WorkerPool pool_;
   GradientSlots<M> slots_;
-  M mean_, variance_;        // AdamW's moments
+  M mean_, variance_;  // AdamW's moments
   std::optional<M> average_, best_;
   std::vector<WeightChunk<Scalar>> weights_, means_, variances_, averages_;
   std::vector<WindowScratch<M>> workers_;

@@ -14,7 +14,8 @@
 
 namespace icrl {
 
-/// A run of neighbouring weights of one tensor, small enough that all that an update reads of it fits into a core's own cache.
+/// A run of neighbouring weights of one tensor, small enough that all that an update reads of it fits into a core's own
+/// cache.
 template <typename S>
 struct WeightChunk {
   std::span<S> weights;
@@ -26,16 +27,19 @@ template <typename S, Parameterized M>
 [[nodiscard]] std::vector<WeightChunk<S>> weight_chunks(M& model) {
   constexpr std::size_t chunk_size = 2048;
   std::vector<WeightChunk<S>> chunks;
-  for_each_parameter([&](std::string_view, auto& tensor) {
-    const std::span<S> all{tensor.data(), static_cast<std::size_t>(tensor.size())};
-    for (std::size_t first = 0; first < all.size(); first += chunk_size)
-      chunks.push_back({all.subspan(first, std::min(chunk_size, all.size() - first)), !std::decay_t<decltype(tensor)>::IsVectorAtCompileTime});
-  }, model);
+  for_each_parameter(
+      [&](std::string_view, auto& tensor) {
+        const std::span<S> all{tensor.data(), static_cast<std::size_t>(tensor.size())};
+        for (std::size_t first = 0; first < all.size(); first += chunk_size)
+          chunks.push_back({all.subspan(first, std::min(chunk_size, all.size() - first)),
+                            !std::decay_t<decltype(tensor)>::IsVectorAtCompileTime});
+      },
+      model);
   return chunks;
 }
 
-/// The gradient of a batch in a fixed number of parts. Each part sums a fixed run of the batch in order and the parts are
-/// summed along a fixed tree, so that the sum has the same bits whichever thread worked on what.
+/// The gradient of a batch in a fixed number of parts. Each part sums a fixed run of the batch in order and the parts
+/// are summed along a fixed tree, so that the sum has the same bits whichever thread worked on what.
 template <Parameterized M>
 class GradientSlots {
 public:
@@ -53,7 +57,8 @@ public:
 
   /// Slot `slot` with all its numbers zero.
   [[nodiscard]] M& cleared(int slot) {
-    for (const auto& chunk : chunks_[static_cast<std::size_t>(slot)]) std::fill(chunk.weights.begin(), chunk.weights.end(), Scalar(0));
+    for (const auto& chunk : chunks_[static_cast<std::size_t>(slot)])
+      std::fill(chunk.weights.begin(), chunk.weights.end(), Scalar(0));
     return gradients_[static_cast<std::size_t>(slot)];
   }
 
@@ -66,7 +71,9 @@ public:
   }
 
   /// A chunk of the sum.
-  [[nodiscard]] std::span<const Scalar> sum(int chunk) const { return chunks_.front()[static_cast<std::size_t>(chunk)].weights; }
+  [[nodiscard]] std::span<const Scalar> sum(int chunk) const {
+    return chunks_.front()[static_cast<std::size_t>(chunk)].weights;
+  }
 
 private:
   void reduce_chunk(std::size_t chunk) {

@@ -14,11 +14,12 @@ namespace icrl {
 /// One line of JSON.
 [[nodiscard]] inline std::string to_json(const DistilMetrics& m) {
   return fmt::format(
-      R"({{"update": {}, "tokens": {}, "loss": {}, "gradient_norm": {}, "rate": {}, "seconds": {}, "tokens_per_second": {}}})", m.update,
-      m.tokens, m.loss, m.gradient_norm, m.rate, m.seconds, m.tokens_per_second);
+      R"({{"update": {}, "tokens": {}, "loss": {}, "gradient_norm": {}, "rate": {}, "seconds": {}, "tokens_per_second": {}}})",
+      m.update, m.tokens, m.loss, m.gradient_norm, m.rate, m.seconds, m.tokens_per_second);
 }
 
-/// A file of JSON lines, one an update. A run that goes on adds to it: of several lines with one update the last one counts.
+/// A file of JSON lines, one an update. A run that goes on adds to it: of several lines with one update the last one
+/// counts.
 class MetricsFile {
 public:
   explicit MetricsFile(const std::filesystem::path& path) : file_{path} {}

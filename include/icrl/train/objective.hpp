@@ -17,14 +17,18 @@ struct WindowScratch {
   Matrix<typename M::Scalar> outputs, doutputs;  ///< (T, parameters of the action distribution)
 };
 
-/// The objective of Algorithm Distillation (Laskin et al., 2022, equation 4) on one window: the sum of weight * -log p(action)
-/// over its rows. Its derivative is added to `grad`. Neither is divided by the number of labels, which is the batch's affair.
+/// The objective of Algorithm Distillation (Laskin et al., 2022, equation 4) on one window: the sum of weight * -log
+/// p(action) over its rows. Its derivative is added to `grad`. Neither is divided by the number of labels, which is the
+/// batch's affair.
 template <Trainable M>
-double window_loss(const M& model, const ContextBatch& batch, int sequence, double label_smoothing, WindowScratch<M>& scratch, M& grad) {
+double window_loss(const M& model, const ContextBatch& batch, int sequence, double label_smoothing,
+                   WindowScratch<M>& scratch, M& grad) {
   using S = typename M::Scalar;
   const int steps = batch.lengths[static_cast<std::size_t>(sequence)];
-  const auto action_size = static_cast<std::size_t>(batch.action_size), width = static_cast<std::size_t>(model.actions.parameter_count());
-  const auto features = batch.features_of(sequence), labels = batch.actions_of(sequence), weights = batch.weights_of(sequence);
+  const auto action_size = static_cast<std::size_t>(batch.action_size),
+             width = static_cast<std::size_t>(model.actions.parameter_count());
+  const auto features = batch.features_of(sequence), labels = batch.actions_of(sequence),
+             weights = batch.weights_of(sequence);
   reserve_rows(scratch.outputs, batch.context, static_cast<Index>(width));
   reserve_rows(scratch.doutputs, batch.context, static_cast<Index>(width));
   auto outputs = scratch.outputs.topRows(steps);
