@@ -26,19 +26,17 @@ using namespace icrl;
 namespace {
 
 struct Settings {
-  int source_episodes = 14, updates = 1200;
-  double temperature = 1, history_start_share = 0.6;
-  int hold_steps = 5;
+  int source_episodes = 7;  ///< of which a window of 180 steps holds six: it shows nearly all of the source's way
+  int updates = 1200;
+  double temperature = 0.6;
 };
 
-/// An oracle whose noise falls from all to nothing, each random move being kept for several steps.
+/// An oracle whose noise falls to nothing, each random move being kept for four steps.
 auto noisy_oracle(const Settings& settings) {
   return [settings](int, const DarkPlane& plane) {
-    const float most = plane.options().max_move;
-    return NoisyDemonstrator{
-        DarkPlaneOracle{plane.target(), most},
-        plane.action_space(),
-        {.anneal_share = 0.8, .episodes = settings.source_episodes, .hold_steps = settings.hold_steps}};
+    const NoiseSchedule noise{
+        .start = 0.8, .anneal_share = 0.8, .episodes = settings.source_episodes, .hold_steps = 4, .jitter = 0.1};
+    return NoisyDemonstrator{DarkPlaneOracle{plane.target(), plane.options().max_move}, plane.action_space(), noise};
   };
 }
 
@@ -74,7 +72,7 @@ int main(int argc, char** argv) {
       for (const LearningHistory& history : histories) views.push_back(history.view());
       const StepLayout layout{.observation_space = views[0].info().observation_space,
                               .action_space = views[0].info().action_space};
-      const WindowSampler sampler{views, layout, {.context = 180, .history_start_share = settings.history_start_share}};
+      const WindowSampler sampler{views, layout, {.context = 180, .history_start_share = 0.8}};
       CausalTransformer<float> model{{.context = 180}, layout};
       Rng rng{seed};
       model.initialise(rng);
