@@ -7,6 +7,11 @@ if(ICRL_WERROR)
   list(APPEND icrl_warnings -Werror)
 endif()
 
+# What takes long to parse and seldom changes, parsed once. icrl's own headers are not among them, except the one that
+# silences a compiler while it includes Eigen.
+set(icrl_precompiled <algorithm> <cmath> <filesystem> <map> <memory> <string> <vector> <fmt/format.h>
+  <nlohmann/json.hpp> <icrl/math/matrix.hpp>)
+
 add_library(icrl_dev INTERFACE)
 target_link_libraries(icrl_dev INTERFACE icrl::icrl)
 target_compile_options(icrl_dev INTERFACE ${icrl_warnings})

@@ -252,7 +252,7 @@ int main(int argc, char** argv) {
   program.add("--arms", wanted, "only these, with commas between them");
 
   return program.run(argc, argv, [&](const example::Options& options) {
-    if (options.quick) seed_count = std::min(seed_count, 2);
+    if (options.quick) seed_count = 1;
     const DarkRooms rooms;
     Evidence evidence{options, seed_count};
     Plot plot{.title = fmt::format("Frozen models in rooms never seen: {} seeds of 16 rooms, 16 runs each", seed_count),
