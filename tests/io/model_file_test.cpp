@@ -26,7 +26,7 @@ bool equal_bits(const M& a, const M& b) {
   return x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size() * sizeof x[0]) == 0;
 }
 
-struct Fixture {
+struct ModelFileFixture {
   TemporaryFolder folder;
   std::filesystem::path path = folder / "a.safetensors";
 
@@ -52,7 +52,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE_METHOD(Fixture, "A model comes back bit for bit, with all that belongs to it", "[io]") {
+TEST_CASE_METHOD(ModelFileFixture, "A model comes back bit for bit, with all that belongs to it", "[io]") {
   for (const StepLayout& layout : {id_layout(true), box_layout(false)}) {
     for (const PositionScheme positions : {PositionScheme::learned, PositionScheme::rotary}) {
       for (const TokenScheme tokens : {TokenScheme::fused, TokenScheme::separate}) {
@@ -78,7 +78,7 @@ TEST_CASE_METHOD(Fixture, "A model comes back bit for bit, with all that belongs
   }
 }
 
-TEST_CASE_METHOD(Fixture, "A model of one precision is read into the other", "[io]") {
+TEST_CASE_METHOD(ModelFileFixture, "A model of one precision is read into the other", "[io]") {
   const auto model = small_model<float>(small_config(4), id_layout());
 
   save_model(model, path);
@@ -88,7 +88,7 @@ TEST_CASE_METHOD(Fixture, "A model of one precision is read into the other", "[i
   CHECK(equal_bits(load_model<float>(folder / "wide"), model));
 }
 
-TEST_CASE_METHOD(Fixture, "A loaded model says what the saved one says", "[io]") {
+TEST_CASE_METHOD(ModelFileFixture, "A loaded model says what the saved one says", "[io]") {
   const StepLayout layout = id_layout();
   const auto model = small_model(small_config(4), layout);
   save_model(model, path);
@@ -105,7 +105,7 @@ TEST_CASE_METHOD(Fixture, "A loaded model says what the saved one says", "[io]")
   CHECK(outputs_of(loaded) == outputs_of(model));
 }
 
-TEST_CASE_METHOD(Fixture, "A model file tells what is in it without the model being made", "[io]") {
+TEST_CASE_METHOD(ModelFileFixture, "A model file tells what is in it without the model being made", "[io]") {
   const auto model = small_model(small_config(4), id_layout(true));
 
   save_model(model, path, {{"trained on", "rooms"}});
@@ -122,7 +122,7 @@ TEST_CASE_METHOD(Fixture, "A model file tells what is in it without the model be
             "the metadata's key icrl.note is reserved"));
 }
 
-TEST_CASE_METHOD(Fixture, "Saving the same model twice gives the same bytes, whatever the country", "[io]") {
+TEST_CASE_METHOD(ModelFileFixture, "Saving the same model twice gives the same bytes, whatever the country", "[io]") {
   const auto model = small_model(tiny_config(), tiny_layout());
   save_model(model, path);
   const auto before = read_bytes(path);
@@ -134,7 +134,7 @@ TEST_CASE_METHOD(Fixture, "Saving the same model twice gives the same bytes, wha
   CHECK(load_model<float>(path).config.reward_scale == 0.5);
 }
 
-TEST_CASE_METHOD(Fixture, "Newer versions and other kinds are refused by name", "[io]") {
+TEST_CASE_METHOD(ModelFileFixture, "Newer versions and other kinds are refused by name", "[io]") {
   const auto model = small_model(tiny_config(), tiny_layout());
 
   CHECK(has(error_with(model, "icrl.format_version", "2"),
@@ -147,7 +147,7 @@ TEST_CASE_METHOD(Fixture, "Newer versions and other kinds are refused by name", 
   CHECK(has(load_error(), "its metadata has no icrl.model (is it a model of icrl?)"));
 }
 
-TEST_CASE_METHOD(Fixture, "A file without a checksum is no model file", "[io]") {
+TEST_CASE_METHOD(ModelFileFixture, "A file without a checksum is no model file", "[io]") {
   save_model(small_model(tiny_config(), tiny_layout()), path);
   const auto bytes = read_bytes(path);
   std::string text{bytes.begin(), bytes.end()};
@@ -156,7 +156,8 @@ TEST_CASE_METHOD(Fixture, "A file without a checksum is no model file", "[io]") 
   CHECK(has(error_of_bytes({text.begin(), text.end()}), "has no checksum"));
 }
 
-TEST_CASE_METHOD(Fixture, "Weights that are not the configuration's are named with both shapes and a guess", "[io]") {
+TEST_CASE_METHOD(ModelFileFixture, "Weights that are not the configuration's are named with both shapes and a guess",
+                 "[io]") {
   const auto model = small_model(small_config(4), id_layout());
   const auto error = [&](auto change) {
     TransformerConfig config = model.config;
@@ -178,7 +179,7 @@ TEST_CASE_METHOD(Fixture, "Weights that are not the configuration's are named wi
             "embedding.action_tables.0 is 4x16, the configuration wants 5x16"));
 }
 
-TEST_CASE_METHOD(Fixture, "A configuration cannot ask for memory that its file does not fill", "[io]") {
+TEST_CASE_METHOD(ModelFileFixture, "A configuration cannot ask for memory that its file does not fill", "[io]") {
   const auto model = small_model(small_config(4), id_layout());
   TransformerConfig huge = model.config;
   huge.width = 8192;
@@ -194,7 +195,7 @@ TEST_CASE_METHOD(Fixture, "A configuration cannot ask for memory that its file d
   CHECK(has(error_with(model, "icrl.config", to_text(to_json(huge), "config")), "rotary positions of 1048576 tokens"));
 }
 
-TEST_CASE_METHOD(Fixture, "Weights that are not finite are neither saved nor loaded", "[io]") {
+TEST_CASE_METHOD(ModelFileFixture, "Weights that are not finite are neither saved nor loaded", "[io]") {
   auto model = small_model(tiny_config(), tiny_layout());
   save_model(model, path);
   auto wide = load_model<double>(path);
@@ -216,7 +217,7 @@ TEST_CASE_METHOD(Fixture, "Weights that are not finite are neither saved nor loa
   CHECK(has(error_of_bytes(with_right_checksum({text.begin(), text.end()})), "head.weight: number 2 is -inf"));
 }
 
-TEST_CASE_METHOD(Fixture, "A model file cut at any byte or with any bit flipped is an Error", "[io]") {
+TEST_CASE_METHOD(ModelFileFixture, "A model file cut at any byte or with any bit flipped is an Error", "[io]") {
   save_model(small_model(tiny_config(), tiny_layout()), path);
   const auto bytes = read_bytes(path);
   REQUIRE(load_error().empty());
@@ -231,7 +232,8 @@ TEST_CASE_METHOD(Fixture, "A model file cut at any byte or with any bit flipped 
   }
 }
 
-TEST_CASE_METHOD(Fixture, "A forged file with a right checksum is an Error or a model, never a crash", "[io]") {
+TEST_CASE_METHOD(ModelFileFixture, "A forged file with a right checksum is an Error or a model, never a crash",
+                 "[io]") {
   save_model(small_model(tiny_config(), tiny_layout()), path);
   const auto bytes = read_bytes(path);
   int loaded = 0, refused = 0;

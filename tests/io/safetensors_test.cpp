@@ -14,7 +14,7 @@ using namespace icrl::test;
 
 namespace {
 
-struct Fixture {
+struct SafetensorsFixture {
   TemporaryFolder folder;
   std::filesystem::path path = folder / "a.safetensors";
 
@@ -40,7 +40,7 @@ std::string padded(std::string header) {
 
 }  // namespace
 
-TEST_CASE_METHOD(Fixture, "Tensors come back as they were written, the widest first", "[io]") {
+TEST_CASE_METHOD(SafetensorsFixture, "Tensors come back as they were written, the widest first", "[io]") {
   const std::array<float, 6> a{1, 2, 3, 4, 5, 6};
   const std::array<double, 2> b{7, 8};
   const std::array<std::uint8_t, 3> c{9, 10, 11};
@@ -66,7 +66,7 @@ TEST_CASE_METHOD(Fixture, "Tensors come back as they were written, the widest fi
   CHECK(file.has_checksum());
 }
 
-TEST_CASE_METHOD(Fixture, "The file is what its format says, byte by byte", "[io]") {
+TEST_CASE_METHOD(SafetensorsFixture, "The file is what its format says, byte by byte", "[io]") {
   const std::array<float, 1> one{1.0f};
 
   write_safetensors(path, {{"x", "F32", {}, std::as_bytes(std::span{one})}}, {});
@@ -82,7 +82,7 @@ TEST_CASE_METHOD(Fixture, "The file is what its format says, byte by byte", "[io
   CHECK((8 + text.size()) % 8 == 0);
 }
 
-TEST_CASE_METHOD(Fixture, "The same tensors in another order make the same file", "[io]") {
+TEST_CASE_METHOD(SafetensorsFixture, "The same tensors in another order make the same file", "[io]") {
   const std::array<float, 2> x{1, 2}, y{3, 4};
   const TensorView a{"a", "F32", {2}, std::as_bytes(std::span{x})}, b{"b", "F32", {2}, std::as_bytes(std::span{y})};
 
@@ -93,7 +93,7 @@ TEST_CASE_METHOD(Fixture, "The same tensors in another order make the same file"
   CHECK(read_bytes(path) == first);
 }
 
-TEST_CASE_METHOD(Fixture, "Files of other programs are read without a checksum", "[io]") {
+TEST_CASE_METHOD(SafetensorsFixture, "Files of other programs are read without a checksum", "[io]") {
   const std::string header =
       padded(R"({"x":)" + entry("F16", "[2,2]", "[0,8]") + R"(, "__metadata__": {"format": "pt"}})");
   write_bytes(path, safetensors_bytes(header, std::string(8, 'x')));
@@ -105,7 +105,7 @@ TEST_CASE_METHOD(Fixture, "Files of other programs are read without a checksum",
   CHECK_FALSE(file.has_checksum());
 }
 
-TEST_CASE_METHOD(Fixture, "Every fault of the frame is named", "[io]") {
+TEST_CASE_METHOD(SafetensorsFixture, "Every fault of the frame is named", "[io]") {
   CHECK(has(error_of_bytes({}), "0 bytes are too few"));
   CHECK(has(error_of_bytes({1, 2, 3}), "3 bytes are too few"));
   CHECK(has(error_of_bytes(std::vector<char>(20, '\xff')),
@@ -120,7 +120,7 @@ TEST_CASE_METHOD(Fixture, "Every fault of the frame is named", "[io]") {
   CHECK(error_of_header("{}      ", 0).empty());
 }
 
-TEST_CASE_METHOD(Fixture, "Every fault of a tensor is named, and the tensor with it", "[io]") {
+TEST_CASE_METHOD(SafetensorsFixture, "Every fault of a tensor is named, and the tensor with it", "[io]") {
   const auto error = [&](const std::string& tensor, std::size_t data_size) {
     return error_of_header(padded("{\"x\":" + tensor + "}"), data_size);
   };
@@ -144,7 +144,7 @@ TEST_CASE_METHOD(Fixture, "Every fault of a tensor is named, and the tensor with
   CHECK(has(error_of_header(R"({"x": )" + entry("F32", "[2]", "[0,8]") + " }  ", 8), "misaligned"));
 }
 
-TEST_CASE_METHOD(Fixture, "Tensors may leave no hole, not overlap, and have no name twice", "[io]") {
+TEST_CASE_METHOD(SafetensorsFixture, "Tensors may leave no hole, not overlap, and have no name twice", "[io]") {
   const auto error = [&](const std::string& first, const std::string& second, const char* name = "y") {
     return error_of_header(
         padded("{\"x\":" + entry("U8", "[4]", first) + ",\"" + name + "\":" + entry("U8", "[4]", second) + "}"), 8);
@@ -156,7 +156,7 @@ TEST_CASE_METHOD(Fixture, "Tensors may leave no hole, not overlap, and have no n
   CHECK(has(error("[0,4]", "[4,8]", "x"), "the key \"x\" twice"));
 }
 
-TEST_CASE_METHOD(Fixture, "Metadata are texts, and a checksum has one way to be written", "[io]") {
+TEST_CASE_METHOD(SafetensorsFixture, "Metadata are texts, and a checksum has one way to be written", "[io]") {
   CHECK(has(error_of_header(R"({"__metadata__":[]})", 0), "__metadata__ is array"));
   CHECK(has(error_of_header(R"({"__metadata__":{"a":1}})", 0), "\"a\" in __metadata__ is number"));
   CHECK(has(error_of_header(R"({"__metadata__":{"icrl.checksum":"00000000"}})", 0), "the file is damaged"));
@@ -165,7 +165,7 @@ TEST_CASE_METHOD(Fixture, "Metadata are texts, and a checksum has one way to be 
   CHECK(has(error_of_header(R"({"icrl.checksum":"00000000"})", 0), "the file is damaged"));
 }
 
-TEST_CASE_METHOD(Fixture, "What cannot be read back is not written", "[io]") {
+TEST_CASE_METHOD(SafetensorsFixture, "What cannot be read back is not written", "[io]") {
   const std::array<float, 2> x{1, 2};
   const auto bytes = std::as_bytes(std::span{x});
   const auto error = [&](std::vector<TensorView> tensors, const Metadata& metadata = {}) {
@@ -180,7 +180,7 @@ TEST_CASE_METHOD(Fixture, "What cannot be read back is not written", "[io]") {
   CHECK_FALSE(std::filesystem::exists(path));
 }
 
-TEST_CASE_METHOD(Fixture, "Damage of any bit and any cut are noticed, or the checksum is gone", "[io]") {
+TEST_CASE_METHOD(SafetensorsFixture, "Damage of any bit and any cut are noticed, or the checksum is gone", "[io]") {
   const std::array<float, 3> x{1, 2, 3};
   write_safetensors(path, {{"x", "F32", {3}, std::as_bytes(std::span{x})}, {"y", "F32", {0}, {}}},
                     {{"note", "some text"}});

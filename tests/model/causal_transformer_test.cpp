@@ -16,7 +16,7 @@ static_assert(Trainable<CausalTransformer<float>>);
 static_assert(Streaming<CausalTransformer<float>>);
 
 StepLayout grid_layout() { return {.observation_space = MultiDiscrete{{4, 5}}, .action_space = Discrete{3}}; }
-StepLayout box_layout() {
+StepLayout number_layout() {
   return {.observation_space = Box{{-1, -1, -1}, {1, 1, 1}}, .action_space = Box{{-2, -2}, {2, 2}}};
 }
 
@@ -70,7 +70,7 @@ double window_loss(const CausalTransformer<double>& model, const Matrix<double>&
 }  // namespace
 
 TEST_CASE("The whole model's backward matches finite differences in every scheme and both heads", "[model][gradient]") {
-  for (const StepLayout& layout : {grid_layout(), box_layout()}) {
+  for (const StepLayout& layout : {grid_layout(), number_layout()}) {
     for (const TransformerConfig& config : all_schemes(6)) {
       Rng rng{11};
       CausalTransformer<double> model{config, layout};
@@ -102,7 +102,7 @@ TEST_CASE("The whole model's backward matches finite differences in every scheme
 }
 
 TEST_CASE("One step at a time gives what the whole window gives, in every scheme", "[model]") {
-  for (const StepLayout& layout : {grid_layout(), box_layout()}) {
+  for (const StepLayout& layout : {grid_layout(), number_layout()}) {
     for (const TransformerConfig& config : all_schemes(37)) {
       Rng rng{5};
       CausalTransformer<double> model{config, layout};

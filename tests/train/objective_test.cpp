@@ -15,7 +15,7 @@ using namespace icrl::test;
 
 namespace {
 
-using Model = CausalTransformer<double>;
+using DoubleModel = CausalTransformer<double>;
 
 ContextBatch windows_of(const SmallRun& run, int count) {
   ContextBatch batch;
@@ -24,7 +24,7 @@ ContextBatch windows_of(const SmallRun& run, int count) {
 }
 
 /// Fills all scratch memory with numbers that spoil whatever they touch.
-void poison(WindowScratch<Model>& scratch) {
+void poison(WindowScratch<DoubleModel>& scratch) {
   const auto spoil = [](auto&... matrices) { (matrices.setConstant(std::numeric_limits<double>::quiet_NaN()), ...); };
   auto& cache = scratch.cache;
   spoil(scratch.outputs, scratch.doutputs, cache.stream, cache.dstream, cache.normed, cache.dnormed,
@@ -38,8 +38,8 @@ void poison(WindowScratch<Model>& scratch) {
   }
 }
 
-Model zeros_of(const Model& model) {
-  Model zeros = model;
+DoubleModel zeros_of(const DoubleModel& model) {
+  DoubleModel zeros = model;
   set_zero(zeros);
   return zeros;
 }
@@ -48,7 +48,7 @@ Model zeros_of(const Model& model) {
 
 TEST_CASE("The loss of a window is what its labelled rows cost, by hand", "[train]") {
   const StepLayout layout{.observation_space = Discrete{2}, .action_space = Discrete{3}, .closing_token = true};
-  Model model{small_config(4), layout};
+  DoubleModel model{small_config(4), layout};
   model.head.bias << 0, std::log(2.0), 0;  // the actions' probabilities are 1/4, 1/2, 1/4
   ContextBatch batch;
   batch.resize(1, 4, layout);
@@ -56,8 +56,8 @@ TEST_CASE("The loss of a window is what its labelled rows cost, by hand", "[trai
   batch.actions = {0, 1, 2, 1};
   batch.weights = {1, 1, 0, 1};
   batch.lengths = {3};
-  WindowScratch<Model> scratch;
-  Model grad = zeros_of(model);
+  WindowScratch<DoubleModel> scratch;
+  DoubleModel grad = zeros_of(model);
 
   CHECK(window_loss(model, batch, 0, 0, scratch, grad) == Approx(std::log(4.0) + std::log(2.0)));
 
@@ -74,11 +74,11 @@ TEST_CASE("The gradient of a window matches finite differences", "[train][gradie
     shape.width = 8;
     shape.positions = layout.closing_token ? PositionScheme::learned : PositionScheme::rotary;
     const SmallRun run{shape, layout};
-    Model model = run.model<double>();
+    DoubleModel model = run.model<double>();
     const ContextBatch batch = windows_of(run, 2);
     const double smoothing = has_ids(layout.action_space) ? 0.1 : 0.0;
-    WindowScratch<Model> scratch;
-    Model grad = zeros_of(model), unused = grad;
+    WindowScratch<DoubleModel> scratch;
+    DoubleModel grad = zeros_of(model), unused = grad;
     (void)window_loss(model, batch, 1, smoothing, scratch, grad);
 
     const auto [error, name] =
@@ -93,10 +93,10 @@ TEST_CASE("The gradient is added to what is there, and scratch memory keeps noth
   const SmallRun run;
   const auto model = run.model<double>();
   const ContextBatch batch = windows_of(run, 3);
-  WindowScratch<Model> scratch;
-  Model each[] = {zeros_of(model), zeros_of(model), zeros_of(model)}, all = zeros_of(model);
+  WindowScratch<DoubleModel> scratch;
+  DoubleModel each[] = {zeros_of(model), zeros_of(model), zeros_of(model)}, all = zeros_of(model);
   for (int window = 0; window < 3; ++window) {
-    WindowScratch<Model> fresh;
+    WindowScratch<DoubleModel> fresh;
     const double loss = window_loss(model, batch, window, 0, fresh, each[window]);
     CHECK(window_loss(model, batch, window, 0, scratch, all) == loss);
   }
@@ -113,13 +113,13 @@ TEST_CASE("What scratch memory held before does not matter, whatever the length 
     const SmallRun run{shape};
     const auto model = run.model<double>();
     ContextBatch batch = windows_of(run, 1);
-    WindowScratch<Model> used;
-    Model unused = zeros_of(model);
+    WindowScratch<DoubleModel> used;
+    DoubleModel unused = zeros_of(model);
     (void)window_loss(model, batch, 0, 0, used, unused);
     for (int length = batch.lengths[0]; length > 0; --length) {
       batch.lengths[0] = length;
-      WindowScratch<Model> fresh;
-      Model expected = zeros_of(model), found = expected;
+      WindowScratch<DoubleModel> fresh;
+      DoubleModel expected = zeros_of(model), found = expected;
       poison(used);
 
       const double loss = window_loss(model, batch, 0, 0, used, found);
@@ -135,8 +135,8 @@ TEST_CASE("Rows beyond a window's end and rows without a label do not count", "[
   const SmallRun run;
   const auto model = run.model<double>();
   ContextBatch batch = windows_of(run, 1);
-  WindowScratch<Model> scratch;
-  Model grad = zeros_of(model), same = grad, none = grad;
+  WindowScratch<DoubleModel> scratch;
+  DoubleModel grad = zeros_of(model), same = grad, none = grad;
   batch.lengths[0] = 5;
   const double loss = window_loss(model, batch, 0, 0, scratch, grad);
 
@@ -156,8 +156,8 @@ TEST_CASE("A weight multiplies a row's loss and its gradient", "[train]") {
   const SmallRun run;
   const auto model = run.model<double>();
   ContextBatch batch = windows_of(run, 1);
-  WindowScratch<Model> scratch;
-  Model once = zeros_of(model), thrice = once;
+  WindowScratch<DoubleModel> scratch;
+  DoubleModel once = zeros_of(model), thrice = once;
   const double loss = window_loss(model, batch, 0, 0.2, scratch, once);
   for (float& weight : batch.weights) weight *= 3;
 
