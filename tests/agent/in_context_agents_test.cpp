@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstring>
-#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +17,7 @@
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/safetensors_bytes.hpp"
+#include "support/special_numbers.hpp"
 #include "support/tiny_environments.hpp"
 
 using namespace icrl;
@@ -27,8 +27,6 @@ namespace {
 
 using Model = CausalTransformer<float>;
 static_assert(GroupLearner<InContextAgents<Model>>);
-
-constexpr float no_number = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
 
 std::vector<Rng> generators(int count) {
   std::vector<Rng> rngs;
@@ -456,17 +454,18 @@ TEST_CASE("What cannot be is refused by name, and nobody in the group changes", 
   };
   const auto learn = [&](Transition transition) { return error_of([&] { agents.learn(0, transition); }); };
 
-  CHECK(has(act({1, 2, 1, no_number}), "member 0 observes [1, nan], which is not in multi_discrete(4, 5)"));
+  CHECK(has(act({1, 2, 1, not_a_number}), "member 0 observes [1, nan], which is not in multi_discrete(4, 5)"));
   CHECK(has(act({1, 2, 4, 0}), "member 0 observes [4, 0]"));
   CHECK(has(act({1, 2, 0.5f, 0}), "member 0 observes [0.5, 0]"));
   CHECK(has(act({1, 2, -1, 0}), "member 0 observes [-1, 0]"));
-  CHECK(has(act({no_number, 2, 1, 2}), "member 1 observes [nan, 2]"));
+  CHECK(has(act({not_a_number, 2, 1, 2}), "member 1 observes [nan, 2]"));
   CHECK(has(act({1, 2, 1, 2}, {}, 2), "outgrown the context of 3 steps"));
   CHECK(has(learn({.observation = sound, .action = std::array{3.0f}, .next_observation = sound}),
             "member 0 is told of action [3], which is not in discrete(3)"));
-  CHECK(has(learn({.observation = sound, .action = std::array{no_number}, .next_observation = sound}), "action [nan]"));
+  CHECK(has(learn({.observation = sound, .action = std::array{not_a_number}, .next_observation = sound}),
+            "action [nan]"));
   CHECK(has(learn({.observation = sound, .action = sound, .next_observation = sound}), "action [1, 2]"));
-  CHECK(has(learn({.observation = sound, .action = told, .reward = no_number, .next_observation = sound}),
+  CHECK(has(learn({.observation = sound, .action = told, .reward = not_a_number, .next_observation = sound}),
             "member 0 is told of a reward of nan"));
   CHECK(has(learn({.observation = sound, .action = told, .reward = -infinity, .next_observation = sound}),
             "a reward of -inf"));
@@ -496,18 +495,18 @@ TEST_CASE("Numbers that are not finite or leave their box are refused", "[agent]
         [&] { agents.learn(0, {.observation = observation, .action = action, .next_observation = observation}); });
   };
 
-  CHECK(has(learn({0, no_number}, {0, 0}), "member 0 observes [0, nan], which is not in box([-1, -1], [1, 1])"));
+  CHECK(has(learn({0, not_a_number}, {0, 0}), "member 0 observes [0, nan], which is not in box([-1, -1], [1, 1])"));
   CHECK(has(learn({0, infinity}, {0, 0}), "observes [0, inf]"));
   CHECK(has(learn({0, 1.5f}, {0, 0}), "observes [0, 1.5]"));
   CHECK(has(learn({0, 0}, {0, -2.5f}), "action [0, -2.5]"));
-  CHECK(has(learn({0, 0}, {no_number, 0}), "action [nan, 0]"));
+  CHECK(has(learn({0, 0}, {not_a_number, 0}), "action [nan, 0]"));
   CHECK(memory_of(agents) == before);
   CHECK(learn({0, 1}, {-2, 2}).empty());
 }
 
 TEST_CASE("A model whose weights are not finite is found out by its first word", "[agent]") {
   auto model = small_model(small_config(3), id_layout());
-  model.head.weight(3, 1) = std::numeric_limits<float>::infinity();
+  model.head.weight(3, 1) = infinity;
   InContextAgents agents{model, 1};
   std::vector<Rng> rngs = generators(1);
   std::array<float, 1> action{};

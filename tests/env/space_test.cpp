@@ -6,18 +6,16 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
-#include <limits>
 #include <vector>
 
 #include "support/catch.hpp"
 #include "support/errors.hpp"
+#include "support/special_numbers.hpp"
 
 using namespace icrl;
+using test::infinity, test::not_a_number;
 
 namespace {
-
-constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 
 bool holds(const Space& space, const std::vector<float>& element) { return contains(space, element); }
 

@@ -22,19 +22,19 @@ LearningCurves constant_curves(const std::vector<double>& values) {
   return curves;
 }
 
-const ReferenceReturns references{.oracle = {10, 20, 10}, .random = {0, 10, 5}};
+const ReferenceReturns sample_references{.oracle = {10, 20, 10}, .random = {0, 10, 5}};
 
 }  // namespace
 
 TEST_CASE("Shares are of the oracle on the same tasks", "[eval]") {
-  CHECK(share_of_oracle(constant_curves({10, 20, 10}), references, 1, 4) == Approx(1));
-  CHECK(share_of_oracle(constant_curves({5, 10, 5}), references, 2, 3) == Approx(0.5));
-  CHECK(share_of_oracle(constant_curves({0, 20, 0}), references, 1, 1) == Approx(0.5));
+  CHECK(share_of_oracle(constant_curves({10, 20, 10}), sample_references, 1, 4) == Approx(1));
+  CHECK(share_of_oracle(constant_curves({5, 10, 5}), sample_references, 2, 3) == Approx(0.5));
+  CHECK(share_of_oracle(constant_curves({0, 20, 0}), sample_references, 1, 1) == Approx(0.5));
 }
 
 TEST_CASE("A share's interval takes each task with its own oracle", "[eval]") {
-  const Estimate even = estimate_share_of_oracle(constant_curves({5, 10, 5}), references, 1, 4);
-  const Estimate uneven = estimate_share_of_oracle(constant_curves({10, 10, 0}), references, 1, 4);
+  const Estimate even = estimate_share_of_oracle(constant_curves({5, 10, 5}), sample_references, 1, 4);
+  const Estimate uneven = estimate_share_of_oracle(constant_curves({10, 10, 0}), sample_references, 1, 4);
 
   CHECK(even.value == Approx(0.5));
   CHECK(even.interval.low == Approx(0.5));
@@ -45,7 +45,7 @@ TEST_CASE("A share's interval takes each task with its own oracle", "[eval]") {
 }
 
 TEST_CASE("Normalised scores run from random actions to the oracle, task by task", "[eval]") {
-  const auto scores = normalised_by_task(constant_curves({5, 10, 10}), references, 1, 4);
+  const auto scores = normalised_by_task(constant_curves({5, 10, 10}), sample_references, 1, 4);
 
   CHECK(scores == std::vector<double>{0.5, 0, 1});
   CHECK_THROWS_AS(normalised_by_task(constant_curves({1, 1, 1}), {.oracle = {1, 1, 1}, .random = {0, 1, 0}}, 1, 4),
@@ -53,8 +53,8 @@ TEST_CASE("Normalised scores run from random actions to the oracle, task by task
 }
 
 TEST_CASE("Tasks at or below the share are named as not learned", "[eval]") {
-  CHECK(unlearned_tasks(constant_curves({5, 11, 0}), references, 1, 4) == std::vector<int>{3, 8});
-  CHECK(unlearned_tasks(constant_curves({9, 19, 9}), references, 1, 4).empty());
+  CHECK(unlearned_tasks(constant_curves({5, 11, 0}), sample_references, 1, 4) == std::vector<int>{3, 8});
+  CHECK(unlearned_tasks(constant_curves({9, 19, 9}), sample_references, 1, 4).empty());
 }
 
 TEST_CASE("References are what the family says of each task", "[eval]") {

@@ -3,19 +3,16 @@
 #include <icrl/history/history_recorder.hpp>
 
 #include <array>
-#include <limits>
 #include <vector>
 
 #include "support/catch.hpp"
 #include "support/histories.hpp"
+#include "support/special_numbers.hpp"
 
 using namespace icrl;
 using namespace icrl::test;
 
 namespace {
-
-constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
-constexpr float infinity = std::numeric_limits<float>::infinity();
 
 LearningHistory empty_history() {
   return LearningHistory{{.observation_space = MultiDiscrete{{3, 4}}, .action_space = Discrete{2}}};

@@ -3,18 +3,17 @@
 #include <icrl/history/space_check.hpp>
 
 #include <array>
-#include <limits>
 #include <vector>
 
 #include <icrl/core/rng.hpp>
 
 #include "support/catch.hpp"
+#include "support/special_numbers.hpp"
 
 using namespace icrl;
+using namespace icrl::test;
 
 TEST_CASE("A space check says the same as contains()", "[history]") {
-  constexpr float infinity = std::numeric_limits<float>::infinity(),
-                  not_a_number = std::numeric_limits<float>::quiet_NaN();
   const auto spaces = std::vector<Space>{Discrete{3}, MultiDiscrete{{2, 300}}, Box{{-1, 0}, {1, 0}},
                                          Box{{-infinity}, {infinity}}, Box{{2}, {infinity}}};
   const std::vector<float> values{-infinity, -3e38f, -1,  -0.5f, -0.0f, 0,     0.5f,     1,           2,

@@ -39,15 +39,17 @@ void check_residual_gradients(const Layer& layer, Index rows, Index width, AddFo
       layer, rows, width, width,
       [&](const Layer& l, const Matrix<double>& x) {
         typename Layer::Cache cache;
+        typename Layer::Scratch scratch;
         Matrix<double> y = Matrix<double>::Zero(rows, width);
-        add_forward(l, x, cache, y);
+        add_forward(l, x, cache, scratch, y);
         return y;
       },
       [&](const Layer& l, const Matrix<double>& x, const Matrix<double>& dy, Layer& grad) {
         typename Layer::Cache cache;
+        typename Layer::Scratch scratch;
         Matrix<double> y = Matrix<double>::Zero(rows, width), dx(rows, width);
-        add_forward(l, x, cache, y);
-        backward(l, x, dy, cache, grad, dx);
+        add_forward(l, x, cache, scratch, y);
+        backward(l, x, dy, cache, scratch, grad, dx);
         return dx;
       });
 }
@@ -93,9 +95,9 @@ TEST_CASE("LayerNorm backward matches finite differences at widths with and with
 TEST_CASE("Mlp backward matches finite differences", "[nn][gradient]") {
   check_residual_gradients(
       Mlp<double>{6, 19}, 5, 6,
-      [](const auto& layer, const auto& x, auto& cache, auto& y) { layer.add_forward(x, cache, y); },
-      [](const auto& layer, const auto& x, const auto& dy, auto& cache, auto& grad, auto& dx) {
-        layer.backward(x, dy, cache, grad, dx);
+      [](const auto& layer, const auto& x, auto& cache, auto&, auto& y) { layer.add_forward(x, cache, y); },
+      [](const auto& layer, const auto& x, const auto& dy, auto& cache, auto& scratch, auto& grad, auto& dx) {
+        layer.backward(x, dy, cache, scratch, grad, dx);
       });
 }
 
@@ -105,9 +107,11 @@ TEST_CASE("CausalAttention backward matches finite differences, with and without
       const RotaryTable<double> rotary = turned ? RotaryTable<double>{40, 4} : RotaryTable<double>{};
       check_residual_gradients(
           CausalAttention<double>{8, 2}, tokens, 8,
-          [&](const auto& layer, const auto& x, auto& cache, auto& y) { layer.add_forward(x, rotary, cache, y); },
-          [&](const auto& layer, const auto& x, const auto& dy, auto& cache, auto& grad, auto& dx) {
-            layer.backward(x, dy, rotary, cache, grad, dx);
+          [&](const auto& layer, const auto& x, auto& cache, auto& scratch, auto& y) {
+            layer.add_forward(x, rotary, cache, scratch, y);
+          },
+          [&](const auto& layer, const auto& x, const auto& dy, auto& cache, auto& scratch, auto& grad, auto& dx) {
+            layer.backward(x, dy, rotary, cache, scratch, grad, dx);
           });
     }
   }
@@ -119,15 +123,17 @@ TEST_CASE("Block backward matches finite differences", "[nn][gradient]") {
       Block<double>{8, 24, 2}, 18, 8, 8,
       [&](const auto& block, const Matrix<double>& x) {
         Block<double>::Cache cache;
+        Block<double>::Scratch scratch;
         Matrix<double> y = x;
-        block.forward(rotary, cache, y);
+        block.forward(rotary, cache, scratch, y);
         return y;
       },
       [&](const auto& block, const Matrix<double>& x, const Matrix<double>& dy, auto& grad) {
         Block<double>::Cache cache;
+        Block<double>::Scratch scratch;
         Matrix<double> y = x, dx = dy;
-        block.forward(rotary, cache, y);
-        block.backward(rotary, cache, grad, dx);
+        block.forward(rotary, cache, scratch, y);
+        block.backward(rotary, cache, scratch, grad, dx);
         return dx;
       });
 }
@@ -140,8 +146,9 @@ TEST_CASE("A causal layer's output at a token does not depend on later tokens", 
   fill_normal(x, 1.0, rng);
   const auto attend = [&](const Matrix<float>& input) {
     CausalAttention<float>::Cache cache;
+    CausalAttention<float>::Scratch scratch;
     Matrix<float> y = Matrix<float>::Zero(input.rows(), 32);
-    layer.add_forward(input, {}, cache, y);
+    layer.add_forward(input, {}, cache, scratch, y);
     return y;
   };
   const Matrix<float> before = attend(x);

@@ -30,12 +30,12 @@ void poison(WindowScratch<DoubleModel>& scratch) {
   spoil(scratch.outputs, scratch.doutputs, cache.stream, cache.dstream, cache.normed, cache.dnormed,
         cache.final_norm.x_hat, cache.final_norm.inverse_stddev);
   for (auto& block : cache.blocks) {
-    auto& attention = block.attention;
-    spoil(attention.qkv, attention.probabilities, attention.mixed, attention.transposed, attention.dscores,
-          attention.dmixed, attention.dqkv);
-    spoil(block.attention_norm.x_hat, block.mlp_norm.x_hat, block.mlp.hidden, block.mlp.slope, block.mlp.dhidden);
-    spoil(block.attention_input, block.mlp_input, block.dinput);
+    spoil(block.attention.qkv, block.attention.probabilities, block.attention.mixed);
+    spoil(block.attention_norm.x_hat, block.mlp_norm.x_hat, block.mlp.hidden, block.mlp.slope);
   }
+  auto& shared = cache.scratch;
+  spoil(shared.attention.transposed, shared.attention.dscores, shared.attention.dmixed, shared.attention.dqkv);
+  spoil(shared.mlp.dhidden, shared.normed, shared.dnormed);
 }
 
 DoubleModel zeros_of(const DoubleModel& model) {

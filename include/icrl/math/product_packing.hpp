@@ -34,11 +34,14 @@ inline void transpose_8x8(const float* in, Index in_stride, float* out, Index ou
 template <typename S>
 void pack_panel(const Strided<S>& b, Index depth, Index width, S* packed, Index panel) {
   if (b.column_stride == 1) {
-    const Index filled = (width + lanes<S> - 1) / lanes<S> * lanes<S>;
+    const Index whole = width - width % lanes<S>;
     for (Index k = 0; k < depth; ++k) {
+      const S* from = b.data + k * b.row_stride;
       S* row = packed + k * panel;
-      std::copy_n(b.data + k * b.row_stride, width, row);
-      std::fill(row + width, row + filled, S(0));
+      for (Index j = 0; j < whole; j += lanes<S>) store(row + j, load(from + j));
+      if (whole == width) continue;
+      std::fill_n(row + whole, lanes<S>, S(0));
+      std::copy_n(from + whole, width - whole, row + whole);
     }
     return;
   }

@@ -9,6 +9,16 @@
 // Loops over one row (one token), vectorised over packets with a scalar tail.
 namespace icrl {
 
+/// y = gain * x + bias, number by number.
+template <typename S>
+void scale_row(const S* x, const S* gain, const S* bias, Index size, S* y) {
+  using namespace detail;
+  const Index whole = size - size % lanes<S>;
+  for (Index i = 0; i < whole; i += lanes<S>)
+    store(y + i, multiply_add<S>(load(x + i), load(gain + i), load(bias + i)));
+  for (Index i = whole; i < size; ++i) y[i] = std::fma(x[i], gain[i], bias[i]);
+}
+
 /// y = gain * x_hat + bias with x_hat = (x - mean) * inverse_stddev. Returns inverse_stddev. All rows have `size`
 /// numbers.
 template <typename S>
@@ -35,15 +45,9 @@ S normalise_row(const S* x, const S* gain, const S* bias, Index size, S epsilon,
   const S variance = (sum<S>(squares) + tail_squares) / static_cast<S>(size);
   const S inverse_stddev = S(1) / std::sqrt(variance + epsilon);
 
-  for (Index i = 0; i < whole; i += lanes<S>) {
-    const Packet<S> hat = load(x_hat + i) * inverse_stddev;
-    store(x_hat + i, hat);
-    store(y + i, hat * load(gain + i) + load(bias + i));
-  }
-  for (Index i = whole; i < size; ++i) {
-    x_hat[i] *= inverse_stddev;
-    y[i] = x_hat[i] * gain[i] + bias[i];
-  }
+  for (Index i = 0; i < whole; i += lanes<S>) store(x_hat + i, load(x_hat + i) * inverse_stddev);
+  for (Index i = whole; i < size; ++i) x_hat[i] *= inverse_stddev;
+  scale_row(x_hat, gain, bias, size, y);
   return inverse_stddev;
 }
 
@@ -105,14 +109,23 @@ void softmax_row(S* x, Index count, Index padded_count, S scale) {
 }
 
 /// Derivative of `softmax_row`, in place: d holds the derivative of the probabilities p on entry and of the unscaled
-/// scores on return, p * (d - sum(d * p)) * scale. `padded_count` is a whole number of packets.
+/// scores on return, p * (d - mean) * scale, where mean = sum(d * p). `padded_count` is a whole number of packets.
 template <typename S>
-void softmax_row_backward(const S* p, Index padded_count, S scale, S* d) {
+void softmax_row_backward(const S* p, Index padded_count, S scale, S mean, S* d) {
   using namespace detail;
+  for (Index i = 0; i < padded_count; i += lanes<S>) store(d + i, load(p + i) * scale * (load(d + i) - mean));
+}
+
+/// The sum of a[i] * b[i].
+template <typename S>
+S dot(const S* a, const S* b, Index size) {
+  using namespace detail;
+  const Index whole = size - size % lanes<S>;
   Packet<S> total{};
-  for (Index i = 0; i < padded_count; i += lanes<S>) total += load(d + i) * load(p + i);
-  const S mean = sum<S>(total);
-  for (Index i = 0; i < padded_count; i += lanes<S>) store(d + i, load(p + i) * (load(d + i) - mean) * scale);
+  S tail = 0;
+  for (Index i = 0; i < whole; i += lanes<S>) total += load(a + i) * load(b + i);
+  for (Index i = whole; i < size; ++i) tail += a[i] * b[i];
+  return sum<S>(total) + tail;
 }
 
 /// y = GELU(y) in its tanh form, y * sigmoid(2u) with u = sqrt(2/pi) (y + 0.044715 y^3) (Hendrycks & Gimpel, 2016).

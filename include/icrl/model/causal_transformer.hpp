@@ -58,6 +58,7 @@ struct CausalTransformer {
     Matrix<S> stream, dstream;  ///< (tokens, C), the residual stream and its derivative
     Matrix<S> normed, dnormed;  ///< (T, C), what the head reads
     std::vector<typename Block<S>::Cache> blocks;
+    typename Block<S>::Scratch scratch;
     typename LayerNorm<S>::Cache final_norm;
   };
 
@@ -72,7 +73,7 @@ struct CausalTransformer {
       embedding.forward(row, layout, config, parts, t, &cache.stream(t, 0));
     });
     for (std::size_t i = 0; i < blocks.size(); ++i)
-      blocks[i].forward(rotary, cache.blocks[i], cache.stream.topRows(tokens));
+      blocks[i].forward(rotary, cache.blocks[i], cache.scratch, cache.stream.topRows(tokens));
     auto normed = cache.normed.topRows(steps);
     final_norm.forward(acting_rows(cache.stream, steps), cache.final_norm, normed);
     head.forward(normed, outputs);
@@ -89,7 +90,8 @@ struct CausalTransformer {
     head.backward(cache.normed.topRows(steps), doutputs, grad.head, dnormed);
     if (config.tokens_per_step() > 1) dstream.setZero();
     final_norm.backward(dnormed, cache.final_norm, grad.final_norm, acting_rows(cache.dstream, steps));
-    for (std::size_t i = blocks.size(); i-- > 0;) blocks[i].backward(rotary, cache.blocks[i], grad.blocks[i], dstream);
+    for (std::size_t i = blocks.size(); i-- > 0;)
+      blocks[i].backward(rotary, cache.blocks[i], cache.scratch, grad.blocks[i], dstream);
     for_each_token(features, steps, [&](const float* row, auto parts, Index t) {
       embedding.backward(row, layout, config, parts, t, &cache.dstream(t, 0), grad.embedding);
     });

@@ -22,15 +22,14 @@ namespace icrl {
 ///
 /// Each context has a share of the model's T steps, T / count rounded up. Where windows begin follows how the model was
 /// trained:
-/// - WindowStart::anywhere: a context opens as soon as the one before it holds its share, so that, once there, memory
-/// never
-///   falls below T - share steps.
-/// - WindowStart::episode: at the first episode start after that. With episodes of at most H rows memory never falls
-/// below
-///   T - share - H. Where uneven episodes leave no younger context when the eldest is full, the last episode is fed
-///   again to an empty one, which takes as many passes as it has steps. An episode that outgrows the context is an
-///   Error.
-/// A closing row opens nothing: a window that begins with it has nothing to say.
+/// - WindowStart::anywhere: a context opens as soon as the one before it holds its share. Once there, memory never falls
+///   below T - share steps.
+/// - WindowStart::episode: a context opens at the first episode start after that. With episodes of at most H rows memory
+///   never falls below T - share - H steps. Where uneven episodes leave no younger context when the eldest is full, the
+///   last episode is fed again to an empty one, which takes as many passes as it has steps. An episode that outgrows
+///   the context is an Error.
+/// A closing row opens nothing, since a window that begins with it has nothing to say; so where there are closing rows
+/// memory may fall one step further.
 template <Streaming M>
 class StaggeredMemory {
 public:

@@ -19,36 +19,39 @@ struct CausalAttention {
   Linear<S> output;  ///< (C, C)
   Index head_count;
 
-  /// What backward needs, and its scratch memory. The triangle above the diagonal is neither computed nor read, save in
-  /// the blocks that it cuts.
+  /// What backward needs of the forward pass. The triangle above the diagonal is neither computed nor read, save in the
+  /// blocks that it cuts.
   struct Cache {
     Matrix<S> qkv;            ///< (T, 3C), queries and keys already turned
-    Matrix<S> probabilities;  ///< (H * T, padded T)
+    Matrix<S> probabilities;  ///< (H, triangle): blocks of rows one after another, each as wide as its last row looks
     Matrix<S> mixed;          ///< (T, C): values weighted by attention, heads side by side
-    Matrix<S> transposed;     ///< (D, padded T): one head's keys or values
-    Matrix<S> dscores;        ///< (block, padded T)
-    Matrix<S> dmixed;         ///< (T, C)
-    Matrix<S> dqkv;           ///< (T, 3C)
+  };
+  /// What is of use within one call only, and so may serve all layers of a pass.
+  struct Scratch {
+    Matrix<S> transposed;  ///< (D, padded T): one head's keys or values
+    Matrix<S> dscores;     ///< (block, padded T)
+    Matrix<S> dmixed;      ///< (T, C)
+    Matrix<S> dqkv;        ///< (T, 3C)
   };
 
   CausalAttention(Index width, Index heads) : qkv{width, 3 * width}, output{width, width}, head_count{heads} {}
 
   /// y += attention(x). x, y (T, C). An empty `rotary` means that positions come from elsewhere.
-  void add_forward(MatrixIn<S> x, const RotaryTable<S>& rotary, Cache& cache, MatrixOut<S> y) const {
+  void add_forward(MatrixIn<S> x, const RotaryTable<S>& rotary, Cache& cache, Scratch& scratch, MatrixOut<S> y) const {
     const Index tokens = x.rows(), width = x.cols(), size = width / head_count;
-    reserve(cache, tokens, width);
+    reserve(cache, scratch, tokens, width);
     qkv.forward(x, cache.qkv.topRows(tokens));
     for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate(&cache.qkv(t, 0), 2 * width, t);
 
     const S scale = S(1) / std::sqrt(static_cast<S>(size));
     for (Index h = 0; h < head_count; ++h) {
-      transpose(cache, width + h * size, tokens, size);
+      transpose(cache, width + h * size, tokens, size, scratch);
       for (Index first = 0; first < tokens; first += block) {
         const Index last = std::min(first + block, tokens);
-        S* scores = &cache.probabilities(h * tokens + first, 0);
-        const Index stride = cache.probabilities.cols();
+        S* const scores = &cache.probabilities(h, triangle(first / block));
+        const Index stride = first + block;
         detail::product<S>(last - first, padded<S>(last), size, rows_of(cache.qkv, first, h * size),
-                           {cache.transposed.data(), cache.transposed.cols(), 1}, scores, stride, false);
+                           {scratch.transposed.data(), scratch.transposed.cols(), 1}, scores, stride, false);
         for (Index t = first; t < last; ++t) softmax_row(scores + (t - first) * stride, t + 1, padded<S>(last), scale);
         detail::product<S>(last - first, size, last, {scores, stride, 1}, rows_of(cache.qkv, 0, 2 * width + h * size),
                            &cache.mixed(first, h * size), width, false);
@@ -60,18 +63,19 @@ struct CausalAttention {
   /// Adds to `grad`, overwrites dx. x is what forward was given, dy the derivative of what it added.
   /// Per head, with P the probabilities, O = P V and s = 1/sqrt(D):
   ///   dV = P^T dO,  dP = dO V^T,  dS = P * (dP - rowsum(dP * P)) s,  dQ = dS K,  dK = dS^T Q
-  void backward(MatrixIn<S> x, MatrixIn<S> dy, const RotaryTable<S>& rotary, Cache& cache, CausalAttention& grad,
-                MatrixOut<S> dx) const {
+  /// where rowsum(dP * P) = rowsum(dO * O) (Dao et al., 2022, section B.2).
+  void backward(MatrixIn<S> x, MatrixIn<S> dy, const RotaryTable<S>& rotary, const Cache& cache, Scratch& scratch,
+                CausalAttention& grad, MatrixOut<S> dx) const {
     const Index tokens = x.rows(), width = x.cols(), size = width / head_count;
-    auto dmixed = cache.dmixed.topRows(tokens);
+    auto dmixed = scratch.dmixed.topRows(tokens);
     output.backward(cache.mixed.topRows(tokens), dy, grad.output, dmixed);
-    cache.dqkv.topRows(tokens).rightCols(2 * width).setZero();
+    scratch.dqkv.topRows(tokens).rightCols(2 * width).setZero();
     for (Index h = 0; h < head_count; ++h) {
-      transpose(cache, 2 * width + h * size, tokens, size);
-      for (Index first = 0; first < tokens; first += block) block_backward(cache, h, first, tokens, size);
+      transpose(cache, 2 * width + h * size, tokens, size, scratch);
+      for (Index first = 0; first < tokens; first += block) block_backward(cache, scratch, h, first, tokens, size);
     }
-    for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate_back(&cache.dqkv(t, 0), 2 * width, t);
-    qkv.backward(x, cache.dqkv.topRows(tokens), grad.qkv, dx);
+    for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate_back(&scratch.dqkv(t, 0), 2 * width, t);
+    qkv.backward(x, scratch.dqkv.topRows(tokens), grad.qkv, dx);
   }
 
   static constexpr auto parameters() {
@@ -79,17 +83,25 @@ struct CausalAttention {
   }
 
 private:
-  static constexpr Index block = 16;  ///< rows of the score matrix computed together
+  /// Rows of the score matrix computed together; a whole number of cache lines.
+  static constexpr Index block = 16;
 
-  void reserve(Cache& cache, Index tokens, Index width) const {
+  /// Numbers in the first `blocks` blocks of a head's score matrix.
+  static constexpr Index triangle(Index blocks) { return block * block * (blocks * (blocks + 1) / 2); }
+
+  static void reserve_columns(Matrix<S>& buffer, Index rows, Index columns) {
+    reserve_rows(buffer, rows, std::max(columns, buffer.cols()));
+  }
+
+  void reserve(Cache& cache, Scratch& scratch, Index tokens, Index width) const {
     reserve_rows(cache.qkv, tokens, 3 * width);
     reserve_rows(cache.mixed, tokens, width);
-    reserve_rows(cache.dmixed, tokens, width);
-    reserve_rows(cache.dqkv, tokens, 3 * width);
-    const Index columns = std::max(padded<S>(tokens), cache.dscores.cols());
-    reserve_rows(cache.probabilities, head_count * tokens, columns);
-    reserve_rows(cache.dscores, block, columns);
-    reserve_rows(cache.transposed, width / head_count, columns);
+    reserve_rows(scratch.dmixed, tokens, width);
+    reserve_rows(scratch.dqkv, tokens, 3 * width);
+    const Index blocks = (tokens + block - 1) / block;
+    reserve_columns(cache.probabilities, head_count, triangle(blocks));
+    reserve_columns(scratch.dscores, block, blocks * block);
+    reserve_columns(scratch.transposed, width / head_count, blocks * block);
   }
 
   static detail::Strided<S> rows_of(const Matrix<S>& m, Index row, Index column) {
@@ -98,30 +110,32 @@ private:
 
   /// Transposes the D columns of qkv from `column` on, so that products over them read whole rows. Those are padded
   /// with zeros: what lies beyond is multiplied by zeros, which would not undo an infinity.
-  static void transpose(Cache& cache, Index column, Index tokens, Index size) {
-    detail::pack_panel<S>({&cache.qkv(0, column), 1, cache.qkv.cols()}, size, tokens, cache.transposed.data(),
-                          cache.transposed.cols());
-    cache.transposed.topRows(size).middleCols(tokens, padded<S>(tokens) - tokens).setZero();
+  static void transpose(const Cache& cache, Index column, Index tokens, Index size, Scratch& scratch) {
+    detail::pack_panel<S>({&cache.qkv(0, column), 1, cache.qkv.cols()}, size, tokens, scratch.transposed.data(),
+                          scratch.transposed.cols());
+    scratch.transposed.topRows(size).middleCols(tokens, padded<S>(tokens) - tokens).setZero();
   }
 
   /// Head h of the tokens first .. last: their dQ, and what they add to dK and dV of all tokens that they looked at.
   /// Their rows of P and dS are used while they are in the first-level cache. `transposed` holds the head's values.
-  void block_backward(Cache& cache, Index h, Index first, Index tokens, Index size) const {
+  void block_backward(const Cache& cache, Scratch& scratch, Index h, Index first, Index tokens, Index size) const {
     const Index last = std::min(first + block, tokens), rows = last - first;
-    const Index width = cache.dmixed.cols(), stride = cache.dscores.cols();
+    const Index width = scratch.dmixed.cols(), stride = first + block;
     const S scale = S(1) / std::sqrt(static_cast<S>(size));
-    const S* const probabilities = &cache.probabilities(h * tokens + first, 0);
-    S* const dscores = cache.dscores.data();
-    detail::product<S>(rows, padded<S>(last), size, rows_of(cache.dmixed, first, h * size),
-                       {cache.transposed.data(), cache.transposed.cols(), 1}, dscores, stride, false);
+    const S* const probabilities = &cache.probabilities(h, triangle(first / block));
+    S* const dscores = scratch.dscores.data();
+    detail::product<S>(rows, padded<S>(last), size, rows_of(scratch.dmixed, first, h * size),
+                       {scratch.transposed.data(), scratch.transposed.cols(), 1}, dscores, stride, false);
     for (Index r = 0; r < rows; ++r)
-      softmax_row_backward(probabilities + r * stride, padded<S>(last), scale, dscores + r * stride);
+      softmax_row_backward(probabilities + r * stride, padded<S>(last), scale,
+                           dot(&cache.mixed(first + r, h * size), &scratch.dmixed(first + r, h * size), size),
+                           dscores + r * stride);
     detail::product<S>(rows, size, last, {dscores, stride, 1}, rows_of(cache.qkv, 0, width + h * size),
-                       &cache.dqkv(first, h * size), 3 * width, false);
+                       &scratch.dqkv(first, h * size), 3 * width, false);
     detail::product<S>(last, size, rows, {dscores, 1, stride}, rows_of(cache.qkv, first, h * size),
-                       &cache.dqkv(0, width + h * size), 3 * width, true);
-    detail::product<S>(last, size, rows, {probabilities, 1, stride}, rows_of(cache.dmixed, first, h * size),
-                       &cache.dqkv(0, 2 * width + h * size), 3 * width, true);
+                       &scratch.dqkv(0, width + h * size), 3 * width, true);
+    detail::product<S>(last, size, rows, {probabilities, 1, stride}, rows_of(scratch.dmixed, first, h * size),
+                       &scratch.dqkv(0, 2 * width + h * size), 3 * width, true);
   }
 };
 

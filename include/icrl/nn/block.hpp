@@ -16,39 +16,43 @@ struct Block {
   LayerNorm<S> mlp_norm;
   Mlp<S> mlp;
 
+  /// What backward needs of the forward pass.
   struct Cache {
     typename LayerNorm<S>::Cache attention_norm, mlp_norm;
     typename CausalAttention<S>::Cache attention;
     typename Mlp<S>::Cache mlp;
-    Matrix<S> attention_input, mlp_input;  ///< (T, C), what the norms gave
-    Matrix<S> dinput;                      ///< (T, C)
+  };
+  /// What is of use within one call only. All blocks of a pass share it, so that it stays in a core's cache.
+  struct Scratch {
+    typename CausalAttention<S>::Scratch attention;
+    typename Mlp<S>::Scratch mlp;
+    Matrix<S> normed, dnormed;  ///< (T, C), what a norm gave and its derivative
   };
 
   Block(Index width, Index hidden, Index heads)
       : attention_norm{width}, attention{width, heads}, mlp_norm{width}, mlp{width, hidden} {}
 
   /// In place: x (T, C) is the residual stream.
-  void forward(const RotaryTable<S>& rotary, Cache& cache, MatrixOut<S> x) const {
-    const Index tokens = x.rows(), width = x.cols();
-    reserve_rows(cache.attention_input, tokens, width);
-    reserve_rows(cache.mlp_input, tokens, width);
-    auto attention_input = cache.attention_input.topRows(tokens);
-    attention_norm.forward(x, cache.attention_norm, attention_input);
-    attention.add_forward(attention_input, rotary, cache.attention, x);
-    auto mlp_input = cache.mlp_input.topRows(tokens);
-    mlp_norm.forward(x, cache.mlp_norm, mlp_input);
-    mlp.add_forward(mlp_input, cache.mlp, x);
+  void forward(const RotaryTable<S>& rotary, Cache& cache, Scratch& scratch, MatrixOut<S> x) const {
+    reserve_rows(scratch.normed, x.rows(), x.cols());
+    auto normed = scratch.normed.topRows(x.rows());
+    attention_norm.forward(x, cache.attention_norm, normed);
+    attention.add_forward(normed, rotary, cache.attention, scratch.attention, x);
+    mlp_norm.forward(x, cache.mlp_norm, normed);
+    mlp.add_forward(normed, cache.mlp, x);
   }
 
   /// Adds to `grad`; dx holds the derivative of the block's output on entry and of its input on return.
-  void backward(const RotaryTable<S>& rotary, Cache& cache, Block& grad, MatrixOut<S> dx) const {
-    const Index tokens = dx.rows();
-    reserve_rows(cache.dinput, tokens, dx.cols());
-    auto dinput = cache.dinput.topRows(tokens);
-    mlp.backward(cache.mlp_input.topRows(tokens), dx, cache.mlp, grad.mlp, dinput);
-    mlp_norm.add_backward(dinput, cache.mlp_norm, grad.mlp_norm, dx);
-    attention.backward(cache.attention_input.topRows(tokens), dx, rotary, cache.attention, grad.attention, dinput);
-    attention_norm.add_backward(dinput, cache.attention_norm, grad.attention_norm, dx);
+  void backward(const RotaryTable<S>& rotary, const Cache& cache, Scratch& scratch, Block& grad,
+                MatrixOut<S> dx) const {
+    reserve_rows(scratch.dnormed, dx.rows(), dx.cols());
+    auto normed = scratch.normed.topRows(dx.rows()), dnormed = scratch.dnormed.topRows(dx.rows());
+    mlp_norm.restore(cache.mlp_norm, normed);
+    mlp.backward(normed, dx, cache.mlp, scratch.mlp, grad.mlp, dnormed);
+    mlp_norm.add_backward(dnormed, cache.mlp_norm, grad.mlp_norm, dx);
+    attention_norm.restore(cache.attention_norm, normed);
+    attention.backward(normed, dx, rotary, cache.attention, scratch.attention, grad.attention, dnormed);
+    attention_norm.add_backward(dnormed, cache.attention_norm, grad.attention_norm, dx);
   }
 
   static constexpr auto parameters() {

@@ -30,6 +30,12 @@ struct LayerNorm {
                                                  row_data(cache.x_hat, r), row_data(y, r));
   }
 
+  /// y (T, C) once more, from what forward left behind.
+  void restore(const Cache& cache, MatrixOut<S> y) const {
+    for (Index r = 0; r < y.rows(); ++r)
+      scale_row(row_data(cache.x_hat, r), gain.data(), bias.data(), y.cols(), row_data(y, r));
+  }
+
   /// Adds to `grad`, overwrites dx; the formula stands at `normalise_row_backward`.
   void backward(MatrixIn<S> dy, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx) const {
     backward(dy, cache, grad, dx, false);

@@ -11,9 +11,13 @@ template <std::floating_point S>
 struct Mlp {
   Linear<S> up, down;
 
+  /// What backward needs of the forward pass.
   struct Cache {
-    Matrix<S> hidden;   ///< (T, hidden), after the GELU
-    Matrix<S> slope;    ///< (T, hidden), the GELU's derivative
+    Matrix<S> hidden;  ///< (T, hidden), after the GELU
+    Matrix<S> slope;   ///< (T, hidden), the GELU's derivative
+  };
+  /// What is of use within one call only, and so may serve all layers of a pass.
+  struct Scratch {
     Matrix<S> dhidden;  ///< (T, hidden)
   };
 
@@ -30,10 +34,10 @@ struct Mlp {
   }
 
   /// Adds to `grad`, overwrites dx. dy is the derivative of what forward added.
-  void backward(MatrixIn<S> x, MatrixIn<S> dy, Cache& cache, Mlp& grad, MatrixOut<S> dx) const {
+  void backward(MatrixIn<S> x, MatrixIn<S> dy, const Cache& cache, Scratch& scratch, Mlp& grad, MatrixOut<S> dx) const {
     const Index tokens = x.rows();
-    reserve_rows(cache.dhidden, tokens, up.weight.cols());
-    auto dhidden = cache.dhidden.topRows(tokens);
+    reserve_rows(scratch.dhidden, tokens, up.weight.cols());
+    auto dhidden = scratch.dhidden.topRows(tokens);
     down.backward(cache.hidden.topRows(tokens), dy, grad.down, dhidden);
     dhidden.array() *= cache.slope.topRows(tokens).array();
     up.backward(x, dhidden, grad.up, dx);
