@@ -1,0 +1,126 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/model/action_distribution.hpp>
+
+#include <array>
+#include <cmath>
+#include <vector>
+
+#include <icrl/math/matrix.hpp>
+
+#include "support/catch.hpp"
+#include "support/gradient.hpp"
+
+using namespace icrl;
+using namespace icrl::test;
+
+namespace {
+
+double loss_of(const Space& space, const Matrix<double>& outputs, const std::vector<float>& action, double smoothing) {
+  return ActionDistribution{space}.loss<double>({outputs.data(), static_cast<std::size_t>(outputs.size())}, action,
+                                                smoothing);
+}
+
+/// How far the gradient is from that of finite differences.
+double gradient_error(const Space& space, Matrix<double> outputs, const std::vector<float>& action, double smoothing) {
+  constexpr double weight = 0.7;
+  const auto size = static_cast<std::size_t>(outputs.size());
+  Matrix<double> gradient(1, outputs.size());
+  const double loss = ActionDistribution{space}.loss_and_gradient<double>({outputs.data(), size}, action, smoothing,
+                                                                          weight, {gradient.data(), size});
+  CHECK(loss == Approx(weight * loss_of(space, outputs, action, smoothing)));
+  return relative_error(gradient,
+                        numeric_gradient(outputs, [&] { return weight * loss_of(space, outputs, action, smoothing); }));
+}
+
+Matrix<double> row_of(const std::vector<double>& numbers) {
+  Matrix<double> matrix(1, static_cast<Index>(numbers.size()));
+  std::copy(numbers.begin(), numbers.end(), matrix.data());
+  return matrix;
+}
+
+/// How often each id of a Discrete space is drawn, of 4000 times.
+std::vector<int> counts(const std::vector<float>& logits, const Decoding& decoding,
+                        const std::vector<std::uint8_t>& allowed = {}) {
+  const ActionDistribution actions{Discrete{static_cast<int>(logits.size())}};
+  std::vector<int> found(logits.size());
+  Rng rng{4};
+  std::array<float, 1> action{};
+  for (int i = 0; i < 4000; ++i) {
+    actions.sample<float>(logits, decoding, allowed, rng, action);
+    ++found[static_cast<std::size_t>(action[0])];
+  }
+  return found;
+}
+
+float logit(double probability) { return static_cast<float>(std::log(probability)); }
+
+}  // namespace
+
+TEST_CASE("The loss of ids is the sum of their softmaxes' surprise", "[model]") {
+  const Matrix<double> outputs =
+      row_of({std::log(0.5), std::log(0.25), std::log(0.25), 3 + std::log(0.9), 3 + std::log(0.1)});
+  const Space space = MultiDiscrete{{3, 2}};
+
+  CHECK(ActionDistribution{space}.parameter_count() == 5);
+  CHECK(ActionDistribution{space}.action_size() == 2);
+  CHECK(loss_of(space, outputs, {1, 0}, 0) == Approx(-std::log(0.25) - std::log(0.9)));
+  CHECK(loss_of(space, outputs, {1, 0}, 0.2) ==
+        Approx(0.8 * (-std::log(0.25) - std::log(0.9)) +
+               0.2 * (-std::log(0.5 * 0.25 * 0.25) / 3 - std::log(0.9 * 0.1) / 2)));
+}
+
+TEST_CASE("The loss of numbers is a diagonal Gaussian's", "[model]") {
+  const Space space = Box{{-9, -9}, {9, 9}};
+  const double log_2pi = std::log(2 * std::acos(-1.0));
+
+  CHECK(ActionDistribution{space}.parameter_count() == 4);
+  CHECK(loss_of(space, row_of({1, -1, 0, std::log(2.0)}), {1, 3}, 0) == Approx(0.5 * 4 + std::log(2.0) + log_2pi));
+  CHECK(loss_of(space, row_of({0, 0, -50, 50}), {0, 0}, 0) == Approx(-7 + 3 + log_2pi));
+}
+
+TEST_CASE("The loss's gradient matches finite differences", "[model][gradient]") {
+  for (const double smoothing : {0.0, 0.3}) {
+    CHECK(gradient_error(Discrete{4}, row_of({0.3, -1, 2, 0.5}), {2}, smoothing) <= 1e-8);
+    CHECK(gradient_error(MultiDiscrete{{2, 3}}, row_of({0.3, -1, 2, 0.5, -4}), {0, 2}, smoothing) <= 1e-8);
+  }
+  CHECK(gradient_error(Box{{-1, -1}, {1, 1}}, row_of({0.3, -0.2, -1, 0.5}), {0.9f, -1}, 0) <= 1e-8);
+  CHECK(gradient_error(Box{{-1, -1}, {1, 1}}, row_of({0.3, -0.2, -8, 4}), {0.3f, -1}, 0) <= 1e-8);
+}
+
+TEST_CASE("Min-p keeps what is no less likely than its share of the likeliest", "[model]") {
+  const std::vector<float> logits{logit(0.5), logit(0.3), logit(0.2)};
+
+  CHECK(counts(logits, {.min_p = 0.39})[2] > 0);
+  const std::vector<int> two = counts(logits, {.min_p = 0.41});
+  CHECK(two[2] == 0);
+  CHECK(two[0] / 4000.0 == Approx(0.625).margin(0.03));
+  CHECK(counts(logits, {.min_p = 0.61}) == std::vector{4000, 0, 0});
+  CHECK(counts(logits, {.min_p = 1}) == std::vector{4000, 0, 0});
+}
+
+TEST_CASE("Min-p counts what temperature and mask leave", "[model]") {
+  const std::vector<float> logits{logit(0.5), logit(0.3), logit(0.2)};
+
+  CHECK(counts(logits, {.temperature = 2, .min_p = 0.41})[2] > 0);     // (2/5)^(1/2) = 0.63
+  CHECK(counts(logits, {.temperature = 0.5, .min_p = 0.41})[1] == 0);  // (3/5)^2 = 0.36
+  const std::vector<int> masked = counts(logits, {.min_p = 0.6}, {0, 1, 1});
+  CHECK(masked[0] == 0);
+  CHECK(masked[2] / 4000.0 == Approx(0.4).margin(0.03));
+}
+
+TEST_CASE("Numbers are drawn with their deviation times the temperature, inside the box", "[model]") {
+  const ActionDistribution actions{Box{{-1, -1}, {1, 1}}};
+  const std::array<float, 4> outputs{0.25f, 5, std::log(0.1f), std::log(0.1f)};
+  Rng rng{5};
+  std::array<float, 2> action{};
+  double sum = 0, squares = 0;
+  for (int i = 0; i < 4000; ++i) {
+    actions.sample<float>(outputs, {.temperature = 0.5}, {}, rng, action);
+    sum += static_cast<double>(action[0]);
+    squares += (static_cast<double>(action[0]) - 0.25) * (static_cast<double>(action[0]) - 0.25);
+    REQUIRE(action[1] == 1.0f);
+  }
+  CHECK(sum / 4000 == Approx(0.25).margin(0.005));
+  CHECK(std::sqrt(squares / 4000) == Approx(0.05).epsilon(0.05));
+}

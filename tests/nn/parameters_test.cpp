@@ -1,0 +1,56 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/nn/parameters.hpp>
+
+#include <string>
+#include <vector>
+
+#include "support/catch.hpp"
+
+using namespace icrl;
+
+namespace {
+
+struct Leaf {
+  Matrix<float> table = Matrix<float>::Constant(2, 3, 1);
+  RowVector<float> bias = RowVector<float>::Constant(3, 1);
+  static constexpr auto parameters() { return std::tuple{Field{"table", &Leaf::table}, Field{"bias", &Leaf::bias}}; }
+};
+
+struct Tree {
+  std::vector<Leaf> leaves{2};
+  std::vector<Matrix<float>> maps{1, Matrix<float>::Constant(1, 4, 1)};
+  Leaf last;
+  static constexpr auto parameters() {
+    return std::tuple{Field{"leaves", &Tree::leaves}, Field{"maps", &Tree::maps}, Field{"last", &Tree::last}};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("The walk visits every tensor once, by its path, in the order of the lists", "[nn]") {
+  const Tree tree;
+  std::vector<std::string> names;
+  for_each_parameter([&](std::string_view name, const auto&) { names.emplace_back(name); }, tree);
+
+  CHECK(names == std::vector<std::string>{"leaves.0.table", "leaves.0.bias", "leaves.1.table", "leaves.1.bias",
+                                          "maps.0", "last.table", "last.bias"});
+  CHECK(parameter_count(tree) == 3 * 9 + 4);
+}
+
+TEST_CASE("The walk goes over several layers at once", "[nn]") {
+  Tree to;
+  const Tree from;
+  set_zero(to);
+  Index seen = 0;
+  for_each_parameter(
+      [&](std::string_view, auto& target, const auto& source) {
+        CHECK(target.isZero(0));
+        target += 2 * source;
+        seen += target.size();
+      },
+      to, from);
+
+  CHECK(seen == parameter_count(to));
+  for_each_parameter([](std::string_view, const auto& tensor) { CHECK((tensor.array() == 2).all()); }, to);
+}
