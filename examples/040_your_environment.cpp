@@ -62,7 +62,7 @@ int main(int argc, char** argv) {
                                          .batch = 32,
                                          .warmup = updates / 10,
                                          .weight_average = 0.99,
-                                         .thread_count = std::min(options.threads, 4),
+                                         .thread_count = options.threads,
                                          .seed = options.seed});
 
     const EvaluationConfig evaluation{

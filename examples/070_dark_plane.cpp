@@ -34,9 +34,11 @@ struct Settings {
 /// An oracle whose noise falls to nothing, each random move being kept for four steps.
 auto noisy_oracle(const Settings& settings) {
   return [settings](int, const DarkPlane& plane) {
-    const NoiseSchedule noise{
-        .start = 0.8, .anneal_share = 0.8, .episodes = settings.source_episodes, .hold_steps = 4, .jitter = 0.1};
-    return NoisyDemonstrator{DarkPlaneOracle{plane.target(), plane.options().max_move}, plane.action_space(), noise};
+    return NoisyDemonstrator{DarkPlaneOracle{plane.target(), plane.options().max_move},
+                             plane.action_space(),
+                             {.noise = {.start = 0.8, .anneal_share = 0.8, .episodes = settings.source_episodes},
+                              .hold_steps = 4,
+                              .jitter = 0.1}};
   };
 }
 
@@ -92,7 +94,7 @@ int main(int argc, char** argv) {
                                            .warmup = settings.updates / 10,
                                            .weight_decay = 0.1,
                                            .weight_average = 0.99,
-                                           .thread_count = std::min(options.threads, 4),
+                                           .thread_count = options.threads,
                                            .seed = seed},
                                           observer);
       bar.clear();

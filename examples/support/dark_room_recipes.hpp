@@ -76,6 +76,17 @@ struct Recipe {
           .decoding = {.temperature = 0.3}};
 }
 
+/// Tells one recipe from another.
+[[nodiscard]] inline std::string describe(const Recipe& recipe) {
+  const icrl::WindowConfig& w = recipe.windows;
+  return fmt::format(
+      "{}, {} histories a task of {} episodes; windows of {} {}, every {}. episode after {}, {} from the start, {}; {}; "
+      "temperature {}",
+      name_of(recipe.source), recipe.histories_per_task, recipe.episodes, w.context, to_string(w.start), w.keep_every,
+      w.skip_first, w.history_start_share, w.shuffle_episodes ? "shuffled" : "in order", icrl::describe(recipe.distil),
+      recipe.decoding.temperature);
+}
+
 /// As --quick has it: everything happens, nothing is learned.
 [[nodiscard]] inline Recipe shortened(Recipe recipe) {
   recipe.histories_per_task = 2;
@@ -187,7 +198,7 @@ struct Distilled {
   model.initialise(rng);
 
   icrl::DistilConfig config = recipe.distil;
-  config.thread_count = std::min(threads, config.gradient_slots);
+  config.thread_count = threads;
   config.seed = seed;
   config.checkpoint = folder / (name + ".checkpoint");
   config.checkpoint_every = 300;

@@ -100,7 +100,7 @@ TEST_CASE("An evaluation without lives is an error", "[eval]") {
   const auto model = room_model();
   CHECK_THROWS_AS(evaluate(model, rooms, tasks, {.runs = 0}), Error);
   CHECK_THROWS_AS(evaluate(model, rooms, tasks, {.episodes = 0}), Error);
-  CHECK_THROWS_AS(evaluate(model, rooms, tasks, {.thread_count = 0}), Error);
+  CHECK_THROWS_AS(evaluate(model, rooms, tasks, {.thread_count = -1}), Error);
   CHECK_THROWS_AS(evaluate(model, rooms, tasks, {.group_size = 0}), Error);
   CHECK_THROWS_AS(evaluate(model, rooms, tasks, {}, {.temperature = -1}), Error);
 }

@@ -5,13 +5,12 @@
 #include "support/catch.hpp"
 #include "support/decimal_comma.hpp"
 #include "support/histories.hpp"
+#include "support/special_numbers.hpp"
 
 using namespace icrl;
 using namespace icrl::test;
 
 namespace {
-
-constexpr float infinity = std::numeric_limits<float>::infinity();
 
 TransformerConfig unusual_config() {
   return {.width = 24,

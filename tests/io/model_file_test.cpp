@@ -211,10 +211,10 @@ TEST_CASE_METHOD(ModelFileFixture, "Weights that are not finite are neither save
   save_model(model, path);
   const auto bytes = read_bytes(path);
   std::string text{bytes.begin(), bytes.end()};
-  const float number = 1234.5f, infinity = -std::numeric_limits<float>::infinity();
+  const float number = 1234.5f;
   text.replace(text.find(std::string{reinterpret_cast<const char*>(&number), 4}), 4,
                reinterpret_cast<const char*>(&infinity), 4);
-  CHECK(has(error_of_bytes(with_right_checksum({text.begin(), text.end()})), "head.weight: number 2 is -inf"));
+  CHECK(has(error_of_bytes(with_right_checksum({text.begin(), text.end()})), "head.weight: number 2 is inf"));
 }
 
 TEST_CASE_METHOD(ModelFileFixture, "A model file cut at any byte or with any bit flipped is an Error", "[io]") {

@@ -128,7 +128,7 @@ TEST_CASE("Collecting refuses tasks that are none and configurations that make n
   CHECK(has(refusal({81}, {}), "task 81 is not one of the family's 81 tasks"));
   CHECK(has(refusal({-1}, {}), "task -1"));
   CHECK(has(refusal({0}, {.episodes = -1}), "neither may be negative"));
-  CHECK(has(refusal({0}, {.thread_count = 0}), "thread_count is 0"));
+  CHECK(has(refusal({0}, {.thread_count = -1}), "thread_count is -1"));
 }
 
 TEST_CASE("An error in one history reaches the caller", "[learner]") {

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include <icrl/history/curate.hpp>
@@ -13,6 +12,7 @@
 
 #include "support/catch.hpp"
 #include "support/histories.hpp"
+#include "support/special_numbers.hpp"
 #include "support/tiny_environments.hpp"
 
 using namespace icrl;
@@ -29,7 +29,8 @@ struct Rightwards {
 }  // namespace
 
 TEST_CASE("The share of random actions follows the schedule", "[learner]") {
-  NoisyDemonstrator<Rightwards> learner{{}, Discrete{2}, {.start = 0.8, .end = 0.2, .anneal_share = 1, .episodes = 2}};
+  NoisyDemonstrator<Rightwards> learner{
+      {}, Discrete{2}, {.noise = {.start = 0.8, .end = 0.2, .anneal_share = 1, .episodes = 2}}};
   Rng rng{1};
   std::array<float, 1> action, expert;
   for (const double share : {0.8, 0.5, 0.2}) {
@@ -46,7 +47,7 @@ TEST_CASE("The share of random actions follows the schedule", "[learner]") {
 }
 
 TEST_CASE("Without noise the demonstrator is left alone", "[learner]") {
-  NoisyDemonstrator<Rightwards> learner{{}, Discrete{2}, {.start = 0}};
+  NoisyDemonstrator<Rightwards> learner{{}, Discrete{2}, {.noise = {.start = 0}}};
 
   const LearningHistory history = run(learner, Corridor{.cells = 5, .horizon = 9}, 3, Rng{1});
 
@@ -55,7 +56,7 @@ TEST_CASE("Without noise the demonstrator is left alone", "[learner]") {
 
 TEST_CASE("Noise is held for the asked number of steps and ends with the episode", "[learner]") {
   const Space box = Box{{-1}, {1}};
-  NoisyDemonstrator<Rightwards> learner{{}, box, {.start = 1, .end = 1, .hold_steps = 4}};
+  NoisyDemonstrator<Rightwards> learner{{}, box, {.noise = {.start = 1, .end = 1}, .hold_steps = 4}};
   Rng rng{1};
   const auto acts = [&](int count) {
     std::vector<float> actions;
@@ -79,7 +80,7 @@ TEST_CASE("A noisy oracle's returns rise from random to perfect", "[learner]") {
   double early = 0, late = 0, ceiling = 0;
   for (int task = 0; task < rooms.task_count(); ++task) {
     const DarkRoom room = rooms.make(task);
-    NoisyDemonstrator<DarkRoomOracle> learner{{9, room.goal()}, room.action_space(), {.episodes = 40}};
+    NoisyDemonstrator<DarkRoomOracle> learner{{9, room.goal()}, room.action_space(), {.noise = {.episodes = 40}}};
     const LearningHistory history = run(learner, room, 40, Rng{7, static_cast<std::uint64_t>(task)});
     early += mean_return(history.view(), 0, 3) / 81;
     late += mean_return(history.view(), 36, 4) / 81;
@@ -101,8 +102,8 @@ TEST_CASE("Jitter spreads a box's actions by its share of their range, and never
   struct Still {
     void act(std::span<const float>, std::span<float> action, Rng&) { action[0] = 0.5f; }
   };
-  const NoiseSchedule schedule{.start = 0, .jitter = 0.1};
-  NoisyDemonstrator learner{Still{}, Box{{-1}, {1}}, schedule};
+  const NoisyDemonstratorConfig config{.noise = {.start = 0}, .jitter = 0.1};
+  NoisyDemonstrator learner{Still{}, Box{{-1}, {1}}, config};
   Rng rng{4};
   std::array<float, 1> action{};
   double sum = 0, squares = 0;
@@ -118,7 +119,7 @@ TEST_CASE("Jitter spreads a box's actions by its share of their range, and never
   const double mean = sum / draws, deviation = std::sqrt(squares / draws - mean * mean);
   CHECK(mean == Approx(0.5).margin(0.02));
   CHECK(deviation == Approx(0.2).margin(0.02));
-  const float infinity = std::numeric_limits<float>::infinity();
-  CHECK_THROWS_AS((NoisyDemonstrator{Still{}, Box{{-infinity}, {infinity}}, schedule}), Error);
-  CHECK_THROWS_AS(validate(NoiseSchedule{.jitter = -0.1}), Error);
+  CHECK_THROWS_AS((NoisyDemonstrator{Still{}, Box{{-infinity}, {infinity}}, config}), Error);
+  CHECK_THROWS_AS(validate(NoisyDemonstratorConfig{.jitter = -0.1}), Error);
+  CHECK_THROWS_AS(validate(NoisyDemonstratorConfig{.hold_steps = 0}), Error);
 }

@@ -50,6 +50,20 @@ TEST_CASE("Q-learning looks beyond a truncation and not beyond a termination", "
   CHECK(terminated.values(here)[0] == 0.5f);
 }
 
+TEST_CASE("Q-learning hopes for nothing from actions that the next observation forbids", "[learner]") {
+  QLearning learner{{.learning_rate = 1, .discount = 0.5, .initial_value = 1}, Discrete{3}, Discrete{2}};
+  const std::array<float, 1> start{0}, middle{1}, goal{2}, left{0}, right{1};
+  const std::array<std::uint8_t, 2> only_left{1, 0}, none{0, 0};
+  learner.learn({.observation = middle, .action = left, .reward = 0, .next_observation = goal, .terminated = true});
+
+  learner.learn({.observation = start, .action = right, .next_observation = middle, .next_allowed = only_left});
+  CHECK(learner.values(start)[1] == 0);
+  learner.learn({.observation = start, .action = right, .next_observation = middle});
+  CHECK(learner.values(start)[1] == 0.5f);
+  CHECK_THROWS_AS(
+      learner.learn({.observation = start, .action = right, .next_observation = middle, .next_allowed = none}), Error);
+}
+
 TEST_CASE("A greedy Q-learner takes the best action and breaks ties at random", "[learner]") {
   QLearning learner = small({.learning_rate = 0.5, .discount = 0.5, .epsilon_start = 0});
   Rng rng{1};

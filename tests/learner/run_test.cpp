@@ -14,6 +14,7 @@
 
 #include "support/catch.hpp"
 #include "support/histories.hpp"
+#include "support/special_numbers.hpp"
 #include "support/tiny_environments.hpp"
 
 using namespace icrl;
@@ -197,6 +198,46 @@ TEST_CASE("Masks stay with their member when others have finished", "[learner]")
   CHECK(histories[1].step_count() == 12);
   CHECK(histories[2].step_count() == 24);
   for (int e = 0; e < 4; ++e) CHECK(histories[2].episode(e).total_reward() == 6);
+}
+
+TEST_CASE("The learner is told what the next observation allows, also where time ran out on it", "[learner]") {
+  struct Reader : RandomPolicy {
+    using RandomPolicy::RandomPolicy;
+    std::vector<std::vector<std::uint8_t>> told;
+    void learn(const Transition& t) { told.emplace_back(t.next_allowed.begin(), t.next_allowed.end()); }
+  };
+  Reader reader{Discrete{4}};
+  (void)run(reader, TurnTaking{}, 2, Rng{1});
+
+  REQUIRE(reader.told.size() == 12);
+  for (std::size_t i = 0; i < 12; ++i) {
+    const auto even = static_cast<std::uint8_t>(i % 6 % 2);  // after step t the time is t + 1
+    const auto odd = static_cast<std::uint8_t>(1 - even);
+    CHECK(reader.told[i] == std::vector<std::uint8_t>{even, odd, even, odd});
+  }
+}
+
+TEST_CASE("An action outside its space is stopped before the environment sees it", "[learner]") {
+  struct Wild {
+    float action;
+    void act(std::span<const float>, std::span<float> out, Rng&) { out[0] = action; }
+    void learn(const Transition&) {}
+  };
+  for (const float action : {2.0f, -1.0f, 0.5f, not_a_number}) {
+    Wild wild{action};
+    CHECK(has(error_of([&] { (void)run(wild, Corridor{}, 1, Rng{1}); }), "which is not in discrete(2)"));
+  }
+}
+
+TEST_CASE("A learner that names its spaces is asked before the run", "[learner]") {
+  struct Picky : RandomPolicy {
+    using RandomPolicy::RandomPolicy;
+    void expect_spaces(const Space& observation_space, const Space& action_space) const {
+      fail("no {} and {}", to_string(observation_space), to_string(action_space));
+    }
+  };
+  Picky picky{Discrete{2}};
+  CHECK(error_of([&] { (void)run(picky, Corridor{}, 1, Rng{1}); }) == "no discrete(4) and discrete(2)");
 }
 
 TEST_CASE("Continuous actions are stepped and recorded", "[learner]") {

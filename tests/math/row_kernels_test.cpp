@@ -8,17 +8,23 @@
 
 using namespace icrl;
 
+namespace {
+
+float exp_of(float x) { return detail::exp(detail::broadcast(x))[0]; }
+
+}  // namespace
+
 TEST_CASE("The vectorised exponential is within two units in the last place", "[math]") {
   double worst = 0;
   for (float x = -86.0f; x < 87.0f; x += 0.00731f) {
     const double expected = std::exp(static_cast<double>(x));
-    worst = std::max(worst, std::abs(static_cast<double>(detail::exp_one(x)) - expected) / expected);
+    worst = std::max(worst, std::abs(static_cast<double>(exp_of(x)) - expected) / expected);
   }
 
   CHECK(worst < 2.4e-7);
-  CHECK(detail::exp_one(0.0f) == 1.0f);
-  CHECK(detail::exp_one(-std::numeric_limits<float>::infinity()) == 0.0f);
-  CHECK(std::isnan(detail::exp_one(std::numeric_limits<float>::quiet_NaN())));
+  CHECK(exp_of(0.0f) == 1.0f);
+  CHECK(exp_of(-std::numeric_limits<float>::infinity()) == 0.0f);
+  CHECK(std::isnan(exp_of(std::numeric_limits<float>::quiet_NaN())));
 }
 
 TEMPLATE_TEST_CASE("Softmax sums to one over the counted numbers and gives the rest nothing", "[math]", float, double) {

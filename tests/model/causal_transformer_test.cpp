@@ -144,6 +144,15 @@ TEST_CASE("Lanes of one pass do not touch each other", "[model]") {
   }
 }
 
+TEST_CASE("A layout that makes no model is refused", "[model]") {
+  const auto refusal = [](const Space& observation_space, const Space& action_space) {
+    return error_of([&] { CausalTransformer<float>{small_config(4), {observation_space, action_space}}; });
+  };
+  CHECK(has(refusal(Discrete{0}, Discrete{2}), "step layout, observations"));
+  CHECK(has(refusal(Discrete{2}, MultiDiscrete{{}}), "step layout, actions"));
+  CHECK(has(refusal(Discrete{2}, Box{{0, 0}, {1}}), "2 lower and 1 upper bounds"));
+}
+
 TEST_CASE("A shape that makes no model is refused with the value that is wrong", "[model]") {
   const auto refused = [](TransformerConfig config) {
     try {

@@ -48,8 +48,9 @@ void check_residual_gradients(const Layer& layer, Index rows, Index width, AddFo
         typename Layer::Cache cache;
         typename Layer::Scratch scratch;
         Matrix<double> y = Matrix<double>::Zero(rows, width), dx(rows, width);
+        typename Layer::Scratch fresh;
         add_forward(l, x, cache, scratch, y);
-        backward(l, x, dy, cache, scratch, grad, dx);
+        backward(l, x, dy, cache, fresh, grad, dx);
         return dx;
       });
 }
@@ -132,8 +133,9 @@ TEST_CASE("Block backward matches finite differences", "[nn][gradient]") {
         Block<double>::Cache cache;
         Block<double>::Scratch scratch;
         Matrix<double> y = x, dx = dy;
+        Block<double>::Scratch fresh;
         block.forward(rotary, cache, scratch, y);
-        block.backward(rotary, cache, scratch, grad, dx);
+        block.backward(rotary, cache, fresh, grad, dx);
         return dx;
       });
 }

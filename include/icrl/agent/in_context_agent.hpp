@@ -25,6 +25,10 @@ public:
       : group_{model, 1, decoding, context_count} {}
   explicit InContextAgent(const M&&, Decoding = {}, int = 2) = delete;
 
+  void expect_spaces(const Space& observation_space, const Space& action_space) const {
+    group_.expect_spaces(observation_space, action_space);
+  }
+
   void act(std::span<const float> observation, std::span<float> action, Rng& rng) { act(observation, {}, action, rng); }
   /// `allowed`: one byte per action of a Discrete space, 0 = forbidden; empty allows all.
   void act(std::span<const float> observation, std::span<const std::uint8_t> allowed, std::span<float> action,
@@ -37,7 +41,7 @@ public:
   /// Forgets everything, for a new task.
   void reset() { group_.reset(0); }
 
-  /// What the model said to the last observation: logits, or means and log-deviations.
+  /// What the model said to the last observation, of which there has to be one: logits, or means and log-deviations.
   [[nodiscard]] std::span<const Scalar> outputs() const { return group_.outputs(0); }
   /// Steps in the window that the agent acts by.
   [[nodiscard]] int remembered_steps() const { return group_.remembered_steps(0); }

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <icrl/core/assert.hpp>
@@ -53,13 +54,24 @@ public:
   [[nodiscard]] int member_count() const { return static_cast<int>(members_.size()); }
   [[nodiscard]] const M& model() const { return *model_; }
 
+  /// Throws Error unless these are the spaces that the model was made for.
+  void expect_spaces(const Space& observation_space, const Space& action_space) const {
+    const StepLayout& ours = model_->layout;
+    if (ours.observation_space != observation_space || ours.action_space != action_space)
+      fail("in-context agents: the model takes {} to {}, but the environment has {} and {}",
+           to_string(ours.observation_space), to_string(ours.action_space), to_string(observation_space),
+           to_string(action_space));
+  }
+
   /// Chooses an action for every member that `group` names. Throws Error, and changes nothing, for an observation
   /// outside its space or not finite, a mask that allows nothing, or an episode that outgrows the model's context.
   /// Outputs that are not finite are an Error, too, after which the agents have to be reset.
   void act(const GroupObservations& group, std::span<float> actions, std::span<Rng> rngs) {
+    const auto size = static_cast<std::size_t>(model_->actions.action_size());
+    ICRL_ASSERT(actions.size() == group.members.size() * size, "act: room for one action a member");
+    ICRL_ASSERT(rngs.size() == members_.size(), "act: one generator for each member of the whole group");
     check(group);
     feed(group.members, group.observations);
-    const auto size = static_cast<std::size_t>(model_->actions.action_size());
     for (std::size_t i = 0; i < group.members.size(); ++i) {
       const auto id = static_cast<std::size_t>(group.members[i]);
       const std::size_t mask_size = group.masks.size() / group.members.size();
@@ -71,6 +83,7 @@ public:
 
   /// What the model said, logits or means and log-deviations, to the i-th member that acted last.
   [[nodiscard]] std::span<const Scalar> outputs(int i) const {
+    ICRL_ASSERT(i >= 0 && static_cast<std::size_t>(i) < acting_lanes_.size(), "outputs: so many members did not act");
     const auto row = static_cast<Index>(acting_lanes_[static_cast<std::size_t>(i)]);
     return {&outputs_(row, 0), static_cast<std::size_t>(outputs_.cols())};
   }
@@ -151,16 +164,21 @@ private:
   static std::vector<float> row_of(const StepLayout& layout) {
     return std::vector<float>(static_cast<std::size_t>(layout.feature_count()));
   }
-  [[nodiscard]] Member& at(int member) { return members_[static_cast<std::size_t>(member)]; }
-  [[nodiscard]] const Member& at(int member) const { return members_[static_cast<std::size_t>(member)]; }
+  [[nodiscard]] Member& at(int member) { return const_cast<Member&>(std::as_const(*this).at(member)); }
+  [[nodiscard]] const Member& at(int member) const {
+    ICRL_ASSERT(member >= 0 && member < member_count(), "in-context agents: no such member");
+    return members_[static_cast<std::size_t>(member)];
+  }
 
   void check(const GroupObservations& group) const {
     const auto size = static_cast<std::size_t>(model_->layout.observation_size());
     ICRL_ASSERT(group.observations.size() == group.members.size() * size, "act: one observation a member");
     for (std::size_t i = 0; i < group.members.size(); ++i) {
       const int member = group.members[i];
-      ICRL_ASSERT(member >= 0 && member < member_count(), "act: no such member");
       const Member& m = at(member);
+      ICRL_ASSERT(std::find(group.members.begin(), group.members.begin() + static_cast<std::ptrdiff_t>(i), member) ==
+                      group.members.begin() + static_cast<std::ptrdiff_t>(i),
+                  "act: a member is named twice");
       ICRL_ASSERT(!m.has_observed, "act: learn() has to tell what came of the last action first");
       check_observation(group.observations.subspan(i * size, size), member);
       m.memory.check_room(m.stream.at_episode_start() ? StepFlag::episode_start : 0);

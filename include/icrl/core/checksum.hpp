@@ -27,7 +27,8 @@ inline constexpr auto crc32c_tables = [] {
 
 }  // namespace detail
 
-/// CRC-32C (Castagnoli), eight bytes at a time. Finds every error of up to three bits and every burst of up to 32. To
+/// CRC-32C (Castagnoli), eight bytes at a time. Finds every burst of up to 32 bits, and, up to 256 MB, every
+/// error of up to three. To
 /// go on where another call ended, pass its result as `previous`.
 [[nodiscard]] inline std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t previous = 0) {
   const auto& tables = detail::crc32c_tables;

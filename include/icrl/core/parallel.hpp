@@ -117,4 +117,9 @@ private:
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+/// How configurations name a number of threads: 0 = all that the machine has.
+[[nodiscard]] inline int threads_or_all(int thread_count) {
+  return thread_count == 0 ? default_thread_count() : thread_count;
+}
+
 }  // namespace icrl

@@ -23,8 +23,9 @@ struct EvaluationConfig {
   int runs = 16;      ///< independent lives on each task
   int episodes = 50;  ///< of each life; the agent remembers across them
   std::uint64_t seed = 0;
-  int thread_count = default_thread_count();
-  int group_size = 32;  ///< agents served in one pass; changes the speed, never the result
+  int thread_count = 0;   ///< 0 = all cores
+  int group_size = 32;    ///< agents served in one pass; changes the speed, never the result
+  int context_count = 2;  ///< of each agent, see StaggeredMemory
 };
 
 /// Throws Error for a value out of its range.
@@ -34,7 +35,7 @@ inline void validate(const EvaluationConfig& config) {
   };
   positive("runs", config.runs);
   positive("episodes", config.episodes);
-  positive("thread_count", config.thread_count);
+  if (config.thread_count < 0) fail("evaluation: thread_count is {}, it must not be negative", config.thread_count);
   positive("group_size", config.group_size);
 }
 
@@ -58,15 +59,15 @@ template <TaskFamily F, Streaming M, typename Progress = NoProgress>
       rngs.push_back(
           Rng{config.seed, static_cast<std::uint64_t>(task)}.fork(static_cast<std::uint64_t>(life % config.runs)));
     }
-    InContextAgents<M> agents{model, end - begin, decoding};
+    InContextAgents<M> agents{model, end - begin, decoding, config.context_count};
     const auto histories = run_group(agents, std::move(envs), config.episodes, std::span<const Rng>{rngs});
     for (int life = begin; life < end; ++life)
       set_returns(curves, life / config.runs, life % config.runs,
                   histories[static_cast<std::size_t>(life - begin)].view());
   };
-  WorkerPool pool{config.thread_count};
-  for (int begin = 0; begin < group_count; begin += config.thread_count) {
-    const int count = std::min(config.thread_count, group_count - begin);
+  WorkerPool pool{threads_or_all(config.thread_count)};
+  for (int begin = 0; begin < group_count; begin += pool.thread_count()) {
+    const int count = std::min(pool.thread_count(), group_count - begin);
     pool.run(count, [&](int i, int) { live(begin + i); });
     progress(static_cast<std::size_t>(std::min((begin + count) * config.group_size, total)),
              static_cast<std::size_t>(total));

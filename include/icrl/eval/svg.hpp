@@ -14,7 +14,7 @@ namespace icrl {
 
 namespace detail {
 
-/// Eight colours that people with any colour vision tell apart (Okabe & Ito, 2008).
+/// Colours that people with any colour vision tell apart: the first six are those of Okabe & Ito (2008).
 [[nodiscard]] inline std::string_view plot_colour(const PlotSeries& series, std::size_t index) {
   static constexpr std::array<std::string_view, 8> colours{"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                                            "#56b4e9", "#e69f00", "#666666", "#a09000"};

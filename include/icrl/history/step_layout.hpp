@@ -4,12 +4,20 @@
 
 #include <algorithm>
 #include <span>
+#include <string_view>
 #include <variant>
 
 #include <icrl/core/assert.hpp>
 #include <icrl/env/space.hpp>
 
 namespace icrl {
+
+/// Where a window of steps may begin: at the first step of an episode, or at any step.
+enum class WindowStart { episode, anywhere };
+
+[[nodiscard]] inline std::string_view to_string(WindowStart start) {
+  return start == WindowStart::episode ? "at episode starts" : "anywhere";
+}
 
 /// Bits of the flag that ends every row.
 struct StepFlag {
@@ -66,6 +74,12 @@ struct StepLayout {
   }
 
   friend bool operator==(const StepLayout&, const StepLayout&) = default;
+
+  /// Throws Error unless both spaces make sense.
+  friend void validate(const StepLayout& layout) {
+    validate(layout.observation_space, "step layout, observations");
+    validate(layout.action_space, "step layout, actions");
+  }
 
 private:
   static void put(std::span<const float> values, std::span<float> place) {

@@ -20,9 +20,6 @@
 
 namespace icrl {
 
-/// Where a window may begin: at the first step of an episode, or at any step.
-enum class WindowStart { episode, anywhere };
-
 struct WindowConfig {
   int context = 80;       ///< rows of a window
   int keep_every = 1;     ///< thinning: of k episodes one is kept, from a random one on
@@ -90,10 +87,9 @@ public:
     std::int64_t steps = 0;
     for (const HistoryView& history : histories_) steps += history.step_count();
     return fmt::format(
-        "{} histories of {} steps, windows of {} rows from {}, every {}. episode after a share of {}, {} from the "
+        "{} histories of {} steps, windows of {} rows that start {}, every {}. episode after a share of {}, {} from the "
         "start, {}{}",
-        histories_.size(), steps, config_.context,
-        config_.start == WindowStart::episode ? "episode starts" : "anywhere", config_.keep_every, config_.skip_first,
+        histories_.size(), steps, config_.context, to_string(config_.start), config_.keep_every, config_.skip_first,
         config_.history_start_share, config_.shuffle_episodes ? "shuffled" : "in order",
         config_.use_expert_action ? ", expert actions" : "");
   }

@@ -19,9 +19,9 @@
 // Configurations as JSON. Reading them back takes every key, refuses unknown ones by name, and validates what it read.
 //   space   {"discrete": 5} or {"multi_discrete": [9, 9]} or {"box": {"low": [-1, "-inf"], "high": [1, "inf"]}}
 //   layout  {"observation_space": .., "action_space": .., "closing_token": false}
-//   config  {"width": 64, "layer_count": 4, "head_count": 4, "hidden": 0, "context": 80, "positions": "learned" or
-//   "rotary",
-//            "tokens": "fused" or "separate", "window_start": "episode" or "anywhere", "reward_scale": 1.0}
+//   config  {"width": 64, "layer_count": 4, "head_count": 4, "hidden": 0, "context": 80,
+//            "positions": "learned" or "rotary", "tokens": "fused" or "separate",
+//            "window_start": "episode" or "anywhere", "reward_scale": 1.0}
 namespace icrl {
 
 namespace detail {

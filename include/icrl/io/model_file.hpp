@@ -24,12 +24,10 @@
 
 // A model file, version 1, is a safetensors file with a checksum (see safetensors.hpp):
 //   1. "__metadata__" has "icrl.model": "causal_transformer"; "icrl.format_version": "1"; "icrl.config" and
-//   "icrl.layout": the
-//      configuration (sizes, reward scale, which windows it was trained on) and how steps are laid out (spaces, closing
-//      token), as JSON (see config_json.hpp). Keys without "icrl." are the user's
+//      "icrl.layout": the configuration (sizes, reward scale, which windows it was trained on) and how steps are laid
+//      out (spaces, closing token), as JSON (see config_json.hpp). Keys without "icrl." are the user's
 //   2. one tensor a weight, under its name in the parameter walk ("blocks.0.attention.qkv.weight"), all F32 or F64.
-//   Matrices have
-//      two sizes, rows and columns, vectors have one
+//      Matrices have two sizes, rows and columns, vectors have one
 namespace icrl {
 
 /// What a model file says about its model.

@@ -23,17 +23,15 @@
 // A safetensors file (https://github.com/huggingface/safetensors), little-endian:
 //   1. bytes 0 .. 7: u64 N, the size of the header; at most 100 MB
 //   2. bytes 8 .. 8 + N - 1: the header, a JSON object that begins with '{' and may be followed by spaces. It has
-//      - for every tensor, by name: {"dtype": "F32", "shape": [rows, columns], "data_offsets": [begin, end]}, the
-//      offsets being
-//        bytes from the end of the header; numbers lie row by row
+//      - for every tensor, by name: {"dtype": "F32", "shape": [rows, columns], "data_offsets": [begin, end]}; the
+//        offsets are bytes from the end of the header, numbers lie row by row
 //      - optionally "__metadata__": an object of texts
 //   3. the data, up to the end of the file. Tensors leave no hole, do not overlap, and begin at a multiple of their
-//   element size.
+//      element size.
 // Files written here are filled up with spaces so that the data begins at a multiple of 8, and have one more promise:
 //   4. "__metadata__" has the key "icrl.checksum", 8 lower-case hexadecimal digits: the CRC-32C of the whole file with
-//   zeros ('0')
-//      in place of these digits. So damage anywhere is noticed, in the header too; if it hits the key itself, the file
-//      is one without a checksum, which readers of our own files refuse.
+//      zeros ('0') in place of these digits. So damage anywhere is noticed, in the header too; if it hits the key
+//      itself, the file is one without a checksum, which readers of our own files refuse.
 namespace icrl {
 
 using Metadata = std::map<std::string, std::string>;

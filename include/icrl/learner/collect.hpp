@@ -26,7 +26,7 @@ struct CollectConfig {
   int histories_per_task = 1;
   int episodes = 200;
   std::uint64_t seed = 0;
-  int thread_count = default_thread_count();
+  int thread_count = 0;             ///< 0 = all cores
   std::string algorithm{};          ///< name of the source, kept with each history
   bool with_expert_action = false;  ///< record what an expert would have done; the learner must tell
 };
@@ -36,7 +36,7 @@ inline void validate(const CollectConfig& config) {
   if (config.histories_per_task < 0 || config.episodes < 0)
     fail("collect: {} histories a task of {} episodes, neither may be negative", config.histories_per_task,
          config.episodes);
-  if (config.thread_count < 1) fail("collect: thread_count is {}, it must be at least 1", config.thread_count);
+  if (config.thread_count < 0) fail("collect: thread_count is {}, it must not be negative", config.thread_count);
 }
 
 /// For those who do not want to be told.
@@ -57,8 +57,8 @@ void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make
       fail("collect: task {} is not one of the family's {} tasks", task, family.task_count());
   const auto per_task = static_cast<std::size_t>(config.histories_per_task);
   const std::size_t total = tasks.size() * per_task;
-  const std::size_t batch = static_cast<std::size_t>(config.thread_count) * 16;
-  WorkerPool pool{config.thread_count};
+  WorkerPool pool{threads_or_all(config.thread_count)};
+  const std::size_t batch = static_cast<std::size_t>(pool.thread_count()) * 16;
   std::vector<std::optional<LearningHistory>> lived(std::min(batch, total));
   for (std::size_t begin = 0; begin < total; begin += batch) {
     const std::size_t count = std::min(batch, total - begin);

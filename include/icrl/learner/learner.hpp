@@ -8,6 +8,7 @@
 #include <span>
 
 #include <icrl/core/rng.hpp>
+#include <icrl/env/space.hpp>
 
 namespace icrl {
 
@@ -18,6 +19,9 @@ struct Transition {
   float reward = 0;
   std::span<const float> next_observation{};
   bool terminated = false, truncated = false;
+  /// Which actions the next observation allows, one byte per action of a Discrete space; empty allows all, and is what
+  /// stands here after a termination.
+  std::span<const std::uint8_t> next_allowed{};
 
   [[nodiscard]] bool ends_episode() const { return terminated || truncated; }
 };
@@ -51,6 +55,13 @@ concept HasExpertAction = requires(const P& policy, std::span<float> action) {
 template <typename P>
 concept HasBehaviourProbability = requires(const P& policy) {
   { policy.behaviour_probability() } -> std::convertible_to<float>;
+};
+
+/// Optional, for learners and groups of them: is told, before a run, between which spaces it will act. Throws Error
+/// where it cannot.
+template <typename L>
+concept ExpectsSpaces = requires(const L& learner, const Space& observation_space, const Space& action_space) {
+  learner.expect_spaces(observation_space, action_space);
 };
 
 /// The members of a group that act now. Row r of `observations` and `masks` is that of members[r].
@@ -101,6 +112,9 @@ public:
 
   void learn(int member, const Transition& transition) { at(member).learn(transition); }
 
+  void expect_spaces(const Space& observation_space, const Space& action_space) const requires ExpectsSpaces<L> {
+    for (const L& learner : learners_) learner.expect_spaces(observation_space, action_space);
+  }
   void expert_action(int member, std::span<float> action) const requires HasExpertAction<L> {
     at(member).expert_action(action);
   }

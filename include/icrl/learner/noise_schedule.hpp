@@ -15,10 +15,6 @@ struct NoiseSchedule {
   double end = 0;
   double anneal_share = 0.9;
   int episodes = 200;
-  int hold_steps = 1;  ///< steps that a random action is kept; more than 1 lets noise carry a continuous task anywhere
-  /// Deviation of what is added to every action of a Box, as a share of each number's range. Actions that repeat
-  /// exactly have a density without bound, and a model would learn little else.
-  double jitter = 0;
 
   /// Probability of a random action in the given episode, from 0.
   [[nodiscard]] double at(int episode) const {
@@ -35,9 +31,6 @@ inline void validate(const NoiseSchedule& noise) {
     fail("noise schedule: from {} to {} over a share of {}, each must lie in [0, 1]", noise.start, noise.end,
          noise.anneal_share);
   if (noise.episodes < 0) fail("noise schedule: episodes is {}, it must not be negative", noise.episodes);
-  if (!(noise.jitter >= 0 && noise.jitter <= 1))
-    fail("noise schedule: jitter is {}, it must lie in [0, 1]", noise.jitter);
-  if (noise.hold_steps < 1) fail("noise schedule: hold_steps is {}, it must be at least 1", noise.hold_steps);
 }
 
 }  // namespace icrl

@@ -17,18 +17,34 @@
 
 namespace icrl {
 
+struct NoisyDemonstratorConfig {
+  NoiseSchedule noise{};
+  int hold_steps = 1;  ///< steps that a random action is kept; more than 1 lets noise carry a continuous task anywhere
+  /// Deviation of what is added to every action of a Box, as a share of each number's range. Actions that repeat
+  /// exactly have a density without bound, and a model would learn little else.
+  double jitter = 0;
+};
+
+/// Throws Error for a value out of its range.
+inline void validate(const NoisyDemonstratorConfig& config) {
+  validate(config.noise);
+  if (config.hold_steps < 1) fail("noisy demonstrator: hold_steps is {}, it must be at least 1", config.hold_steps);
+  if (!(config.jitter >= 0 && config.jitter <= 1))
+    fail("noisy demonstrator: jitter is {}, it must lie in [0, 1]", config.jitter);
+}
+
 /// Makes a learning history out of a demonstrator without any learning: its actions are replaced by random ones, fewer
 /// and fewer from episode to episode (AD^eps; Zisman et al., 2024). The demonstrator's own action is on offer as the
 /// expert's.
 template <Policy P>
 class NoisyDemonstrator {
 public:
-  /// Throws Error for a schedule or a space that makes no sense.
-  NoisyDemonstrator(P demonstrator, Space action_space, const NoiseSchedule& noise)
-      : demonstrator_{std::move(demonstrator)}, action_space_{std::move(action_space)}, noise_{noise} {
-    validate(noise_);
+  /// Throws Error for a configuration or a space that makes no sense.
+  NoisyDemonstrator(P demonstrator, Space action_space, const NoisyDemonstratorConfig& config)
+      : demonstrator_{std::move(demonstrator)}, action_space_{std::move(action_space)}, config_{config} {
+    validate(config_);
     validate(action_space_, "action space of a noisy demonstrator");
-    if (const auto* box = std::get_if<Box>(&action_space_); box != nullptr && noise_.jitter > 0)
+    if (const auto* box = std::get_if<Box>(&action_space_); box != nullptr && config_.jitter > 0)
       for (std::size_t i = 0; i < box->low.size(); ++i)
         if (!std::isfinite(box->high[i] - box->low[i]))
           fail("noisy demonstrator: jitter is a share of an action's range, but {} has none", to_string(action_space_));
@@ -39,13 +55,13 @@ public:
 
   void act(std::span<const float> observation, std::span<float> action, Rng& rng) {
     demonstrator_.act(observation, expert_action_, rng);
-    if (held_steps_ == 0 && rng.chance(noise_.at(episode_))) {
+    if (held_steps_ == 0 && rng.chance(config_.noise.at(episode_))) {
       sample(action_space_, rng, held_action_);
-      held_steps_ = noise_.hold_steps;
+      held_steps_ = config_.hold_steps;
     }
     std::ranges::copy(held_steps_ > 0 ? held_action_ : expert_action_, action.begin());
     held_steps_ = std::max(0, held_steps_ - 1);
-    if (const auto* box = std::get_if<Box>(&action_space_); box != nullptr && noise_.jitter > 0)
+    if (const auto* box = std::get_if<Box>(&action_space_); box != nullptr && config_.jitter > 0)
       jitter(*box, action, rng);
   }
 
@@ -62,14 +78,14 @@ public:
 private:
   void jitter(const Box& box, std::span<float> action, Rng& rng) const {
     for (std::size_t i = 0; i < action.size(); ++i) {
-      const auto step = static_cast<float>(noise_.jitter * rng.normal()) * (box.high[i] - box.low[i]);
+      const auto step = static_cast<float>(config_.jitter * rng.normal()) * (box.high[i] - box.low[i]);
       action[i] = std::clamp(action[i] + step, box.low[i], box.high[i]);
     }
   }
 
   P demonstrator_;
   Space action_space_;
-  NoiseSchedule noise_;
+  NoisyDemonstratorConfig config_;
   std::vector<float> expert_action_, held_action_;
   int held_steps_ = 0;  // for how many more steps the held action is taken
   int episode_ = 0;

@@ -22,7 +22,7 @@
 namespace icrl {
 
 struct QLearningConfig {
-  double learning_rate = 0.9933;
+  double learning_rate = 0.9933;  ///< as Sinii et al. (2024) found it by search
   double discount = 0.9;
   double epsilon_start = 1;  ///< probability of a random action in the first episode
   double epsilon_end = 0;    ///< and after anneal_share of the episodes
@@ -41,7 +41,7 @@ inline void validate(const QLearningConfig& config) {
 }
 
 /// Tabular Q-learning (Watkins & Dayan, 1992) with epsilon-greedy acting and random ties:
-///   Q(o, a) += rate * (r + discount * max_a' Q(o', a') - Q(o, a)).
+///   Q(o, a) += rate * (r + discount * max_a' Q(o', a') - Q(o, a)), where a' runs over the actions that o' allows.
 /// The value of what follows counts through a time limit and not through a termination. Taking a limit for an end
 /// would overwrite the value of a goal each time the clock runs out on it.
 class QLearning {
@@ -73,7 +73,8 @@ public:
 
   void learn(const Transition& transition) {
     double target = static_cast<double>(transition.reward);
-    if (!transition.terminated) target += config_.discount * std::ranges::max(values(transition.next_observation));
+    if (!transition.terminated)
+      target += config_.discount * highest(values(transition.next_observation), transition.next_allowed);
     float& value = row(transition.observation)[static_cast<std::size_t>(transition.action[0])];
     value += static_cast<float>(config_.learning_rate * (target - value));
     if (transition.ends_episode()) epsilon_ = noise_.at(++episode_);
@@ -97,19 +98,25 @@ private:
   /// An action of the highest value, any of them with equal probability. An empty mask allows all.
   [[nodiscard]] int best(std::span<const float> observation, std::span<const std::uint8_t> allowed, Rng& rng) const {
     const auto q = values(observation);
-    const auto is_allowed = [&](std::size_t a) { return allowed.empty() || allowed[a] != 0; };
-    float highest = -std::numeric_limits<float>::infinity();
+    const float most = highest(q, allowed);
     int ties = 0;
-    for (std::size_t a = 0; a < q.size(); ++a) {
-      if (!is_allowed(a) || q[a] < highest) continue;
-      ties = q[a] > highest ? 1 : ties + 1;
-      highest = q[a];
-    }
-    if (ties == 0) fail("Q-learning: none of the {} actions is allowed", q.size());
+    for (std::size_t a = 0; a < q.size(); ++a) ties += is_allowed(allowed, a) && q[a] == most ? 1 : 0;
     int left = ties > 1 ? rng.below(ties) : 0;
     std::size_t a = 0;
-    while (!is_allowed(a) || q[a] != highest || left-- > 0) ++a;
+    while (!is_allowed(allowed, a) || q[a] != most || left-- > 0) ++a;
     return static_cast<int>(a);
+  }
+
+  static bool is_allowed(std::span<const std::uint8_t> allowed, std::size_t action) {
+    return allowed.empty() || allowed[action] != 0;
+  }
+
+  static float highest(std::span<const float> q, std::span<const std::uint8_t> allowed) {
+    float most = -std::numeric_limits<float>::infinity();
+    for (std::size_t a = 0; a < q.size(); ++a)
+      if (is_allowed(allowed, a)) most = std::max(most, q[a]);
+    if (std::isinf(most)) fail("Q-learning: none of the {} actions is allowed", q.size());
+    return most;
   }
 
   QLearningConfig config_;

@@ -15,6 +15,7 @@
 #include <icrl/env/environment.hpp>
 #include <icrl/history/history_recorder.hpp>
 #include <icrl/history/learning_history.hpp>
+#include <icrl/history/space_check.hpp>
 #include <icrl/learner/learner.hpp>
 
 namespace icrl {
@@ -45,7 +46,10 @@ public:
         actions_(envs.size(), static_cast<std::size_t>(value_count(histories[0].info().action_space))),
         masks_(envs.size(), mask_size(histories[0].info())),
         expert_action_(actions_.width),
+        action_check_{histories[0].info().action_space},
         finished_(envs.size()) {
+    if constexpr (ExpectsSpaces<G>)
+      group.expect_spaces(histories[0].info().observation_space, histories[0].info().action_space);
     for (std::size_t i = 0; i < envs.size(); ++i) {
       recorders_.emplace_back(histories[i]);
       env_rngs_.push_back(rngs[i].fork(0));
@@ -81,17 +85,22 @@ private:
     const int member = members_[r];
     const auto m = static_cast<std::size_t>(member);
     const auto observation = observations_.row(r), action = actions_.row(r), next = next_observations_.row(kept);
+    if (!action_check_.contains(action))
+      fail("run: learner {} chose action [{}], which is not in {}", member, fmt::join(action, ", "),
+           to_string(recorders_[m].history().info().action_space));
     const StepExtras extras = extras_of(r, member);
     const StepResult result = icrl::step(envs_[m], std::span<const float>{action}, env_rngs_[m]);
     envs_[m].observe(next);
     recorders_[m].step(action, result.reward, next, result.terminated, result.truncated, extras);
-    group_.learn(member, Transition{observation, action, result.reward, next, result.terminated, result.truncated});
-    if (result.terminated || result.truncated) {
-      if (++finished_[m] == episodes) return false;
-      begin_episode(member, kept);
-    } else {
+    Transition transition{observation, action, result.reward, next, result.terminated, result.truncated};
+    if (!result.terminated) {
       look_at_mask(m, kept);
+      transition.next_allowed = masks_.row(kept);
     }
+    group_.learn(member, transition);
+    if (!transition.ends_episode()) return true;
+    if (++finished_[m] == episodes) return false;
+    begin_episode(member, kept);
     return true;
   }
 
@@ -129,6 +138,7 @@ private:
   Rows<float> observations_, next_observations_, actions_;
   Rows<std::uint8_t> masks_;  // of width 0 where all actions are allowed
   std::vector<float> expert_action_;
+  SpaceCheck action_check_;
   std::vector<int> finished_;  // episodes of each member
 };
 
@@ -159,7 +169,8 @@ inline void expect_same_spaces(const HistoryInfo& one, const HistoryInfo& other)
 /// rngs[i].fork(1), so its history does not depend on who else is in the group; the same rngs give the same histories.
 /// `infos`, one a member or none, say what else the histories hold; spaces are filled in.
 ///
-/// Environments must end their episodes (see TimeLimit). Throws Error where one leaves its spaces.
+/// Environments must end their episodes (see TimeLimit). Throws Error where one leaves its spaces, and, before the
+/// environment sees it, where an action does.
 template <Environment E, GroupLearner G>
 std::vector<LearningHistory> run_group(G& group, std::vector<E> envs, int episodes, std::span<const Rng> rngs,
                                        std::span<const HistoryInfo> infos = {}) {

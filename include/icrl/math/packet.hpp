@@ -11,6 +11,8 @@
 
 #if defined(__FMA__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #include <icrl/math/matrix.hpp>
@@ -79,6 +81,21 @@ inline Packet<S> multiply_add(const Packet<S>& a, const Packet<S>& b, const Pack
     return Packet<S>(_mm256_fmadd_ps(__m256(a), __m256(b), __m256(c)));
   else
     return Packet<S>(_mm256_fmadd_pd(__m256d(a), __m256d(b), __m256d(c)));
+#elif defined(__aarch64__)
+  if constexpr (std::is_same_v<S, float>)
+    return Packet<S>(vfmaq_f32(float32x4_t(c), float32x4_t(a), float32x4_t(b)));
+  else
+    return Packet<S>(vfmaq_f64(float64x2_t(c), float64x2_t(a), float64x2_t(b)));
+#else
+  return a * b + c;
+#endif
+}
+
+/// The same on one number: the tail of a row agrees with its packets.
+template <typename S>
+inline S multiply_add_one(S a, S b, S c) {
+#if defined(__FMA__) || defined(__aarch64__)
+  return std::fma(a, b, c);
 #else
   return a * b + c;
 #endif
@@ -141,12 +158,6 @@ inline Packet<double> exp(const Packet<double>& x) {
   Packet<double> result = x;
   for (int i = 0; i < static_cast<int>(lanes<double>); ++i) result[i] = std::exp(x[i]);
   return result;
-}
-
-/// The same function on one number: tails of rows agree with their packets.
-template <typename S>
-inline S exp_one(S x) {
-  return exp(broadcast(x))[0];
 }
 
 }  // namespace icrl::detail

@@ -16,7 +16,7 @@ void scale_row(const S* x, const S* gain, const S* bias, Index size, S* y) {
   const Index whole = size - size % lanes<S>;
   for (Index i = 0; i < whole; i += lanes<S>)
     store(y + i, multiply_add<S>(load(x + i), load(gain + i), load(bias + i)));
-  for (Index i = whole; i < size; ++i) y[i] = std::fma(x[i], gain[i], bias[i]);
+  for (Index i = whole; i < size; ++i) y[i] = multiply_add_one(x[i], gain[i], bias[i]);
 }
 
 /// y = gain * x_hat + bias with x_hat = (x - mean) * inverse_stddev. Returns inverse_stddev. All rows have `size`

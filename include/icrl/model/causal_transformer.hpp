@@ -26,10 +26,10 @@ struct CausalTransformer {
   Linear<S> head;         ///< (C, parameters of the action distribution)
   RotaryTable<S> rotary;  ///< follows from the configuration; not a weight
 
-  /// All weights zero, all norms one. Throws Error for a configuration that makes no model.
+  /// All weights zero, all norms one. Throws Error for a configuration or a layout that makes no model.
   CausalTransformer(const TransformerConfig& shape, const StepLayout& steps)
       : config{(validate(shape), shape)},
-        layout{steps},
+        layout{(validate(steps), steps)},
         actions{steps.action_space},
         embedding{shape, steps},
         final_norm{shape.width},
@@ -70,7 +70,7 @@ struct CausalTransformer {
     reserve_rows(cache.normed, steps, config.width);
     cache.blocks.resize(blocks.size());
     for_each_token(features, steps, [&](const float* row, auto parts, Index t) {
-      embedding.forward(row, layout, config, parts, t, &cache.stream(t, 0));
+      embedding.forward(row, layout, parts, t, &cache.stream(t, 0));
     });
     for (std::size_t i = 0; i < blocks.size(); ++i)
       blocks[i].forward(rotary, cache.blocks[i], cache.scratch, cache.stream.topRows(tokens));
@@ -93,7 +93,7 @@ struct CausalTransformer {
     for (std::size_t i = blocks.size(); i-- > 0;)
       blocks[i].backward(rotary, cache.blocks[i], cache.scratch, grad.blocks[i], dstream);
     for_each_token(features, steps, [&](const float* row, auto parts, Index t) {
-      embedding.backward(row, layout, config, parts, t, &cache.dstream(t, 0), grad.embedding);
+      embedding.backward(row, layout, parts, t, &cache.dstream(t, 0), grad.embedding);
     });
   }
 
@@ -137,7 +137,7 @@ struct CausalTransformer {
       for (Index i = 0; i < count; ++i) {
         const Lane& lane = lanes[static_cast<std::size_t>(i)];
         ICRL_ASSERT(lane.cache->token_count() < config.token_count(), "step: a lane's cache is full");
-        embedding.forward(lane.features, layout, config, parts, lane.cache->token_count(), &workspace.stream(i, 0));
+        embedding.forward(lane.features, layout, parts, lane.cache->token_count(), &workspace.stream(i, 0));
       }
       for (std::size_t layer = 0; layer < blocks.size(); ++layer) step_block(layer, lanes, workspace);
       for (const Lane& lane : lanes) lane.cache->add_token();

@@ -17,13 +17,11 @@ template <SequenceModel M>
 [[nodiscard]] std::string describe(const M& model) {
   const TransformerConfig& config = model.config;
   return fmt::format(
-      "{}-bit, width {}, layers {}, heads {}, hidden {}, context {}, {} positions, {} tokens, windows from {}, reward "
-      "scale {}, "
-      "observations {}, actions {}, {} closing token",
+      "{}-bit, width {}, layers {}, heads {}, hidden {}, context {}, {} positions, {} tokens, windows that start "
+      "{}, reward scale {}, observations {}, actions {}, {} closing token",
       8 * sizeof(typename M::Scalar), config.width, config.layer_count, config.head_count, config.hidden_size(),
       config.context, config.positions == PositionScheme::learned ? "learned" : "rotary",
-      config.tokens == TokenScheme::fused ? "fused" : "separate",
-      config.window_start == WindowStart::episode ? "episode starts" : "anywhere", config.reward_scale,
+      config.tokens == TokenScheme::fused ? "fused" : "separate", to_string(config.window_start), config.reward_scale,
       to_string(model.layout.observation_space), to_string(model.layout.action_space),
       model.layout.closing_token ? "with" : "no");
 }

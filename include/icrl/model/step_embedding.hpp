@@ -23,13 +23,15 @@ struct StepEmbedding {
   Matrix<S> flags;                            ///< (8, C), by flag id
   RowVector<S> bias;                          ///< (C), in every token
   Matrix<S> positions;                        ///< (tokens of a full context, C); no rows with rotary positions
+  S reward_scale;                             ///< of the configuration; not a weight
 
   StepEmbedding(const TransformerConfig& config, const StepLayout& layout)
       : reward{RowVector<S>::Zero(config.width)},
         flags{Matrix<S>::Zero(StepFlag::count, config.width)},
         bias{RowVector<S>::Zero(config.width)},
         positions{
-            Matrix<S>::Zero(config.positions == PositionScheme::learned ? config.token_count() : 0, config.width)} {
+            Matrix<S>::Zero(config.positions == PositionScheme::learned ? config.token_count() : 0, config.width)},
+        reward_scale{static_cast<S>(config.reward_scale)} {
     for (const int count : id_counts(layout.observation_space))
       observation_tables.push_back(Matrix<S>::Zero(count, config.width));
     for (const int count : id_counts(layout.action_space))
@@ -48,21 +50,20 @@ struct StepEmbedding {
   }
 
   /// Writes the token that carries `parts` of the step `row` and stands at `position` to `out` (C numbers).
-  void forward(const float* row, const StepLayout& layout, const TransformerConfig& config, Parts parts, Index position,
-               S* out) const {
+  void forward(const float* row, const StepLayout& layout, Parts parts, Index position, S* out) const {
     Eigen::Map<RowVector<S>> token{out, bias.size()};
     token = bias;
     if (positions.rows() > 0) token += positions.row(position);
-    visit_parts(*this, row, layout, config, parts, [&](const auto& weights, S factor) { token += factor * weights; });
+    visit_parts(*this, row, layout, parts, [&](const auto& weights, S factor) { token += factor * weights; });
   }
 
   /// Adds to `grad`; dtoken (C) is the derivative of what forward wrote.
-  void backward(const float* row, const StepLayout& layout, const TransformerConfig& config, Parts parts,
-                Index position, const S* dtoken, StepEmbedding& grad) const {
+  void backward(const float* row, const StepLayout& layout, Parts parts, Index position, const S* dtoken,
+                StepEmbedding& grad) const {
     const Eigen::Map<const RowVector<S>> derivative{dtoken, bias.size()};
     grad.bias += derivative;
     if (positions.rows() > 0) grad.positions.row(position) += derivative;
-    visit_parts(grad, row, layout, config, parts, [&](auto&& weights, S factor) { weights += factor * derivative; });
+    visit_parts(grad, row, layout, parts, [&](auto&& weights, S factor) { weights += factor * derivative; });
   }
 
   void initialise(double stddev, Rng& rng) {
@@ -89,8 +90,7 @@ private:
   /// Calls `visit(weights, factor)` for every row of weights that a token adds up; the one place that knows which those
   /// are.
   template <typename Self, typename Visit>
-  static void visit_parts(Self& self, const float* row, const StepLayout& layout, const TransformerConfig& config,
-                          Parts parts, Visit&& visit) {
+  static void visit_parts(Self& self, const float* row, const StepLayout& layout, Parts parts, Visit&& visit) {
     const auto tables = [&](auto& list, const float* ids) {
       for (std::size_t i = 0; i < list.size(); ++i) {
         const auto id = static_cast<Index>(ids[i]);
@@ -111,8 +111,7 @@ private:
       tables(self.action_tables, row + layout.action_offset());
       maps(self.action_maps, row + layout.action_offset());
     }
-    if (parts.reward)
-      visit(self.reward, static_cast<S>(config.reward_scale) * static_cast<S>(row[layout.reward_offset()]));
+    if (parts.reward) visit(self.reward, self.reward_scale * static_cast<S>(row[layout.reward_offset()]));
   }
 };
 

@@ -22,9 +22,11 @@ namespace icrl {
 ///
 /// Each context has a share of the model's T steps, T / count rounded up. Where windows begin follows how the model was
 /// trained:
-/// - WindowStart::anywhere: a context opens as soon as the one before it holds its share. Once there, memory never falls
+/// - WindowStart::anywhere: a context opens as soon as the one before it holds its share. Once there, memory never
+/// falls
 ///   below T - share steps.
-/// - WindowStart::episode: a context opens at the first episode start after that. With episodes of at most H rows memory
+/// - WindowStart::episode: a context opens at the first episode start after that. With episodes of at most H rows
+/// memory
 ///   never falls below T - share - H steps. Where uneven episodes leave no younger context when the eldest is full, the
 ///   last episode is fed again to an empty one, which takes as many passes as it has steps. An episode that outgrows
 ///   the context is an Error.
@@ -41,7 +43,7 @@ public:
     const int least = is_free() ? 1 : 2;
     if (context_count < least)
       fail("stream memory: {} contexts, it takes {} or more for windows that start {}", context_count, least,
-           is_free() ? "anywhere" : "at episode starts");
+           to_string(model.config.window_start));
     for (int i = 0; i < context_count; ++i) contexts_.push_back(model.make_cache());
     row_.resize(row_size());
     first_row_.resize(row_size());
@@ -64,9 +66,8 @@ public:
     if (!is_stuck || is_free() || can_refill() || (flags & (StepFlag::episode_start | StepFlag::closing)) != 0) return;
     fail(
         "stream memory: an episode has outgrown the context of {} steps, and the model was trained on windows that "
-        "start at episode "
-        "starts, so that none can be opened inside an episode; train with a context as long as an episode, or with "
-        "WindowStart::anywhere",
+        "start at episode starts, so that none can be opened inside it; train with a context as long as an episode, or "
+        "with WindowStart::anywhere",
         model_->config.context);
   }
 

@@ -6,7 +6,6 @@
 
 #include <icrl/core/fail.hpp>
 #include <icrl/history/step_layout.hpp>
-#include <icrl/history/window_sampler.hpp>
 
 namespace icrl {
 

@@ -39,7 +39,8 @@ struct CausalAttention {
   /// y += attention(x). x, y (T, C). An empty `rotary` means that positions come from elsewhere.
   void add_forward(MatrixIn<S> x, const RotaryTable<S>& rotary, Cache& cache, Scratch& scratch, MatrixOut<S> y) const {
     const Index tokens = x.rows(), width = x.cols(), size = width / head_count;
-    reserve(cache, scratch, tokens, width);
+    reserve(cache, tokens, width);
+    reserve_columns(scratch.transposed, size, block_count(tokens) * block);
     qkv.forward(x, cache.qkv.topRows(tokens));
     for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate(&cache.qkv(t, 0), 2 * width, t);
 
@@ -67,6 +68,10 @@ struct CausalAttention {
   void backward(MatrixIn<S> x, MatrixIn<S> dy, const RotaryTable<S>& rotary, const Cache& cache, Scratch& scratch,
                 CausalAttention& grad, MatrixOut<S> dx) const {
     const Index tokens = x.rows(), width = x.cols(), size = width / head_count;
+    reserve_rows(scratch.dmixed, tokens, width);
+    reserve_rows(scratch.dqkv, tokens, 3 * width);
+    reserve_columns(scratch.dscores, block, block_count(tokens) * block);
+    reserve_columns(scratch.transposed, size, block_count(tokens) * block);
     auto dmixed = scratch.dmixed.topRows(tokens);
     output.backward(cache.mixed.topRows(tokens), dy, grad.output, dmixed);
     scratch.dqkv.topRows(tokens).rightCols(2 * width).setZero();
@@ -86,6 +91,8 @@ private:
   /// Rows of the score matrix computed together; a whole number of cache lines.
   static constexpr Index block = 16;
 
+  static constexpr Index block_count(Index tokens) { return (tokens + block - 1) / block; }
+
   /// Numbers in the first `blocks` blocks of a head's score matrix.
   static constexpr Index triangle(Index blocks) { return block * block * (blocks * (blocks + 1) / 2); }
 
@@ -93,15 +100,10 @@ private:
     reserve_rows(buffer, rows, std::max(columns, buffer.cols()));
   }
 
-  void reserve(Cache& cache, Scratch& scratch, Index tokens, Index width) const {
+  void reserve(Cache& cache, Index tokens, Index width) const {
     reserve_rows(cache.qkv, tokens, 3 * width);
     reserve_rows(cache.mixed, tokens, width);
-    reserve_rows(scratch.dmixed, tokens, width);
-    reserve_rows(scratch.dqkv, tokens, 3 * width);
-    const Index blocks = (tokens + block - 1) / block;
-    reserve_columns(cache.probabilities, head_count, triangle(blocks));
-    reserve_columns(scratch.dscores, block, blocks * block);
-    reserve_columns(scratch.transposed, width / head_count, blocks * block);
+    reserve_columns(cache.probabilities, head_count, triangle(block_count(tokens)));
   }
 
   static detail::Strided<S> rows_of(const Matrix<S>& m, Index row, Index column) {

@@ -45,6 +45,7 @@ struct Block {
   /// Adds to `grad`; dx holds the derivative of the block's output on entry and of its input on return.
   void backward(const RotaryTable<S>& rotary, const Cache& cache, Scratch& scratch, Block& grad,
                 MatrixOut<S> dx) const {
+    reserve_rows(scratch.normed, dx.rows(), dx.cols());
     reserve_rows(scratch.dnormed, dx.rows(), dx.cols());
     auto normed = scratch.normed.topRows(dx.rows()), dnormed = scratch.dnormed.topRows(dx.rows());
     mlp_norm.restore(cache.mlp_norm, normed);

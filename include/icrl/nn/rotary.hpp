@@ -8,9 +8,9 @@
 
 namespace icrl {
 
-/// Rotary positions (Su et al., 2021, section 3.2): numbers i and i + D/2 of a head of D numbers are one pair, turned
-/// by position * 10000^(-2i/D). Queries and keys so turned have products that depend on the distance of their
-/// positions.
+/// Rotary positions (Su et al., 2021, section 3.2; pairs as in GPT-NeoX): numbers i and i + D/2 of a head of D numbers
+/// are one pair, turned by position * 10000^(-2i/D). Queries and keys so turned have products that depend on the
+/// distance of their positions.
 template <std::floating_point S>
 class RotaryTable {
 public:

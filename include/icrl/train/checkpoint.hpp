@@ -64,7 +64,7 @@ void copy_weights(const M& from, M& to) {
 }
 
 /// Payload of the CheckedFile:
-///   1. texts: description of the model, description of the configuration
+///   1. texts: description of the model, description of the configuration and of the windows
 ///   2. i32 update, i64 tokens, f64 seconds, f64 loss, i32 best update, f64 best score
 ///   3. u8 has an average, u8 has a best
 ///   4. all weights, in the order of for_each_parameter, of the model, mean, variance, average and best

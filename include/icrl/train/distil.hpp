@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstdint>
 #include <filesystem>
+#include <type_traits>
 
 #include <icrl/train/distil_trainer.hpp>
 
@@ -40,6 +41,13 @@ struct DistilResult {
 /// Throws what the observer throws; the model then holds the raw weights of the last update.
 template <Trainable M, typename Observer>
 DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& config, Observer&& observer) {
+  using Watcher = std::remove_reference_t<Observer>;
+  static_assert(
+      HasOnUpdate<Watcher> || !requires { &Watcher::on_update; },
+      "distil: the observer's on_update takes (const DistilMetrics&)");
+  static_assert(
+      HasOnEvaluate<Watcher, M> || !requires { &Watcher::on_evaluate; },
+      "distil: the observer's on_evaluate takes (const Model&, int update) and returns a score");
   DistilTrainer<M> trainer{model, sampler, config};
   if (!config.checkpoint.empty() && std::filesystem::exists(config.checkpoint)) trainer.restore(config.checkpoint);
   const auto is_due = [&](int every) {
@@ -48,8 +56,8 @@ DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& 
   };
   while (trainer.progress().update < config.updates) {
     const DistilMetrics metrics = trainer.step();
-    if constexpr (HasOnUpdate<std::remove_reference_t<Observer>>) observer.on_update(metrics);
-    if constexpr (HasOnEvaluate<std::remove_reference_t<Observer>, M>)
+    if constexpr (HasOnUpdate<Watcher>) observer.on_update(metrics);
+    if constexpr (HasOnEvaluate<Watcher, M>)
       if (is_due(config.evaluate_every))
         trainer.offer(static_cast<double>(observer.on_evaluate(trainer.averaged(), metrics.update)));
     if (is_due(config.checkpoint_every)) trainer.save(config.checkpoint);

@@ -26,20 +26,18 @@ struct DistilConfig {
   double weight_decay = 0.3;   ///< of matrices; vectors (gains, biases, the embedding of rewards) are not decayed
   double clip = 1;             ///< the gradient's largest norm; 0 = any
   double label_smoothing = 0;  ///< share of the label's probability that is spread over all ids
-  double weight_average =
-      0;  ///< decay of a moving average of the weights, evaluated and returned instead of them; 0 = none
+  /// Decay of a moving average of the weights, which is evaluated and returned instead of them; 0 = none.
+  double weight_average = 0;
 
   int evaluate_every = 300;            ///< updates; the last one is evaluated too; 0 = never
   int checkpoint_every = 0;            ///< updates; 0 = never
   std::filesystem::path checkpoint{};  ///< the file; a run that finds it goes on from there
 
   int gradient_slots = 4;  ///< the gradient is summed in so many parts: results depend on it, not on the threads
-  int thread_count = 0;    ///< at most gradient_slots; 0 = as many as the machine has, up to that
+  int thread_count = 0;    ///< 0 = all cores; more than gradient_slots find no work
   std::uint64_t seed = 0;  ///< of the windows' choice
 
-  [[nodiscard]] int used_threads() const {
-    return thread_count > 0 ? thread_count : std::min(default_thread_count(), gradient_slots);
-  }
+  [[nodiscard]] int used_threads() const { return std::min(threads_or_all(thread_count), gradient_slots); }
 };
 
 /// Throws Error naming the first value that makes no sense.
@@ -71,20 +69,14 @@ inline void validate(const DistilConfig& c) {
   if (c.checkpoint_every > 0 && c.checkpoint.empty())
     fail("distil: checkpoint_every is {}, but checkpoint names no file", c.checkpoint_every);
   whole("gradient_slots", c.gradient_slots, 1, 1024);
-  if (c.thread_count < 0 || c.thread_count > c.gradient_slots)
-    fail(
-        "distil: thread_count is {}, it must lie in 0 .. gradient_slots = {}; more slots make room for more threads, "
-        "but change the "
-        "result in its last digits",
-        c.thread_count, c.gradient_slots);
+  whole("thread_count", c.thread_count, 0, 1024);
 }
 
 /// All values of it that the result depends on: a run can be resumed by another one with the same description.
 [[nodiscard]] inline std::string describe(const DistilConfig& c) {
   return fmt::format(
       "updates {}, batch {}, learning rate {}, final share {}, warm-up {}, betas {} {}, epsilon {}, weight decay {}, "
-      "clip {}, label "
-      "smoothing {}, weight average {}, evaluate every {}, gradient slots {}, seed {}",
+      "clip {}, label smoothing {}, weight average {}, evaluate every {}, gradient slots {}, seed {}",
       c.updates, c.batch, c.learning_rate, c.final_rate_share, c.warmup, c.beta1, c.beta2, c.epsilon, c.weight_decay,
       c.clip, c.label_smoothing, c.weight_average, c.evaluate_every, c.gradient_slots, c.seed);
 }

@@ -152,12 +152,9 @@ private:
       fail("distil: windows of {} steps for a model with a context of {}", windows.context, model.config.context);
     if (windows.start != model.config.window_start)
       fail("distil: the windows start {}, but the model says that it is trained on windows that start {}",
-           name_of(windows.start), name_of(model.config.window_start));
+           to_string(windows.start), to_string(model.config.window_start));
     if (!(sampler.layout() == model.layout))
       fail("distil: the windows' step layout differs from the model's (spaces or closing token)");
-  }
-  static const char* name_of(WindowStart start) {
-    return start == WindowStart::episode ? "at episode starts" : "anywhere";
   }
 
   [[nodiscard]] WarmupCosine schedule() const {
@@ -186,9 +183,8 @@ private:
   void check_finite(double loss, double norm) const {
     if (std::isfinite(loss) && std::isfinite(norm)) return;
     fail(
-        "distil: update {} of {}: loss {}, gradient norm {}; the weights are still those before it (is the learning "
-        "rate {} too high, or "
-        "an observation or reward huge?)",
+        "distil: update {} of {}: loss {}, gradient norm {}; the weights are still those before it (is the "
+        "learning rate {} too high, or an observation or reward huge?)",
         progress_.update + 1, config_.updates, loss, norm, config_.learning_rate);
   }
 

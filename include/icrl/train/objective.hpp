@@ -17,7 +17,7 @@ struct WindowScratch {
   Matrix<typename M::Scalar> outputs, doutputs;  ///< (T, parameters of the action distribution)
 };
 
-/// The objective of Algorithm Distillation (Laskin et al., 2022, equation 4) on one window: the sum of weight * -log
+/// The objective of Algorithm Distillation (Laskin et al., 2022, equation 6) on one window: the sum of weight * -log
 /// p(action) over its rows. Its derivative is added to `grad`. Neither is divided by the number of labels, which is the
 /// batch's affair.
 template <Trainable M>
