@@ -19,7 +19,8 @@ failed=0
 say "rooms"
 build/release/examples/060_dark_room_evidence --out "$out/dark_room" || failed=1
 say "planes"
-build/release/examples/070_dark_plane --seeds 3 --out "$out/dark_plane" || failed=1
+# Its settings were chosen by looking at seeds 1 to 3.
+build/release/examples/070_dark_plane --seed 11 --seeds 3 --out "$out/dark_plane" || failed=1
 
 mkdir -p docs/results
 cp "$out/dark_room/evidence.md" docs/results/dark_room.md
