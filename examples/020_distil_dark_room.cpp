@@ -37,7 +37,7 @@ int main(int argc, char** argv) {
         split.train.size(), split.validation.size(), split.held_out.size(), options.seed);
 
     Plot plot{.title = "Frozen transformers learning 16 new rooms in context",
-              .y_label = "return of an episode (mean, 95 % of tasks)"};
+              .y_label = "return of an episode (mean, 95 % interval)"};
     Json runs = Json::array();
     for (example::Recipe recipe : {example::systematic_explorer_recipe(), example::q_learning_recipe()}) {
       if (options.quick) recipe = shortened(recipe);
@@ -109,6 +109,7 @@ int main(int argc, char** argv) {
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     example::write_summary(
         options.out, {{"seed", options.seed}, {"quick", options.quick}, {"seconds", seconds.count()}, {"runs", runs}});
+    for (const Json& run : runs) example::forget_checkpoint(options.out, run.at("source").get<std::string>());
     fmt::print("\n{}\nIn {:.0f} s. Pictures, numbers and models: {}\n",
                to_terminal(plot, {.has_colour = isatty(STDOUT_FILENO) == 1}), seconds.count(), options.out.string());
   });

@@ -26,6 +26,13 @@ void save_untrained_model(const std::filesystem::path& path) {
   save_model(model, path);
 }
 
+/// The metadata's texts are JSON: a decimal point in every language.
+double number_of(const std::string& text, const std::string& what) {
+  const Json number = parse_json(text, what);
+  if (!number.is_number()) fail("{} is {}, not a number", what, text);
+  return number.get<double>();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -43,9 +50,12 @@ int main(int argc, char** argv) {
       path = options.out / "untrained.safetensors";
       save_untrained_model(path);
     }
+    const double asked = temperature;
     const auto model = load_model<float>(path);
     const auto metadata = read_model_info(path).metadata;
-    if (temperature < 0) temperature = metadata.contains("temperature") ? std::stod(metadata.at("temperature")) : 1.0;
+    if (temperature < 0) temperature = 1;
+    if (const auto said = metadata.find("temperature"); said != metadata.end() && asked < 0)
+      temperature = number_of(said->second, path.string() + ": temperature");
     if (options.quick) episodes = 3;
     fmt::print("{}: {}\ntemperature {}\n\n", path.string(), describe(model), temperature);
 
@@ -57,6 +67,7 @@ int main(int argc, char** argv) {
       DarkRoom room = rooms.make(task);
       Rng room_rng{options.seed, 1}, agent_rng{options.seed, 2};
       InContextAgent agent{model, {.temperature = temperature}};
+      agent.expect_spaces(room.observation_space(), room.action_space());
       std::vector<float> observation(2), next_observation(2), action(1), returns;
       for (int episode = 0; episode < episodes; ++episode) {
         float total = 0;

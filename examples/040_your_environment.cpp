@@ -12,6 +12,7 @@
 #include <icrl/train/distil.hpp>
 
 #include "support/program.hpp"
+#include "support/progress.hpp"
 
 using namespace icrl;
 
@@ -57,13 +58,19 @@ int main(int argc, char** argv) {
     Rng rng{options.seed};
     model.initialise(rng);
     const int updates = options.quick ? 5 : 600;
+    struct Observer {
+      example::ProgressBar bar{"distilling"};
+      void on_update(const DistilMetrics& m) { bar.show(static_cast<std::size_t>(m.update), 600); }
+    } observer;
     const DistilResult trained = distil(model, sampler,
                                         {.updates = updates,
                                          .batch = 32,
                                          .warmup = updates / 10,
                                          .weight_average = 0.99,
                                          .thread_count = options.threads,
-                                         .seed = options.seed});
+                                         .seed = options.seed},
+                                        observer);
+    observer.bar.clear();
 
     const EvaluationConfig evaluation{
         .runs = 16, .episodes = 30, .seed = options.seed, .thread_count = options.threads};

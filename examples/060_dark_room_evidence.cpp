@@ -210,13 +210,17 @@ public:
     const std::uint64_t seed = options_.seed + static_cast<std::uint64_t>(number);
     const std::string name = fmt::format("{}_{}", arm.name, seed);
     const auto path = options_.out / (name + ".json");
-    if (!std::filesystem::exists(path)) example::write_text(path, to_text(produce(arm, seed, name), name));
+    if (!std::filesystem::exists(path)) {
+      example::write_text(path, to_text(produce(arm, seed, name), name));
+      example::forget_checkpoint(options_.out, name);
+    }
     std::ifstream file{path};
     const Json json = parse_json(std::string{std::istreambuf_iterator<char>{file}, {}}, path.string());
-    if (const Json& facts = json.at("facts");
-        facts.at("recipe") != describe(recipe_of(arm)) || facts.at("runs") != runs())
+    if (!json.contains("facts") || !json.contains("curves")) fail("{}: is no outcome of an arm", path.string());
+    const Json& facts = json.at("facts");
+    if (facts.value("recipe", "") != describe(recipe_of(arm)) || facts.value("runs", 0) != runs())
       fail("{}: was left by another recipe or number of runs; remove it or choose another --out", path.string());
-    Outcome outcome{json.at("facts"), {}};
+    Outcome outcome{facts, {}};
     for (const Json& curves : json.at("curves")) outcome.curves.push_back(curves_from_json(curves));
     return outcome;
   }
@@ -382,14 +386,17 @@ int main(int argc, char** argv) {
   int seed_count = 5;
   std::vector<std::string> wanted;
   program.add("--seeds", seed_count, "seeds, from --seed on; each has its own held-out rooms", 1, 1000);
-  program.add("--arms", wanted, "only these, with commas between them");
+  program.add(
+      "--arms", wanted,
+      "only these, with commas between them: systematic_explorer, q_learning, expert_distillation, half_an_episode, "
+      "shuffled_episodes");
 
   return program.run(argc, argv, [&](const example::Options& options) {
     if (options.quick) seed_count = 1;
     const DarkRooms rooms;
     Evidence evidence{options, seed_count};
     Plot plot{.title = fmt::format("Frozen models in rooms never seen: {} seeds of 16 rooms, 16 runs each", seed_count),
-              .y_label = "return of an episode (mean, 95 % of tasks)"};
+              .y_label = "return of an episode (mean, 95 % interval)"};
     Json arms = Json::array();
     std::string table =
         "| arm | T | 1 | 1-10 | 9-10 | 41-50 | 91-100 | 41-50 by seed | up to 5 steps away | 6 to 8 | goals learned | "
@@ -436,6 +443,9 @@ int main(int argc, char** argv) {
           plot_series(fmt::format("{}, T = {}", name, temperature), pooled.curves, pooled.bootstrap(500)));
       if (plot.levels.empty()) plot.levels = {{"oracle", mean(references.oracle)}, {"random", mean(references.random)}};
     };
+    for (const std::string& name : wanted)
+      if (std::ranges::none_of(all_arms(), [&](const Arm& arm) { return arm.name == name; }))
+        fail("--arms: there is no arm {}", name);
     for (const Arm& arm : all_arms()) {
       if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), arm.name) == wanted.end()) continue;
       std::vector<Outcome> outcomes;
@@ -469,7 +479,8 @@ int main(int argc, char** argv) {
           {.runs = options.quick ? 1 : 4, .episodes = 100, .seed = options.seed, .thread_count = options.threads});
       plot.series.push_back({.name = std::string{name_of(recipe.source)} + " itself, learning, all rooms",
                              .y = curves.mean_by_episode(),
-                             .is_dashed = true});
+                             .is_dashed = true,
+                             .colour = recipe.source == example::Source::q_learning ? 1 : 0});  // as their pupils
     }
     const Claims claims{arms};
     example::write_text(options.out / "evidence.svg", to_svg(plot));

@@ -140,7 +140,7 @@ int main(int argc, char** argv) {
                    last = estimate_mean(all.mean_by_task(episodes - 9, episodes), bootstrap);
 
     Plot plot{.title = fmt::format("A frozen transformer finds hidden discs: {} new targets", all.task_count()),
-              .y_label = "return of an episode (mean, 95 % of tasks)"};
+              .y_label = "return of an episode (mean, 95 % interval)"};
     plot.series = {
         plot_series("distilled from the noisy oracle, frozen", all, {.resamples = 500, .clusters = seed_count}),
         {.name = "noisy oracle itself", .y = source.mean_by_episode(), .is_dashed = true}};

@@ -180,7 +180,7 @@ struct Distilled {
 };
 
 /// Trains a model on the histories. Files begin with `name` in `folder`; an interrupted training goes on from its
-/// checkpoint there.
+/// checkpoint there, which is left behind (see forget_checkpoint).
 [[nodiscard]] inline Distilled distil_recipe(const Recipe& recipe, const std::vector<icrl::LearningHistory>& histories,
                                              const icrl::DarkRooms& rooms, std::span<const int> validation,
                                              std::uint64_t seed, int threads, const std::filesystem::path& folder,
@@ -207,8 +207,13 @@ struct Distilled {
   icrl::save_model(model, folder / (name + ".safetensors"),
                    {{"temperature", fmt::format("{}", recipe.decoding.temperature)},
                     {"source", std::string{name_of(recipe.source)}}});
-  std::filesystem::remove(config.checkpoint);
   return {std::move(model), result};
+}
+
+/// To be called when what a training was for is on the disk as well: until then, it need not be run again.
+inline void forget_checkpoint(const std::filesystem::path& folder, const std::string& name) {
+  std::error_code error;
+  std::filesystem::remove(folder / (name + ".checkpoint"), error);
 }
 
 }  // namespace example

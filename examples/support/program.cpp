@@ -17,6 +17,11 @@ Program::Program(const std::string& description, const std::filesystem::path& de
     : app_{std::make_unique<CLI::App>(description)} {
   options_.out = default_out;
   app_->add_option("--seed", options_.seed, "of everything that is random: the same seed, the same result")
+      ->check([](const std::string& text) {
+        const bool is_number =
+            !text.empty() && text.size() < 20 && text.find_first_not_of("0123456789") == std::string::npos;
+        return std::string{is_number ? "" : "a seed is a number of up to 19 digits"};
+      })
       ->capture_default_str();
   add("--threads", options_.threads, "threads; they change the speed, never the result", 1, 256);
   add("--out", options_.out, "folder of all files that are written");
@@ -40,13 +45,16 @@ void Program::add(const std::string& name, std::vector<std::string>& values, con
 
 int Program::run(int argc, char** argv, const std::function<void(const Options&)>& body) {
   CLI11_PARSE(*app_, argc, argv);
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // line by line, also into a pipe
   try {
     std::error_code error;
     std::filesystem::create_directories(options_.out, error);
     if (error) icrl::fail("cannot make the folder \"{}\": {}", options_.out.string(), error.message());
     body(options_);
+    if (std::fflush(stdout) != 0) icrl::fail("cannot write to the standard output");
     return 0;
   } catch (const std::exception& error) {
+    std::fflush(stdout);
     std::fprintf(stderr, "\nerror: %s\n", error.what());
     return 1;
   }

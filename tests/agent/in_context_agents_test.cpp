@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <icrl/agent/in_context_agent.hpp>
+#include <icrl/history/window_sampler.hpp>
 #include <icrl/learner/run.hpp>
 
 #include "support/agent_life.hpp"
@@ -548,6 +549,9 @@ TEST_CASE("A member that forgets is like new, and the others are not touched", "
   std::array<float, 2> actions{};
   for (const FakeStep& step : fake_life(model.layout, 20, 5, 12))
     for (const int member : {0, 1}) agents.learn(member, transition_of(step));
+  FakeStep in_between = fake_life(model.layout, 1, 1, 14)[0];
+  in_between.is_last = false;  // the first member forgets in the middle of an episode
+  agents.learn(0, transition_of(in_between));
   const int remembered = agents.remembered_steps(1);
   REQUIRE(remembered > 0);
 

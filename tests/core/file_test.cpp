@@ -25,6 +25,10 @@ using test::error_of;
 
 namespace {
 
+std::string text_in(const std::filesystem::path& path) {
+  const auto bytes = test::read_bytes(path);
+  return {bytes.begin(), bytes.end()};
+}
 std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span{text}); }
 
 std::string read_text(const std::filesystem::path& path) {
@@ -128,14 +132,48 @@ TEST_CASE("A write to where none is possible says so and leaves nothing behind",
   std::filesystem::create_directories(folder / "taken" / "inside");
   test::write_bytes(folder / "file", std::string_view{"kept"});
 
-  CHECK(test::has(error_of([&] { write_file_atomically(folder / "none" / "a", bytes_of("x")); }), "cannot create"));
-  CHECK(test::has(error_of([&] { write_file_atomically(folder / "file" / "a", bytes_of("x")); }), "cannot create"));
+  CHECK(test::has(error_of([&] { write_file_atomically(folder / "none" / "a", bytes_of("x")); }),
+                  "cannot open the folder"));
+  CHECK(test::has(error_of([&] { write_file_atomically(folder / "file" / "a", bytes_of("x")); }),
+                  "cannot open the folder"));
   CHECK(test::has(error_of([&] { write_file_atomically("/proc/icrl", bytes_of("x")); }), "cannot create"));
   CHECK(test::has(error_of([&] { write_file_atomically(folder / "taken", bytes_of("x")); }), "cannot replace"));
 
   CHECK(std::filesystem::is_directory(folder / "taken" / "inside"));
   CHECK(read_text(folder / "file") == "kept");
   CHECK(entry_count(folder / "") == 2);
+}
+
+TEST_CASE("An atomic write follows links, keeps the mode, and replaces nothing but files", "[core]") {
+  const test::TemporaryFolder folder;
+  test::write_bytes(folder / "file", std::string_view{"old"});
+  std::filesystem::permissions(folder / "file", std::filesystem::perms{0600});
+  std::filesystem::create_symlink("file", folder / "link");
+
+  write_file_atomically(folder / "link", bytes_of("new"));
+
+  CHECK(std::filesystem::is_symlink(folder / "link"));
+  CHECK(text_in(folder / "file") == "new");
+  CHECK(std::filesystem::status(folder / "file").permissions() == std::filesystem::perms{0600});
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  CHECK(test::has(error_of([&] { write_file_atomically(folder / "pipe", bytes_of("x")); }), "not a regular file"));
+  CHECK(std::filesystem::is_fifo(folder / "pipe"));
+}
+
+TEST_CASE("What a killed writer has left is used again, what a living one writes is not", "[core]") {
+  const test::TemporaryFolder folder;
+  const auto count = [&] {
+    return std::distance(std::filesystem::directory_iterator{folder / ""}, std::filesystem::directory_iterator{});
+  };
+  test::write_bytes(folder / "file.tmp", std::string_view{"half of something that is longer"});
+  write_file_atomically(folder / "file", bytes_of("whole"));
+  CHECK(text_in(folder / "file") == "whole");
+  CHECK(count() == 1);
+
+  const AppendFile living{folder / "file.tmp"};  // holds the lock
+  write_file_atomically(folder / "file", bytes_of("again"));
+  CHECK(text_in(folder / "file") == "again");
+  CHECK(count() == 2);
 }
 
 TEST_CASE("An unwritable folder keeps the old file", "[core]") {

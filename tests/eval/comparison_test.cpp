@@ -22,6 +22,14 @@ LearningCurves constant_curves(const std::vector<double>& values) {
   return curves;
 }
 
+/// The same, but growing: in episode e task i returns e * values[i].
+LearningCurves rising_curves(const std::vector<double>& values) {
+  LearningCurves curves = constant_curves(values);
+  for (int task = 0; task < 3; ++task)
+    for (std::size_t e = 0; e < 4; ++e) curves.returns(task, 0)[e] *= static_cast<double>(e + 1);
+  return curves;
+}
+
 const ReferenceReturns sample_references{.oracle = {10, 20, 10}, .random = {0, 10, 5}};
 
 }  // namespace
@@ -30,6 +38,10 @@ TEST_CASE("Shares are of the oracle on the same tasks", "[eval]") {
   CHECK(share_of_oracle(constant_curves({10, 20, 10}), sample_references, 1, 4) == Approx(1));
   CHECK(share_of_oracle(constant_curves({5, 10, 5}), sample_references, 2, 3) == Approx(0.5));
   CHECK(share_of_oracle(constant_curves({0, 20, 0}), sample_references, 1, 1) == Approx(0.5));
+  CHECK(share_of_oracle(rising_curves({2, 4, 2}), sample_references, 1, 1) == Approx(0.2));
+  CHECK(share_of_oracle(rising_curves({2, 4, 2}), sample_references, 3, 4) == Approx(0.7));
+  CHECK(estimate_share_of_oracle(rising_curves({2, 4, 2}), sample_references, 3, 4).interval.low == Approx(0.7));
+  CHECK(normalised_by_task(rising_curves({2, 5, 2}), sample_references, 3, 3) == std::vector<double>{0.6, 0.5, 0.2});
 }
 
 TEST_CASE("A share's interval takes each task with its own oracle", "[eval]") {
@@ -55,6 +67,8 @@ TEST_CASE("Normalised scores run from random actions to the oracle, task by task
 TEST_CASE("Tasks at or below the share are named as not learned", "[eval]") {
   CHECK(unlearned_tasks(constant_curves({5, 11, 0}), sample_references, 1, 4) == std::vector<int>{3, 8});
   CHECK(unlearned_tasks(constant_curves({9, 19, 9}), sample_references, 1, 4).empty());
+  CHECK(unlearned_tasks(rising_curves({2, 4, 2}), sample_references, 1, 2).size() == 3);
+  CHECK(unlearned_tasks(rising_curves({2, 4, 2}), sample_references, 3, 4).empty());
 }
 
 TEST_CASE("References are what the family says of each task", "[eval]") {
@@ -78,4 +92,14 @@ TEST_CASE("A plotted line lies within its band", "[eval]") {
     CHECK(series.band[i].low <= series.y[i]);
     CHECK(series.y[i] <= series.band[i].high);
   }
+}
+
+TEST_CASE("A band is that of its own episode", "[eval]") {
+  LearningCurves curves = constant_curves({2, 2, 2});
+  curves.returns(0, 0)[1] = 8;
+
+  const PlotSeries series = plot_series("agent", curves);
+
+  for (const std::size_t calm : {0u, 2u, 3u}) CHECK(series.band[calm].high == 2);
+  CHECK(series.band[1].high > 4);
 }

@@ -2,8 +2,12 @@
 // SPDX-License-Identifier: MIT
 #include <icrl/eval/evaluate.hpp>
 
+#include <algorithm>
+#include <limits>
+#include <set>
 #include <vector>
 
+#include <icrl/agent/in_context_agent.hpp>
 #include <icrl/env/dark_room.hpp>
 #include <icrl/eval/comparison.hpp>
 #include <icrl/learner/dark_room_oracle.hpp>
@@ -78,6 +82,50 @@ TEST_CASE("What agents earn depends neither on threads nor on the size of their 
   CHECK(alone == together);
   config.seed = 6;
   CHECK(all_returns(evaluate(model, rooms, tasks, config)) != together);
+}
+
+TEST_CASE("Every life is that of an agent alone in its task's environment, with a generator of its own", "[eval]") {
+  const auto model = room_model();
+  const EvaluationConfig config{.runs = 3, .episodes = 12, .seed = 5, .thread_count = 1};
+  const Decoding decoding{.temperature = 0.7};
+  const auto curves = evaluate(model, rooms, tasks, config, decoding);
+
+  for (int t = 0; t < 4; ++t) {
+    const int task = tasks[static_cast<std::size_t>(t)];
+    for (int r = 0; r < config.runs; ++r) {
+      InContextAgent agent{model, decoding};
+      const LearningHistory life = run(agent, rooms.make(task), config.episodes,
+                                       Rng{5, static_cast<std::uint64_t>(task)}.fork(static_cast<std::uint64_t>(r)));
+      for (int e = 0; e < config.episodes; ++e)
+        REQUIRE(curves.returns(t, r)[static_cast<std::size_t>(e)] == life.episode(e).total_reward());
+    }
+  }
+  CHECK(std::set<double>(curves.returns(2, 0).begin(), curves.returns(2, 0).end()).size() > 1);
+  CHECK_FALSE(std::ranges::equal(curves.returns(2, 0), curves.returns(2, 1)));
+  CHECK(all_returns(evaluate(model, rooms, tasks, config, {.temperature = 0})) != all_returns(curves));
+}
+
+TEST_CASE("The number of an agent's contexts is its own affair", "[eval]") {
+  const auto model = room_model();
+  EvaluationConfig config{.runs = 2, .episodes = 30, .seed = 5, .thread_count = 1, .group_size = 3};
+  const auto two = all_returns(evaluate(model, rooms, tasks, config));
+  config.context_count = 3;
+  CHECK(all_returns(evaluate(model, rooms, tasks, config)) != two);
+}
+
+TEST_CASE("A group as large as numbers go is as large as the lives are many", "[eval]") {
+  const auto model = room_model();
+  EvaluationConfig config{.runs = 2, .episodes = 3, .thread_count = 1};
+  const auto expected = all_returns(evaluate(model, rooms, tasks, config));
+  config.group_size = std::numeric_limits<int>::max();
+  CHECK(all_returns(evaluate(model, rooms, tasks, config)) == expected);
+}
+
+TEST_CASE("Tasks that the family lacks are refused", "[eval]") {
+  CHECK(has(error_of([] {
+              (void)evaluate(room_model(), rooms, std::vector{3, 25}, {});
+            }),
+            "evaluation: task 25 is not one of the family's 25 tasks"));
 }
 
 TEST_CASE("Progress counts all lives and no weight changes", "[eval]") {

@@ -36,6 +36,18 @@ TEST_CASE("A bootstrap interval of the mean covers the truth about as often as i
   CHECK(covered < 0.985 * trials);
 }
 
+TEST_CASE("What runs have in common widens the interval", "[eval]") {
+  const std::vector<double> values{1, 1, 1, 1, 5, 5, 5, 5};  // two models, four tasks each
+  const Interval independent = bootstrap_interval(values, mean),
+                 clustered = bootstrap_interval(values, mean, {.clusters = 2});
+
+  CHECK(clustered.low == 1);
+  CHECK(clustered.high == 5);
+  CHECK(independent.low > 1);
+  CHECK(independent.high < 5);
+  CHECK(has(error_of([&] { (void)bootstrap_interval(values, mean, {.clusters = 3}); }), "8 values are no 3 runs"));
+}
+
 TEST_CASE("A bootstrap interval depends on its seed alone and shrinks to a point for equal values", "[eval]") {
   const std::vector<double> values{1, 5, 2, 8, 3};
 

@@ -62,7 +62,10 @@ bool same(const HistoryView& a, const HistoryView& b) {
 
 /// Opens the file and looks at all of it.
 std::string error_in(const std::filesystem::path& path) {
-  return error_of([&] { (void)HistoryFile{path}.histories(); });
+  return error_of([&] {
+    const HistoryFile file{path};
+    (void)file.histories();
+  });
 }
 
 std::uint64_t size_of_record(const HistoryView& history) { return detail::write_record(history, 0).bytes().size(); }
@@ -434,5 +437,6 @@ TEST_CASE("A history of ten thousand episodes survives", "[history]") {
   }
   HistoryWriter{folder / "h"}.append(history.view());
 
-  CHECK(same(HistoryFile{folder / "h"}.history(0), history.view()));
+  const HistoryFile file{folder / "h"};
+  CHECK(same(file.history(0), history.view()));
 }

@@ -119,8 +119,10 @@ TEST_CASE("With a closing token every whole episode of a window ends with an unl
 
 TEST_CASE("Every row of a window is the one that a stream would make", "[history]") {
   for (const bool closing_token : {false, true})
-    for (const WindowStart start : {WindowStart::episode, WindowStart::anywhere}) {
-      const Windows windows{three_histories(), {.context = 9, .keep_every = 2, .start = start}, closing_token};
+    for (const auto& [start, is_shuffled] :
+         {std::pair{WindowStart::episode, false}, {WindowStart::anywhere, false}, {WindowStart::episode, true}}) {
+      const WindowConfig config{.context = 9, .keep_every = 2, .start = start, .shuffle_episodes = is_shuffled};
+      const Windows windows{three_histories(), config, closing_token};
       const ContextBatch batch = windows.sample(200);
       for (int b = 0; b < 200; ++b) {
         const auto rows = rows_of(batch, b);

@@ -138,5 +138,5 @@ TEST_CASE("An error in one history reaches the caller", "[learner]") {
   };
 
   CHECK(error_of([&] { (void)collect(DarkRooms{}, some_tasks, make, {.episodes = 1, .thread_count = 2}); }) ==
-        "no learner for task 40");
+        "collect: task 40, history 0: no learner for task 40");
 }

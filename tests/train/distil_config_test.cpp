@@ -75,6 +75,7 @@ TEST_CASE("A value that makes no sense is named with its bounds", "[train]") {
   CHECK(has(refusal({.checkpoint_every = 5}), "checkpoint_every is 5, but checkpoint names no file"));
   CHECK(has(refusal({.gradient_slots = 0}), "gradient_slots is 0"));
   CHECK(has(refusal({.thread_count = -1}), "thread_count is -1"));
+  CHECK(has(refusal({.checkpoint = "a"}), "checkpoint is \"a\", but checkpoint_every is 0"));
 }
 
 TEST_CASE("As many threads work as are asked for, or as there are slots and cores", "[train]") {

@@ -256,7 +256,7 @@ TEST_CASE("Training learns to find out in context what only the past can tell", 
   std::vector<LearningHistory> histories;  // each has a favourite action of its own
   for (int i = 0; i < 3; ++i)
     histories.push_back(history_of(layout, 20, 4, static_cast<std::uint64_t>(i), [i](int) { return i; }));
-  const WindowSampler sampler{views(histories), layout, {.context = context}};
+  const WindowSampler sampler{views(histories), layout, {.context = context, .history_start_share = 0}};
   Model model{small_config(context), layout};
   Rng rng{2};
   model.initialise(rng);

@@ -402,6 +402,27 @@ TEST_CASE("Windows that are not the model's are refused with both values", "[tra
   CHECK(has(error_of([&] { DistilTrainer{model, run.sampler, {.batch = 0}}; }), "batch is 0"));
 }
 
+TEST_CASE("What could only fail later is refused at once", "[train]") {
+  const SmallRun run;
+  CausalTransformer<float> blank{run.shape, run.layout};
+  CHECK(has(error_of([&] { DistilTrainer{blank, run.sampler, small_distil(4)}; }), "was it initialised?"));
+
+  const auto histories = fake_histories(run.layout, 2, 4, 9);
+  const WindowSampler episodes{views(histories), run.layout, {.context = 8}};
+  auto model = run.model();
+  CHECK(has(error_of([&] { DistilTrainer{model, episodes, small_distil(4)}; }), "no agent could act to the end of it"));
+
+  DistilConfig config = small_distil(4);
+  config.epsilon = 1e-60;
+  CHECK(has(error_of([&] { DistilTrainer{model, run.sampler, config}; }), "epsilon is 1e-60"));
+  config = small_distil(4);
+  config.learning_rate = 1e39;
+  CHECK(has(error_of([&] { DistilTrainer{model, run.sampler, config}; }), "learning_rate is 1e+39"));
+  config = small_distil(4);
+  config.beta2 = 1 - 1e-12;
+  CHECK(has(error_of([&] { DistilTrainer{model, run.sampler, config}; }), "are 1 in this model's precision"));
+}
+
 TEST_CASE("Once its memory has its size, an update allocates nothing", "[train]") {
   if (!AllocationCount::is_available()) return;
   for (const int width : {64, 256}) {

@@ -68,8 +68,9 @@ public:
   /// Outputs that are not finite are an Error, too, after which the agents have to be reset.
   void act(const GroupObservations& group, std::span<float> actions, std::span<Rng> rngs) {
     const auto size = static_cast<std::size_t>(model_->actions.action_size());
-    ICRL_ASSERT(actions.size() == group.members.size() * size, "act: room for one action a member");
-    ICRL_ASSERT(rngs.size() == members_.size(), "act: one generator for each member of the whole group");
+    if (actions.size() != group.members.size() * size || rngs.size() < members_.size())
+      fail("in-context agents: room for {} numbers and {} generators, {} actions take {} and at least {}",
+           actions.size(), rngs.size(), group.members.size(), group.members.size() * size, members_.size());
     check(group);
     feed(group.members, group.observations);
     for (std::size_t i = 0; i < group.members.size(); ++i) {
@@ -81,9 +82,11 @@ public:
     }
   }
 
-  /// What the model said, logits or means and log-deviations, to the i-th member that acted last.
+  /// What the model said, logits or means and log-deviations, to the i-th member that acted last. Throws Error where so
+  /// many did not act.
   [[nodiscard]] std::span<const Scalar> outputs(int i) const {
-    ICRL_ASSERT(i >= 0 && static_cast<std::size_t>(i) < acting_lanes_.size(), "outputs: so many members did not act");
+    if (i < 0 || static_cast<std::size_t>(i) >= acting_lanes_.size())
+      fail("in-context agents: outputs of acting member {} are wanted, {} acted last", i, acting_lanes_.size());
     const auto row = static_cast<Index>(acting_lanes_[static_cast<std::size_t>(i)]);
     return {&outputs_(row, 0), static_cast<std::size_t>(outputs_.cols())};
   }
@@ -172,7 +175,9 @@ private:
 
   void check(const GroupObservations& group) const {
     const auto size = static_cast<std::size_t>(model_->layout.observation_size());
-    ICRL_ASSERT(group.observations.size() == group.members.size() * size, "act: one observation a member");
+    if (group.observations.size() != group.members.size() * size)
+      fail("in-context agents: {} numbers are observed, {} observations in {} are {}", group.observations.size(),
+           group.members.size(), to_string(model_->layout.observation_space), group.members.size() * size);
     for (std::size_t i = 0; i < group.members.size(); ++i) {
       const int member = group.members[i];
       const Member& m = at(member);
@@ -184,6 +189,11 @@ private:
       m.memory.check_room(m.stream.at_episode_start() ? StepFlag::episode_start : 0);
     }
     const std::size_t mask_size = group.members.empty() ? 0 : group.masks.size() / group.members.size();
+    if (!group.masks.empty() &&
+        (!std::holds_alternative<Discrete>(model_->layout.action_space) ||
+         group.masks.size() != group.members.size() * static_cast<std::size_t>(model_->actions.parameter_count())))
+      fail("in-context agents: masks of {} bytes for {} members whose actions are {}", group.masks.size(),
+           group.members.size(), to_string(model_->layout.action_space));
     for (std::size_t i = 0; mask_size > 0 && i < group.members.size(); ++i) {
       const auto mask = group.masks.subspan(i * mask_size, mask_size);
       if (std::none_of(mask.begin(), mask.end(), [](std::uint8_t allowed) { return allowed != 0; }))

@@ -59,22 +59,54 @@ inline void write_all(int descriptor, std::span<const std::byte> bytes, const st
   }
 }
 
-/// A new file next to `path` that no other writer, in this process or another, has.
+/// A file next to `path` to be renamed to it, which no other writer has, in this process or another. What a killed
+/// writer has left is used again, so that such files do not pile up.
 inline std::pair<FileDescriptor, std::filesystem::path> open_temporary_beside(const std::filesystem::path& path) {
-  const std::string stem = path.string() + ".tmp" + std::to_string(::getpid()) + "_";
-  for (int attempt = 0;; ++attempt) {
-    const std::filesystem::path temporary = stem + std::to_string(attempt);
-    const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (descriptor >= 0) return {FileDescriptor{descriptor}, temporary};
-    if (errno != EEXIST) fail_with_errno("cannot create", temporary);
+  for (int number = 0;;) {
+    const std::filesystem::path temporary = path.string() + ".tmp" + (number > 0 ? std::to_string(number) : "");
+    FileDescriptor file{temporary, O_WRONLY | O_CREAT | O_NOFOLLOW, "cannot create"};
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK) fail_with_errno("cannot lock", temporary);
+      ++number;
+      continue;
+    }
+    struct ::stat ours {
+    }, named{};
+    if (::fstat(file.get(), &ours) != 0) fail_with_errno("cannot read", temporary);
+    const bool is_named = ::lstat(temporary.c_str(), &named) == 0;
+    if (!is_named || named.st_ino != ours.st_ino || named.st_dev != ours.st_dev) continue;  // renamed in between
+    if (::ftruncate(file.get(), 0) != 0) fail_with_errno("cannot cut", temporary);
+    return {std::move(file), temporary};
   }
 }
 
-inline void sync_folder_of(const std::filesystem::path& path) {
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  const FileDescriptor opened{folder, O_RDONLY | O_DIRECTORY, "cannot open the folder"};
-  if (::fsync(opened.get()) != 0 && errno != EINVAL) fail_with_errno("cannot sync the folder", folder);
+/// The file that a path stands for, links followed, if it may be replaced; throws Error if it may not.
+inline std::filesystem::path replaceable(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::path target =
+      std::filesystem::is_symlink(path, error) ? std::filesystem::weakly_canonical(path) : path;
+  struct ::stat status {};
+  if (::stat(target.c_str(), &status) != 0) return target;
+  if (!S_ISREG(status.st_mode)) fail("cannot replace \"{}\": it is not a regular file", path.string());
+  if (::access(target.c_str(), W_OK) != 0) fail_with_errno("cannot replace", path);
+  return target;
 }
+
+/// The folder that a path lies in, which can be synced.
+class Folder {
+public:
+  explicit Folder(const std::filesystem::path& path)
+      : path_{path.has_parent_path() ? path.parent_path() : "."},
+        opened_{path_, O_RDONLY | O_DIRECTORY, "cannot open the folder"} {}
+
+  void sync() {
+    if (::fsync(opened_.get()) != 0 && errno != EINVAL) fail_with_errno("cannot sync the folder", path_);
+  }
+
+private:
+  std::filesystem::path path_;
+  FileDescriptor opened_;
+};
 
 }  // namespace detail
 
@@ -113,19 +145,23 @@ private:
 };
 
 /// Replaces or creates a file so that, whatever happens, its path holds either the old bytes or all of the new ones:
-/// temporary file in the same folder, fsync, rename, fsync of the folder. Throws Error and removes the temporary file
-/// on failure.
+/// temporary file in the same folder, fsync, rename, fsync of the folder. Links are followed, and the file keeps its
+/// mode. Throws Error, and removes the temporary file, on failure, and where the path is something else than a file.
 inline void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {
-  const auto [file, temporary] = detail::open_temporary_beside(path);
+  const std::filesystem::path target = detail::replaceable(path);
+  detail::Folder folder{target};
+  const auto [file, temporary] = detail::open_temporary_beside(target);
   try {
+    if (struct ::stat old{}; ::stat(target.c_str(), &old) == 0 && ::fchmod(file.get(), old.st_mode & 07777) != 0)
+      detail::fail_with_errno("cannot set the mode of", temporary);
     detail::write_all(file.get(), bytes, temporary);
     if (::fsync(file.get()) != 0) detail::fail_with_errno("cannot sync", temporary);
-    if (::rename(temporary.c_str(), path.c_str()) != 0) detail::fail_with_errno("cannot replace", path);
+    if (::rename(temporary.c_str(), target.c_str()) != 0) detail::fail_with_errno("cannot replace", path);
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;
   }
-  detail::sync_folder_of(path);
+  folder.sync();
 }
 
 /// A file that is written at its end only. One writer at a time: a second one, in this process or another, gets an
@@ -134,9 +170,11 @@ class AppendFile {
 public:
   explicit AppendFile(const std::filesystem::path& path)
       : path_{path}, file_{path, O_RDWR | O_CREAT | O_APPEND, "cannot open for appending"} {
-    if (::flock(file_.get(), LOCK_EX | LOCK_NB) == 0) return;
-    if (errno == EWOULDBLOCK) fail("cannot append to \"{}\": another writer has it open", path.string());
-    detail::fail_with_errno("cannot lock", path);
+    if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno == EWOULDBLOCK) fail("cannot append to \"{}\": another writer has it open", path.string());
+      detail::fail_with_errno("cannot lock", path);
+    }
+    if (size() == 0) detail::Folder{path}.sync();  // a new name has to reach the disk as well
   }
 
   [[nodiscard]] std::uint64_t size() const {
@@ -151,7 +189,7 @@ public:
     try {
       detail::write_all(file_.get(), bytes, path_);
     } catch (...) {
-      truncate(before);
+      if (::ftruncate(file_.get(), static_cast<::off_t>(before)) != 0) throw;  // says why it could not be written
       throw;
     }
   }

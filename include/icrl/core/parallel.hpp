@@ -33,6 +33,9 @@ public:
       stop();
       throw Error{"worker pool: only " + started + " of " + std::to_string(thread_count) +
                   " threads could be started: " + error.what()};
+    } catch (...) {
+      stop();
+      throw;
     }
   }
   ~WorkerPool() { stop(); }

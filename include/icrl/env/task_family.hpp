@@ -29,6 +29,14 @@ concept MakesEnvironments = requires(const F& family, int task) {
 template <typename F>
 concept TaskFamily = HasTaskCount<F> && MakesEnvironments<F>;
 
+/// Throws Error, which begins with `what`, unless all of these are tasks of the family.
+template <HasTaskCount F>
+void expect_tasks(const F& family, std::span<const int> tasks, std::string_view what) {
+  for (const int task : tasks)
+    if (task < 0 || task >= family.task_count())
+      fail("{}: task {} is not one of the family's {} tasks", what, task, family.task_count());
+}
+
 /// The environment of a family's tasks.
 template <TaskFamily F>
 using EnvironmentOf = decltype(std::declval<const F&>().make(0));

@@ -20,16 +20,16 @@ namespace icrl {
 
 /// What can be had on each of some tasks: the expected return of one who knows the task, and of random actions.
 struct ReferenceReturns {
-  std::vector<double> oracle, random;  ///< by task
+  std::vector<double> oracle, random;  ///< by task; random is empty where the family does not tell
 };
 
 template <TaskFamily F>
-requires HasOracleReturn<F> && HasRandomReturn<F>
+requires HasOracleReturn<F>
 [[nodiscard]] ReferenceReturns reference_returns(const F& family, std::span<const int> tasks) {
   ReferenceReturns references;
   for (const int task : tasks) {
     references.oracle.push_back(family.oracle_return(task));
-    references.random.push_back(family.random_return(task));
+    if constexpr (HasRandomReturn<F>) references.random.push_back(family.random_return(task));
   }
   return references;
 }
@@ -62,6 +62,9 @@ requires HasOracleReturn<F> && HasRandomReturn<F>
 [[nodiscard]] inline std::vector<double> normalised_by_task(const LearningCurves& curves,
                                                             const ReferenceReturns& references, int first, int last) {
   std::vector<double> scores = curves.mean_by_task(first, last);
+  if (references.random.size() != scores.size() || references.oracle.size() != scores.size())
+    fail("comparison: {} tasks, returns of the oracle on {} and of random actions on {}", scores.size(),
+         references.oracle.size(), references.random.size());
   for (std::size_t i = 0; i < scores.size(); ++i) {
     const double floor = references.random[i], height = references.oracle[i] - floor;
     if (!(height > 0))

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -47,10 +48,13 @@ template <TaskFamily F, Streaming M, typename Progress = NoProgress>
                                       Progress progress = {}) {
   validate(config);
   LearningCurves curves{{tasks.begin(), tasks.end()}, config.runs, config.episodes};
-  const int total = curves.task_count() * config.runs;
-  const int group_count = (total + config.group_size - 1) / config.group_size;
+  expect_tasks(family, tasks, "evaluation");
+  const std::int64_t lives = std::int64_t{config.runs} * curves.task_count();
+  if (lives > std::numeric_limits<int>::max() / 2) fail("evaluation: {} lives are too many", lives);
+  const int total = static_cast<int>(lives), group_size = std::min(config.group_size, std::max(total, 1));
+  const int group_count = (total + group_size - 1) / group_size;
   const auto live = [&](int group) {
-    const int begin = group * config.group_size, end = std::min(begin + config.group_size, total);
+    const int begin = group * group_size, end = std::min(begin + group_size, total);
     std::vector<EnvironmentOf<F>> envs;
     std::vector<Rng> rngs;
     for (int life = begin; life < end; ++life) {
@@ -60,7 +64,12 @@ template <TaskFamily F, Streaming M, typename Progress = NoProgress>
           Rng{config.seed, static_cast<std::uint64_t>(task)}.fork(static_cast<std::uint64_t>(life % config.runs)));
     }
     InContextAgents<M> agents{model, end - begin, decoding, config.context_count};
-    const auto histories = run_group(agents, std::move(envs), config.episodes, std::span<const Rng>{rngs});
+    std::vector<LearningHistory> histories;
+    try {
+      histories = run_group(agents, std::move(envs), config.episodes, std::span<const Rng>{rngs});
+    } catch (const Error& error) {
+      fail("evaluation: tasks {} to {} of the list: {}", begin / config.runs, (end - 1) / config.runs, error.what());
+    }
     for (int life = begin; life < end; ++life)
       set_returns(curves, life / config.runs, life % config.runs,
                   histories[static_cast<std::size_t>(life - begin)].view());
@@ -69,8 +78,7 @@ template <TaskFamily F, Streaming M, typename Progress = NoProgress>
   for (int begin = 0; begin < group_count; begin += pool.thread_count()) {
     const int count = std::min(pool.thread_count(), group_count - begin);
     pool.run(count, [&](int i, int) { live(begin + i); });
-    progress(static_cast<std::size_t>(std::min((begin + count) * config.group_size, total)),
-             static_cast<std::size_t>(total));
+    progress(static_cast<std::size_t>(std::min((begin + count) * group_size, total)), static_cast<std::size_t>(total));
   }
   return curves;
 }

@@ -38,8 +38,10 @@ public:
     return std::span{returns_}.subspan(first(task, run), width());
   }
 
-  /// Mean over all tasks and runs, for each episode.
+  /// Mean over all tasks and runs, for each episode. Throws Error where there are none.
   [[nodiscard]] std::vector<double> mean_by_episode() const {
+    if (tasks_.empty() || run_count_ == 0)
+      fail("learning curves: no mean of {} tasks, {} runs", task_count(), run_count_);
     std::vector<double> means(width());
     for (std::size_t i = 0; i < returns_.size(); ++i) means[i % width()] += returns_[i];
     for (double& mean : means) mean /= task_count() * run_count_;
@@ -65,7 +67,8 @@ private:
   [[nodiscard]] std::size_t first(int task, int run) const {
     ICRL_ASSERT(task >= 0 && task < task_count() && run >= 0 && run < run_count_,
                 "these curves have no such task or run");
-    return static_cast<std::size_t>(task * run_count_ + run) * width();
+    return (static_cast<std::size_t>(task) * static_cast<std::size_t>(run_count_) + static_cast<std::size_t>(run)) *
+           width();
   }
   void expect_episodes(int first, int last) const {
     if (first < 1 || last < first || last > episode_count_)

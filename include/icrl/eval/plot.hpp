@@ -40,11 +40,11 @@ struct Plot {
   std::vector<PlotLevel> levels{};
 };
 
-/// Throws Error for a plot without a value, a value that is not finite, or a band of another length.
+/// Throws Error for a plot without a value, a value that is not finite or beyond 1e300, or a band of another length.
 inline void validate(const Plot& plot) {
   bool has_value = false;
   const auto expect_finite = [&](const std::string& name, double value) {
-    if (!std::isfinite(value)) fail("plot \"{}\": \"{}\" has the value {}", plot.title, name, value);
+    if (!(std::abs(value) <= 1e300)) fail("plot \"{}\": \"{}\" has the value {}", plot.title, name, value);
   };
   for (const PlotSeries& series : plot.series) {
     if (!series.band.empty() && series.band.size() != series.y.size())

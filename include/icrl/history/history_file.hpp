@@ -118,7 +118,8 @@ inline void check_columns(const HistoryRecord& record, const std::string& what) 
 ///
 /// Headers and descriptions are checked when the file is opened; the checksum and the values of a history's columns
 /// at its first use. Either throws Error naming the history and the byte where its record begins. Histories may be
-/// used from many threads.
+/// used from many threads. Other programs may append to the file meanwhile; one that changes or cuts what is mapped
+/// pulls the rug from under the readers.
 class HistoryFile {
 public:
   explicit HistoryFile(const std::filesystem::path& path)
@@ -130,7 +131,7 @@ public:
   [[nodiscard]] int history_count() const { return static_cast<int>(scan_.records.size()); }
 
   /// Valid as long as this object lives, also when it is moved.
-  [[nodiscard]] HistoryView history(int index) const {
+  [[nodiscard]] HistoryView history(int index) const& {
     ICRL_ASSERT(0 <= index && index < history_count(), "a history's index is below history_count()");
     const auto i = static_cast<std::size_t>(index);
     const detail::HistoryRecord& record = scan_.records[i];
@@ -138,12 +139,16 @@ public:
     return {record.info, record.columns};
   }
 
+  HistoryView history(int index) const&& = delete;
+
   /// Every history, each checked.
-  [[nodiscard]] std::vector<HistoryView> histories() const {
+  [[nodiscard]] std::vector<HistoryView> histories() const& {
     std::vector<HistoryView> views;
     for (int i = 0; i < history_count(); ++i) views.push_back(history(i));
     return views;
   }
+
+  std::vector<HistoryView> histories() const&& = delete;
 
   /// Bytes at the end of the file that a crash left of an unfinished append. 0 in a sound file.
   [[nodiscard]] std::uint64_t torn_bytes() const { return file_.bytes().size() - scan_.end; }
@@ -166,7 +171,8 @@ private:
 };
 
 /// Appends histories to a file, which it makes if there is none. One writer at a time: a second gets an Error. A torn
-/// tail is cut off first; files of others, newer and damaged ones are refused and left as they are.
+/// tail is cut off first; files of others, newer ones and those with a damaged header are refused and left as they are
+/// (columns are checked when they are read).
 class HistoryWriter {
 public:
   explicit HistoryWriter(const std::filesystem::path& path) : file_{path} {

@@ -273,7 +273,8 @@ struct HistoryScan {
     const auto rest = file.subspan(static_cast<std::size_t>(scan.end));
     if (rest.size() < HistoryFormat::record_header_size) return scan;
     if (all_zeros(rest)) return scan;
-    const std::string place = history_at(what, scan.records.size(), scan.end);
+    const std::string place =
+        history_at(fmt::format("{}, whose first {} bytes are whole", what, scan.end), scan.records.size(), scan.end);
     const RecordHeader header = read_record_header(rest, scan.records.size(), place);
     if (header.size > rest.size()) return scan;
     const auto parts = rest.subspan(HistoryFormat::record_header_size,

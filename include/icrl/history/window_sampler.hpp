@@ -25,9 +25,11 @@ struct WindowConfig {
   int keep_every = 1;     ///< thinning: of k episodes one is kept, from a random one on
   double skip_first = 0;  ///< share of the episodes of a history that is left out at its start
   WindowStart start = WindowStart::episode;
-  double history_start_share = 0.1;  ///< share of windows that begin with the first kept episode
-  bool shuffle_episodes = false;     ///< control: the same episodes in a random order, new for every window
-  bool use_expert_action = false;    ///< labels are the expert's actions, not the ones taken
+  /// Share of windows that begin with the first kept episode. One from a history's middle begins with a learner that
+  /// knows things it does not show; where most are like that, an agent with an empty memory acts as if it knew.
+  double history_start_share = 0.5;
+  bool shuffle_episodes = false;   ///< control: the same episodes in a random order, new for every window
+  bool use_expert_action = false;  ///< labels are the expert's actions, not the ones taken
 };
 
 /// Throws Error for a value out of its range.
@@ -96,6 +98,10 @@ public:
 
   [[nodiscard]] const StepLayout& layout() const { return layout_; }
   [[nodiscard]] const WindowConfig& config() const { return config_; }
+  /// Rows of the longest episode of all histories, a closing row among them.
+  [[nodiscard]] int longest_episode() const {
+    return *std::max_element(longest_.begin(), longest_.end()) + (layout_.closing_token ? 1 : 0);
+  }
 
   /// Fills `out` with `count` windows. Allocates only when the batch grows.
   void sample(int count, const Rng& rng, ContextBatch& out) const {

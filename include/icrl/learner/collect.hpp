@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <span>
 #include <string>
@@ -52,29 +53,43 @@ template <TaskFamily F, typename MakeLearner, typename Take, typename Progress>
 void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make_learner, const CollectConfig& config,
                   Take&& take, Progress& progress) {
   validate(config);
-  for (const int task : tasks)
-    if (task < 0 || task >= family.task_count())
-      fail("collect: task {} is not one of the family's {} tasks", task, family.task_count());
+  expect_tasks(family, tasks, "collect");
   const auto per_task = static_cast<std::size_t>(config.histories_per_task);
   const std::size_t total = tasks.size() * per_task;
   WorkerPool pool{threads_or_all(config.thread_count)};
   const std::size_t batch = static_cast<std::size_t>(pool.thread_count()) * 16;
   std::vector<std::optional<LearningHistory>> lived(std::min(batch, total));
+  const auto live = [&](std::size_t number) {
+    const int task = tasks[number / per_task];
+    auto env = family.make(task);
+    auto learner = make_learner(task, env);
+    const Rng rng = Rng{config.seed, static_cast<std::uint64_t>(task)}.fork(number % per_task);
+    return run(learner, std::move(env), config.episodes, rng,
+               {.task = task,
+                .algorithm = config.algorithm,
+                .seed = config.seed,
+                .has_expert_action = config.with_expert_action});
+  };
   for (std::size_t begin = 0; begin < total; begin += batch) {
     const std::size_t count = std::min(batch, total - begin);
-    pool.run(static_cast<int>(count), [&](int i, int) {
-      const std::size_t number = begin + static_cast<std::size_t>(i);
-      const int task = tasks[number / per_task];
-      auto env = family.make(task);
-      auto learner = make_learner(task, env);
-      const Rng rng = Rng{config.seed, static_cast<std::uint64_t>(task)}.fork(number % per_task);
-      lived[static_cast<std::size_t>(i)] = run(learner, std::move(env), config.episodes, rng,
-                                               {.task = task,
-                                                .algorithm = config.algorithm,
-                                                .seed = config.seed,
-                                                .has_expert_action = config.with_expert_action});
-    });
-    for (std::size_t i = 0; i < count; ++i) take(std::move(*lived[i]));
+    std::exception_ptr failure;
+    try {
+      pool.run(static_cast<int>(count), [&](int i, int) {
+        const std::size_t number = begin + static_cast<std::size_t>(i);
+        try {
+          lived[static_cast<std::size_t>(i)] = live(number);
+        } catch (const Error& error) {
+          fail("collect: task {}, history {}: {}", tasks[number / per_task], number % per_task, error.what());
+        }
+      });
+    } catch (...) {
+      failure = std::current_exception();  // what was lived before it is not lost
+    }
+    for (std::size_t i = 0; i < count && lived[i]; ++i) {
+      take(std::move(*lived[i]));
+      lived[i].reset();
+    }
+    if (failure) std::rethrow_exception(failure);
     progress(begin + count, total);
   }
 }
@@ -93,7 +108,8 @@ template <TaskFamily F, typename MakeLearner, typename Progress = NoProgress>
   return histories;
 }
 
-/// The same into a file: what is in memory at a time does not grow with the number of histories.
+/// The same into a file: what is in memory at a time does not grow with the number of histories. Where one fails, those
+/// before it are kept.
 template <TaskFamily F, typename MakeLearner, typename Progress = NoProgress>
 void collect_to(HistoryWriter& writer, const F& family, std::span<const int> tasks, MakeLearner make_learner,
                 const CollectConfig& config, Progress progress = {}) {

@@ -77,6 +77,8 @@ public:
       target += config_.discount * highest(values(transition.next_observation), transition.next_allowed);
     float& value = row(transition.observation)[static_cast<std::size_t>(transition.action[0])];
     value += static_cast<float>(config_.learning_rate * (target - value));
+    if (!std::isfinite(value))
+      fail("Q-learning: a reward of {} takes the value of an action beyond all numbers", transition.reward);
     if (transition.ends_episode()) epsilon_ = noise_.at(++episode_);
   }
 

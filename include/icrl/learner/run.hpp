@@ -47,7 +47,8 @@ public:
         masks_(envs.size(), mask_size(histories[0].info())),
         expert_action_(actions_.width),
         action_check_{histories[0].info().action_space},
-        finished_(envs.size()) {
+        finished_(envs.size()),
+        steps_(envs.size()) {
     if constexpr (ExpectsSpaces<G>)
       group.expect_spaces(histories[0].info().observation_space, histories[0].info().action_space);
     for (std::size_t i = 0; i < envs.size(); ++i) {
@@ -76,6 +77,8 @@ public:
   }
 
 private:
+  static constexpr int most_steps = 10'000'000;  // of an episode; nobody means more
+
   static std::size_t mask_size(const HistoryInfo& info) {
     return info.has_action_mask ? static_cast<std::size_t>(std::get<Discrete>(info.action_space).count) : 0;
   }
@@ -89,6 +92,8 @@ private:
       fail("run: learner {} chose action [{}], which is not in {}", member, fmt::join(action, ", "),
            to_string(recorders_[m].history().info().action_space));
     const StepExtras extras = extras_of(r, member);
+    if (steps_[m]++ == most_steps)
+      fail("run: an episode has not ended after {} steps (wrap the environment in a TimeLimit)", most_steps);
     const StepResult result = icrl::step(envs_[m], std::span<const float>{action}, env_rngs_[m]);
     envs_[m].observe(next);
     recorders_[m].step(action, result.reward, next, result.terminated, result.truncated, extras);
@@ -106,6 +111,7 @@ private:
 
   void begin_episode(int member, std::size_t row) {
     const auto m = static_cast<std::size_t>(member);
+    steps_[m] = 0;
     envs_[m].reset(env_rngs_[m]);
     envs_[m].observe(next_observations_.row(row));
     recorders_[m].begin_episode(next_observations_.row(row));
@@ -140,6 +146,7 @@ private:
   std::vector<float> expert_action_;
   SpaceCheck action_check_;
   std::vector<int> finished_;  // episodes of each member
+  std::vector<int> steps_;     // of each member's episode
 };
 
 /// `info` with what the environment says; throws Error where it wants columns that nobody can fill.
@@ -169,12 +176,14 @@ inline void expect_same_spaces(const HistoryInfo& one, const HistoryInfo& other)
 /// rngs[i].fork(1), so its history does not depend on who else is in the group; the same rngs give the same histories.
 /// `infos`, one a member or none, say what else the histories hold; spaces are filled in.
 ///
-/// Environments must end their episodes (see TimeLimit). Throws Error where one leaves its spaces, and, before the
+/// Environments must end their episodes (see TimeLimit; ten million steps are an Error). Throws Error where one leaves
+/// its spaces, and, before the
 /// environment sees it, where an action does.
 template <Environment E, GroupLearner G>
 std::vector<LearningHistory> run_group(G& group, std::vector<E> envs, int episodes, std::span<const Rng> rngs,
                                        std::span<const HistoryInfo> infos = {}) {
   const auto members = static_cast<std::size_t>(group.member_count());
+  if (episodes < 0) fail("run: {} episodes are wanted", episodes);
   if (envs.size() != members || rngs.size() != members || (!infos.empty() && infos.size() != members))
     fail("run: a group of {} members was given {} environments, {} generators and {} infos", members, envs.size(),
          rngs.size(), infos.size());

@@ -57,7 +57,8 @@ inline void validate(const TransformerConfig& config) {
       config.token_count() > most_angles / (config.width / config.head_count))
     fail("transformer: rotary positions of {} tokens in heads of {} numbers take a table of more than {} numbers",
          config.token_count(), config.width / config.head_count, most_angles);
-  if (!std::isfinite(config.reward_scale)) fail("transformer: reward_scale is {}", config.reward_scale);
+  if (!std::isfinite(static_cast<float>(config.reward_scale)))
+    fail("transformer: reward_scale is {}", config.reward_scale);
 }
 
 }  // namespace icrl

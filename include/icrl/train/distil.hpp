@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstdint>
 #include <filesystem>
+#include <system_error>
 #include <type_traits>
 
 #include <icrl/train/distil_trainer.hpp>
@@ -49,7 +50,11 @@ DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& 
       HasOnEvaluate<Watcher, M> || !requires { &Watcher::on_evaluate; },
       "distil: the observer's on_evaluate takes (const Model&, int update) and returns a score");
   DistilTrainer<M> trainer{model, sampler, config};
-  if (!config.checkpoint.empty() && std::filesystem::exists(config.checkpoint)) trainer.restore(config.checkpoint);
+  if (std::error_code error; !config.checkpoint.empty() && std::filesystem::exists(config.checkpoint, error)) {
+    trainer.restore(config.checkpoint);
+  } else if (config.checkpoint_every > 0) {
+    trainer.save(config.checkpoint);  // what cannot be written is found out before the work, not after it
+  }
   const auto is_due = [&](int every) {
     const int update = trainer.progress().update;
     return every > 0 && (update % every == 0 || update == config.updates);

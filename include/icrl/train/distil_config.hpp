@@ -68,6 +68,8 @@ inline void validate(const DistilConfig& c) {
   whole("checkpoint_every", c.checkpoint_every, 0, any);
   if (c.checkpoint_every > 0 && c.checkpoint.empty())
     fail("distil: checkpoint_every is {}, but checkpoint names no file", c.checkpoint_every);
+  if (c.checkpoint_every == 0 && !c.checkpoint.empty())
+    fail("distil: checkpoint is \"{}\", but checkpoint_every is 0", c.checkpoint.string());
   whole("gradient_slots", c.gradient_slots, 1, 1024);
   whole("thread_count", c.thread_count, 0, 1024);
 }

@@ -46,7 +46,7 @@ public:
   DistilTrainer(M& model, const WindowSampler& sampler, const DistilConfig& config)
       : model_{model},
         sampler_{sampler},
-        config_{(validate(config), validate_pairing(model, sampler), config)},
+        config_{(validate(config), expect_representable(config), validate_pairing(model, sampler), config)},
         pool_{config.used_threads()},
         slots_{model, config.gradient_slots},
         mean_{model},
@@ -61,6 +61,7 @@ public:
     if (config.weight_average > 0) average_ = model;
     if (average_) averages_ = weight_chunks<Scalar>(*average_);
   }
+  DistilTrainer(M&, const WindowSampler&&, const DistilConfig&) = delete;
   DistilTrainer(const DistilTrainer&) = delete;
   DistilTrainer& operator=(const DistilTrainer&) = delete;
 
@@ -146,6 +147,20 @@ private:
 
   static const M* pointer(const std::optional<M>& model) { return model ? &*model : nullptr; }
 
+  /// Numbers that are sound in double may be none in the model's precision.
+  static void expect_representable(const DistilConfig& config) {
+    constexpr auto least = std::numeric_limits<Scalar>::min(), most = std::numeric_limits<Scalar>::max();
+    const auto in_range = [](const char* name, double value, double low, double high) {
+      if (!(value >= low && value <= high))
+        fail("distil: {} is {}, for this model it must lie in {} .. {}", name, value, low, high);
+    };
+    in_range("learning_rate", config.learning_rate, least, most);
+    in_range("epsilon", config.epsilon, least, most);
+    in_range("weight_decay", config.weight_decay * config.learning_rate, 0, 1);
+    if (Scalar(config.beta1) == 1 || Scalar(config.beta2) == 1)
+      fail("distil: betas {} and {} are 1 in this model's precision", config.beta1, config.beta2);
+  }
+
   static void validate_pairing(const M& model, const WindowSampler& sampler) {
     const WindowConfig& windows = sampler.config();
     if (windows.context != model.config.context)
@@ -153,6 +168,16 @@ private:
     if (windows.start != model.config.window_start)
       fail("distil: the windows start {}, but the model says that it is trained on windows that start {}",
            to_string(windows.start), to_string(model.config.window_start));
+    if (windows.start == WindowStart::episode && sampler.longest_episode() > windows.context)
+      fail(
+          "distil: the longest episode has {} rows, windows that start {} have {}: no agent could act to the end of it; "
+          "take a longer context or WindowStart::anywhere",
+          sampler.longest_episode(), to_string(windows.start), windows.context);
+    bool is_blank = true;
+    for_each_parameter(
+        [&](std::string_view, const auto& tensor) { is_blank = is_blank && (tensor.rows() == 1 || tensor.isZero(0)); },
+        model);
+    if (is_blank) fail("distil: all matrices of the model are zero, nothing can be learned (was it initialised?)");
     if (!(sampler.layout() == model.layout))
       fail("distil: the windows' step layout differs from the model's (spaces or closing token)");
   }
