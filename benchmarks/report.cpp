@@ -55,6 +55,14 @@ struct Measurement {
   double ratio(const Series& peer) const {
     return more_is_better() ? ours.median() / peer.median() : peer.median() / ours.median();
   }
+  /// The smallest and the largest ratio of a single round.
+  std::pair<double, double> ratio_range(const Series& peer) const {
+    std::vector<double> ratios;
+    for (std::size_t i = 0; i < std::min(ours.values.size(), peer.values.size()); ++i)
+      ratios.push_back(more_is_better() ? ours.values[i] / peer.values[i] : peer.values[i] / ours.values[i]);
+    const auto [low, high] = std::minmax_element(ratios.begin(), ratios.end());
+    return {*low, *high};
+  }
   /// Share of the best library's rate, 0 where none ran.
   double share_of_roof() const {
     double best = 0;
@@ -109,7 +117,9 @@ void write_jsonl(const std::vector<Measurement>& all, const std::string& path) {
       object.update({{"peer", peer.first},
                      {"peer_value", peer.second.median()},
                      {"peer_spread", peer.second.spread()},
-                     {"ratio", measurement.ratio(peer.second)}});
+                     {"ratio", measurement.ratio(peer.second)},
+                     {"ratio_low", measurement.ratio_range(peer.second).first},
+                     {"ratio_high", measurement.ratio_range(peer.second).second}});
       return object;
     };
     Json first = measurement.peers.empty() ? json : add_peer(json, measurement.peers[0]);
@@ -150,8 +160,9 @@ std::vector<std::vector<std::string>> table_rows(const std::vector<Measurement>&
                                  optional(m.ours.detail("fullest")),
                                  share > 0 ? percent(share) : ""};
     for (const auto& [peer, series] : m.peers) {
-      row.insert(row.end(),
-                 {peer, number(series.median()), percent(series.spread()), fmt::format("{:.2f}", m.ratio(series))});
+      row.insert(row.end(), {peer, number(series.median()), percent(series.spread()),
+                             fmt::format("{:.2f} ({:.2f} to {:.2f})", m.ratio(series), m.ratio_range(series).first,
+                                         m.ratio_range(series).second)});
       rows.push_back(row);
       row.assign(7, "");
     }
@@ -185,7 +196,8 @@ void write_markdown(const std::string& table, const std::vector<std::string>& ab
          "# Benchmark results\n\n"
          "Made by `scripts/bench.sh`; do not edit. Medians over the rounds of one run, in which icrl, the peers\n"
          "and the matrix products of the roof took turns; spread is (largest - smallest) / median of the rounds.\n"
-         "A ratio above 1 means that icrl is quicker. [README.md](README.md) says what each name stands for.\n\n";
+         "A ratio above 1 means that icrl is quicker; in brackets the smallest and the largest of a single round.\n"
+         "[README.md](README.md) says what each name stands for.\n\n";
   for (const std::string& line : about) {
     const auto split = line.find('=');
     out << "- **" << line.substr(0, split) << "**: " << line.substr(split + 1) << '\n';

@@ -11,8 +11,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 peers=${PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/icrl/peers}
 script=$1
 shift
-# Spinning OpenMP threads are several times slower on a shared machine; waiting ones lose nothing on a free one.
-export OMP_WAIT_POLICY=passive
+# PyTorch's own threads do the work. Those of its OpenBLAS would only spin beside them, and spinning OpenMP threads are
+# several times slower on a shared machine; on a free one neither setting makes a difference that we could measure.
+export OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1
 
 run_in_root() {
   local root=$peers/root
