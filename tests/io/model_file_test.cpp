@@ -7,6 +7,7 @@
 #include "support/histories.hpp"
 #include "support/safetensors_bytes.hpp"
 #include "support/small_model.hpp"
+#include "support/special_numbers.hpp"
 #include "support/temporary_folder.hpp"
 
 using namespace icrl;
