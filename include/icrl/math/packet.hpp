@@ -101,6 +101,17 @@ inline S multiply_add_one(S a, S b, S c) {
 #endif
 }
 
+/// The value where its lane's number is below `count`, elsewhere `other`.
+template <typename S>
+inline Packet<S> first_lanes(const Packet<S>& value, Index count, S other) {
+  using Bits = typename PacketTraits<S>::Bits;
+  using Number = std::remove_cvref_t<decltype(Bits{}[0])>;
+  const Bits lane = []<std::size_t... i>(std::index_sequence<i...>) { return Bits{static_cast<Number>(i)...}; }
+  (std::make_index_sequence<lane_count<S>>{});
+  const Bits kept = lane < static_cast<Number>(count);
+  return kept ? value : broadcast(other);
+}
+
 /// Combines the lanes in a tree, by exchanging halves, quarters, ...; the result stands in every lane. The order is
 /// fixed, so the result does not depend on the compiler.
 template <typename S, std::size_t distance = lane_count<S> / 2, typename Combine>
@@ -135,16 +146,17 @@ inline Packet<float> exp(const Packet<float>& x) {
   Float clamped = x < lowest ? lowest : x;
   clamped = clamped > highest ? highest : clamped;
   // e^x = 2^n e^r with n = round(x / ln 2): adding 1.5 * 2^23 rounds, and leaves n in the low bits.
-  const Float shifted = clamped * 1.44269504088896341f + 12582912.0f;
+  const auto fused = [](const Float& u, const Float& v, float w) { return multiply_add<float>(u, v, broadcast(w)); };
+  const Float shifted = fused(clamped, broadcast(1.44269504088896341f), 12582912.0f);
   const Float n = shifted - 12582912.0f;
-  const Float r = (clamped - n * 0.693359375f) - n * -2.12194440e-4f;
-  Float p = broadcast(1.9875691500e-4f);
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.0f;
+  Float r = multiply_add<float>(n, broadcast(-0.693359375f), clamped);
+  r = multiply_add<float>(n, broadcast(2.12194440e-4f), r);
+  Float p = fused(broadcast(1.9875691500e-4f), r, 1.3981999507e-3f);
+  p = fused(p, r, 8.3334519073e-3f);
+  p = fused(p, r, 4.1665795894e-2f);
+  p = fused(p, r, 1.6666665459e-1f);
+  p = fused(p, r, 5.0000001201e-1f);
+  p = multiply_add<float>(p, r * r, r + 1.0f);
   Bits exponent;
   std::memcpy(&exponent, &shifted, sizeof exponent);
   exponent = (exponent << 23) + (127 << 23);

@@ -20,9 +20,10 @@ inline constexpr std::size_t register_count = 32;
 inline constexpr std::size_t register_count = 16;
 #endif
 
-/// Rows of a tile that is `packets` wide: as many accumulators as leave room for B's packets and one number of A.
+/// Rows of a tile that is `packets` wide: as many accumulators as leave room for B's packets and one number of A. Of
+/// more than 8 rows, the offsets would not fit into the scalar registers.
 constexpr std::size_t tile_rows(std::size_t packets) {
-  return std::min<std::size_t>(12, (register_count - packets - 1) / packets);
+  return std::min<std::size_t>(8, (register_count - packets - 1) / packets);
 }
 
 /// A view of a matrix in which element (i, j) is data[i * row_stride + j * column_stride].

@@ -91,7 +91,8 @@ void normalise_row_backward(const S* dy, const S* x_hat, S inverse_stddev, const
 template <typename S>
 void softmax_row(S* x, Index count, Index padded_count, S scale) {
   using namespace detail;
-  std::fill(x + count, x + padded_count, -std::numeric_limits<S>::infinity());
+  for (Index i = count - count % lanes<S>; i < padded_count; i += lanes<S>)
+    store(x + i, first_lanes<S>(load(x + i), count - i, -std::numeric_limits<S>::infinity()));
   Packet<S> most = load(x);
   for (Index i = lanes<S>; i < padded_count; i += lanes<S>) {
     const Packet<S> value = load(x + i);
@@ -100,7 +101,7 @@ void softmax_row(S* x, Index count, Index padded_count, S scale) {
   const S shift = largest<S>(most) * scale;
   Packet<S> total{};
   for (Index i = 0; i < padded_count; i += lanes<S>) {
-    const Packet<S> e = exp(load(x + i) * scale - shift);
+    const Packet<S> e = exp(multiply_add<S>(load(x + i), broadcast(scale), broadcast(-shift)));
     total += e;
     store(x + i, e);
   }
@@ -136,9 +137,11 @@ void gelu_row(S* y, S* slope, Index size) {
   constexpr S k = S(1.5957691216057308), cubic = S(0.044715);
   const auto compute = [&](const Packet<S>& x, Packet<S>& d) -> Packet<S> {
     const Packet<S> x2 = x * x;
-    const Packet<S> sigmoid = S(1) / (S(1) + exp(x * (x2 * cubic + S(1)) * -k));
+    const Packet<S> u = x * multiply_add<S>(x2, broadcast(-cubic * k), broadcast(-k));
+    const Packet<S> sigmoid = S(1) / (S(1) + exp(u));
     const Packet<S> value = x * sigmoid;
-    d = sigmoid + value * (S(1) - sigmoid) * (x2 * (3 * cubic * k) + k);
+    const Packet<S> slope_of_u = multiply_add<S>(x2, broadcast(3 * cubic * k), broadcast(k));
+    d = multiply_add<S>(value * (S(1) - sigmoid), slope_of_u, sigmoid);
     return value;
   };
   const Index whole = size - size % lanes<S>;
