@@ -115,6 +115,12 @@ TEST_CASE("A space that holds nothing, or too much, is refused", "[env]") {
         "the action space: multi_discrete(3, 65536) has a component of 65536 ids, 1 .. 65535 are possible");
   CHECK(error_of_validating(MultiDiscrete{}) == "the action space: the space multi_discrete() has no components");
   CHECK(error_of_validating(Box{{0, 0}, {1}}) == "the action space: a box has 2 lower and 1 upper bounds");
+  const std::vector<float> wide(65536), wider(65537);
+  CHECK(error_of_validating(Box{wide, wide}).empty());
+  CHECK(error_of_validating(Box{wider, wider}) ==
+        "the action space: the space has 65537 components, 65536 are possible");
+  CHECK(error_of_validating(MultiDiscrete{std::vector<int>(257, 65535)}) ==
+        "the action space: the space has 16842495 ids in all, 16777216 are possible");
   for (const Box& box : {Box{{0, 2}, {1, 1}}, Box{{0, not_a_number}, {1, 1}}, Box{{0, 0}, {1, not_a_number}},
                          Box{{0, infinity}, {1, infinity}}, Box{{0, -infinity}, {1, -infinity}}})
     CHECK(test::has(error_of_validating(box), "number 1 of box([0, "));

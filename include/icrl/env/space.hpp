@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <span>
 #include <string>
@@ -39,6 +40,13 @@ struct Box {
 };
 
 using Space = std::variant<Discrete, MultiDiscrete, Box>;
+
+/// The largest space that histories and models can store.
+struct SpaceLimits {
+  static constexpr int ids = 65535;                 ///< of one component
+  static constexpr int components = 65536;          ///< or numbers of a Box
+  static constexpr std::int64_t all_ids = 1 << 24;  ///< of all components
+};
 
 [[nodiscard]] inline bool has_ids(const Space& space) { return !std::holds_alternative<Box>(space); }
 
@@ -100,14 +108,20 @@ inline void sample(const Space& space, Rng& rng, std::span<float> out) {
   return fmt::format("box([{}], [{}])", fmt::join(box.low, ", "), fmt::join(box.high, ", "));
 }
 
-/// Throws Error, which begins with `what`, unless the space has elements that a history can store.
+/// Throws Error, which begins with `what`, unless the space has elements and keeps to the limits.
 inline void validate(const Space& space, std::string_view what) {
-  constexpr int most_ids = 65535;
   constexpr float infinity = std::numeric_limits<float>::infinity();
   if (value_count(space) < 1) fail("{}: the space {} has no components", what, to_string(space));
-  for (const int count : id_counts(space))
-    if (count < 1 || count > most_ids)
-      fail("{}: {} has a component of {} ids, 1 .. {} are possible", what, to_string(space), count, most_ids);
+  if (value_count(space) > SpaceLimits::components)
+    fail("{}: the space has {} components, {} are possible", what, value_count(space), SpaceLimits::components);
+  std::int64_t ids = 0;
+  for (const int count : id_counts(space)) {
+    if (count < 1 || count > SpaceLimits::ids)
+      fail("{}: {} has a component of {} ids, 1 .. {} are possible", what, to_string(space), count, SpaceLimits::ids);
+    ids += count;
+  }
+  if (ids > SpaceLimits::all_ids)
+    fail("{}: the space has {} ids in all, {} are possible", what, ids, SpaceLimits::all_ids);
   const auto* box = std::get_if<Box>(&space);
   if (box == nullptr) return;
   if (box->low.size() != box->high.size())

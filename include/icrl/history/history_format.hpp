@@ -94,7 +94,8 @@ inline void write_space(ByteWriter& writer, const Space& space) {
     return box;
   }
   std::vector<int> counts(n);
-  for (int& count : counts) count = static_cast<int>(reader.value_in<std::uint32_t>("count of a space", 1, 65535));
+  for (int& count : counts)
+    count = static_cast<int>(reader.value_in<std::uint32_t>("count of a space", 1, SpaceLimits::ids));
   if (kind == 1) return Discrete{counts[0]};
   return MultiDiscrete{std::move(counts)};
 }
