@@ -83,7 +83,7 @@ inline std::pair<FileDescriptor, std::filesystem::path> open_temporary_beside(co
 /// The file that a path stands for, links followed, if it may be replaced; throws Error if it may not.
 inline std::filesystem::path replaceable(const std::filesystem::path& path) {
   std::error_code error;
-  const std::filesystem::path target =
+  std::filesystem::path target =
       std::filesystem::is_symlink(path, error) ? std::filesystem::weakly_canonical(path) : path;
   struct ::stat status {};
   if (::stat(target.c_str(), &status) != 0) return target;

@@ -150,12 +150,13 @@ public:
     double total = 0;
     for (int t = 0; t < options_.horizon; ++t) {
       std::fill(next.begin(), next.end(), 0.0);
-      for (int i = 0; i < task_count(); ++i)
+      for (int i = 0; i < task_count(); ++i) {
         for (int action = 0; action < DarkRoom::action_count; ++action) {
           const Cell to = DarkRoom::moved(cell(i), action, options_.side);
-          next[static_cast<std::size_t>(to.row * options_.side + to.column)] +=
-              mass[static_cast<std::size_t>(i)] / DarkRoom::action_count;
+          const int next_i = to.row * options_.side + to.column;
+          next[static_cast<std::size_t>(next_i)] += mass[static_cast<std::size_t>(i)] / DarkRoom::action_count;
         }
+      }
       std::swap(mass, next);
       total += mass[goal];
       if (pays_once()) mass[goal] = 0;  // nothing more can be earned from here

@@ -24,11 +24,12 @@ namespace detail {
 [[nodiscard]] inline std::string to_csv(const Plot& plot) {
   validate(plot);
   std::string csv = "series," + detail::csv_text(plot.x_label) + "," + detail::csv_text(plot.y_label) + ",low,high\n";
-  for (const PlotSeries& series : plot.series)
+  for (const PlotSeries& series : plot.series) {
     for (std::size_t i = 0; i < series.y.size(); ++i) {
       csv += fmt::format("{},{},{}", detail::csv_text(series.name), i + 1, series.y[i]);
       csv += series.band.empty() ? ",,\n" : fmt::format(",{},{}\n", series.band[i].low, series.band[i].high);
     }
+  }
   for (const PlotLevel& level : plot.levels) csv += fmt::format("{},,{},,\n", detail::csv_text(level.name), level.y);
   return csv;
 }

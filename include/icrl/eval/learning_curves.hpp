@@ -97,12 +97,13 @@ inline void set_returns(LearningCurves& curves, int task, int run, const History
   std::vector<int> tasks(one.tasks().begin(), one.tasks().end());
   tasks.insert(tasks.end(), other.tasks().begin(), other.tasks().end());
   LearningCurves both{std::move(tasks), one.run_count(), one.episode_count()};
-  for (int task = 0; task < both.task_count(); ++task)
+  for (int task = 0; task < both.task_count(); ++task) {
     for (int run = 0; run < both.run_count(); ++run) {
       const bool is_first = task < one.task_count();
       const auto from = is_first ? one.returns(task, run) : other.returns(task - one.task_count(), run);
       std::copy(from.begin(), from.end(), both.returns(task, run).begin());
     }
+  }
   return both;
 }
 

@@ -68,7 +68,8 @@ private:
   static constexpr double width = 900, left = 64, right = 876, top = 48, bottom = 440, legend_row = 22;
 
   [[nodiscard]] double height() const {
-    return bottom + 60 + legend_row * static_cast<double>((plot_.series.size() + 1) / 2);
+    const std::size_t legend_rows = (plot_.series.size() + 1) / 2;
+    return bottom + 60 + legend_row * static_cast<double>(legend_rows);
   }
   [[nodiscard]] double x_of(double x) const {
     return frame_.x_last == 1 ? (left + right) / 2 : left + (right - left) * (x - 1) / (frame_.x_last - 1);
@@ -131,8 +132,9 @@ private:
   /// Below the axis, two names a row.
   void draw_legend() {
     for (std::size_t i = 0; i < plot_.series.size(); ++i) {
+      const std::size_t row = i / 2;
       const double x = left + (i % 2 == 0 ? 0 : (right - left) / 2),
-                   y = bottom + 66 + legend_row * static_cast<double>(i / 2);
+                   y = bottom + 66 + legend_row * static_cast<double>(row);
       line(x, y, x + 28, y,
            fmt::format("stroke=\"{}\" stroke-width=\"3\"{}", plot_colour(plot_.series[i], i), dash(plot_.series[i])));
       text(x + 36, y + 5, "start", plot_.series[i].name);

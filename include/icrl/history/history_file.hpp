@@ -144,6 +144,7 @@ public:
   /// Every history, each checked.
   [[nodiscard]] std::vector<HistoryView> histories() const& {
     std::vector<HistoryView> views;
+    views.reserve(static_cast<std::size_t>(history_count()));
     for (int i = 0; i < history_count(); ++i) views.push_back(history(i));
     return views;
   }

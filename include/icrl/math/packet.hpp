@@ -33,13 +33,13 @@ template <typename S>
 struct PacketTraits;
 template <>
 struct PacketTraits<float> {
-  typedef float Type __attribute__((vector_size(packet_bytes)));
-  typedef std::int32_t Bits __attribute__((vector_size(packet_bytes)));
+  using Type = float __attribute__((vector_size(packet_bytes)));
+  using Bits = std::int32_t __attribute__((vector_size(packet_bytes)));
 };
 template <>
 struct PacketTraits<double> {
-  typedef double Type __attribute__((vector_size(packet_bytes)));
-  typedef std::int64_t Bits __attribute__((vector_size(packet_bytes)));
+  using Type = double __attribute__((vector_size(packet_bytes)));
+  using Bits = std::int64_t __attribute__((vector_size(packet_bytes)));
 };
 template <typename S>
 using Packet = typename PacketTraits<S>::Type;

@@ -8,21 +8,21 @@ namespace icrl::detail {
 
 /// Transposes 8 x 8 numbers: out[k * out_stride + j] = in[j * in_stride + k].
 inline void transpose_8x8(const float* in, Index in_stride, float* out, Index out_stride) {
-  typedef float Eight __attribute__((vector_size(32)));
+  using Eight = float __attribute__((vector_size(32)));
   Eight row[8], pair[8], quad[8];
-  for (int j = 0; j < 8; ++j) std::memcpy(&row[j], in + j * in_stride, sizeof(Eight));
-  for (int j = 0; j < 4; ++j) {
+  for (Index j = 0; j < 8; ++j) std::memcpy(&row[j], in + j * in_stride, sizeof(Eight));
+  for (Index j = 0; j < 4; ++j) {
     pair[2 * j] = __builtin_shufflevector(row[2 * j], row[2 * j + 1], 0, 8, 2, 10, 4, 12, 6, 14);
     pair[2 * j + 1] = __builtin_shufflevector(row[2 * j], row[2 * j + 1], 1, 9, 3, 11, 5, 13, 7, 15);
   }
-  for (int half = 0; half < 2; ++half) {
-    for (int odd = 0; odd < 2; ++odd) {
+  for (Index half = 0; half < 2; ++half) {
+    for (Index odd = 0; odd < 2; ++odd) {
       const Eight low = pair[4 * half + odd], high = pair[4 * half + 2 + odd];
       quad[4 * half + odd] = __builtin_shufflevector(low, high, 0, 1, 8, 9, 4, 5, 12, 13);
       quad[4 * half + 2 + odd] = __builtin_shufflevector(low, high, 2, 3, 10, 11, 6, 7, 14, 15);
     }
   }
-  for (int k = 0; k < 4; ++k) {
+  for (Index k = 0; k < 4; ++k) {
     const Eight top = __builtin_shufflevector(quad[k], quad[4 + k], 0, 1, 2, 3, 8, 9, 10, 11);
     const Eight bottom = __builtin_shufflevector(quad[k], quad[4 + k], 4, 5, 6, 7, 12, 13, 14, 15);
     std::memcpy(out + k * out_stride, &top, sizeof(Eight));

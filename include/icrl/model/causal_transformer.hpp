@@ -168,7 +168,7 @@ private:
                 "a window's features are too few");
     for (int t = 0; t < steps; ++t)
       for (int token = 0; token < each; ++token)
-        visit(features.data() + t * layout.feature_count(), StepEmbedding<S>::parts_of(config.tokens, token),
+        visit(features.data() + Index{t} * layout.feature_count(), StepEmbedding<S>::parts_of(config.tokens, token),
               Index{t * each + token});
   }
 

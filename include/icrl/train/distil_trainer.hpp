@@ -168,11 +168,12 @@ private:
     if (windows.start != model.config.window_start)
       fail("distil: the windows start {}, but the model says that it is trained on windows that start {}",
            to_string(windows.start), to_string(model.config.window_start));
-    if (windows.start == WindowStart::episode && sampler.longest_episode() > windows.context)
+    if (windows.start == WindowStart::episode && sampler.longest_episode() > windows.context) {
       fail(
           "distil: the longest episode has {} rows, windows that start {} have {}: no agent could act to the end of it; "
           "take a longer context or WindowStart::anywhere",
           sampler.longest_episode(), to_string(windows.start), windows.context);
+    }
     bool is_blank = true;
     for_each_parameter(
         [&](std::string_view, const auto& tensor) { is_blank = is_blank && (tensor.rows() == 1 || tensor.isZero(0)); },

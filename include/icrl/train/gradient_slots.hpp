@@ -92,11 +92,12 @@ private:
     constexpr std::size_t lane_count = 16;
     double lanes[lane_count] = {};
     std::size_t i = 0;
-    for (; i + lane_count <= numbers.size(); i += lane_count)
+    for (; i + lane_count <= numbers.size(); i += lane_count) {
       for (std::size_t lane = 0; lane < lane_count; ++lane) {
         const auto x = static_cast<double>(numbers[i + lane]);
         lanes[lane] += x * x;
       }
+    }
     double total = 0;
     for (; i < numbers.size(); ++i) total += static_cast<double>(numbers[i]) * static_cast<double>(numbers[i]);
     for (const double lane : lanes) total += lane;
