@@ -73,8 +73,10 @@ int main(int argc, char** argv) {
       const int colour = static_cast<int>(runs.size());
       plot.series.push_back(plot_series("distilled from " + source + ", frozen", agent));
       plot.series.back().colour = colour;
-      plot.series.push_back(
-          {.name = source + " itself, learning", .y = teacher.mean_by_episode(), .is_dashed = true, .colour = colour});
+      plot.series.push_back({.name = source + " itself, learning",
+                             .y = teacher.mean_by_episode(),
+                             .stroke = PlotStroke::dashed,
+                             .colour = colour});
       runs.push_back({{"source", source},
                       {"return_by_episode", agent.mean_by_episode()},
                       {"source_return_by_episode", teacher.mean_by_episode()},

@@ -15,6 +15,7 @@
 #include <fstream>
 #include <iterator>
 #include <numeric>
+#include <utility>
 
 #include <icrl/agent/in_context_agent.hpp>
 #include <icrl/eval/csv.hpp>
@@ -403,6 +404,7 @@ int main(int argc, char** argv) {
         "lives lost | 41-50 less 1-10 | finds | keeps |\n"
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
     std::string first_episodes;
+    int colour = 0;  // of the next arm
     const auto add = [&](const std::string& name, double temperature, const Pooled& pooled) {
       const ReferenceReturns references = reference_returns(rooms, pooled.curves.tasks());
       const auto unlearned = unlearned_tasks(pooled.curves, references, 41, 50);
@@ -441,6 +443,7 @@ int main(int argc, char** argv) {
                       {"return_by_episode", pooled.curves.mean_by_episode()}});
       plot.series.push_back(
           plot_series(fmt::format("{}, T = {}", name, temperature), pooled.curves, pooled.bootstrap(500)));
+      plot.series.back().colour = colour++;
       if (plot.levels.empty()) plot.levels = {{"oracle", mean(references.oracle)}, {"random", mean(references.random)}};
     };
     for (const std::string& name : wanted)
@@ -448,6 +451,7 @@ int main(int argc, char** argv) {
         fail("--arms: there is no arm {}", name);
     for (const Arm& arm : all_arms()) {
       if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), arm.name) == wanted.end()) continue;
+      const int own_colour = colour;
       std::vector<Outcome> outcomes;
       for (int number = 0; number < seed_count; ++number) outcomes.push_back(evidence.outcome(arm, number));
       for (std::size_t t = 0; t < arm.temperatures.size(); ++t) {
@@ -469,7 +473,12 @@ int main(int argc, char** argv) {
                                     first.interval.low, first.interval.high, fmt::join(by_seed, " "));
       if (arm.name == "half_an_episode")
         add(arm.name + ", 5 contexts", arm.temperatures[0], evidence.with_contexts(arm, 5));
-      if (arm.can_forget) add(arm.name + ", forgetting", arm.temperatures[0], evidence.forgetting(arm));
+      if (arm.can_forget) {
+        const int next_colour = std::exchange(colour, own_colour);
+        add(arm.name + ", forgetting", arm.temperatures[0], evidence.forgetting(arm));
+        plot.series.back().stroke = PlotStroke::dotted;
+        colour = next_colour;
+      }
     }
     for (const example::Recipe& recipe : {example::systematic_explorer_recipe(), example::q_learning_recipe()}) {
       std::vector<int> everywhere(static_cast<std::size_t>(rooms.task_count()));
@@ -479,7 +488,7 @@ int main(int argc, char** argv) {
           {.runs = options.quick ? 1 : 4, .episodes = 100, .seed = options.seed, .thread_count = options.threads});
       plot.series.push_back({.name = std::string{name_of(recipe.source)} + " itself, learning, all rooms",
                              .y = curves.mean_by_episode(),
-                             .is_dashed = true,
+                             .stroke = PlotStroke::dashed,
                              .colour = recipe.source == example::Source::q_learning ? 1 : 0});  // as their pupils
     }
     const Claims claims{arms};

@@ -143,7 +143,7 @@ int main(int argc, char** argv) {
               .y_label = "return of an episode (mean, 95 % interval)"};
     plot.series = {
         plot_series("distilled from the noisy oracle, frozen", all, {.resamples = 500, .clusters = seed_count}),
-        {.name = "noisy oracle itself", .y = source.mean_by_episode(), .is_dashed = true}};
+        {.name = "noisy oracle itself", .y = source.mean_by_episode(), .stroke = PlotStroke::dashed}};
     plot.levels = {{"oracle", oracle}, {"random", mean(references.random)}};
     example::write_text(options.out / "curves.svg", to_svg(plot));
     example::write_text(options.out / "curves.csv", to_csv(plot));

@@ -21,16 +21,19 @@ std::size_t count(const std::string& text, const std::string& part) {
 TEST_CASE("A picture has a line, a band and a name for each series", "[eval]") {
   const Plot plot{.title = "title",
                   .series = {{.name = "first", .y = {1, 2, 3}, .band = {{0, 2}, {1, 3}, {2, 4}}},
-                             {.name = "second", .y = {2, 2}, .is_dashed = true}},
+                             {.name = "second", .y = {2, 2}, .stroke = PlotStroke::dashed},
+                             {.name = "third", .y = {1, 2}, .stroke = PlotStroke::dotted}},
                   .levels = {{"oracle", 5}}};
 
   const std::string svg = to_svg(plot);
 
   CHECK(svg.starts_with("<svg "));
   CHECK(svg.ends_with("</svg>\n"));
-  CHECK(count(svg, "<polyline") == 2);
+  CHECK(count(svg, "<polyline") == 3);
   CHECK(count(svg, "<polygon") == 1);
-  for (const char* name : {"title", "first", "second", "oracle", "episode", "return"})
+  for (const char* dashes : {"\"7 5\"", "\"2 3\""})  // in the plot and in the legend
+    CHECK(count(svg, std::string{"stroke-dasharray="} + dashes) == 2);
+  for (const char* name : {"title", "first", "second", "third", "oracle", "episode", "return"})
     CHECK(count(svg, std::string{">"} + name + "<") == 1);
 }
 

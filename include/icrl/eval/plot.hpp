@@ -13,13 +13,15 @@
 
 namespace icrl {
 
+enum class PlotStroke { solid, dashed, dotted };
+
 /// One line of a plot: y[i] stands at x = i + 1.
 struct PlotSeries {
   std::string name{};
   std::vector<double> y{};
-  std::vector<Interval> band{};  ///< around each y, or empty
-  bool is_dashed = false;
-  int colour = -1;  ///< of the palette of eight; -1: the next one, by the place in the plot
+  std::vector<Interval> band{};           ///< around each y, or empty
+  PlotStroke stroke = PlotStroke::solid;  ///< of the SVG alone
+  int colour = -1;                        ///< of the palette of eight; -1: the next one, by the place in the plot
 };
 
 /// The palette's index for series i of a plot.

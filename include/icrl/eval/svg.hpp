@@ -141,7 +141,11 @@ private:
     }
   }
 
-  static std::string_view dash(const PlotSeries& series) { return series.is_dashed ? " stroke-dasharray=\"7 5\"" : ""; }
+  static std::string_view dash(const PlotSeries& series) {
+    if (series.stroke == PlotStroke::dashed) return " stroke-dasharray=\"7 5\"";
+    if (series.stroke == PlotStroke::dotted) return " stroke-dasharray=\"2 3\"";
+    return "";
+  }
 
   const Plot& plot_;
   PlotFrame frame_;
