@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Measures what the documentation claims to be learned: the examples 060_dark_room_evidence and 070_dark_plane over all their
-# seeds, about 45 minutes on two cores; fails where a claim is not met. Goes on where an earlier run of the same commit was
+# seeds, 20 to 45 minutes on two cores; fails where a claim is not met. Goes on where an earlier run of the same commit was
 # interrupted. Tables and pictures go to docs/results/.
 #   scripts/claims.sh
 # shellcheck source=common.sh
