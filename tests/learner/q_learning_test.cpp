@@ -23,7 +23,7 @@ namespace {
 constexpr std::array here{0.0f}, there{1.0f};
 constexpr std::array first_action{0.0f}, second_action{1.0f};
 
-QLearning small(QLearningConfig config = {.learning_rate = 0.5, .discount = 0.5}) {
+QLearning small(const QLearningConfig& config = {.learning_rate = 0.5, .discount = 0.5}) {
   return {config, Discrete{2}, Discrete{2}};
 }
 

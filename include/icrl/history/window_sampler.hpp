@@ -75,7 +75,7 @@ class WindowSampler {
 public:
   /// The histories outlive the sampler. Those without an episode are left out. Throws Error where none is left, where
   /// spaces differ from the layout's, or where expert actions are asked for and missing.
-  WindowSampler(std::vector<HistoryView> histories, StepLayout layout, WindowConfig config)
+  WindowSampler(std::vector<HistoryView> histories, StepLayout layout, const WindowConfig& config)
       : histories_{std::move(histories)}, layout_{std::move(layout)}, config_{config} {
     validate(config_);
     for (std::size_t i = 0; i < histories_.size(); ++i) check_history(i);
