@@ -57,10 +57,11 @@ public:
   /// Throws Error unless these are the spaces that the model was made for.
   void expect_spaces(const Space& observation_space, const Space& action_space) const {
     const StepLayout& ours = model_->layout;
-    if (ours.observation_space != observation_space || ours.action_space != action_space)
+    if (ours.observation_space != observation_space || ours.action_space != action_space) {
       fail("in-context agents: the model takes {} to {}, but the environment has {} and {}",
            to_string(ours.observation_space), to_string(ours.action_space), to_string(observation_space),
            to_string(action_space));
+    }
   }
 
   /// Chooses an action for every member that `group` names. Throws Error, and changes nothing, for an observation
@@ -68,9 +69,10 @@ public:
   /// Outputs that are not finite are an Error, too, after which the agents have to be reset.
   void act(const GroupObservations& group, std::span<float> actions, std::span<Rng> rngs) {
     const auto size = static_cast<std::size_t>(model_->actions.action_size());
-    if (actions.size() != group.members.size() * size || rngs.size() < members_.size())
+    if (actions.size() != group.members.size() * size || rngs.size() < members_.size()) {
       fail("in-context agents: room for {} numbers and {} generators, {} actions take {} and at least {}",
            actions.size(), rngs.size(), group.members.size(), group.members.size() * size, members_.size());
+    }
     check(group);
     feed(group.members, group.observations);
     for (std::size_t i = 0; i < group.members.size(); ++i) {
@@ -175,9 +177,10 @@ private:
 
   void check(const GroupObservations& group) const {
     const auto size = static_cast<std::size_t>(model_->layout.observation_size());
-    if (group.observations.size() != group.members.size() * size)
+    if (group.observations.size() != group.members.size() * size) {
       fail("in-context agents: {} numbers are observed, {} observations in {} are {}", group.observations.size(),
            group.members.size(), to_string(model_->layout.observation_space), group.members.size() * size);
+    }
     for (std::size_t i = 0; i < group.members.size(); ++i) {
       const int member = group.members[i];
       const Member& m = at(member);
@@ -191,9 +194,10 @@ private:
     const std::size_t mask_size = group.members.empty() ? 0 : group.masks.size() / group.members.size();
     if (!group.masks.empty() &&
         (!std::holds_alternative<Discrete>(model_->layout.action_space) ||
-         group.masks.size() != group.members.size() * static_cast<std::size_t>(model_->actions.parameter_count())))
+         group.masks.size() != group.members.size() * static_cast<std::size_t>(model_->actions.parameter_count()))) {
       fail("in-context agents: masks of {} bytes for {} members whose actions are {}", group.masks.size(),
            group.members.size(), to_string(model_->layout.action_space));
+    }
     for (std::size_t i = 0; mask_size > 0 && i < group.members.size(); ++i) {
       const auto mask = group.masks.subspan(i * mask_size, mask_size);
       if (std::none_of(mask.begin(), mask.end(), [](std::uint8_t allowed) { return allowed != 0; }))

@@ -62,9 +62,10 @@ public:
     if (magic != detail::padded_magic(kind))
       fail("{}: this is no such file, it does not begin with \"{}\"", what_, kind.magic);
     const auto version = header.value<std::uint32_t>();
-    if (version != kind.version)
+    if (version != kind.version) {
       fail("{}: format version {}, this build reads version {}{}", what_, version, kind.version,
            version > kind.version ? " (was it written by a newer icrl?)" : "");
+    }
     const auto checksum = header.value<std::uint32_t>();
     const auto size = header.value<std::uint64_t>(), held = std::uint64_t{file_.bytes().size() - header_size};
     if (size != held) fail("{}: holds {} bytes of payload, its header says {} (was it cut?)", what_, held, size);

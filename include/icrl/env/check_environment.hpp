@@ -89,9 +89,10 @@ private:
       return false;
     }
     const bool is_discrete = std::holds_alternative<Discrete>(action_space_);
-    if (!StepsByValues<E> && !is_discrete)
+    if (!StepsByValues<E> && !is_discrete) {
       note("step", "step takes one id, but its action space is " + to_string(action_space_) +
                        " (write step(std::span<const float>, Rng&))");
+    }
     if (HasActionMask<E> && !is_discrete)
       note("mask", "it has an action mask, but its action space is " + to_string(action_space_) + ", not discrete");
     return report_.ok();
@@ -103,9 +104,10 @@ private:
     for (episode_ = 0; episode_ < config_.episodes; ++episode_) {
       begin(p);
       for (step_ = 1; step_ <= config_.max_steps && !p.ended; ++step_) step(p);
-      if (!p.ended)
+      if (!p.ended) {
         note("end", fmt::format("episode {} has not ended after {} steps (wrap it in TimeLimit?)", episode_,
                                 config_.max_steps));
+      }
       if (!(Space{p.env.observation_space()} == observation_space_ && Space{p.env.action_space()} == action_space_))
         note("changing spaces", fmt::format("its spaces are others after episode {} than before", episode_));
     }
@@ -121,10 +123,11 @@ private:
       }
       return p.trace;
     };
-    if (!same(play(player(1)), play(player(1))))
+    if (!same(play(player(1)), play(player(1)))) {
       note("determinism",
            "two copies behave differently under the same random numbers and actions (is there "
            "randomness that does not come from the Rng, or state that copies share?)");
+    }
   }
 
   /// A copy made on the way is played to the end first; then the original must go on as the copy did.
@@ -139,10 +142,11 @@ private:
       };
       play_on(copy);
       play_on(p);
-      if (!same(copy.trace, p.trace))
+      if (!same(copy.trace, p.trace)) {
         note("copy",
              "a copy is not independent: stepping it changes the original (does it share state through a "
              "pointer or a global?)");
+      }
     }
   }
 
@@ -165,9 +169,10 @@ private:
 
   void look(Player& p) {
     const std::vector<float> seen = observed(p.env);
-    if (!contains(observation_space_, seen))
+    if (!contains(observation_space_, seen)) {
       note("observation", fmt::format("the observation [{}] in {} is not in {}", fmt::join(seen, ", "), place(),
                                       to_string(observation_space_)));
+    }
     if (!same(observed(p.env), seen))
       note("restless", fmt::format("two observations in {} differ, without a step between them", place()));
     p.trace.insert(p.trace.end(), seen.begin(), seen.end());
@@ -234,9 +239,10 @@ private:
 ///   if (!report.ok()) std::puts(report.text().c_str());
 template <Environment E>
 [[nodiscard]] EnvironmentReport check_environment(const E& env, const CheckConfig& config = {}) {
-  if (config.episodes < 1 || config.max_steps < 1)
+  if (config.episodes < 1 || config.max_steps < 1) {
     fail("check_environment: {} episodes of at most {} steps, both must be positive", config.episodes,
          config.max_steps);
+  }
   return detail::EnvironmentCheck<E>{env, config}.run();
 }
 

@@ -52,9 +52,10 @@ public:
   /// Throws Error where the options make no room or the goal lies outside.
   DarkRoom(const DarkRoomOptions& options, Cell goal) : options_{options}, goal_{goal} {
     validate(options);
-    if (goal.row < 0 || goal.row >= options.side || goal.column < 0 || goal.column >= options.side)
+    if (goal.row < 0 || goal.row >= options.side || goal.column < 0 || goal.column >= options.side) {
       fail("dark room: the goal ({}, {}) lies outside the {} x {} cells", goal.row, goal.column, options.side,
            options.side);
+    }
     place(options.start == DarkRoomStart::centre ? centre() : Cell{0, 0});
   }
 

@@ -126,9 +126,10 @@ inline void validate(const Space& space, std::string_view what) {
   if (box == nullptr) return;
   if (box->low.size() != box->high.size())
     fail("{}: a box has {} lower and {} upper bounds", what, box->low.size(), box->high.size());
-  for (std::size_t i = 0; i < box->low.size(); ++i)
+  for (std::size_t i = 0; i < box->low.size(); ++i) {
     if (!(box->low[i] <= box->high[i]) || box->low[i] == infinity || box->high[i] == -infinity)
       fail("{}: number {} of {} has no value between its bounds", what, i, to_string(space));
+  }
 }
 
 }  // namespace icrl

@@ -32,9 +32,10 @@ concept TaskFamily = HasTaskCount<F> && MakesEnvironments<F>;
 /// Throws Error, which begins with `what`, unless all of these are tasks of the family.
 template <HasTaskCount F>
 void expect_tasks(const F& family, std::span<const int> tasks, std::string_view what) {
-  for (const int task : tasks)
+  for (const int task : tasks) {
     if (task < 0 || task >= family.task_count())
       fail("{}: task {} is not one of the family's {} tasks", what, task, family.task_count());
+  }
 }
 
 /// The environment of a family's tasks.
@@ -71,9 +72,10 @@ struct TaskSplit {
 [[nodiscard]] inline TaskSplit split_tasks(int task_count, const SplitConfig& config) {
   if (config.train < 0 || config.validation < 0 || config.held_out < 0) fail("task split: a part has a negative size");
   const std::int64_t wanted = std::int64_t{config.train} + config.validation + config.held_out;
-  if (wanted > task_count)
+  if (wanted > task_count) {
     fail("task split: {} train + {} validation + {} held-out tasks are wanted, the family has {}", config.train,
          config.validation, config.held_out, task_count);
+  }
   std::vector<int> tasks(static_cast<std::size_t>(task_count));
   std::iota(tasks.begin(), tasks.end(), 0);
   Rng rng{config.seed, 0x73706c6974};

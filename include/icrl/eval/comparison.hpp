@@ -62,14 +62,16 @@ requires HasOracleReturn<F>
 [[nodiscard]] inline std::vector<double> normalised_by_task(const LearningCurves& curves,
                                                             const ReferenceReturns& references, int first, int last) {
   std::vector<double> scores = curves.mean_by_task(first, last);
-  if (references.random.size() != scores.size() || references.oracle.size() != scores.size())
+  if (references.random.size() != scores.size() || references.oracle.size() != scores.size()) {
     fail("comparison: {} tasks, returns of the oracle on {} and of random actions on {}", scores.size(),
          references.oracle.size(), references.random.size());
+  }
   for (std::size_t i = 0; i < scores.size(); ++i) {
     const double floor = references.random[i], height = references.oracle[i] - floor;
-    if (!(height > 0))
+    if (!(height > 0)) {
       fail("comparison: the oracle of task {} earns {}, random actions {}", curves.tasks()[i], references.oracle[i],
            floor);
+    }
     scores[i] = (scores[i] - floor) / height;
   }
   return scores;

@@ -70,9 +70,10 @@ template <TaskFamily F, Streaming M, typename Progress = NoProgress>
     } catch (const Error& error) {
       fail("evaluation: tasks {} to {} of the list: {}", begin / config.runs, (end - 1) / config.runs, error.what());
     }
-    for (int life = begin; life < end; ++life)
+    for (int life = begin; life < end; ++life) {
       set_returns(curves, life / config.runs, life % config.runs,
                   histories[static_cast<std::size_t>(life - begin)].view());
+    }
   };
   WorkerPool pool{threads_or_all(config.thread_count)};
   for (int begin = 0; begin < group_count; begin += pool.thread_count()) {

@@ -54,9 +54,10 @@ public:
     std::vector<double> means;
     for (int task = 0; task < task_count(); ++task) {
       double total = 0;
-      for (int run = 0; run < run_count_; ++run)
+      for (int run = 0; run < run_count_; ++run) {
         for (int e = first_episode; e <= last_episode; ++e)
           total += returns(task, run)[static_cast<std::size_t>(e - 1)];
+      }
       means.push_back(total / (run_count_ * (last_episode - first_episode + 1)));
     }
     return means;
@@ -91,9 +92,10 @@ inline void set_returns(LearningCurves& curves, int task, int run, const History
 
 /// The same measurement on other tasks, as with another seed's held-out ones: tasks of both, one after the other.
 [[nodiscard]] inline LearningCurves joined(const LearningCurves& one, const LearningCurves& other) {
-  if (one.run_count() != other.run_count() || one.episode_count() != other.episode_count())
+  if (one.run_count() != other.run_count() || one.episode_count() != other.episode_count()) {
     fail("learning curves: {} runs of {} episodes cannot join {} runs of {}", one.run_count(), one.episode_count(),
          other.run_count(), other.episode_count());
+  }
   std::vector<int> tasks(one.tasks().begin(), one.tasks().end());
   tasks.insert(tasks.end(), other.tasks().begin(), other.tasks().end());
   LearningCurves both{std::move(tasks), one.run_count(), one.episode_count()};

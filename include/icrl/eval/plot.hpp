@@ -49,9 +49,10 @@ inline void validate(const Plot& plot) {
     if (!(std::abs(value) <= 1e300)) fail("plot \"{}\": \"{}\" has the value {}", plot.title, name, value);
   };
   for (const PlotSeries& series : plot.series) {
-    if (!series.band.empty() && series.band.size() != series.y.size())
+    if (!series.band.empty() && series.band.size() != series.y.size()) {
       fail("plot \"{}\": \"{}\" has {} values and a band of {}", plot.title, series.name, series.y.size(),
            series.band.size());
+    }
     for (const double y : series.y) expect_finite(series.name, y);
     for (const Interval& interval : series.band) {
       expect_finite(series.name, interval.low);

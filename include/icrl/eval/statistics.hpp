@@ -58,9 +58,10 @@ template <typename Statistic>
 [[nodiscard]] Interval bootstrap_interval(std::span<const double> values, Statistic&& statistic,
                                           const BootstrapConfig& config = {}) {
   if (values.empty()) fail("bootstrap: of no values");
-  if (config.resamples < 1 || !(config.level > 0 && config.level < 1))
+  if (config.resamples < 1 || !(config.level > 0 && config.level < 1)) {
     fail("bootstrap: {} resamples at level {}, it takes at least 1 and a level between 0 and 1", config.resamples,
          config.level);
+  }
   if (config.clusters < 1 || values.size() % static_cast<std::size_t>(config.clusters) != 0)
     fail("bootstrap: {} values are no {} runs of equal length", values.size(), config.clusters);
   const std::size_t size = values.size() / static_cast<std::size_t>(config.clusters);

@@ -158,9 +158,10 @@ private:
   void check(std::size_t i) const {
     const detail::HistoryRecord& record = scan_.records[i];
     const std::string place = detail::history_at(what_, i, record.offset);
-    if (const auto found = crc32c(record.column_bytes); found != record.columns_checksum)
+    if (const auto found = crc32c(record.column_bytes); found != record.columns_checksum) {
       fail("{}: columns have checksum {:08x}, the header says {:08x} (the file is damaged)", place, found,
            record.columns_checksum);
+    }
     detail::check_columns(record, place);
     is_checked_[i].store(true, std::memory_order_relaxed);
   }

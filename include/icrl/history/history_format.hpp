@@ -239,9 +239,10 @@ struct HistoryScan {
   ByteReader reader{start.subspan(HistoryFormat::file_magic.size()), what};
   const auto version = reader.value<std::uint32_t>();
   const auto checksum = reader.value<std::uint32_t>(), found = crc32c(start.first(12));
-  if (checksum != found)
+  if (checksum != found) {
     fail("{}: file header at byte offset 0, before history 0, is damaged: checksum {:08x}, it says {:08x}", what, found,
          checksum);
+  }
   fail("{}: format version {}, this build reads version {} (was it written by a newer icrl?)", what, version,
        HistoryFormat::version);
 }
@@ -260,9 +261,10 @@ struct HistoryScan {
   std::memcpy(&header, said.data(), sizeof header);
   if (header.index != index) fail("{}: its header says it is history {}", what, header.index);
   const std::uint64_t least = HistoryFormat::record_header_size + filled_up(header.description_size);
-  if (header.size < least || header.size % 8 != 0)
+  if (header.size < least || header.size % 8 != 0) {
     fail("{}: header says {} bytes, a record with its description has a multiple of 8, at least {}", what, header.size,
          least);
+  }
   return header;
 }
 
@@ -281,9 +283,10 @@ struct HistoryScan {
     const auto parts = rest.subspan(HistoryFormat::record_header_size,
                                     static_cast<std::size_t>(header.size - HistoryFormat::record_header_size));
     const auto description = parts.first(static_cast<std::size_t>(filled_up(header.description_size)));
-    if (const auto found = crc32c(description); found != header.description_checksum)
+    if (const auto found = crc32c(description); found != header.description_checksum) {
       fail("{}: description has checksum {:08x}, the header says {:08x} (the file is damaged)", place, found,
            header.description_checksum);
+    }
     const auto columns = parts.subspan(description.size());
     HistoryRecord record{.offset = scan.end,
                          .info = read_description(description.first(header.description_size), place),

@@ -117,10 +117,11 @@ public:
 private:
   void check_history(std::size_t i) const {
     const HistoryInfo& info = histories_[i].info();
-    if (info.observation_space != layout_.observation_space || info.action_space != layout_.action_space)
+    if (info.observation_space != layout_.observation_space || info.action_space != layout_.action_space) {
       fail("window sampler: history {} has observations {} and actions {}, the layout wants {} and {}", i,
            to_string(info.observation_space), to_string(info.action_space), to_string(layout_.observation_space),
            to_string(layout_.action_space));
+    }
     if (config_.use_expert_action && !info.has_expert_action)
       fail("window sampler: history {} has no expert actions to learn from (was it recorded with them?)", i);
   }

@@ -131,9 +131,10 @@ public:
 
   /// Throws Error if there is a key that was never asked for.
   void expect_no_other() const {
-    for (const auto& [key, unused] : json_->items())
+    for (const auto& [key, unused] : json_->items()) {
       if (!asked_for_.contains(key))
         fail("{}: unknown key \"{}\" (known: {})", what_, key, fmt::join(asked_for_, ", "));
+    }
   }
 
 private:

@@ -94,9 +94,10 @@ template <typename Tensor>
   };
   std::string text = hint("width", first_size("final_norm.gain"), config.width);
   if (text.empty()) text = hint("hidden", first_size("blocks.0.mlp.up.bias"), config.hidden_size());
-  if (text.empty())
+  if (text.empty()) {
     text = hint("context", first_size("embedding.positions") / static_cast<std::uint64_t>(config.tokens_per_step()),
                 config.context);
+  }
   return text;
 }
 
@@ -113,9 +114,10 @@ template <typename Tensor>
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
   if (error != std::errc{} || end != text.data() + text.size() || version < 1)
     fail("{}: format version \"{}\" is no version", file.what(), text);
-  if (version > ModelFormat::version)
+  if (version > ModelFormat::version) {
     fail("{}: format version {}, this build reads up to {} (was it written by a newer icrl?)", file.what(), version,
          ModelFormat::version);
+  }
   return version;
 }
 
@@ -150,9 +152,10 @@ template <typename Tensor>
 /// comparison of shapes, which says more.
 inline void expect_plausible_size(const SafetensorsFile& file, const ModelInfo& info) {
   const std::int64_t expected = expected_weight_count(info.config, info.layout);
-  if (expected > 16 * info.weight_count + (1 << 20))
+  if (expected > 16 * info.weight_count + (1 << 20)) {
     fail("{}: holds {} weights, the configuration wants {}{}", file.what(), info.weight_count, expected,
          shape_hint(file, info.config));
+  }
 }
 
 /// Converts the numbers of a file. Throws Error for one that is not finite, or too large for S.
@@ -178,13 +181,15 @@ void read_weights(const SafetensorsFile& file, CausalTransformer<S>& model) {
       [&](std::string_view name, auto& weights) {
         const auto shape = shape_of(weights);
         const auto found = unread.find(name);
-        if (found == unread.end())
+        if (found == unread.end()) {
           fail("{}: {} is missing, the configuration wants {}{}", file.what(), name, to_string(shape),
                shape_hint(file, model.config));
+        }
         const TensorView& tensor = *found->second;
-        if (tensor.shape != shape)
+        if (tensor.shape != shape) {
           fail("{}: {} is {}, the configuration wants {}{}", file.what(), name, to_string(tensor.shape),
                to_string(shape), shape_hint(file, model.config));
+        }
         if (tensor.dtype == dtype_of<float>) {
           read_numbers<float>(tensor, file.what(), weights.data());
         } else {
@@ -193,9 +198,10 @@ void read_weights(const SafetensorsFile& file, CausalTransformer<S>& model) {
         unread.erase(found);
       },
       model);
-  if (!unread.empty())
+  if (!unread.empty()) {
     fail("{}: {} is no weight of the configuration (layers {}, {} of {})", file.what(), unread.begin()->first,
          model.config.layer_count, to_string(model.layout.observation_space), to_string(model.layout.action_space));
+  }
 }
 
 }  // namespace detail

@@ -144,9 +144,10 @@ private:
     if (end > data_.size())
       fail("{}: ends at byte {} of the data, which has {} (was the file cut?)", entry.what(), end, data_.size());
     const std::uint64_t wanted = byte_count(tensor.dtype, tensor.shape, entry.what());
-    if (end - begin != wanted)
+    if (end - begin != wanted) {
       fail("{}: has {} bytes, {} {} takes {}", entry.what(), end - begin, tensor.dtype, to_string(tensor.shape),
            wanted);
+    }
     tensor.bytes = data_.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(wanted));
     const std::uint64_t place = file_.bytes().size() - data_.size() + begin;
     const auto element = static_cast<std::uint64_t>(std::max(8, dtype_bits(tensor.dtype)) / 8);
@@ -204,9 +205,10 @@ namespace detail {
     const std::string place = fmt::format("{}: tensor \"{}\"", what, tensor.name);
     if (header.contains(tensor.name)) fail("{}: the name is taken", place);
     const std::uint64_t wanted = byte_count(tensor.dtype, tensor.shape, place);
-    if (wanted != tensor.bytes.size())
+    if (wanted != tensor.bytes.size()) {
       fail("{}: has {} bytes, {} {} takes {}", place, tensor.bytes.size(), tensor.dtype, to_string(tensor.shape),
            wanted);
+    }
     header[tensor.name] = {{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {end, end + wanted}}};
     end += wanted;
   }

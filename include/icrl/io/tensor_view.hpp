@@ -46,9 +46,10 @@ struct TensorView {
   const auto bits = static_cast<std::uint64_t>(dtype_bits(dtype));
   if (bits == 0) fail("{}: unknown element type \"{}\"", what, dtype);
   std::uint64_t product = bits;
-  for (const std::uint64_t size : shape)
+  for (const std::uint64_t size : shape) {
     if (__builtin_mul_overflow(product, size, &product))
       fail("{}: the size of {} {} overflows", what, dtype, to_string(shape));
+  }
   if (product % 8 != 0) fail("{}: {} {} takes no whole number of bytes", what, dtype, to_string(shape));
   return product / 8;
 }

@@ -34,9 +34,10 @@ struct CollectConfig {
 
 /// Throws Error for a value out of its range.
 inline void validate(const CollectConfig& config) {
-  if (config.histories_per_task < 0 || config.episodes < 0)
+  if (config.histories_per_task < 0 || config.episodes < 0) {
     fail("collect: {} histories a task of {} episodes, neither may be negative", config.histories_per_task,
          config.episodes);
+  }
   if (config.thread_count < 0) fail("collect: thread_count is {}, it must not be negative", config.thread_count);
 }
 

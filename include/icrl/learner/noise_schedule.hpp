@@ -27,9 +27,10 @@ struct NoiseSchedule {
 /// Throws Error for a value out of its range.
 inline void validate(const NoiseSchedule& noise) {
   const auto is_share = [](double value) { return value >= 0 && value <= 1; };
-  if (!is_share(noise.start) || !is_share(noise.end) || !is_share(noise.anneal_share))
+  if (!is_share(noise.start) || !is_share(noise.end) || !is_share(noise.anneal_share)) {
     fail("noise schedule: from {} to {} over a share of {}, each must lie in [0, 1]", noise.start, noise.end,
          noise.anneal_share);
+  }
   if (noise.episodes < 0) fail("noise schedule: episodes is {}, it must not be negative", noise.episodes);
 }
 

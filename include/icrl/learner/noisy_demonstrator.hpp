@@ -44,10 +44,12 @@ public:
       : demonstrator_{std::move(demonstrator)}, action_space_{std::move(action_space)}, config_{config} {
     validate(config_);
     validate(action_space_, "action space of a noisy demonstrator");
-    if (const auto* box = std::get_if<Box>(&action_space_); box != nullptr && config_.jitter > 0)
-      for (std::size_t i = 0; i < box->low.size(); ++i)
+    if (const auto* box = std::get_if<Box>(&action_space_); box != nullptr && config_.jitter > 0) {
+      for (std::size_t i = 0; i < box->low.size(); ++i) {
         if (!std::isfinite(box->high[i] - box->low[i]))
           fail("noisy demonstrator: jitter is a share of an action's range, but {} has none", to_string(action_space_));
+      }
+    }
     const auto size = static_cast<std::size_t>(value_count(action_space_));
     expert_action_.resize(size);
     held_action_.resize(size);

@@ -88,9 +88,10 @@ private:
     const int member = members_[r];
     const auto m = static_cast<std::size_t>(member);
     const auto observation = observations_.row(r), action = actions_.row(r), next = next_observations_.row(kept);
-    if (!action_check_.contains(action))
+    if (!action_check_.contains(action)) {
       fail("run: learner {} chose action [{}], which is not in {}", member, fmt::join(action, ", "),
            to_string(recorders_[m].history().info().action_space));
+    }
     const StepExtras extras = extras_of(r, member);
     if (steps_[m]++ == most_steps)
       fail("run: an episode has not ended after {} steps (wrap the environment in a TimeLimit)", most_steps);
@@ -164,9 +165,10 @@ template <Environment E, GroupLearner G>
 
 /// The members of a group are answered in one batch, so they must see and do things of one kind.
 inline void expect_same_spaces(const HistoryInfo& one, const HistoryInfo& other) {
-  if (one.observation_space != other.observation_space || one.action_space != other.action_space)
+  if (one.observation_space != other.observation_space || one.action_space != other.action_space) {
     fail("run: a group has environments of different spaces: {} and {}, {} and {}", to_string(other.observation_space),
          to_string(one.observation_space), to_string(other.action_space), to_string(one.action_space));
+  }
 }
 
 }  // namespace detail
@@ -184,9 +186,10 @@ std::vector<LearningHistory> run_group(G& group, std::vector<E> envs, int episod
                                        std::span<const HistoryInfo> infos = {}) {
   const auto members = static_cast<std::size_t>(group.member_count());
   if (episodes < 0) fail("run: {} episodes are wanted", episodes);
-  if (envs.size() != members || rngs.size() != members || (!infos.empty() && infos.size() != members))
+  if (envs.size() != members || rngs.size() != members || (!infos.empty() && infos.size() != members)) {
     fail("run: a group of {} members was given {} environments, {} generators and {} infos", members, envs.size(),
          rngs.size(), infos.size());
+  }
   std::vector<LearningHistory> histories;
   histories.reserve(members);
   for (std::size_t i = 0; i < members; ++i) {

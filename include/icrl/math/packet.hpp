@@ -72,10 +72,11 @@ inline Packet<S> broadcast(S value) {
 template <typename S>
 inline Packet<S> multiply_add(const Packet<S>& a, const Packet<S>& b, const Packet<S>& c) {
 #if defined(__AVX512F__)
-  if constexpr (std::is_same_v<S, float>)
+  if constexpr (std::is_same_v<S, float>) {
     return Packet<S>(_mm512_fmadd_ps(__m512(a), __m512(b), __m512(c)));
-  else
+  } else {
     return Packet<S>(_mm512_fmadd_pd(__m512d(a), __m512d(b), __m512d(c)));
+  }
 #elif defined(__FMA__)
   if constexpr (std::is_same_v<S, float>)
     return Packet<S>(_mm256_fmadd_ps(__m256(a), __m256(b), __m256(c)));

@@ -166,10 +166,12 @@ private:
     const int each = config.tokens_per_step();
     ICRL_ASSERT(features.size() >= static_cast<std::size_t>(steps * layout.feature_count()),
                 "a window's features are too few");
-    for (int t = 0; t < steps; ++t)
-      for (int token = 0; token < each; ++token)
+    for (int t = 0; t < steps; ++t) {
+      for (int token = 0; token < each; ++token) {
         visit(features.data() + Index{t} * layout.feature_count(), StepEmbedding<S>::parts_of(config.tokens, token),
               Index{t * each + token});
+      }
+    }
   }
 
   void step_block(std::size_t layer, std::span<const Lane> lanes, StreamWorkspace& workspace) const {
@@ -179,9 +181,10 @@ private:
     auto normed = workspace.normed.topRows(count);
     block.attention_norm.forward(stream, workspace.norm, normed);
     block.attention.qkv.forward(normed, workspace.qkv.topRows(count));
-    for (Index i = 0; i < count; ++i)
+    for (Index i = 0; i < count; ++i) {
       attend(static_cast<Index>(layer), *lanes[static_cast<std::size_t>(i)].cache, &workspace.qkv(i, 0),
              workspace.scores.data(), &workspace.mixed(i, 0));
+    }
     block.attention.output.add_forward(workspace.mixed.topRows(count), stream);
     block.mlp_norm.forward(stream, workspace.norm, normed);
     auto hidden = workspace.hidden.topRows(count);

@@ -41,9 +41,10 @@ public:
   /// The model must outlive the memory. More contexts cost more work (count times that of one) and remember longer.
   explicit StaggeredMemory(const M& model, int context_count = 2) : model_{&model} {
     const int least = is_free() ? 1 : 2;
-    if (context_count < least)
+    if (context_count < least) {
       fail("stream memory: {} contexts, it takes {} or more for windows that start {}", context_count, least,
            to_string(model.config.window_start));
+    }
     for (int i = 0; i < context_count; ++i) contexts_.push_back(model.make_cache());
     row_.resize(row_size());
     first_row_.resize(row_size());

@@ -49,14 +49,16 @@ inline void validate(const TransformerConfig& config) {
   in_range("context", config.context, 1, 1 << 20);
   if (config.width % config.head_count != 0)
     fail("transformer: width {} is no multiple of head_count {}", config.width, config.head_count);
-  if (config.positions == PositionScheme::rotary && (config.width / config.head_count) % 2 != 0)
+  if (config.positions == PositionScheme::rotary && (config.width / config.head_count) % 2 != 0) {
     fail("transformer: rotary positions turn pairs, but a head has {} numbers (width / head_count)",
          config.width / config.head_count);
+  }
   constexpr int most_angles = 1 << 26;  // of a rotary table, which no weight of a file pays for
   if (config.positions == PositionScheme::rotary &&
-      config.token_count() > most_angles / (config.width / config.head_count))
+      config.token_count() > most_angles / (config.width / config.head_count)) {
     fail("transformer: rotary positions of {} tokens in heads of {} numbers take a table of more than {} numbers",
          config.token_count(), config.width / config.head_count, most_angles);
+  }
   if (!std::isfinite(static_cast<float>(config.reward_scale)))
     fail("transformer: reward_scale is {}", config.reward_scale);
 }

@@ -128,10 +128,11 @@ private:
     S* const dscores = scratch.dscores.data();
     detail::product<S>(rows, padded<S>(last), size, rows_of(scratch.dmixed, first, h * size),
                        {scratch.transposed.data(), scratch.transposed.cols(), 1}, dscores, stride, false);
-    for (Index r = 0; r < rows; ++r)
+    for (Index r = 0; r < rows; ++r) {
       softmax_row_backward(probabilities + r * stride, padded<S>(last), scale,
                            dot(&cache.mixed(first + r, h * size), &scratch.dmixed(first + r, h * size), size),
                            dscores + r * stride);
+    }
     detail::product<S>(rows, size, last, {dscores, stride, 1}, rows_of(cache.qkv, 0, width + h * size),
                        &scratch.dqkv(first, h * size), 3 * width, false);
     detail::product<S>(last, size, rows, {dscores, 1, stride}, rows_of(cache.qkv, first, h * size),

@@ -25,9 +25,10 @@ struct LayerNorm {
   void forward(MatrixIn<S> x, Cache& cache, MatrixOut<S> y) const {
     reserve_rows(cache.x_hat, x.rows(), x.cols());
     reserve_rows(cache.inverse_stddev, x.rows(), 1);
-    for (Index r = 0; r < x.rows(); ++r)
+    for (Index r = 0; r < x.rows(); ++r) {
       cache.inverse_stddev(r, 0) = normalise_row(row_data(x, r), gain.data(), bias.data(), x.cols(), epsilon,
                                                  row_data(cache.x_hat, r), row_data(y, r));
+    }
   }
 
   /// y (T, C) once more, from what forward left behind.
@@ -52,9 +53,10 @@ struct LayerNorm {
 
 private:
   void backward(MatrixIn<S> dy, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx, bool add) const {
-    for (Index r = 0; r < dy.rows(); ++r)
+    for (Index r = 0; r < dy.rows(); ++r) {
       normalise_row_backward(row_data(dy, r), row_data(cache.x_hat, r), cache.inverse_stddev(r, 0), gain.data(),
                              dy.cols(), grad.gain.data(), grad.bias.data(), row_data(dx, r), add);
+    }
   }
 };
 

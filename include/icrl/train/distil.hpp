@@ -62,9 +62,10 @@ DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& 
   while (trainer.progress().update < config.updates) {
     const DistilMetrics metrics = trainer.step();
     if constexpr (HasOnUpdate<Watcher>) observer.on_update(metrics);
-    if constexpr (HasOnEvaluate<Watcher, M>)
+    if constexpr (HasOnEvaluate<Watcher, M>) {
       if (is_due(config.evaluate_every))
         trainer.offer(static_cast<double>(observer.on_evaluate(trainer.averaged(), metrics.update)));
+    }
     if (is_due(config.checkpoint_every)) trainer.save(config.checkpoint);
   }
   const DistilProgress& done = trainer.progress();

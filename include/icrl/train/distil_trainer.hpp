@@ -123,9 +123,10 @@ public:
   /// of another model or configuration.
   void restore(const std::filesystem::path& path) {
     Checkpoint<M> found = read_checkpoint(path, description(), model_);
-    if (found.average.has_value() != average_.has_value())
+    if (found.average.has_value() != average_.has_value()) {
       fail("checkpoint \"{}\": {} averaged weights, this run {}", path.string(), found.average ? "has" : "has no",
            average_ ? "wants them" : "wants none");
+    }
     progress_ = found.progress;
     copy_weights(found.model, model_);
     copy_weights(found.mean, mean_);
@@ -165,9 +166,10 @@ private:
     const WindowConfig& windows = sampler.config();
     if (windows.context != model.config.context)
       fail("distil: windows of {} steps for a model with a context of {}", windows.context, model.config.context);
-    if (windows.start != model.config.window_start)
+    if (windows.start != model.config.window_start) {
       fail("distil: the windows start {}, but the model says that it is trained on windows that start {}",
            to_string(windows.start), to_string(model.config.window_start));
+    }
     if (windows.start == WindowStart::episode && sampler.longest_episode() > windows.context) {
       fail(
           "distil: the longest episode has {} rows, windows that start {} have {}: no agent could act to the end of it; "

@@ -30,9 +30,10 @@ template <typename S, Parameterized M>
   for_each_parameter(
       [&](std::string_view, auto& tensor) {
         const std::span<S> all{tensor.data(), static_cast<std::size_t>(tensor.size())};
-        for (std::size_t first = 0; first < all.size(); first += chunk_size)
+        for (std::size_t first = 0; first < all.size(); first += chunk_size) {
           chunks.push_back({all.subspan(first, std::min(chunk_size, all.size() - first)),
                             !std::decay_t<decltype(tensor)>::IsVectorAtCompileTime});
+        }
       },
       model);
   return chunks;
@@ -77,9 +78,10 @@ public:
 
 private:
   void reduce_chunk(std::size_t chunk) {
-    for (std::size_t stride = 1; stride < chunks_.size(); stride *= 2)
+    for (std::size_t stride = 1; stride < chunks_.size(); stride *= 2) {
       for (std::size_t slot = 0; slot + stride < chunks_.size(); slot += 2 * stride)
         add(chunks_[slot + stride][chunk].weights, chunks_[slot][chunk].weights);
+    }
     squares_[chunk] = sum_of_squares(chunks_.front()[chunk].weights);
   }
 
