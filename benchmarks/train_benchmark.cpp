@@ -3,39 +3,18 @@
 // Tokens a second of whole training steps: windows sampled from recorded histories, forward, loss at every position,
 // backward, clip, AdamW. One token is one environment step.
 //
-//   train_benchmark WIDTH LAYERS HEADS CONTEXT BATCH [--threads 2] [--seconds 5]
-#include <vector>
-
-#include <CLI/CLI.hpp>
-
-#include <icrl/env/dark_room.hpp>
-#include <icrl/history/learning_history.hpp>
-#include <icrl/history/window_sampler.hpp>
-#include <icrl/learner/random_learner.hpp>
-#include <icrl/learner/run.hpp>
-#include <icrl/model/causal_transformer.hpp>
-#include <icrl/train/distil.hpp>
-
+//   train_benchmark WIDTH LAYERS HEADS CONTEXT BATCH [--threads 2] [--seconds 5] [--attention]
+//
+// Details: how much of the step is the sampling of windows, and, with --attention, the microseconds that attention,
+// its two linear maps included, takes of one thread for a token in all layers, forward and backward.
 #include "support/measurement.hpp"
+#include "support/program.hpp"
 #include "support/shape.hpp"
+#include "support/training.hpp"
 
 using namespace icrl;
 
 namespace {
-
-/// Histories of random behaviour in rooms with 20 steps an episode, each three windows long or more.
-std::vector<LearningHistory> record_histories(int context) {
-  const DarkRooms rooms;
-  const int episodes = 3 * context / rooms.options().horizon + 1;
-  std::vector<LearningHistory> histories;
-  for (int task = 0; task < rooms.task_count(); ++task) {
-    const DarkRoom room = rooms.make(task);
-    RandomPolicy policy{room.action_space()};
-    Rng rng{0, static_cast<std::uint64_t>(task)};
-    histories.push_back(run(policy, room, episodes, rng));
-  }
-  return histories;
-}
 
 /// FLOPs of one token's forward and backward pass: 6 a weight of the blocks' and the head's matrices, and causal
 /// attention.
@@ -44,35 +23,60 @@ double flop_per_token(const bench::Shape& shape, int output_size) {
   return 6 * (12 * L * d * d + d * output_size) + 6 * L * d * T;
 }
 
+/// Seconds of one thread for the windows of one step.
+double sampling_seconds(const WindowSampler& sampler, int batch) {
+  ContextBatch windows;
+  Rng rng{1};
+  return bench::quantile(bench::time_calls(0.05, [&] { sampler.sample(batch, rng.fork(rng.bits()), windows); }), 0.5);
+}
+
+/// Seconds of one thread for one window in all layers.
+double attention_seconds(const bench::Model& model, double seconds) {
+  const CausalAttention<float>& attention = model.blocks[0].attention;
+  const Index tokens = model.config.token_count(), width = model.config.width;
+  CausalAttention<float> gradient = attention;
+  CausalAttention<float>::Cache cache;
+  CausalAttention<float>::Scratch scratch;
+  const Matrix<float> x = Matrix<float>::Random(tokens, width), dy = Matrix<float>::Random(tokens, width);
+  Matrix<float> y = Matrix<float>::Zero(tokens, width), dx(tokens, width);
+  const auto times = bench::time_calls(seconds, [&] {
+    y.setZero();
+    attention.add_forward(x, model.rotary, cache, scratch, y);
+    attention.backward(x, dy, model.rotary, cache, scratch, gradient, dx);
+  });
+  return model.config.layer_count * bench::quantile(times, 0.5);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   bench::Shape shape;
   int batch = 64, threads = 2;
   double seconds = 5;
+  bool with_attention = false;
   CLI::App app{"Measures training in tokens a second"};
   bench::add_options(app, shape);
-  app.add_option("batch", batch, "sequences an update")->required()->check(CLI::PositiveNumber);
-  app.add_option("--threads", threads)->check(CLI::PositiveNumber);
-  app.add_option("--seconds", seconds)->check(CLI::PositiveNumber);
-  CLI11_PARSE(app, argc, argv);
+  app.add_option("batch", batch, "sequences an update")->required()->check(bench::counts);
+  app.add_option("--threads", threads)->check(bench::counts);
+  app.add_option("--seconds", seconds)->check(bench::durations);
+  app.add_flag("--attention", with_attention, "measure attention alone as well");
 
-  const std::vector<LearningHistory> histories = record_histories(shape.context);
-  std::vector<HistoryView> views;
-  for (const LearningHistory& history : histories) views.push_back(history.view());
-  const StepLayout layout{views[0].info().observation_space, views[0].info().action_space};
-  const WindowSampler sampler{views, layout, {.context = shape.context}};
-  CausalTransformer<float> model{shape.config(), layout};
-  Rng rng{0};
-  model.initialise(rng);
-  DistilTrainer trainer{model, sampler, DistilConfig{.batch = batch, .thread_count = threads}};
+  return bench::run_program(app, argc, argv, [&] {
+    const auto histories = bench::record_histories(bench::episodes_for(shape.context));
+    bench::Training training{shape, bench::views_of(histories), batch, threads};
+    const double step = bench::quantile(bench::time_calls(seconds, [&] { training.trainer.step(); }), 0.5);
 
-  const auto times = bench::time_calls(seconds, [&] { trainer.step(); });
-
-  const double rate = batch * shape.context / bench::quantile(times, 0.5);
-  bench::print({.name = fmt::format("train_{}_B{}", shape.text(), batch),
-                .value = rate,
-                .unit = "tokens/s",
-                .details = {{"gflop_per_s", rate * flop_per_token(shape, model.actions.parameter_count()) / 1e9},
-                            {"threads", threads}}});
+    const double tokens = static_cast<double>(batch) * shape.context;
+    const double flop = flop_per_token(shape, training.model.actions.parameter_count());
+    bench::Figure figure{.name = fmt::format("train_{}_B{}", shape.text(), batch),
+                         .value = tokens / step,
+                         .unit = "tokens/s",
+                         .details = {{"gflop_per_s", tokens / step * flop / 1e9},
+                                     {"mflop_per_token", flop / 1e6},
+                                     {"threads", threads},
+                                     {"sampling_share", sampling_seconds(training.sampler, batch) / (threads * step)}}};
+    if (with_attention)
+      figure.details.push_back({"attention_us", 1e6 * attention_seconds(training.model, seconds) / shape.context});
+    bench::print(figure);
+  });
 }

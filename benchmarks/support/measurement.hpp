@@ -26,17 +26,35 @@ inline double quantile(std::vector<double> values, double share) {
   return *position;
 }
 
+template <typename Work>
+double seconds_of(Work&& work) {
+  const double start = now_seconds();
+  work();
+  return now_seconds() - start;
+}
+
 /// Calls `work` for about `seconds`, at least three times after one call to warm up; seconds of each call.
 template <typename Work>
 std::vector<double> time_calls(double seconds, Work&& work) {
   work();
   std::vector<double> times;
-  for (const double end = now_seconds() + seconds; times.size() < 3 || now_seconds() < end;) {
-    const double start = now_seconds();
-    work();
-    times.push_back(now_seconds() - start);
-  }
+  for (const double end = now_seconds() + seconds; times.size() < 3 || now_seconds() < end;)
+    times.push_back(seconds_of(work));
   return times;
+}
+
+/// Two kinds of work, each of which returns its own seconds, in turns for about `seconds`, at least three times each
+/// after one call to warm up, so that both see the same machine; the medians.
+template <typename First, typename Second>
+std::pair<double, double> time_in_turns(double seconds, First&& first, Second&& second) {
+  first();
+  second();
+  std::vector<double> firsts, others;
+  for (const double end = now_seconds() + seconds; firsts.size() < 3 || now_seconds() < end;) {
+    firsts.push_back(first());
+    others.push_back(second());
+  }
+  return {quantile(firsts, 0.5), quantile(others, 0.5)};
 }
 
 /// One measured figure, printed as one line of JSON: what report.cpp reads, from the peers as well.

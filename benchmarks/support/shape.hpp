@@ -10,6 +10,8 @@
 #include <icrl/history/step_layout.hpp>
 #include <icrl/model/transformer_config.hpp>
 
+#include "support/program.hpp"
+
 namespace icrl::bench {
 
 /// What the names of measurements spell out: width d, layers L, heads H, context T in steps.
@@ -23,10 +25,10 @@ struct Shape {
 };
 
 inline void add_options(CLI::App& app, Shape& shape) {
-  app.add_option("width", shape.width)->required()->check(CLI::PositiveNumber);
-  app.add_option("layers", shape.layers)->required()->check(CLI::PositiveNumber);
-  app.add_option("heads", shape.heads)->required()->check(CLI::PositiveNumber);
-  app.add_option("context", shape.context)->required()->check(CLI::PositiveNumber);
+  app.add_option("width", shape.width)->required()->check(counts);
+  app.add_option("layers", shape.layers)->required()->check(counts);
+  app.add_option("heads", shape.heads)->required()->check(counts);
+  app.add_option("context", shape.context)->required()->check(counts);
 }
 
 }  // namespace icrl::bench
