@@ -7,113 +7,82 @@
 //
 // Several agents are served in one pass, or --apart, one after the other; the figure is then for all of them.
 #include <algorithm>
-#include <span>
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include <icrl/agent/in_context_agent.hpp>
-#include <icrl/env/dark_room.hpp>
-#include <icrl/env/environment.hpp>
-#include <icrl/learner/learner.hpp>
-#include <icrl/model/causal_transformer.hpp>
 
+#include "support/floor.hpp"
 #include "support/measurement.hpp"
+#include "support/program.hpp"
+#include "support/rooms.hpp"
 #include "support/shape.hpp"
+#include "support/training.hpp"
 
 using namespace icrl;
 
 namespace {
 
-using Model = CausalTransformer<float>;
+using bench::Model;
 
-/// One Dark Room for each agent, whose episodes end all at once and fit evenly into half a context, so that every cycle
-/// of the memory does the same work at the same phase.
-class Rooms {
-public:
-  Rooms(int count, int context) {
-    for (horizon_ = 20; horizon_ > 1 && context / 2 % horizon_ != 0;) --horizon_;
-    const DarkRooms family{{.horizon = horizon_}};
-    for (int i = 0; i < count; ++i) {
-      rooms_.push_back(family.make(i % family.task_count()));
-      members_.push_back(i);
-      rngs_.emplace_back(0, static_cast<std::uint64_t>(i));
-    }
-    observations_.resize(2 * rooms_.size());
-    next_.resize(2 * rooms_.size());
-    actions_.resize(rooms_.size());
-    observe(observations_);
-  }
+/// Numbers of the weights that every step reads: all but the tables of the embedding, of which it reads a few rows.
+Index weights_read(const Model& model) {
+  Index count = parameter_count(model.final_norm) + parameter_count(model.head);
+  for (const auto& block : model.blocks) count += parameter_count(block);
+  return count;
+}
 
-  /// Seconds that `agents` spent on one step of all rooms.
-  template <typename Agents>
-  double step(Agents& agents) {
-    const double start = bench::now_seconds();
-    agents.act(GroupObservations{members_, observations_, {}}, actions_, rngs_);
-    const double acted = bench::now_seconds();
-    const std::vector<float>& rewards = step_rooms();
-    const bool ended = ++phase_ == horizon_;
-    const double resumed = bench::now_seconds();
-    for (std::size_t i = 0; i < rooms_.size(); ++i) {
-      agents.learn(members_[i], {.observation = row(observations_, i),
-                                 .action = {&actions_[i], 1},
-                                 .reward = rewards[i],
-                                 .next_observation = row(next_, i),
-                                 .terminated = false,
-                                 .truncated = ended});
-    }
-    const double end = bench::now_seconds();
-    if (ended) reset_rooms();
-    observations_ = next_;
-    return acted - start + end - resumed;
-  }
+struct Memory {
+  const Model& model;
+  int agents;
 
-private:
-  static std::span<const float> row(const std::vector<float>& values, std::size_t i) { return {&values[2 * i], 2}; }
+  /// Steps in both contexts of an agent whose acting one holds `acting`: the younger opens half a context later.
+  [[nodiscard]] int open_steps(int acting) const { return 2 * acting - model.config.context / 2; }
 
-  void observe(std::vector<float>& out) const {
-    for (std::size_t i = 0; i < rooms_.size(); ++i) rooms_[i].observe(std::span<float>{&out[2 * i], 2});
+  /// Microseconds to read what a step has to read: weights once, keys and values of all open contexts.
+  [[nodiscard]] double floor(int open_steps) const {
+    const Index remembered = Index{2} * model.config.layer_count * model.config.width * open_steps;
+    return 1e6 * bench::seconds_to_read(static_cast<std::size_t>(weights_read(model) + agents * remembered));
   }
-  const std::vector<float>& step_rooms() {
-    rewards_.clear();
-    for (std::size_t i = 0; i < rooms_.size(); ++i)
-      rewards_.push_back(icrl::step(rooms_[i], std::span<const float>{&actions_[i], 1}, rngs_[i]).reward);
-    observe(next_);
-    return rewards_;
-  }
-  void reset_rooms() {
-    phase_ = 0;
-    for (std::size_t i = 0; i < rooms_.size(); ++i) rooms_[i].reset(rngs_[i]);
-    observe(next_);
-  }
-
-  int horizon_ = 0, phase_ = 0;
-  std::vector<DarkRoom> rooms_;
-  std::vector<int> members_;
-  std::vector<Rng> rngs_;
-  std::vector<float> observations_, next_, actions_, rewards_;
 };
 
-/// Prints median and 99th percentile over all steps, and the fullest step: the phase of the cycle whose median is
-/// largest.
-template <typename Agents>
-void measure(const std::string& name, Agents& agents, Rooms& rooms, int context, int cycles) {
+/// Prints median and 99th percentile over all steps; the fullest step: the phase of the cycle whose median is largest;
+/// the longest of the steps in which a context is given up and another opened; and median and fullest step as
+/// multiples of the time that it takes to read what they have to. `remembered()` says how many steps an agent acts by.
+template <typename Agents, typename Remembered>
+void measure(const std::string& name, Agents& agents, Remembered&& remembered, bench::Rooms& rooms,
+             const Memory& memory, int cycles) {
+  const int context = memory.model.config.context;
   for (int i = 0; i < 2 * context; ++i) rooms.step(agents);
-  std::vector<double> all;
+  std::vector<double> all, open_steps;
   std::vector<std::vector<double>> by_phase(static_cast<std::size_t>(context));
+  double longest_opening = 0;
+  int before = remembered();
   for (int cycle = 0; cycle < cycles; ++cycle) {
     for (auto& times : by_phase) {
       times.push_back(1e6 * rooms.step(agents));
       all.push_back(times.back());
+      const int now = remembered();
+      if (now <= before) longest_opening = std::max(longest_opening, times.back());
+      before = now;
+      open_steps.push_back(memory.open_steps(now));
     }
   }
   double fullest = 0;
   for (const auto& times : by_phase) fullest = std::max(fullest, bench::quantile(times, 0.5));
+  const double median = bench::quantile(all, 0.5);
+  const double floor = memory.floor(static_cast<int>(bench::quantile(open_steps, 0.5)));
+  const double fullest_floor = memory.floor(memory.open_steps(context));
   bench::print({.name = name,
-                .value = bench::quantile(all, 0.5),
+                .value = median,
                 .unit = "us",
-                .details = {{"p99", bench::quantile(all, 0.99)}, {"fullest", fullest}}});
+                .details = {{"p99", bench::quantile(all, 0.99)},
+                            {"fullest", fullest},
+                            {"longest_opening", longest_opening},
+                            {"floor", floor},
+                            {"fullest_floor", fullest_floor},
+                            {"x_floor", median / floor},
+                            {"fullest_x_floor", fullest / fullest_floor}}});
 }
 
 }  // namespace
@@ -124,24 +93,25 @@ int main(int argc, char** argv) {
   bool apart = false;
   CLI::App app{"Measures the time of one action"};
   bench::add_options(app, shape);
-  app.add_option("--agents", count)->check(CLI::PositiveNumber);
+  app.add_option("--agents", count)->check(bench::counts);
   app.add_flag("--apart", apart, "serve the agents one after the other");
-  app.add_option("--cycles", cycles, "cycles of the streaming memory to measure")->check(CLI::PositiveNumber);
-  CLI11_PARSE(app, argc, argv);
+  app.add_option("--cycles", cycles, "cycles of the streaming memory to measure")->check(bench::counts);
 
-  Rooms rooms{count, shape.context};
-  const DarkRoom room = DarkRooms{}.make(0);
-  Model model{shape.config(), StepLayout{room.observation_space(), room.action_space()}};
-  Rng rng{0};
-  model.initialise(rng);
-  if (count > 1 && !apart) {
-    InContextAgents<Model> agents{model, count};
-    measure(fmt::format("act_{}_B{}", shape.text(), count), agents, rooms, shape.context, cycles);
-    return 0;
-  }
-  std::vector<InContextAgent<Model>> each(static_cast<std::size_t>(count), InContextAgent<Model>{model});
-  LearnerGroup<InContextAgent<Model>> agents{each};
-  const std::string name =
-      apart ? fmt::format("extra_act_apart_{}_B{}", shape.text(), count) : fmt::format("act_{}", shape.text());
-  measure(name, agents, rooms, shape.context, cycles);
+  return bench::run_program(app, argc, argv, [&] {
+    bench::Rooms rooms{count, shape.context};
+    const Model model = bench::fresh_model(shape, bench::Rooms::layout());
+    const Memory memory{model, count};
+    if (count > 1 && !apart) {
+      InContextAgents<Model> agents{model, count};
+      const auto remembered = [&] { return agents.remembered_steps(0); };
+      measure(fmt::format("act_{}_B{}", shape.text(), count), agents, remembered, rooms, memory, cycles);
+      return;
+    }
+    std::vector<InContextAgent<Model>> each(static_cast<std::size_t>(count), InContextAgent<Model>{model});
+    LearnerGroup<InContextAgent<Model>> agents{each};
+    const auto remembered = [&] { return each.front().remembered_steps(); };
+    const std::string name =
+        apart ? fmt::format("extra_act_apart_{}_B{}", shape.text(), count) : fmt::format("act_{}", shape.text());
+    measure(name, agents, remembered, rooms, memory, cycles);
+  });
 }
