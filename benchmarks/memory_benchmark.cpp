@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+// Bytes that the C library has handed out (mallinfo2, of all threads) for an agent and for training, beside what a
+// formula says (support/memory_formula.hpp).
+//
+//   memory_benchmark agent WIDTH LAYERS HEADS CONTEXT AGENTS              bytes an agent
+//   memory_benchmark train WIDTH LAYERS HEADS CONTEXT BATCH [--threads 2]  bytes in all, once steps have been made
+#include <string>
+
+#include <malloc.h>
+
+#include <icrl/agent/in_context_agents.hpp>
+
+#include "support/measurement.hpp"
+#include "support/memory_formula.hpp"
+#include "support/program.hpp"
+#include "support/rooms.hpp"
+#include "support/shape.hpp"
+#include "support/training.hpp"
+
+using namespace icrl;
+
+namespace {
+
+double bytes_in_use() {
+  const struct ::mallinfo2 info = ::mallinfo2();
+  return static_cast<double>(info.uordblks + info.hblkhd);
+}
+
+void measure_agent(const bench::Shape& shape, int agents) {
+  const bench::Model model = bench::fresh_model(shape, bench::Rooms::layout());
+  const double before = bytes_in_use();
+  const InContextAgents<bench::Model> group{model, agents};
+  bench::print({.name = fmt::format("extra_memory_agent_{}", shape.text()),
+                .value = (bytes_in_use() - before) / agents,
+                .unit = "bytes",
+                .details = {{"formula", bench::agent_bytes(model)}}});
+}
+
+void measure_training(const bench::Shape& shape, int batch, int threads) {
+  const auto histories = bench::record_histories(bench::episodes_for(shape.context));
+  const auto views = bench::views_of(histories);
+  const double before = bytes_in_use();
+  bench::Training training{shape, views, batch, threads};
+  for (int i = 0; i < 3; ++i) training.trainer.step();
+  bench::print({.name = fmt::format("extra_memory_threads{}_train_{}_B{}", threads, shape.text(), batch),
+                .value = bytes_in_use() - before,
+                .unit = "bytes",
+                .details = {{"formula", bench::training_bytes(training.model, training.trainer.config())}}});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string what;
+  bench::Shape shape;
+  int count = 1, threads = 2;
+  CLI::App app{"Measures the memory of agents and of training"};
+  app.add_option("what", what)->required()->check(CLI::IsMember({"agent", "train"}));
+  bench::add_options(app, shape);
+  app.add_option("count", count, "agents, or sequences an update")->required()->check(bench::counts);
+  app.add_option("--threads", threads)->check(bench::counts);
+
+  return bench::run_program(app, argc, argv, [&] {
+    if (what == "agent") {
+      measure_agent(shape, count);
+    } else {
+      measure_training(shape, count, threads);
+    }
+  });
+}
