@@ -6,7 +6,7 @@
 #   scripts/bench.sh [ARGUMENTS OF benchmarks/run.sh]     e.g. scripts/bench.sh --quick, scripts/bench.sh --only train_
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-need "${build_tools[@]}" "${libraries[@]}" libcli11-dev libopenblas-dev libdnnl-dev
+need "${build_tools[@]}" "${libraries[@]}" libcli11-dev libopenblas-dev libdnnl-dev time
 
 configure bench
 exec benchmarks/run.sh "$@"
