@@ -2,56 +2,35 @@
 # SPDX-FileCopyrightText: The icrl authors
 # SPDX-License-Identifier: MIT
 # Builds and runs the benchmarks, in turns with the peers where these are installed (peers/setup.sh), prints a table and
-# writes out/bench.jsonl. A whole run (no --quick, no --only) also renews benchmarks/RESULTS.md.
-#   benchmarks/run.sh [--quick] [--rounds 5] [--seconds 4] [--only REGEX] [--threads 2]
+# writes out/bench.jsonl. A whole run (no --quick, no --only) also renews benchmarks/RESULTS.md and the growth curves.
+#   benchmarks/run.sh [--quick] [--rounds 5] [--seconds 4] [--only REGEX] [--threads 2] [--large-file]
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
+# shellcheck source=support/rounds.sh
+source benchmarks/support/rounds.sh
 command="benchmarks/run.sh $*"
-rounds=5 seconds=4 threads=2 only=. whole=yes build=${BUILD:-build/bench} out=${OUT:-out}
+rounds=5 seconds=4 threads=2 only=. whole=yes large_file=no
 
 while (($#)); do
   case $1 in
     --quick) rounds=1 seconds=1 whole=no ;;
-    --rounds) rounds=$2; shift ;;
-    --seconds) seconds=$2; shift ;;
-    --threads) threads=$2; shift ;;
-    --only) only=$2 whole=no; shift ;;
-    -h | --help) sed -n '4,7s/^# //p' "$0"; exit ;;
-    *) echo "run.sh: unknown option $1" >&2; exit 2 ;;
+    --rounds) whole_number "$@"; rounds=$2; shift ;;
+    --seconds) positive_number "$@"; seconds=$2; shift ;;
+    --threads) whole_number "$@"; threads=$2; shift ;;
+    --only) [[ -n ${2-} ]] || fail_usage "--only wants a regular expression"; only=$2 whole=no; shift ;;
+    --large-file) large_file=yes ;;
+    -h | --help) sed -n '4,6s/^# //p' "$0"; exit ;;
+    *) fail_usage "unknown option $1" ;;
   esac
   shift
 done
 
-load=$(cut -d' ' -f1 /proc/loadavg)
-if awk "BEGIN { exit !($load > 0.5) }"; then
-  echo "run.sh: the machine is busy (load $load): spreads will be wide and ratios unsure" >&2
-fi
-
-cmake --preset bench -B "$build" >/dev/null
-cmake --build "$build" --target icrl_benchmarks -j "$(nproc)"
-bin=$build/benchmarks
-mkdir -p "$out"
-raw=$out/bench_raw.jsonl
+warn_if_busy
+build_benchmarks
 : >"$raw"
 
 wanted() { [[ $1 =~ $only ]]; }
-
-# Appends what a program prints; a peer that is not installed says so with status 3 and is left out. With `prefix` set the
-# measurement's name starts with it.
-prefix=
-record() {
-  local status=0
-  "$@" 2>"$out/bench_errors.txt" >"$out/bench_line.txt" || status=$?
-  sed "s/\"name\": *\"/&$prefix/" "$out/bench_line.txt" >>"$raw"
-  if ((status != 0 && status != 3)); then
-    echo "run.sh: failed with status $status: $*" >&2
-    cat "$out/bench_errors.txt" >&2
-    exit 1
-  fi
-}
-
-say() { [[ ! -t 2 ]] || printf '\r\033[K%s' "$*" >&2; }
 
 train() {  # width layers heads context batch
   local name="train_d$1_L$2_H$3_T$4_B$5"
@@ -87,6 +66,29 @@ act_many() {  # width layers heads context agents
   done
 }
 
+threads() {  # what width layers heads context count
+  local name="extra_threads${threads}_$1_d$2_L$3_H$4_T$5_B$6"
+  [[ $1 != shared ]] || name="extra_shared_train_d$2_L$3_H$4_T$5_B$6"
+  wanted "$name" || return 0
+  for ((round = 1; round <= rounds; ++round)); do
+    say "$name, round $round of $rounds"
+    record "$bin/threads_benchmark" "$@" --threads "$threads" --seconds "$seconds"
+  done
+}
+
+large_file() {  # width layers heads context batch
+  local name="extra_large_file_train_d$1_L$2_H$3_T$4_B$5"
+  wanted "$name" || return 0
+  say "$name"
+  record "$bin/large_file_benchmark" "$@" --threads "$threads" --folder "$out"
+}
+
+compile() {
+  wanted extra_compile_020_distil_dark_room || return 0
+  say "extra_compile_020_distil_dark_room, $rounds rounds"
+  record benchmarks/compile_time.sh --rounds "$rounds"
+}
+
 around() {
   wanted env_ || return 0
   for ((round = 1; round <= rounds; ++round)); do
@@ -107,16 +109,19 @@ if [[ $whole == yes || $only != . ]]; then
   act 256 4 8 1024
   act_many 64 4 4 200 64
   act_many 64 4 4 1024 64
+  threads train 64 4 4 80 128
+  threads shared 64 4 4 80 128
+  threads act 64 4 4 200 64
+  compile
 fi
+if [[ $large_file == yes ]]; then large_file 64 4 4 80 128; fi
 say ""
 
 [[ -s $raw ]] || { echo "run.sh: no measurement's name matches $only" >&2; exit 2; }
 page=()
 if [[ $whole == yes ]]; then
-  page=(--markdown benchmarks/RESULTS.md
-    --about "Machine=$(awk -F': *' '/^model name/ {print $2; exit}' /proc/cpuinfo), $(nproc) cores"
-    --about "Compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt" | xargs -I{} sh -c '{} --version | head -n 1')"
-    --about "Commit=$(git describe --always --dirty 2>/dev/null || echo unknown)"
-    --about "Command=\`$command\`: $rounds rounds of $seconds s, $threads threads for training, one for the rest")
+  about_this_run "\`$command\`: $rounds rounds of $seconds s, $threads threads for training, one for the rest"
+  page=(--markdown benchmarks/RESULTS.md "${about[@]}")
 fi
 "$bin/report" "$raw" --jsonl "$out/bench.jsonl" "${page[@]}"
+if [[ $whole == yes ]]; then benchmarks/growth.sh; fi
