@@ -9,7 +9,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 # shellcheck source=support/rounds.sh
 source benchmarks/support/rounds.sh
-command="benchmarks/growth.sh $*"
+command="benchmarks/growth.sh${*:+ $*}"
 rounds=3 seconds=0.5
 
 while (($#)); do

@@ -9,7 +9,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 # shellcheck source=support/rounds.sh
 source benchmarks/support/rounds.sh
-command="benchmarks/run.sh $*"
+command="benchmarks/run.sh${*:+ $*}"
 rounds=5 seconds=4 threads=2 only=. whole=yes large_file=no
 
 while (($#)); do
