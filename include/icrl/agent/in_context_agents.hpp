@@ -164,7 +164,7 @@ private:
     bool has_closing_row = false;
     bool has_observed = false;  // between an act and the learn that follows it
   };
-  static constexpr CheckedFileKind file_kind{.magic = "icrlmem", .name = "agent memory", .version = 1};
+  static constexpr CheckedFileKind file_kind{.magic = "icrlmem", .name = "agent memory", .version = 2};
 
   static std::vector<float> row_of(const StepLayout& layout) {
     return std::vector<float>(static_cast<std::size_t>(layout.feature_count()));

@@ -6,12 +6,12 @@
 
 #include <icrl/math/matrix.hpp>
 #include <icrl/model/transformer_config.hpp>
+#include <icrl/nn/stream_attention.hpp>
 
 namespace icrl {
 
 /// What a transformer remembers of one stream, from an anchor on: the keys and values of at most `context` steps in
-/// every layer. Keys lie transposed, (C, tokens) a layer, values (tokens, C), so that attention reads both along
-/// memory.
+/// every layer, each laid out as `StreamKeyValues` says.
 template <std::floating_point S>
 class KeyValueCache {
 public:
@@ -33,9 +33,11 @@ public:
   }
   void set_length(int steps) { token_count_ = Index{steps} * tokens_per_step_; }
 
-  [[nodiscard]] Index token_capacity() const { return token_capacity_; }
-  [[nodiscard]] S* keys(Index layer) { return storage_.data() + 2 * layer * width_ * token_capacity_; }
-  [[nodiscard]] S* values(Index layer) { return keys(layer) + width_ * token_capacity_; }
+  /// Where a layer's keys and values lie.
+  [[nodiscard]] StreamKeyValues<S> layer(Index i) {
+    S* const keys = storage_.data() + 2 * i * width_ * token_capacity_;
+    return {keys, keys + width_ * token_capacity_, width_};
+  }
   void add_token() { ++token_count_; }
 
 private:
