@@ -41,6 +41,12 @@ struct PacketTraits<double> {
   using Type = double __attribute__((vector_size(packet_bytes)));
   using Bits = std::int64_t __attribute__((vector_size(packet_bytes)));
 };
+/// Two numbers in bfloat16 that are neighbours in the depth of a product, the first one in the low half.
+using Bf16Pair = std::uint32_t;
+template <>
+struct PacketTraits<Bf16Pair> {
+  using Type = Bf16Pair __attribute__((vector_size(packet_bytes)));
+};
 template <typename S>
 using Packet = typename PacketTraits<S>::Type;
 template <typename S>
@@ -92,6 +98,30 @@ inline Packet<S> multiply_add(const Packet<S>& a, const Packet<S>& b, const Pack
 #endif
 }
 
+/// What products of such numbers are summed in.
+template <typename In>
+using ProductSum = std::conditional_t<std::is_same_v<In, Bf16Pair>, float, In>;
+
+/// a * b + c, where a and b are numbers or pairs of them.
+template <typename In>
+inline Packet<ProductSum<In>> add_product(const Packet<In>& a, const Packet<In>& b, const Packet<ProductSum<In>>& c) {
+  if constexpr (std::is_same_v<In, Bf16Pair>) {
+#if defined(__AVX512BF16__)
+    return Packet<float>(_mm512_dpbf16_ps(__m512(c), __m512bh(a), __m512bh(b)));
+#else
+    const auto number = [](const Packet<Bf16Pair>& bits) -> Packet<float> {
+      Packet<float> value;
+      std::memcpy(&value, &bits, sizeof value);
+      return value;
+    };
+    const Packet<float> sum = multiply_add<float>(number(a & 0xffff0000u), number(b & 0xffff0000u), c);
+    return multiply_add<float>(number(a << 16), number(b << 16), sum);
+#endif
+  } else {
+    return multiply_add<In>(a, b, c);
+  }
+}
+
 /// The same on one number: the tail of a row agrees with its packets.
 template <typename S>
 inline S multiply_add_one(S a, S b, S c) {
@@ -113,30 +143,44 @@ inline Packet<S> first_lanes(const Packet<S>& value, Index count, S other) {
   return kept ? value : broadcast(other);
 }
 
-/// Combines the lanes in a tree, by exchanging halves, quarters, ...; the result stands in every lane. The order is
+/// Combines the lanes in a tree: the upper half with the lower one, then the halves of what is left. The order is
 /// fixed, so the result does not depend on the compiler.
-template <typename S, std::size_t distance = lane_count<S> / 2, typename Combine>
-inline Packet<S> fold(const Packet<S>& value, Combine combine) {
-  const auto exchanged = [&]<std::size_t... i>(std::index_sequence<i...>) {
-    return __builtin_shufflevector(value, value, (i ^ distance)...);
-  }
-  (std::make_index_sequence<lane_count<S>>{});
-  const Packet<S> combined = combine(value, exchanged);
-  if constexpr (distance > 1) {
-    return fold<S, distance / 2>(combined, combine);
+template <typename S, std::size_t count, typename Vector, typename Combine>
+inline S fold(const Vector& value, Combine combine) {
+  if constexpr (count == 2) {
+    return combine(value[0], value[1]);
   } else {
-    return combined;
+    return [&]<std::size_t... i>(std::index_sequence<i...>) {
+      const auto lower = __builtin_shufflevector(value, value, i...);
+      const auto upper = __builtin_shufflevector(value, value, (i + count / 2)...);
+      return fold<S, count / 2>(combine(lower, upper), combine);
+    }
+    (std::make_index_sequence<count / 2>{});
   }
 }
 
 template <typename S>
 inline S sum(const Packet<S>& value) {
-  return fold<S>(value, [](const Packet<S>& a, const Packet<S>& b) -> Packet<S> { return a + b; })[0];
+  return fold<S, lane_count<S>>(value, [](const auto& a, const auto& b) { return a + b; });
 }
 
 template <typename S>
 inline S largest(const Packet<S>& value) {
-  return fold<S>(value, [](const Packet<S>& a, const Packet<S>& b) -> Packet<S> { return a > b ? a : b; })[0];
+  return fold<S, lane_count<S>>(value,
+                                [](const auto& a, const auto& b) { return std::decay_t<decltype(a)>(a > b ? a : b); });
+}
+
+/// 1 / x for x >= 1, within 2 units in the last place. Dividing takes the time of five multiplications or more.
+template <typename S>
+inline Packet<S> reciprocal(const Packet<S>& x) {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<S, float>) {
+    // Newton's step from 14 bits. The form without a mask makes g++ 12 warn (GCC bug 105593).
+    const auto guess = Packet<float>(_mm512_maskz_rcp14_ps(0xffff, __m512(x)));
+    return guess * multiply_add<float>(-x, guess, broadcast(2.0f));
+  }
+#endif
+  return S(1) / x;
 }
 
 /// e^x, within 2 units in the last place; 0 below -87, which is where a masked score lies. NaN stays NaN.

@@ -15,13 +15,13 @@ template <typename S>
 inline constexpr std::size_t panel_size = panel_packets* lane_count<S>;  ///< columns of a panel
 inline constexpr std::size_t depth_block = 256;
 
-template <typename S>
-void product_of_panel(Index rows, Index width, Index depth, Strided<S> a, const S* b, Index b_stride, S* c,
-                      Index c_stride, bool accumulate, const S* bias) {
+template <typename In>
+void product_of_panel(Index rows, Index width, Index depth, Strided<In> a, const In* b, Index b_stride,
+                      ProductSum<In>* c, Index c_stride, bool accumulate, const ProductSum<In>* bias) {
   const auto run = [&](auto packets) {
-    product_panel<S, packets>(rows, a, b, b_stride, depth, c, c_stride, accumulate, bias);
+    product_panel<In, packets>(rows, a, b, b_stride, depth, c, c_stride, accumulate, bias);
   };
-  switch ((width + lanes<S> - 1) / lanes<S>) {
+  switch ((width + lanes<In> - 1) / lanes<In>) {
     case 1:
       return run(std::integral_constant<std::size_t, 1>{});
     case 2:
@@ -34,46 +34,104 @@ void product_of_panel(Index rows, Index width, Index depth, Strided<S> a, const 
 }
 
 /// A last panel whose width is no whole number of packets: computed beside C, a few rows at a time, and copied.
-template <typename S>
-void product_of_ragged_panel(Index rows, Index width, Index depth, Strided<S> a, const S* b, Index b_stride, S* c,
-                             Index c_stride, bool accumulate, const S* bias) {
+template <typename In>
+void product_of_ragged_panel(Index rows, Index width, Index depth, Strided<In> a, const In* b, Index b_stride,
+                             ProductSum<In>* c, Index c_stride, bool accumulate, const ProductSum<In>* bias) {
+  using S = ProductSum<In>;
   constexpr std::size_t chunk_rows = 12;
-  constexpr auto panel = static_cast<Index>(panel_size<S>), chunk = static_cast<Index>(chunk_rows);
-  alignas(64) S beside[chunk_rows * panel_size<S>] = {};
-  alignas(64) S full_bias[panel_size<S>] = {};
+  constexpr auto panel = static_cast<Index>(panel_size<In>), chunk = static_cast<Index>(chunk_rows);
+  alignas(64) S beside[chunk_rows * panel_size<In>] = {};
+  alignas(64) S full_bias[panel_size<In>] = {};
   if (bias != nullptr) std::copy_n(bias, width, full_bias);
   for (Index r = 0; r < rows; r += chunk) {
     const Index count = std::min(chunk, rows - r);
     for (Index i = 0; accumulate && i < count; ++i) std::copy_n(c + (r + i) * c_stride, width, beside + i * panel);
-    product_of_panel<S>(count, width, depth, {a.data + r * a.row_stride, a.row_stride, a.column_stride}, b, b_stride,
-                        beside, panel, accumulate, full_bias);
+    product_of_panel<In>(count, width, depth, {a.data + r * a.row_stride, a.row_stride, a.column_stride}, b, b_stride,
+                         beside, panel, accumulate, full_bias);
     for (Index i = 0; i < count; ++i) std::copy_n(beside + i * panel, width, c + (r + i) * c_stride);
+  }
+}
+
+/// One or two rows take B's numbers from memory only once, so that reading sets the pace: panels twice as wide read
+/// longer runs.
+template <typename In, std::size_t packets = 2 * panel_packets>
+void product_of_few_rows(Index rows, Index width, Index depth, const Strided<In>& a, const In* b, Index b_stride,
+                         ProductSum<In>* c, Index c_stride, bool accumulate, const ProductSum<In>* bias) {
+  constexpr Index panel = static_cast<Index>(packets) * lanes<In>;
+  const auto from = [&](Index column) { return bias == nullptr ? nullptr : bias + column; };
+  const auto tile = rows == 1 ? product_tile<In, 1, packets> : product_tile<In, 2, packets>;
+  Index j = 0;
+  for (; j + panel <= width; j += panel) tile(a, b + j, b_stride, depth, c + j, c_stride, accumulate, from(j));
+  if constexpr (packets > 1) {
+    if (j < width)
+      product_of_few_rows<In, packets / 2>(rows, width - j, depth, a, b + j, b_stride, c + j, c_stride, accumulate,
+                                           from(j));
   }
 }
 
 /// C = A B, or C += A B when `accumulate`; plus `bias` (one row of `width` numbers, or null) on every row.
 /// A is rows x depth, B is depth x width, C is rows x width with contiguous rows.
-template <typename S>
-void product(Index rows, Index width, Index depth, const Strided<S>& a, const Strided<S>& b, S* c, Index c_stride,
-             bool accumulate, const S* bias = nullptr) {
-  constexpr auto panel = static_cast<Index>(panel_size<S>), block = static_cast<Index>(depth_block);
-  alignas(64) S packed[depth_block * panel_size<S>];
+template <typename In>
+void product(Index rows, Index width, Index depth, const Strided<In>& a, const Strided<In>& b, ProductSum<In>* c,
+             Index c_stride, bool accumulate, const ProductSum<In>* bias = nullptr) {
+  constexpr auto panel = static_cast<Index>(panel_size<In>), block = static_cast<Index>(depth_block);
+  alignas(64) In packed[depth_block * panel_size<In>];
   if (rows == 0) return;
+  if (rows <= 2 && b.column_stride == 1 && width % lanes<In> == 0) {
+    product_of_few_rows(rows, width, depth, a, b.data, b.row_stride, c, c_stride, accumulate, bias);
+    return;
+  }
   for (Index k = 0; k == 0 || k < depth; k += block) {
     const Index deep = std::min(block, depth - k);
     const bool add = accumulate || k > 0;
-    const Strided<S> a_block{a.data + k * a.column_stride, a.row_stride, a.column_stride};
+    const Strided<In> a_block{a.data + k * a.column_stride, a.row_stride, a.column_stride};
     for (Index j = 0; j < width; j += panel) {
       const Index wide = std::min(panel, width - j);
-      const Strided<S> b_block{b.data + k * b.row_stride + j * b.column_stride, b.row_stride, b.column_stride};
+      const Strided<In> b_block{b.data + k * b.row_stride + j * b.column_stride, b.row_stride, b.column_stride};
       const bool pack = wants_packing(b_block, rows, deep, wide, panel);
       if (pack) pack_panel(b_block, deep, wide, packed, panel);
-      const auto compute = wide % lanes<S> == 0 ? product_of_panel<S> : product_of_ragged_panel<S>;
+      const auto compute = wide % lanes<In> == 0 ? product_of_panel<In> : product_of_ragged_panel<In>;
       compute(rows, wide, deep, a_block, pack ? packed : b_block.data, pack ? panel : b.row_stride, c + j, c_stride,
               add, bias != nullptr && k == 0 ? bias + j : nullptr);
     }
   }
 }
+
+/// A right-hand factor that many products share: panel after panel, each of its rows one after another.
+template <typename In>
+class PackedMatrix {
+public:
+  /// Copies b, depth x width. Allocates only if it has grown.
+  void assign(const Strided<In>& b, Index depth, Index width) {
+    depth_ = depth;
+    width_ = width;
+    reserve_rows(panels_, (width + panel - 1) / panel * depth, panel);
+    for (Index j = 0; j < width; j += panel) {
+      pack_panel<In>({b.data + j * b.column_stride, b.row_stride, b.column_stride}, depth, std::min(panel, width - j),
+                     &panels_(j / panel * depth, 0), panel);
+    }
+  }
+
+  /// C = A B or C += A B, as `product`.
+  void multiply(Index rows, const Strided<In>& a, ProductSum<In>* c, Index c_stride, bool accumulate,
+                const ProductSum<In>* bias = nullptr) const {
+    constexpr auto block = static_cast<Index>(depth_block);
+    for (Index k = 0; k < depth_; k += block) {
+      const Strided<In> a_block{a.data + k * a.column_stride, a.row_stride, a.column_stride};
+      for (Index j = 0; j < width_; j += panel) {
+        const Index wide = std::min(panel, width_ - j);
+        const auto compute = wide % lanes<In> == 0 ? product_of_panel<In> : product_of_ragged_panel<In>;
+        compute(rows, wide, std::min(block, depth_ - k), a_block, &panels_(j / panel * depth_ + k, 0), panel, c + j,
+                c_stride, accumulate || k > 0, bias != nullptr && k == 0 ? bias + j : nullptr);
+      }
+    }
+  }
+
+private:
+  static constexpr auto panel = static_cast<Index>(panel_size<In>);
+  Matrix<In> panels_;
+  Index depth_ = 0, width_ = 0;
+};
 
 template <typename S>
 Strided<S> view(MatrixIn<S> m) {

@@ -11,7 +11,8 @@
 // The matrix product's inner part. A tile of C (a few rows by a few packets) stays in registers while the depth runs;
 // A is broadcast number by number from wherever it lies, so one kernel serves A and A transposed; B comes in rows.
 // Every element of C is one chain of fused multiply-adds in the order of the depth, whatever the tile: a row's result
-// does not depend on how many rows are computed with it.
+// does not depend on how many rows are computed with it. A and B hold numbers (In = float, double) or pairs of bfloat16
+// that are neighbours in the depth (In = Bf16Pair), whose products are summed in float.
 namespace icrl::detail {
 
 #if defined(__AVX512F__)
@@ -34,46 +35,49 @@ struct Strided {
   Index column_stride;
 };
 
-template <typename S, std::size_t rows, std::size_t packets>
-inline void product_tile(const Strided<S>& a, const S* b, Index b_stride, Index depth, S* c, Index c_stride,
-                         bool accumulate, const S* bias) {
+template <typename In, std::size_t rows, std::size_t packets>
+inline void product_tile(const Strided<In>& a, const In* b, Index b_stride, Index depth, ProductSum<In>* c,
+                         Index c_stride, bool accumulate, const ProductSum<In>* bias) {
+  using S = ProductSum<In>;
   Packet<S> sums[rows][packets];
 #pragma GCC unroll 16
   for (std::size_t r = 0; r < rows; ++r) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (std::size_t p = 0; p < packets; ++p) {
-      sums[r][p] = accumulate ? load(c + static_cast<Index>(r) * c_stride + p * lane_count<S>) : Packet<S>{};
-      if (bias != nullptr) sums[r][p] += load(bias + p * lane_count<S>);
+      const ProductSum<In>* const start = accumulate ? c + static_cast<Index>(r) * c_stride : bias;
+      sums[r][p] = start == nullptr ? Packet<S>{} : load(start + p * lane_count<S>);
+      if (accumulate && bias != nullptr) sums[r][p] += load(bias + p * lane_count<S>);
     }
   }
-  const S* a_column = a.data;
+  const In* a_column = a.data;
   for (Index k = 0; k < depth; ++k, b += b_stride, a_column += a.column_stride) {
-    Packet<S> b_row[packets];
-#pragma GCC unroll 4
+    Packet<In> b_row[packets];
+#pragma GCC unroll 8
     for (std::size_t p = 0; p < packets; ++p) b_row[p] = load(b + p * lane_count<S>);
 #pragma GCC unroll 16
     for (std::size_t r = 0; r < rows; ++r) {
-      const Packet<S> a_value = broadcast(a_column[static_cast<Index>(r) * a.row_stride]);
-#pragma GCC unroll 4
-      for (std::size_t p = 0; p < packets; ++p) sums[r][p] = multiply_add<S>(a_value, b_row[p], sums[r][p]);
+      const Packet<In> a_value = broadcast(a_column[static_cast<Index>(r) * a.row_stride]);
+#pragma GCC unroll 8
+      for (std::size_t p = 0; p < packets; ++p) sums[r][p] = add_product<In>(a_value, b_row[p], sums[r][p]);
     }
   }
 #pragma GCC unroll 16
   for (std::size_t r = 0; r < rows; ++r) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (std::size_t p = 0; p < packets; ++p)
       store(c + static_cast<Index>(r) * c_stride + p * lane_count<S>, sums[r][p]);
   }
 }
 
 /// All rows of one column panel of C, in tiles of nearly equal height.
-template <typename S, std::size_t packets>
-void product_panel(Index row_count, Strided<S> a, const S* b, Index b_stride, Index depth, S* c, Index c_stride,
-                   bool accumulate, const S* bias) {
-  using Tile = void (*)(const Strided<S>&, const S*, Index, Index, S*, Index, bool, const S*);
+template <typename In, std::size_t packets>
+void product_panel(Index row_count, Strided<In> a, const In* b, Index b_stride, Index depth, ProductSum<In>* c,
+                   Index c_stride, bool accumulate, const ProductSum<In>* bias) {
+  using Tile =
+      void (*)(const Strided<In>&, const In*, Index, Index, ProductSum<In>*, Index, bool, const ProductSum<In>*);
   constexpr std::size_t most = tile_rows(packets);
   static constexpr auto tiles = []<std::size_t... r>(std::index_sequence<r...>) {
-    return std::array<Tile, sizeof...(r)>{&product_tile<S, r + 1, packets>...};
+    return std::array<Tile, sizeof...(r)>{&product_tile<In, r + 1, packets>...};
   }
   (std::make_index_sequence<most>{});
 

@@ -6,9 +6,10 @@
 
 namespace icrl::detail {
 
-/// Transposes 8 x 8 numbers: out[k * out_stride + j] = in[j * in_stride + k].
-inline void transpose_8x8(const float* in, Index in_stride, float* out, Index out_stride) {
-  using Eight = float __attribute__((vector_size(32)));
+/// Transposes 8 x 8 numbers of 4 bytes: out[k * out_stride + j] = in[j * in_stride + k].
+template <typename In>
+void transpose_8x8(const In* in, Index in_stride, In* out, Index out_stride) {
+  using Eight = std::uint32_t __attribute__((vector_size(32)));
   Eight row[8], pair[8], quad[8];
   for (Index j = 0; j < 8; ++j) std::memcpy(&row[j], in + j * in_stride, sizeof(Eight));
   for (Index j = 0; j < 4; ++j) {
@@ -46,7 +47,7 @@ void pack_panel(const Strided<S>& b, Index depth, Index width, S* packed, Index 
     return;
   }
   Index j = 0;
-  if constexpr (std::is_same_v<S, float>) {
+  if constexpr (sizeof(S) == 4) {
     for (; b.row_stride == 1 && j + 8 <= width; j += 8) {
       Index k = 0;
       for (; k + 8 <= depth; k += 8)

@@ -86,10 +86,10 @@ void normalise_row_backward(const S* dy, const S* x_hat, S inverse_stddev, const
   }
 }
 
-/// Softmax in place over the first `count` of `padded_count` numbers, each first multiplied by `scale`; the rest become
-/// 0. `padded_count` is a whole number of packets. At least one number.
+/// x becomes e^(scale * (x - largest x)) over the first `count` of `padded_count` numbers, the rest become 0. Returns
+/// 1 / their sum. `padded_count` is a whole number of packets. At least one number.
 template <typename S>
-void softmax_row(S* x, Index count, Index padded_count, S scale) {
+S exponentiate_row(S* x, Index count, Index padded_count, S scale) {
   using namespace detail;
   for (Index i = count - count % lanes<S>; i < padded_count; i += lanes<S>)
     store(x + i, first_lanes<S>(load(x + i), count - i, -std::numeric_limits<S>::infinity()));
@@ -105,7 +105,15 @@ void softmax_row(S* x, Index count, Index padded_count, S scale) {
     total += e;
     store(x + i, e);
   }
-  const S inverse = S(1) / sum<S>(total);
+  return S(1) / sum<S>(total);
+}
+
+/// Softmax in place over the first `count` of `padded_count` numbers, each first multiplied by `scale`; the rest become
+/// 0. `padded_count` is a whole number of packets. At least one number.
+template <typename S>
+void softmax_row(S* x, Index count, Index padded_count, S scale) {
+  using namespace detail;
+  const S inverse = exponentiate_row(x, count, padded_count, scale);
   for (Index i = 0; i < padded_count; i += lanes<S>) store(x + i, load(x + i) * inverse);
 }
 
@@ -129,29 +137,37 @@ S dot(const S* a, const S* b, Index size) {
   return sum<S>(total) + tail;
 }
 
-/// y = GELU(y) in its tanh form, y * sigmoid(2u) with u = sqrt(2/pi) (y + 0.044715 y^3) (Hendrycks & Gimpel, 2016).
-/// `slope`, unless null, receives the derivative, which is all that the backward pass needs.
+namespace detail {
+
+/// GELU(x) in its tanh form, x * sigmoid(2u) with u = sqrt(2/pi) (x + 0.044715 x^3) (Hendrycks & Gimpel, 2016), and its
+/// derivative.
+template <typename S>
+inline Packet<S> gelu(const Packet<S>& x, Packet<S>& slope) {
+  constexpr S k = S(1.5957691216057308), cubic = S(0.044715);
+  const Packet<S> x2 = x * x;
+  const Packet<S> u = x * multiply_add<S>(x2, broadcast(-cubic * k), broadcast(-k));
+  const Packet<S> sigmoid = reciprocal<S>(S(1) + exp(u));
+  const Packet<S> value = x * sigmoid;
+  const Packet<S> slope_of_u = multiply_add<S>(x2, broadcast(3 * cubic * k), broadcast(k));
+  slope = multiply_add<S>(value * (S(1) - sigmoid), slope_of_u, sigmoid);
+  return value;
+}
+
+}  // namespace detail
+
+/// y = GELU(y), see `detail::gelu`. `slope`, unless null, receives the derivative, which is all that the backward pass
+/// needs.
 template <typename S>
 void gelu_row(S* y, S* slope, Index size) {
   using namespace detail;
-  constexpr S k = S(1.5957691216057308), cubic = S(0.044715);
-  const auto compute = [&](const Packet<S>& x, Packet<S>& d) -> Packet<S> {
-    const Packet<S> x2 = x * x;
-    const Packet<S> u = x * multiply_add<S>(x2, broadcast(-cubic * k), broadcast(-k));
-    const Packet<S> sigmoid = S(1) / (S(1) + exp(u));
-    const Packet<S> value = x * sigmoid;
-    const Packet<S> slope_of_u = multiply_add<S>(x2, broadcast(3 * cubic * k), broadcast(k));
-    d = multiply_add<S>(value * (S(1) - sigmoid), slope_of_u, sigmoid);
-    return value;
-  };
   const Index whole = size - size % lanes<S>;
   Packet<S> d;
   for (Index i = 0; i < whole; i += lanes<S>) {
-    store(y + i, compute(load(y + i), d));
+    store(y + i, gelu<S>(load(y + i), d));
     if (slope != nullptr) store(slope + i, d);
   }
   for (Index i = whole; i < size; ++i) {
-    y[i] = compute(broadcast(y[i]), d)[0];
+    y[i] = gelu<S>(broadcast(y[i]), d)[0];
     if (slope != nullptr) slope[i] = d[0];
   }
 }

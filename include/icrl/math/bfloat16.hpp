@@ -1,0 +1,178 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+
+#include <icrl/math/row_kernels.hpp>
+
+// Matrices in bfloat16 (a float's upper half: 8 bits of precision, all of its range) as factors of products, which take
+// numbers in pairs that are neighbours in the depth.
+namespace icrl {
+
+using Bf16Pair = detail::Bf16Pair;
+
+/// Whether the target multiplies pairs in one instruction. Elsewhere their products are right, but slower than floats'.
+inline constexpr bool has_bfloat16_products =
+#if defined(__AVX512BF16__)
+    true;
+#else
+    false;
+#endif
+
+/// Pairs that hold `count` numbers.
+constexpr Index pair_count(Index count) { return (count + 1) / 2; }
+
+namespace detail {
+
+/// To the nearest, ties to the even one.
+inline std::uint32_t to_bfloat16(float x) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  if (x != x) return 0x7fc0u;
+  return (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+}
+
+inline float to_float(std::uint32_t bfloat16) {
+  const std::uint32_t bits = bfloat16 << 16;
+  float x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+/// Two packets of neighbours, and one.
+inline void store_rounded(const Packet<float>& first, const Packet<float>& second, Bf16Pair* to) {
+#if defined(__AVX512BF16__)
+  store(to, Packet<Bf16Pair>(_mm512_cvtne2ps_pbh(__m512(second), __m512(first))));
+#else
+  for (std::size_t i = 0; i < lane_count<float>; i += 2) {
+    to[i / 2] = to_bfloat16(first[i]) | to_bfloat16(first[i + 1]) << 16;
+    to[(lane_count<float> + i) / 2] = to_bfloat16(second[i]) | to_bfloat16(second[i + 1]) << 16;
+  }
+#endif
+}
+inline void store_rounded(const Packet<float>& values, Bf16Pair* to) {
+#if defined(__AVX512BF16__)
+  const __m256bh pairs = _mm512_cvtneps_pbh(__m512(values));
+  std::memcpy(to, &pairs, sizeof pairs);
+#else
+  for (std::size_t i = 0; i < lane_count<float>; i += 2)
+    to[i / 2] = to_bfloat16(values[i]) | to_bfloat16(values[i + 1]) << 16;
+#endif
+}
+
+/// A packet of neighbours, from pairs.
+inline Packet<float> load_rounded(const Bf16Pair* from) {
+  using Shorts = std::uint16_t __attribute__((vector_size(packet_bytes / 2)));
+  Shorts shorts;
+  std::memcpy(&shorts, from, sizeof shorts);
+  const Packet<Bf16Pair> bits = __builtin_convertvector(shorts, Packet<Bf16Pair>) << 16;
+  Packet<float> values;
+  std::memcpy(&values, &bits, sizeof values);
+  return values;
+}
+
+/// Calls compute(i), which gives the packet of numbers i .. of a row, and stores what it gives, rounded. `size` is a
+/// whole number of packets.
+template <typename Compute>
+inline void round_packets(Index size, Bf16Pair* to, Compute&& compute) {
+  constexpr Index step = lanes<float>;
+  Index i = 0;
+  for (; i + 2 * step <= size; i += 2 * step) store_rounded(compute(i), compute(i + step), to + i / 2);
+  if (i < size) store_rounded(compute(i), to + i / 2);
+}
+
+/// Pairs of neighbours of a row; an odd last number is followed by 0.
+inline void round_row(const float* from, Index size, Bf16Pair* to) {
+  const Index whole = size - size % lanes<float>;
+  round_packets(whole, to, [&](Index i) { return load(from + i); });
+  for (Index i = whole; i < size; i += 2)
+    to[i / 2] = to_bfloat16(from[i]) | (i + 1 < size ? to_bfloat16(from[i + 1]) << 16 : 0);
+}
+
+/// Pairs of two rows' numbers: to[c] = (upper[c], lower[c]). `upper` and `lower` hold pairs of neighbours; a null
+/// `lower` is a row of zeros.
+inline void interleave_rows(const Bf16Pair* upper, const Bf16Pair* lower, Index size, Bf16Pair* to) {
+  Index i = 0;
+  using Shorts = std::uint16_t __attribute__((vector_size(packet_bytes)));
+  constexpr std::size_t shorts = packet_bytes / 2;
+  for (; lower != nullptr && i + Index{shorts} <= size; i += Index{shorts}) {
+    Shorts a, b;
+    std::memcpy(&a, upper + i / 2, sizeof a);
+    std::memcpy(&b, lower + i / 2, sizeof b);
+    const auto [first, second] = [&]<std::size_t... k>(std::index_sequence<k...>) {
+      return std::pair{__builtin_shufflevector(a, b, (k / 2 + k % 2 * shorts)...),
+                       __builtin_shufflevector(a, b, (k / 2 + shorts / 2 + k % 2 * shorts)...)};
+    }
+    (std::make_index_sequence<shorts>{});
+    std::memcpy(to + i, &first, sizeof first);
+    std::memcpy(to + i + shorts / 2, &second, sizeof second);
+  }
+  for (; i < size; ++i) {
+    const std::uint32_t a = upper[i / 2] >> (i % 2 * 16) & 0xffffu;
+    const std::uint32_t b = lower == nullptr ? 0 : lower[i / 2] >> (i % 2 * 16) & 0xffffu;
+    to[i] = a | b << 16;
+  }
+}
+
+}  // namespace detail
+
+/// x (T, n) rounded, pairs along its rows: `to` (T, pairs of n). It is a left factor whose depth is n.
+inline void round_rows(MatrixIn<float> x, Matrix<Bf16Pair>& to) {
+  reserve_rows(to, x.rows(), pair_count(x.cols()));
+  for (Index r = 0; r < x.rows(); ++r) detail::round_row(row_data(x, r), x.cols(), row_data(to, r));
+}
+
+/// `size` columns of them, from `first` on, which is even, in pairs along the columns: `to` (pairs of T, size), a
+/// factor whose depth is T. `rounded` comes from `round_rows`.
+inline void pair_rows(const Matrix<Bf16Pair>& rounded, Index rows, Index first, Index size, Matrix<Bf16Pair>& to) {
+  reserve_rows(to, pair_count(rows), size);
+  for (Index r = 0; r < rows; r += 2) {
+    detail::interleave_rows(&rounded(r, first / 2), r + 1 < rows ? &rounded(r + 1, first / 2) : nullptr, size,
+                            row_data(to, r / 2));
+  }
+}
+
+/// y = GELU(x), and its derivative, rounded, in pairs of neighbours. x has `size` numbers.
+inline void gelu_row(const float* x, Index size, Bf16Pair* y, Bf16Pair* slope) {
+  using namespace detail;
+  constexpr Index step = lanes<float>;
+  const auto two = [&](const float* from, Bf16Pair* to_y, Bf16Pair* to_slope) {
+    Packet<float> first_slope, second_slope;
+    const Packet<float> first = gelu<float>(load(from), first_slope),
+                        second = gelu<float>(load(from + step), second_slope);
+    store_rounded(first, second, to_y);
+    store_rounded(first_slope, second_slope, to_slope);
+  };
+  const Index whole = size - size % (2 * step);
+  for (Index i = 0; i < whole; i += 2 * step) two(x + i, y + i / 2, slope + i / 2);
+  if (whole == size) return;
+  float rest[2 * lane_count<float>] = {};
+  Bf16Pair rest_y[lane_count<float>], rest_slope[lane_count<float>];
+  std::copy(x + whole, x + size, rest);
+  two(rest, rest_y, rest_slope);
+  std::copy_n(rest_y, pair_count(size - whole), y + whole / 2);
+  std::copy_n(rest_slope, pair_count(size - whole), slope + whole / 2);
+}
+
+/// to = d * slope, rounded, in pairs of neighbours; total += d * slope. `size` numbers.
+inline void multiply_row(const float* d, const Bf16Pair* slope, Index size, Bf16Pair* to, float* total) {
+  using namespace detail;
+  const Index whole = size - size % lanes<float>;
+  round_packets(whole, to, [&](Index i) -> Packet<float> {
+    const Packet<float> product = load(d + i) * load_rounded(slope + i / 2);
+    store(total + i, load(total + i) + product);
+    return product;
+  });
+  for (Index i = whole; i < size; i += 2) {
+    Bf16Pair pair = 0;
+    for (Index k = i; k < std::min(i + 2, size); ++k) {
+      const float product = d[k] * to_float(slope[i / 2] >> (k - i) * 16 & 0xffffu);
+      total[k] += product;
+      pair |= to_bfloat16(product) << (k - i) * 16;
+    }
+    to[i / 2] = pair;
+  }
+}
+
+}  // namespace icrl
