@@ -53,10 +53,26 @@ struct CausalTransformer {
     fill_normal(head.weight, stddev, rng);
   }
 
+  /// The weights of the blocks in bfloat16.
+  struct Rounded {
+    std::vector<typename Block<S>::Rounded> blocks;
+    typename Block<S>::Scratch scratch;
+  };
+  /// Whether training passes can multiply in bfloat16: heads have to be of an even number of numbers.
+  [[nodiscard]] bool can_round() const { return config.width / config.head_count % 2 == 0; }
+  /// A pass whose cache points to `rounded` multiplies in bfloat16. To be called again after every change of the
+  /// weights.
+  void round(Rounded& rounded) const requires std::same_as<S, float> {
+    ICRL_ASSERT(can_round(), "round: the heads have an odd number of numbers");
+    rounded.blocks.resize(blocks.size());
+    for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i].round(rounded.blocks[i], rounded.scratch);
+  }
+
   /// The memory of one training pass over one window; sized by the first pass, then reused.
   struct Cache {
-    Matrix<S> stream, dstream;  ///< (tokens, C), the residual stream and its derivative
-    Matrix<S> normed, dnormed;  ///< (T, C), what the head reads
+    const Rounded* rounded = nullptr;  ///< null: products in S
+    Matrix<S> stream, dstream;         ///< (tokens, C), the residual stream and its derivative
+    Matrix<S> normed, dnormed;         ///< (T, C), what the head reads
     std::vector<typename Block<S>::Cache> blocks;
     typename Block<S>::Scratch scratch;
     typename LayerNorm<S>::Cache final_norm;
@@ -73,7 +89,7 @@ struct CausalTransformer {
       embedding.forward(row, layout, parts, t, &cache.stream(t, 0));
     });
     for (std::size_t i = 0; i < blocks.size(); ++i)
-      blocks[i].forward(rotary, cache.blocks[i], cache.scratch, cache.stream.topRows(tokens));
+      blocks[i].forward(rotary, cache.blocks[i], cache.scratch, cache.stream.topRows(tokens), rounded_block(cache, i));
     auto normed = cache.normed.topRows(steps);
     final_norm.forward(acting_rows(cache.stream, steps), cache.final_norm, normed);
     head.forward(normed, outputs);
@@ -91,7 +107,7 @@ struct CausalTransformer {
     if (config.tokens_per_step() > 1) dstream.setZero();
     final_norm.backward(dnormed, cache.final_norm, grad.final_norm, acting_rows(cache.dstream, steps));
     for (std::size_t i = blocks.size(); i-- > 0;)
-      blocks[i].backward(rotary, cache.blocks[i], cache.scratch, grad.blocks[i], dstream);
+      blocks[i].backward(rotary, cache.blocks[i], cache.scratch, grad.blocks[i], dstream, rounded_block(cache, i));
     for_each_token(features, steps, [&](const float* row, auto parts, Index t) {
       embedding.backward(row, layout, parts, t, &cache.dstream(t, 0), grad.embedding);
     });
@@ -109,7 +125,7 @@ struct CausalTransformer {
   struct StreamWorkspace {
     Matrix<S> stream, normed, hidden;  ///< (lanes, C), (lanes, C), (lanes, hidden)
     Matrix<S> qkv, mixed;              ///< (lanes, 3C), (lanes, C)
-    Matrix<S> scores;                  ///< (1, tokens)
+    Matrix<S> scores;                  ///< (heads, tokens)
     typename LayerNorm<S>::Cache norm;
   };
 
@@ -120,7 +136,7 @@ struct CausalTransformer {
     reserve_rows(workspace.mixed, lanes, config.width);
     reserve_rows(workspace.qkv, lanes, 3 * config.width);
     reserve_rows(workspace.hidden, lanes, config.hidden_size());
-    reserve_rows(workspace.scores, 1, padded<S>(config.token_count()));
+    reserve_rows(workspace.scores, config.head_count, padded<S>(config.token_count()));
     reserve_rows(workspace.norm.x_hat, lanes, config.width);
     reserve_rows(workspace.norm.inverse_stddev, lanes, 1);
   }
@@ -153,6 +169,10 @@ struct CausalTransformer {
   }
 
 private:
+  static const typename Block<S>::Rounded* rounded_block(const Cache& cache, std::size_t i) {
+    return cache.rounded == nullptr ? nullptr : &cache.rounded->blocks[i];
+  }
+
   using Rows = Eigen::Map<Matrix<S>, 0, Eigen::OuterStride<>>;
 
   /// The last token of every step: the one that has seen the observation, and acts.
@@ -182,8 +202,13 @@ private:
     block.attention_norm.forward(stream, workspace.norm, normed);
     block.attention.qkv.forward(normed, workspace.qkv.topRows(count));
     for (Index i = 0; i < count; ++i) {
-      attend(static_cast<Index>(layer), *lanes[static_cast<std::size_t>(i)].cache, &workspace.qkv(i, 0),
-             workspace.scores.data(), &workspace.mixed(i, 0));
+      KeyValueCache& cache = *lanes[static_cast<std::size_t>(i)].cache;
+      const StreamKeyValues<S> past = cache.layer(static_cast<Index>(layer));
+      const Index t = cache.token_count();
+      S* const qkv = &workspace.qkv(i, 0);
+      if (!rotary.empty()) rotary.rotate(qkv, 2 * config.width, t);
+      past.put(t, qkv + config.width, qkv + 2 * config.width);
+      attend(qkv, past, t + 1, workspace.scores, &workspace.mixed(i, 0));
     }
     block.attention.output.add_forward(workspace.mixed.topRows(count), stream);
     block.mlp_norm.forward(stream, workspace.norm, normed);
@@ -191,25 +216,6 @@ private:
     block.mlp.up.forward(normed, hidden);
     gelu_row<S>(hidden.data(), nullptr, hidden.size());
     block.mlp.down.add_forward(hidden, stream);
-  }
-
-  /// One token's attention over a lane's cache, to which its own key and value are added first.
-  void attend(Index layer, KeyValueCache& cache, S* qkv, S* scores, S* mixed) const {
-    const Index width = config.width, size = width / config.head_count, t = cache.token_count(),
-                capacity = cache.token_capacity();
-    if (!rotary.empty()) rotary.rotate(qkv, 2 * width, t);
-    S* keys = cache.keys(layer);
-    S* values = cache.values(layer);
-    for (Index c = 0; c < width; ++c) keys[c * capacity + t] = qkv[width + c];
-    std::copy_n(qkv + 2 * width, width, values + t * width);
-    const S scale = S(1) / std::sqrt(static_cast<S>(size));
-    for (Index head_start = 0; head_start < width; head_start += size) {
-      detail::product<S>(1, padded<S>(t + 1), size, {qkv + head_start, width, 1},
-                         {keys + head_start * capacity, capacity, 1}, scores, capacity, false);
-      softmax_row(scores, t + 1, padded<S>(t + 1), scale);
-      detail::product<S>(1, size, t + 1, {scores, capacity, 1}, {values + head_start, width, 1}, mixed + head_start,
-                         width, false);
-    }
   }
 };
 

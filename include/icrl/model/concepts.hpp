@@ -33,6 +33,14 @@ concept Trainable = SequenceModel<M> && Parameterized<M> && std::copyable<M> &&
   model.backward(features, 1, outputs, cache, grad);
 };
 
+/// A model whose passes can multiply in bfloat16, by a copy of its weights that `round` makes.
+template <typename M>
+concept Roundable = Trainable<M> && requires(const M& model, typename M::Rounded& rounded, typename M::Cache& cache) {
+  { model.can_round() } -> std::same_as<bool>;
+  model.round(rounded);
+  cache.rounded = &rounded;
+};
+
 /// A model that can act: one step in, outputs out, over caches that the caller owns.
 template <typename M>
 concept Streaming = SequenceModel<M> &&

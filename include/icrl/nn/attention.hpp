@@ -7,6 +7,7 @@
 
 #include <icrl/nn/linear.hpp>
 #include <icrl/nn/rotary.hpp>
+#include <icrl/nn/rounded_heads.hpp>
 
 namespace icrl {
 
@@ -25,6 +26,8 @@ struct CausalAttention {
     Matrix<S> qkv;            ///< (T, 3C), queries and keys already turned
     Matrix<S> probabilities;  ///< (H, triangle): blocks of rows one after another, each as wide as its last row looks
     Matrix<S> mixed;          ///< (T, C): values weighted by attention, heads side by side
+    typename Linear<S>::Cache qkv_layer, output_layer;
+    RoundedHeads::Cache rounded;
   };
   /// What is of use within one call only, and so may serve all layers of a pass.
   struct Scratch {
@@ -32,33 +35,33 @@ struct CausalAttention {
     Matrix<S> dscores;     ///< (block, padded T)
     Matrix<S> dmixed;      ///< (T, C)
     Matrix<S> dqkv;        ///< (T, 3C)
+    Matrix<S> qkv;         ///< (T, 3C), before rounding
+    RoundedHeads::Scratch rounded;
+    typename Linear<S>::Scratch qkv_layer, output_layer;
+  };
+  struct Rounded {
+    typename Linear<S>::Rounded qkv, output;
   };
 
   CausalAttention(Index width, Index heads) : qkv{width, 3 * width}, output{width, width}, head_count{heads} {}
 
-  /// y += attention(x). x, y (T, C). An empty `rotary` means that positions come from elsewhere.
-  void add_forward(MatrixIn<S> x, const RotaryTable<S>& rotary, Cache& cache, Scratch& scratch, MatrixOut<S> y) const {
-    const Index tokens = x.rows(), width = x.cols(), size = width / head_count;
-    reserve(cache, tokens, width);
-    reserve_columns(scratch.transposed, size, block_count(tokens) * block);
-    qkv.forward(x, cache.qkv.topRows(tokens));
-    for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate(&cache.qkv(t, 0), 2 * width, t);
-
-    const S scale = S(1) / std::sqrt(static_cast<S>(size));
-    for (Index h = 0; h < head_count; ++h) {
-      transpose(cache, width + h * size, tokens, size, scratch);
-      for (Index first = 0; first < tokens; first += block) {
-        const Index last = std::min(first + block, tokens);
-        S* const scores = &cache.probabilities(h, triangle(first / block));
-        const Index stride = first + block;
-        detail::product<S>(last - first, padded<S>(last), size, rows_of(cache.qkv, first, h * size),
-                           {scratch.transposed.data(), scratch.transposed.cols(), 1}, scores, stride, false);
-        for (Index t = first; t < last; ++t) softmax_row(scores + (t - first) * stride, t + 1, padded<S>(last), scale);
-        detail::product<S>(last - first, size, last, {scores, stride, 1}, rows_of(cache.qkv, 0, 2 * width + h * size),
-                           &cache.mixed(first, h * size), width, false);
-      }
+  /// y += attention(x). x, y (T, C). An empty `rotary` means that positions come from elsewhere. With `rounded`,
+  /// products with weights are in bfloat16, see Linear.
+  void add_forward(MatrixIn<S> x, const RotaryTable<S>& rotary, Cache& cache, Scratch& scratch, MatrixOut<S> y,
+                   const Rounded* rounded = nullptr) const {
+    const Index tokens = x.rows(), width = x.cols();
+    Matrix<S>& made = rounded == nullptr ? cache.qkv : scratch.qkv;
+    reserve_rows(made, tokens, 3 * width);
+    reserve_rows(cache.mixed, tokens, width);
+    qkv.forward(x, member(rounded, &Rounded::qkv), cache.qkv_layer, made.topRows(tokens));
+    for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate(&made(t, 0), 2 * width, t);
+    if (rounded == nullptr) {
+      heads_forward(tokens, cache, scratch);
+    } else if constexpr (std::same_as<S, float>) {
+      RoundedHeads{width, head_count}.forward(made.topRows(tokens), cache.rounded, scratch.rounded,
+                                              cache.mixed.topRows(tokens));
     }
-    output.add_forward(cache.mixed.topRows(tokens), y);
+    output.add_forward(cache.mixed.topRows(tokens), member(rounded, &Rounded::output), cache.output_layer, y);
   }
 
   /// Adds to `grad`, overwrites dx. x is what forward was given, dy the derivative of what it added.
@@ -66,21 +69,27 @@ struct CausalAttention {
   ///   dV = P^T dO,  dP = dO V^T,  dS = P * (dP - rowsum(dP * P)) s,  dQ = dS K,  dK = dS^T Q
   /// where rowsum(dP * P) = rowsum(dO * O) (Dao et al., 2022, section B.2).
   void backward(MatrixIn<S> x, MatrixIn<S> dy, const RotaryTable<S>& rotary, const Cache& cache, Scratch& scratch,
-                CausalAttention& grad, MatrixOut<S> dx) const {
-    const Index tokens = x.rows(), width = x.cols(), size = width / head_count;
+                CausalAttention& grad, MatrixOut<S> dx, const Rounded* rounded = nullptr) const {
+    const Index tokens = x.rows(), width = x.cols();
     reserve_rows(scratch.dmixed, tokens, width);
     reserve_rows(scratch.dqkv, tokens, 3 * width);
-    reserve_columns(scratch.dscores, block, block_count(tokens) * block);
-    reserve_columns(scratch.transposed, size, block_count(tokens) * block);
     auto dmixed = scratch.dmixed.topRows(tokens);
-    output.backward(cache.mixed.topRows(tokens), dy, grad.output, dmixed);
-    scratch.dqkv.topRows(tokens).rightCols(2 * width).setZero();
-    for (Index h = 0; h < head_count; ++h) {
-      transpose(cache, 2 * width + h * size, tokens, size, scratch);
-      for (Index first = 0; first < tokens; first += block) block_backward(cache, scratch, h, first, tokens, size);
+    output.backward(cache.mixed.topRows(tokens), dy, member(rounded, &Rounded::output), cache.output_layer,
+                    scratch.output_layer, grad.output, dmixed);
+    if (rounded == nullptr) {
+      heads_backward(tokens, cache, scratch);
+    } else if constexpr (std::same_as<S, float>) {
+      RoundedHeads{width, head_count}.backward(cache.mixed.topRows(tokens), dmixed, cache.rounded, scratch.rounded,
+                                               scratch.dqkv.topRows(tokens));
     }
     for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate_back(&scratch.dqkv(t, 0), 2 * width, t);
-    qkv.backward(x, scratch.dqkv.topRows(tokens), grad.qkv, dx);
+    qkv.backward(x, scratch.dqkv.topRows(tokens), member(rounded, &Rounded::qkv), cache.qkv_layer, scratch.qkv_layer,
+                 grad.qkv, dx);
+  }
+
+  void round(Rounded& rounded, Scratch& scratch) const {
+    qkv.round(rounded.qkv, scratch.qkv_layer);
+    output.round(rounded.output, scratch.output_layer);
   }
 
   static constexpr auto parameters() {
@@ -100,12 +109,6 @@ private:
     reserve_rows(buffer, rows, std::max(columns, buffer.cols()));
   }
 
-  void reserve(Cache& cache, Index tokens, Index width) const {
-    reserve_rows(cache.qkv, tokens, 3 * width);
-    reserve_rows(cache.mixed, tokens, width);
-    reserve_columns(cache.probabilities, head_count, triangle(block_count(tokens)));
-  }
-
   static detail::Strided<S> rows_of(const Matrix<S>& m, Index row, Index column) {
     return {&m(row, column), m.outerStride(), 1};
   }
@@ -116,6 +119,37 @@ private:
     detail::pack_panel<S>({&cache.qkv(0, column), 1, cache.qkv.cols()}, size, tokens, scratch.transposed.data(),
                           scratch.transposed.cols());
     scratch.transposed.topRows(size).middleCols(tokens, padded<S>(tokens) - tokens).setZero();
+  }
+
+  void heads_forward(Index tokens, Cache& cache, Scratch& scratch) const {
+    const Index width = cache.mixed.cols(), size = width / head_count;
+    reserve_columns(cache.probabilities, head_count, triangle(block_count(tokens)));
+    reserve_columns(scratch.transposed, size, block_count(tokens) * block);
+    const S scale = S(1) / std::sqrt(static_cast<S>(size));
+    for (Index h = 0; h < head_count; ++h) {
+      transpose(cache, width + h * size, tokens, size, scratch);
+      for (Index first = 0; first < tokens; first += block) {
+        const Index last = std::min(first + block, tokens);
+        S* const scores = &cache.probabilities(h, triangle(first / block));
+        const Index stride = first + block;
+        detail::product<S>(last - first, padded<S>(last), size, rows_of(cache.qkv, first, h * size),
+                           {scratch.transposed.data(), scratch.transposed.cols(), 1}, scores, stride, false);
+        for (Index t = first; t < last; ++t) softmax_row(scores + (t - first) * stride, t + 1, padded<S>(last), scale);
+        detail::product<S>(last - first, size, last, {scores, stride, 1}, rows_of(cache.qkv, 0, 2 * width + h * size),
+                           &cache.mixed(first, h * size), width, false);
+      }
+    }
+  }
+
+  void heads_backward(Index tokens, const Cache& cache, Scratch& scratch) const {
+    const Index width = cache.mixed.cols(), size = width / head_count;
+    reserve_columns(scratch.dscores, block, block_count(tokens) * block);
+    reserve_columns(scratch.transposed, size, block_count(tokens) * block);
+    scratch.dqkv.topRows(tokens).rightCols(2 * width).setZero();
+    for (Index h = 0; h < head_count; ++h) {
+      transpose(cache, 2 * width + h * size, tokens, size, scratch);
+      for (Index first = 0; first < tokens; first += block) block_backward(cache, scratch, h, first, tokens, size);
+    }
   }
 
   /// Head h of the tokens first .. last: their dQ, and what they add to dK and dV of all tokens that they looked at.

@@ -29,31 +29,43 @@ struct Block {
     Matrix<S> normed, dnormed;  ///< (T, C), what a norm gave and its derivative
   };
 
+  struct Rounded {
+    typename CausalAttention<S>::Rounded attention;
+    typename Mlp<S>::Rounded mlp;
+  };
+
   Block(Index width, Index hidden, Index heads)
       : attention_norm{width}, attention{width, heads}, mlp_norm{width}, mlp{width, hidden} {}
 
-  /// In place: x (T, C) is the residual stream.
-  void forward(const RotaryTable<S>& rotary, Cache& cache, Scratch& scratch, MatrixOut<S> x) const {
+  /// In place: x (T, C) is the residual stream. With `rounded`, products with weights are in bfloat16, see Linear.
+  void forward(const RotaryTable<S>& rotary, Cache& cache, Scratch& scratch, MatrixOut<S> x,
+               const Rounded* rounded = nullptr) const {
     reserve_rows(scratch.normed, x.rows(), x.cols());
     auto normed = scratch.normed.topRows(x.rows());
     attention_norm.forward(x, cache.attention_norm, normed);
-    attention.add_forward(normed, rotary, cache.attention, scratch.attention, x);
+    attention.add_forward(normed, rotary, cache.attention, scratch.attention, x, member(rounded, &Rounded::attention));
     mlp_norm.forward(x, cache.mlp_norm, normed);
-    mlp.add_forward(normed, cache.mlp, x);
+    mlp.add_forward(normed, cache.mlp, scratch.mlp, x, member(rounded, &Rounded::mlp));
   }
 
   /// Adds to `grad`; dx holds the derivative of the block's output on entry and of its input on return.
-  void backward(const RotaryTable<S>& rotary, const Cache& cache, Scratch& scratch, Block& grad,
-                MatrixOut<S> dx) const {
+  void backward(const RotaryTable<S>& rotary, const Cache& cache, Scratch& scratch, Block& grad, MatrixOut<S> dx,
+                const Rounded* rounded = nullptr) const {
     reserve_rows(scratch.normed, dx.rows(), dx.cols());
     reserve_rows(scratch.dnormed, dx.rows(), dx.cols());
     auto normed = scratch.normed.topRows(dx.rows()), dnormed = scratch.dnormed.topRows(dx.rows());
-    mlp_norm.restore(cache.mlp_norm, normed);
-    mlp.backward(normed, dx, cache.mlp, scratch.mlp, grad.mlp, dnormed);
+    if (rounded == nullptr) mlp_norm.restore(cache.mlp_norm, normed);
+    mlp.backward(normed, dx, cache.mlp, scratch.mlp, grad.mlp, dnormed, member(rounded, &Rounded::mlp));
     mlp_norm.add_backward(dnormed, cache.mlp_norm, grad.mlp_norm, dx);
-    attention_norm.restore(cache.attention_norm, normed);
-    attention.backward(normed, dx, rotary, cache.attention, scratch.attention, grad.attention, dnormed);
+    if (rounded == nullptr) attention_norm.restore(cache.attention_norm, normed);
+    attention.backward(normed, dx, rotary, cache.attention, scratch.attention, grad.attention, dnormed,
+                       member(rounded, &Rounded::attention));
     attention_norm.add_backward(dnormed, cache.attention_norm, grad.attention_norm, dx);
+  }
+
+  void round(Rounded& rounded, Scratch& scratch) const {
+    attention.round(rounded.attention, scratch.attention);
+    mlp.round(rounded.mlp, scratch.mlp);
   }
 
   static constexpr auto parameters() {

@@ -1,0 +1,105 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/nn/block.hpp>
+
+#include <string>
+
+#include <icrl/core/rng.hpp>
+
+#include "support/catch.hpp"
+
+using namespace icrl;
+
+namespace {
+
+/// |a - b| / |b|, in Frobenius norms.
+template <typename Tensor>
+double relative_distance(const Tensor& a, const Tensor& b) {
+  return static_cast<double>((a - b).norm()) / static_cast<double>(b.norm());
+}
+
+struct Pass {
+  Matrix<float> y, dx;
+  Block<float> grad;
+};
+
+Pass run(const Block<float>& block, const Matrix<float>& x, const Matrix<float>& dy, const RotaryTable<float>& rotary,
+         const Block<float>::Rounded* rounded) {
+  Pass pass{x, dy, block};
+  set_zero(pass.grad);
+  Block<float>::Cache cache;
+  Block<float>::Scratch scratch, fresh;
+  block.forward(rotary, cache, scratch, pass.y, rounded);
+  block.backward(rotary, cache, fresh, pass.grad, pass.dx, rounded);
+  return pass;
+}
+
+}  // namespace
+
+TEST_CASE("A pass in bfloat16 agrees with one in float to bfloat16's precision, derivatives included", "[nn]") {
+  struct Shape {
+    Index width, hidden, heads, tokens;
+    bool turned;
+  };
+  for (const Shape& shape : {Shape{64, 256, 4, 80, false},
+                             {64, 256, 4, 35, true},
+                             {12, 20, 2, 21, true},
+                             {6, 7, 3, 1, false},
+                             {36, 50, 1, 50, false}}) {
+    CAPTURE(shape.width, shape.tokens);
+    Rng rng{7};
+    Block<float> block{shape.width, shape.hidden, shape.heads};
+    const double stddev = 1.0 / std::sqrt(static_cast<double>(shape.width));
+    for_each_parameter(
+        [&](std::string_view, auto& tensor) {
+          for (Index i = 0; i < tensor.size(); ++i) tensor.data()[i] += static_cast<float>(stddev * rng.normal());
+        },
+        block);
+    Matrix<float> x(shape.tokens, shape.width), dy(shape.tokens, shape.width);
+    fill_normal(x, 1, rng);
+    fill_normal(dy, 1, rng);
+    const RotaryTable<float> rotary =
+        shape.turned ? RotaryTable<float>{shape.tokens, shape.width / shape.heads} : RotaryTable<float>{};
+
+    Block<float>::Rounded rounded;
+    Block<float>::Scratch scratch;
+    block.round(rounded, scratch);
+    const Pass full = run(block, x, dy, rotary, nullptr), quick = run(block, x, dy, rotary, &rounded);
+
+    constexpr double bound = 0.02;  // a few roundings of 2^-9
+    CHECK(relative_distance(quick.y, full.y) < bound);
+    CHECK(relative_distance(quick.y, full.y) > 0);
+    CHECK(relative_distance(quick.dx, full.dx) < bound);
+    for_each_parameter(
+        [&](std::string_view name, const auto& found, const auto& expected) {
+          CAPTURE(std::string{name});
+          // With one token, its attention is certain and no key or query has a derivative; nor has a key's bias.
+          if (name == "attention.qkv.bias" || name == "attention.qkv.weight") {
+            const Index from = shape.tokens == 1 || name == "attention.qkv.bias" ? 2 * shape.width : 0;
+            CHECK(relative_distance(Matrix<float>(found.rightCols(3 * shape.width - from)),
+                                    Matrix<float>(expected.rightCols(3 * shape.width - from))) < bound);
+          } else {
+            CHECK(relative_distance(found, expected) < bound);
+          }
+        },
+        quick.grad, full.grad);
+  }
+}
+
+TEST_CASE("In bfloat16, too, a token's output does not depend on later tokens", "[nn]") {
+  Rng rng{3};
+  Block<float> block{32, 64, 2};
+  for_each_parameter([&](std::string_view, auto& tensor) { fill_normal(tensor, 0.2, rng); }, block);
+  Block<float>::Rounded rounded;
+  Block<float>::Scratch scratch;
+  block.round(rounded, scratch);
+  Matrix<float> x(40, 32);
+  fill_normal(x, 1.0, rng);
+  Matrix<float> other = x;
+  other.bottomRows(20).setConstant(100);
+
+  const Matrix<float> before = run(block, x, x, {}, &rounded).y, after = run(block, other, x, {}, &rounded).y;
+
+  CHECK(before.topRows(20) == after.topRows(20));
+  CHECK(before.bottomRows(20) != after.bottomRows(20));
+}
