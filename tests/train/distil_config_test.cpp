@@ -15,10 +15,11 @@ using namespace icrl::test;
 TEST_CASE("The defaults make a run that is described with all that decides its result", "[train]") {
   validate(DistilConfig{});
 
-  CHECK(describe(DistilConfig{.updates = 100, .warmup = 10, .seed = 5}) ==
-        "updates 100, batch 64, learning rate 0.003, final share 0.1, warm-up 10, betas 0.9 0.99, epsilon 1e-08, "
-        "weight decay 0.3, "
-        "clip 1, label smoothing 0, weight average 0, evaluate every 300, gradient slots 4, seed 5");
+  CHECK(
+      describe(DistilConfig{.updates = 100, .warmup = 10, .seed = 5}) ==
+      "updates 100, batch 64, learning rate 0.003, final share 0.1, warm-up 10, betas 0.9 0.99, epsilon 1e-08, "
+      "weight decay 0.3, "
+      "clip 1, label smoothing 0, weight average 0, evaluate every 300, products automatic, gradient slots 4, seed 5");
 }
 
 TEST_CASE("Runs with different results have different descriptions, and the threads have no say", "[train]") {

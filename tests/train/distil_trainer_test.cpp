@@ -193,6 +193,7 @@ TEST_CASE("The same bits come out at any number of threads", "[train]") {
   const SmallRun run;
   DistilConfig config = small_distil(12);
   config.gradient_slots = 5;
+  config.products = GENERATE(Products::full, Products::bfloat16);
   Training<> alone{run, config};
   alone.step(12);
   const auto expected = alone.state();
@@ -209,6 +210,45 @@ TEST_CASE("The same bits come out at any number of threads", "[train]") {
   Training<> other{run, config};
   other.step(12);
   CHECK_FALSE(have_equal_bits(other.model, alone.model));
+}
+
+TEST_CASE("Training in bfloat16 goes where training in float goes", "[train]") {
+  const SmallRun run;
+  DistilConfig config = small_distil(60);
+  config.weight_average = 0;
+  config.products = Products::full;
+  Training<> full{run, config};
+  config.products = Products::bfloat16;
+  Training<> quick{run, config};
+
+  const double first_full = full.step().loss, first_quick = quick.step().loss;
+  const double last_full = full.step(59).loss, last_quick = quick.step(59).loss;
+
+  CHECK(first_quick == Approx(first_full).epsilon(0.01));
+  CHECK(first_quick != first_full);
+  CHECK(last_full < 0.8 * first_full);
+  CHECK(last_quick == Approx(last_full).epsilon(0.05));
+}
+
+TEST_CASE("What a model's products are follows from the model and the target", "[train]") {
+  const auto products_of = [](const auto& run, auto model, Products wanted) {
+    DistilConfig config = small_distil(2);
+    config.products = wanted;
+    return DistilTrainer{model, run.sampler, config}.config().products;
+  };
+  const Products quickest = has_bfloat16_products ? Products::bfloat16 : Products::full;
+  const SmallRun run;
+  CHECK(products_of(run, run.model(), Products::automatic) == quickest);
+  CHECK(products_of(run, run.model(), Products::full) == Products::full);
+  CHECK(products_of(run, run.model<double>(), Products::automatic) == Products::full);
+  CHECK(
+      has(error_of([&] { products_of(run, run.model<double>(), Products::bfloat16); }), "cannot multiply in bfloat16"));
+
+  TransformerConfig odd = small_config(8);
+  odd.width = 10;
+  const SmallRun odd_run{odd};
+  CHECK(products_of(odd_run, odd_run.model(), Products::automatic) == Products::full);
+  CHECK(has(error_of([&] { products_of(odd_run, odd_run.model(), Products::bfloat16); }), "heads of an even size"));
 }
 
 TEST_CASE("More slots than windows train as well", "[train]") {
@@ -228,6 +268,7 @@ TEST_CASE("A run that is resumed after any of its updates ends in the same bits"
   const SmallRun run;
   const TemporaryFolder folder;
   DistilConfig config = small_distil(14);
+  config.products = GENERATE(Products::full, Products::bfloat16);
   for (const double weight_average : {0.0, 0.9}) {
     config.weight_average = weight_average;
     const auto score = [](int update) { return update == 5 ? 2.0 : 1.0 / update; };
@@ -431,6 +472,7 @@ TEST_CASE("Once its memory has its size, an update allocates nothing", "[train]"
     const SmallRun run{shape};
     DistilConfig config = small_distil(1000);
     config.batch = 4;
+    config.products = GENERATE(Products::full, Products::bfloat16);
     for (const int threads : {1, 2}) {
       config.thread_count = threads;
       Training<> training{run, config};

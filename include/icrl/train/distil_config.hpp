@@ -14,6 +14,25 @@
 
 namespace icrl {
 
+/// What the factors of a training pass's matrix products are; sums, norms, softmax and weights are not touched by it.
+enum class Products {
+  automatic,  ///< bfloat16 where the target multiplies it quicker and the model can, else full
+  full,       ///< the model's own numbers
+  bfloat16    ///< 8 bits of precision
+};
+
+[[nodiscard]] inline const char* to_string(Products products) {
+  switch (products) {
+    case Products::automatic:
+      return "automatic";
+    case Products::full:
+      return "full";
+    case Products::bfloat16:
+      return "bfloat16";
+  }
+  return "?";
+}
+
 /// How a model is distilled from histories.
 struct DistilConfig {
   int updates = 1800;
@@ -32,6 +51,8 @@ struct DistilConfig {
   int evaluate_every = 300;            ///< updates; the last one is evaluated too; 0 = never
   int checkpoint_every = 0;            ///< updates; 0 = never
   std::filesystem::path checkpoint{};  ///< the file; a run that finds it goes on from there
+
+  Products products = Products::automatic;  ///< results depend on it
 
   int gradient_slots = 4;  ///< the gradient is summed in so many parts: results depend on it, not on the threads
   int thread_count = 0;    ///< 0 = all cores; more than gradient_slots find no work
@@ -78,9 +99,9 @@ inline void validate(const DistilConfig& c) {
 [[nodiscard]] inline std::string describe(const DistilConfig& c) {
   return fmt::format(
       "updates {}, batch {}, learning rate {}, final share {}, warm-up {}, betas {} {}, epsilon {}, weight decay {}, "
-      "clip {}, label smoothing {}, weight average {}, evaluate every {}, gradient slots {}, seed {}",
+      "clip {}, label smoothing {}, weight average {}, evaluate every {}, products {}, gradient slots {}, seed {}",
       c.updates, c.batch, c.learning_rate, c.final_rate_share, c.warmup, c.beta1, c.beta2, c.epsilon, c.weight_decay,
-      c.clip, c.label_smoothing, c.weight_average, c.evaluate_every, c.gradient_slots, c.seed);
+      c.clip, c.label_smoothing, c.weight_average, c.evaluate_every, to_string(c.products), c.gradient_slots, c.seed);
 }
 
 }  // namespace icrl

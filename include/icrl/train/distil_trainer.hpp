@@ -22,6 +22,19 @@
 
 namespace icrl {
 
+namespace detail {
+
+template <typename M>
+struct RoundedOf {
+  struct Type {};
+};
+template <Roundable M>
+struct RoundedOf<M> {
+  using Type = typename M::Rounded;
+};
+
+}  // namespace detail
+
 /// What one update did.
 struct DistilMetrics {
   int update = 0;                ///< updates so far
@@ -60,6 +73,10 @@ public:
     set_zero(variance_);
     if (config.weight_average > 0) average_ = model;
     if (average_) averages_ = weight_chunks<Scalar>(*average_);
+    config_.products = used_products(model, config.products);
+    if constexpr (Roundable<M>) {
+      for (WindowScratch<M>& worker : workers_) worker.cache.rounded = has_bfloat16() ? &rounded_ : nullptr;
+    }
   }
   DistilTrainer(M&, const WindowSampler&&, const DistilConfig&) = delete;
   DistilTrainer(const DistilTrainer&) = delete;
@@ -69,6 +86,9 @@ public:
   /// finite.
   DistilMetrics step() {
     const auto begin = std::chrono::steady_clock::now();
+    if constexpr (Roundable<M>) {
+      if (has_bfloat16()) model_.round(rounded_);
+    }
     const Rng rng = Rng{config_.seed}.fork(static_cast<std::uint64_t>(progress_.update));
     pool_.run(slots_.slot_count(),
               [&](int slot, int worker) { run_slot(slot, workers_[static_cast<std::size_t>(worker)], rng); });
@@ -162,6 +182,20 @@ private:
       fail("distil: betas {} and {} are 1 in this model's precision", config.beta1, config.beta2);
   }
 
+  [[nodiscard]] bool has_bfloat16() const { return config_.products == Products::bfloat16; }
+
+  static Products used_products(const M& model, Products wanted) {
+    bool can_round = false;
+    if constexpr (Roundable<M>) can_round = model.can_round();
+    if (wanted == Products::bfloat16 && !can_round) {
+      fail(
+          "distil: this model cannot multiply in bfloat16, which takes float weights and heads of an even size; choose "
+          "Products::automatic or Products::full");
+    }
+    if (wanted != Products::automatic) return wanted;
+    return can_round && has_bfloat16_products ? Products::bfloat16 : Products::full;
+  }
+
   static void validate_pairing(const M& model, const WindowSampler& sampler) {
     const WindowConfig& windows = sampler.config();
     if (windows.context != model.config.context)
@@ -252,6 +286,7 @@ private:
   std::vector<WindowScratch<M>> workers_;
   std::vector<Part> parts_;  // by slot
   DistilProgress progress_;
+  typename detail::RoundedOf<M>::Type rounded_;  // the weights, if products are in bfloat16
 };
 
 }  // namespace icrl
