@@ -38,8 +38,12 @@ train() {  # width layers heads context batch
   for ((round = 1; round <= rounds; ++round)); do
     say "$name, round $round of $rounds"
     record "$bin/train_benchmark" "$@" --threads "$threads" --seconds "$seconds"
+    record "$bin/train_benchmark" "$@" --threads "$threads" --seconds "$seconds" --products full
     record benchmarks/peers/run_peer.sh torch_train.py "$@" --threads "$threads" --seconds "$seconds"
+    copy_as extra_full_
+    record benchmarks/peers/run_peer.sh torch_train.py "$@" --threads "$threads" --seconds "$seconds" --bfloat16
     record env OMP_NUM_THREADS=1 "$bin/gemm" "$name" "$4" "$((4 * $1))" "$1" --threads "$threads" --seconds 0.3
+    copy_as extra_full_
   done
 }
 

@@ -3,10 +3,13 @@
 // Tokens a second of whole training steps: windows sampled from recorded histories, forward, loss at every position,
 // backward, clip, AdamW. One token is one environment step.
 //
-//   train_benchmark WIDTH LAYERS HEADS CONTEXT BATCH [--threads 2] [--seconds 5] [--attention]
+//   train_benchmark WIDTH LAYERS HEADS CONTEXT BATCH [--threads 2] [--seconds 5] [--products automatic] [--attention]
 //
 // Details: how much of the step is the sampling of windows, and, with --attention, the microseconds that attention,
 // its two linear maps included, takes of one thread for a token in all layers, forward and backward.
+#include <map>
+#include <string>
+
 #include "support/measurement.hpp"
 #include "support/program.hpp"
 #include "support/shape.hpp"
@@ -31,18 +34,22 @@ double sampling_seconds(const WindowSampler& sampler, int batch) {
 }
 
 /// Seconds of one thread for one window in all layers.
-double attention_seconds(const bench::Model& model, double seconds) {
-  const CausalAttention<float>& attention = model.blocks[0].attention;
+double attention_seconds(const bench::Model& model, Products products, double seconds) {
+  using Attention = CausalAttention<float>;
+  const Attention& attention = model.blocks[0].attention;
   const Index tokens = model.config.token_count(), width = model.config.width;
-  CausalAttention<float> gradient = attention;
-  CausalAttention<float>::Cache cache;
-  CausalAttention<float>::Scratch scratch;
+  Attention gradient = attention;
+  Attention::Cache cache;
+  Attention::Scratch scratch;
+  Attention::Rounded rounded;
+  if (products == Products::bfloat16) attention.round(rounded, scratch);
+  const Attention::Rounded* const used = products == Products::bfloat16 ? &rounded : nullptr;
   const Matrix<float> x = Matrix<float>::Random(tokens, width), dy = Matrix<float>::Random(tokens, width);
   Matrix<float> y = Matrix<float>::Zero(tokens, width), dx(tokens, width);
   const auto times = bench::time_calls(seconds, [&] {
     y.setZero();
-    attention.add_forward(x, model.rotary, cache, scratch, y);
-    attention.backward(x, dy, model.rotary, cache, scratch, gradient, dx);
+    attention.add_forward(x, model.rotary, cache, scratch, y, used);
+    attention.backward(x, dy, model.rotary, cache, scratch, gradient, dx, used);
   });
   return model.config.layer_count * bench::quantile(times, 0.5);
 }
@@ -54,21 +61,26 @@ int main(int argc, char** argv) {
   int batch = 64, threads = 2;
   double seconds = 5;
   bool with_attention = false;
+  Products products = Products::automatic;
   CLI::App app{"Measures training in tokens a second"};
   bench::add_options(app, shape);
   app.add_option("batch", batch, "sequences an update")->required()->check(bench::counts);
   app.add_option("--threads", threads)->check(bench::counts);
   app.add_option("--seconds", seconds)->check(bench::durations);
+  app.add_option("--products", products)
+      ->transform(CLI::Transformer(std::map<std::string, Products>{
+          {"automatic", Products::automatic}, {"full", Products::full}, {"bfloat16", Products::bfloat16}}));
   app.add_flag("--attention", with_attention, "measure attention alone as well");
 
   return bench::run_program(app, argc, argv, [&] {
     const auto histories = bench::record_histories(bench::episodes_for(shape.context));
-    bench::Training training{shape, bench::views_of(histories), batch, threads};
+    bench::Training training{shape, bench::views_of(histories), batch, threads, products};
     const double step = bench::quantile(bench::time_calls(seconds, [&] { training.trainer.step(); }), 0.5);
 
     const double tokens = static_cast<double>(batch) * shape.context;
     const double flop = flop_per_token(shape, training.model.actions.parameter_count());
-    bench::Figure figure{.name = fmt::format("train_{}_B{}", shape.text(), batch),
+    const char* const prefix = products == Products::full ? "extra_full_" : "";
+    bench::Figure figure{.name = fmt::format("{}train_{}_B{}", prefix, shape.text(), batch),
                          .value = tokens / step,
                          .unit = "tokens/s",
                          .details = {{"gflop_per_s", tokens / step * flop / 1e9},
@@ -76,7 +88,9 @@ int main(int argc, char** argv) {
                                      {"threads", threads},
                                      {"sampling_share", sampling_seconds(training.sampler, batch) / (threads * step)}}};
     if (with_attention)
-      figure.details.push_back({"attention_us", 1e6 * attention_seconds(training.model, seconds) / shape.context});
+      figure.details.push_back(
+          {"attention_us",
+           1e6 * attention_seconds(training.model, training.trainer.config().products, seconds) / shape.context});
     bench::print(figure);
   });
 }

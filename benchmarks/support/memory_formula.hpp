@@ -20,25 +20,45 @@ inline double agent_bytes(const CausalTransformer<float>& model) {
   return static_cast<double>(numbers) * sizeof(float);
 }
 
-/// What one thread keeps of a window between forward and backward (the Cache structures), and within a call (Scratch).
-inline Index activation_count(const TransformerConfig& config, Index output_size) {
+/// What one thread keeps of a window between forward and backward (the Cache structures) and within a call (Scratch),
+/// in numbers of 4 bytes.
+inline Index activation_count(const TransformerConfig& config, Index output_size, Products products) {
   const Index C = config.width, L = config.layer_count, H = config.head_count, T = config.context;
-  const Index hidden = config.hidden_size(), blocks = (T + 15) / 16;
-  const Index norms = 2 * T * (C + 1), attention = 4 * T * C, mlp = 2 * T * hidden;
-  const Index probabilities = H * 16 * 16 * blocks * (blocks + 1) / 2;  // rows by 16, each block up to its diagonal
-  const Index layer = norms + attention + probabilities + mlp;
-  const Index scratch = 4 * T * C + (C / H + 16) * 16 * blocks + T * hidden + 2 * T * C;
-  const Index around_layers = 4 * T * C + T * (C + 1) + 2 * T * output_size;
-  return L * layer + scratch + around_layers;
+  const Index hidden = config.hidden_size(), rows = (T + 15) / 16 * 16;
+  const Index norms = 2 * T * (C + 1), around_layers = 4 * T * C + T * (C + 1) + 2 * T * output_size;
+  const Index probabilities = H * rows * (rows + 16) / 2;  // rows by 16, each block up to its diagonal
+  if (products == Products::full) {
+    const Index attention = 4 * T * C + probabilities, mlp = 2 * T * hidden;
+    const Index scratch = 6 * T * C + T * hidden + (C / H + 16) * rows;
+    return L * (norms + attention + mlp) + scratch + around_layers;
+  }
+  // Two numbers in bfloat16 take the place of one.
+  const Index attention = T * C * 7 / 2 + probabilities / 2, mlp = T * C / 2 + T * hidden;
+  const Index scratch = 18 * T * C + T * hidden * 7 / 2 + (C / H / 2 + 40) * rows;
+  return L * (norms + attention + mlp) + scratch + around_layers;
 }
 
-/// Training's: weights, their two moments and a gradient a slot; a window's activations a thread; the batch.
+/// The matrices of the blocks in bfloat16, as they are and transposed, their columns in panels of 64 bytes times four;
+/// and those of one block on the way there.
+inline Index rounded_count(const TransformerConfig& config) {
+  const Index C = config.width, L = config.layer_count, hidden = config.hidden_size();
+  const auto both = [](Index in, Index out) {
+    const auto panels = [](Index columns) { return (columns + 63) / 64 * 64; };
+    return in / 2 * panels(out) + out / 2 * panels(in);
+  };
+  return L * (both(C, 3 * C) + both(C, C) + both(C, hidden) + both(hidden, C)) + 4 * C * C + 2 * C * hidden;
+}
+
+/// Training's: weights, their two moments and a gradient a slot; a window's activations a thread; the batch. `config`
+/// is a trainer's, which says what products it uses.
 inline double training_bytes(const CausalTransformer<float>& model, const DistilConfig& config) {
   const Index weights = (3 + config.gradient_slots) * parameter_count(model);
-  const Index activations = config.used_threads() * activation_count(model.config, model.actions.parameter_count());
+  const Index activations =
+      config.used_threads() * activation_count(model.config, model.actions.parameter_count(), config.products);
+  const Index rounded = config.products == Products::bfloat16 ? rounded_count(model.config) : 0;
   const Index row_size = model.layout.feature_count() + model.layout.action_size() + 1;  // features, label, weight
   const Index windows = Index{config.batch} * model.config.context * row_size;
-  return static_cast<double>(weights + activations + windows) * sizeof(float);
+  return static_cast<double>(weights + rounded + activations + windows) * sizeof(float);
 }
 
 }  // namespace icrl::bench

@@ -51,6 +51,9 @@ record() {
   fi
 }
 
+# Appends the lines of the last program once more, for a measurement whose name has a prefix.
+copy_as() { sed "s/\"name\": *\"/&$1/" "$out/bench_line.txt" >>"$raw"; }
+
 say() { [[ ! -t 2 ]] || printf '\r\033[K%s' "$*" >&2; }
 
 # Sets `about` to the options that tell a page where it comes from: about_this_run COMMAND

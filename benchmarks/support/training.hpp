@@ -54,12 +54,13 @@ struct Training {
   Model model;
   DistilTrainer<Model> trainer;
 
-  Training(const Shape& shape, const std::vector<HistoryView>& views, int batch, int threads)
+  Training(const Shape& shape, const std::vector<HistoryView>& views, int batch, int threads,
+           Products products = Products::automatic)
       : sampler{views,
                 {views.at(0).info().observation_space, views.at(0).info().action_space},
                 {.context = shape.context}},
         model{fresh_model(shape, sampler.layout())},
-        trainer{model, sampler, DistilConfig{.batch = batch, .thread_count = threads}} {}
+        trainer{model, sampler, DistilConfig{.batch = batch, .products = products, .thread_count = threads}} {}
 };
 
 }  // namespace icrl::bench
