@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include <icrl/model/causal_transformer.hpp>
 
+#include <algorithm>
+
 #include <icrl/model/concepts.hpp>
 
 #include "support/catch.hpp"
@@ -142,6 +144,29 @@ TEST_CASE("Lanes of one pass do not touch each other", "[model]") {
     const CausalTransformer<float>::Lane lane{&alone, row(t)};
     model.step({&lane, 1}, workspace, single);
     REQUIRE(pair.row(0) == single.row(0));
+  }
+}
+
+TEST_CASE("A lane that does not act remembers as one that does, and its row of the outputs is left alone", "[model]") {
+  const StepLayout layout = grid_layout();
+  for (TransformerConfig config : all_schemes(10)) {
+    Rng rng{6};
+    CausalTransformer<float> model{config, layout};
+    model.initialise(rng);
+    const std::vector<float> features = random_features(layout, 10, rng);
+    CausalTransformer<float>::StreamWorkspace workspace;
+    auto silent = model.make_cache(), other = model.make_cache(), acting = model.make_cache();
+    Matrix<float> outputs = Matrix<float>::Constant(2, 3, 7), expected(1, 3);
+    for (int t = 0; t < 10; ++t) {
+      const float* const row = features.data() + t * layout.feature_count();
+      const CausalTransformer<float>::Lane lanes[] = {{&silent, row, false}, {&other, row}}, lane{&acting, row};
+      model.step(lanes, workspace, outputs);
+      model.step({&lane, 1}, workspace, expected);
+
+      REQUIRE(outputs.row(0) == Matrix<float>::Constant(1, 3, 7));
+      REQUIRE(outputs.row(1) == expected);
+    }
+    CHECK(std::ranges::equal(silent.storage(), acting.storage()));
   }
 }
 

@@ -44,7 +44,7 @@ public:
     members_.assign(static_cast<std::size_t>(member_count),
                     Member{StepStream{model.layout}, memory, row_of(model.layout)});
     row_ = row_of(model.layout);
-    outputs_.resize(Index{member_count} * context_count, model.actions.parameter_count());
+    outputs_.setZero(Index{member_count} * context_count, model.actions.parameter_count());
     model.reserve(workspace_, outputs_.rows());
     lanes_.reserve(static_cast<std::size_t>(outputs_.rows()));
     acting_lanes_.reserve(members_.size());

@@ -115,10 +115,12 @@ struct CausalTransformer {
 
   [[nodiscard]] KeyValueCache make_cache() const { return KeyValueCache{config}; }
 
-  /// One context that takes one step: `features` is a row of the layout.
+  /// One context that takes one step: `features` is a row of the layout. Of one that does not act only the keys and
+  /// values are wanted, so that the work after the last layer's is left out.
   struct Lane {
     KeyValueCache* cache;
     const float* features;
+    bool acts = true;
   };
 
   /// Scratch memory of `step`, for any number of lanes; sized by `reserve` or by the largest pass so far.
@@ -126,6 +128,8 @@ struct CausalTransformer {
     Matrix<S> stream, normed, hidden;  ///< (lanes, C), (lanes, C), (lanes, hidden)
     Matrix<S> qkv, mixed;              ///< (lanes, 3C), (lanes, C)
     Matrix<S> scores;                  ///< (heads, tokens)
+    Matrix<S> outputs;                 ///< (lanes, parameters), those of acting lanes first
+    std::vector<Index> acting;         ///< numbers of acting lanes
     typename LayerNorm<S>::Cache norm;
   };
 
@@ -137,29 +141,36 @@ struct CausalTransformer {
     reserve_rows(workspace.qkv, lanes, 3 * config.width);
     reserve_rows(workspace.hidden, lanes, config.hidden_size());
     reserve_rows(workspace.scores, config.head_count, padded<S>(config.token_count()));
+    reserve_rows(workspace.outputs, lanes, actions.parameter_count());
+    workspace.acting.reserve(static_cast<std::size_t>(lanes));
     reserve_rows(workspace.norm.x_hat, lanes, config.width);
     reserve_rows(workspace.norm.inverse_stddev, lanes, 1);
   }
 
-  /// Appends one step to every lane's cache, none of which may be full, and writes outputs (lanes, parameters). A
-  /// lane's result is the last row of `forward` over the steps in its cache, and does not depend on the other lanes.
+  /// Appends one step to every lane's cache, none of which may be full, and writes the rows of outputs (lanes,
+  /// parameters) whose lanes act. A lane's result is the last row of `forward` over the steps in its cache, and does
+  /// not depend on the other lanes.
   void step(std::span<const Lane> lanes, StreamWorkspace& workspace, MatrixOut<S> outputs) const {
     const auto count = static_cast<Index>(lanes.size());
     reserve(workspace, count);
-    auto stream = workspace.stream.topRows(count);
-    auto normed = workspace.normed.topRows(count);
+    workspace.acting.clear();
     for (int token = 0; token < config.tokens_per_step(); ++token) {
       const auto parts = StepEmbedding<S>::parts_of(config.tokens, token);
       for (Index i = 0; i < count; ++i) {
         const Lane& lane = lanes[static_cast<std::size_t>(i)];
         ICRL_ASSERT(lane.cache->token_count() < config.token_count(), "step: a lane's cache is full");
         embedding.forward(lane.features, layout, parts, lane.cache->token_count(), &workspace.stream(i, 0));
+        if (lane.acts && token == config.tokens_per_step() - 1) workspace.acting.push_back(i);
       }
       for (std::size_t layer = 0; layer < blocks.size(); ++layer) step_block(layer, lanes, workspace);
       for (const Lane& lane : lanes) lane.cache->add_token();
     }
-    final_norm.forward(stream, workspace.norm, normed);
-    head.forward(normed, outputs);
+    const auto acting = static_cast<Index>(workspace.acting.size());
+    auto normed = workspace.normed.topRows(acting);
+    final_norm.forward(workspace.stream.topRows(acting), workspace.norm, normed);
+    head.forward(normed, workspace.outputs.topRows(acting));
+    for (Index i = 0; i < acting; ++i)
+      outputs.row(workspace.acting[static_cast<std::size_t>(i)]) = workspace.outputs.row(i);
   }
 
   static constexpr auto parameters() {
@@ -194,25 +205,35 @@ private:
     }
   }
 
+  /// A layer for one token of every lane. The last one goes on with the acting lanes alone, in the top rows.
   void step_block(std::size_t layer, std::span<const Lane> lanes, StreamWorkspace& workspace) const {
     const Block<S>& block = blocks[layer];
-    const auto count = static_cast<Index>(lanes.size());
+    const bool is_last = layer + 1 == blocks.size();
+    const auto all = static_cast<Index>(lanes.size()),
+               count = is_last ? static_cast<Index>(workspace.acting.size()) : all;
+    const auto cache_of = [&](Index i) { return lanes[static_cast<std::size_t>(i)].cache; };
+    // Those of a few lanes are still in the cache.
+    for (Index i = 0; all > 4 && i < all; ++i)
+      cache_of(i)->layer(static_cast<Index>(layer)).expect(cache_of(i)->token_count());
+    block.attention_norm.forward(workspace.stream.topRows(all), workspace.norm, workspace.normed.topRows(all));
+    block.attention.qkv.forward(workspace.normed.topRows(all), workspace.qkv.topRows(all));
+    for (Index i = 0; i < all; ++i) {
+      S* const qkv = &workspace.qkv(i, 0);
+      const Index t = cache_of(i)->token_count();
+      if (!rotary.empty()) rotary.rotate(qkv, 2 * config.width, t);
+      cache_of(i)->layer(static_cast<Index>(layer)).put(t, qkv + config.width, qkv + 2 * config.width);
+    }
+    for (Index i = 0; i < count; ++i) {
+      const Index lane = is_last ? workspace.acting[static_cast<std::size_t>(i)] : i;
+      attend(&workspace.qkv(lane, 0), cache_of(lane)->layer(static_cast<Index>(layer)),
+             cache_of(lane)->token_count() + 1, workspace.scores, &workspace.mixed(i, 0));
+      if (lane != i) workspace.stream.row(i) = workspace.stream.row(lane);
+    }
     auto stream = workspace.stream.topRows(count);
     auto normed = workspace.normed.topRows(count);
-    block.attention_norm.forward(stream, workspace.norm, normed);
-    block.attention.qkv.forward(normed, workspace.qkv.topRows(count));
-    for (Index i = 0; i < count; ++i) {
-      KeyValueCache& cache = *lanes[static_cast<std::size_t>(i)].cache;
-      const StreamKeyValues<S> past = cache.layer(static_cast<Index>(layer));
-      const Index t = cache.token_count();
-      S* const qkv = &workspace.qkv(i, 0);
-      if (!rotary.empty()) rotary.rotate(qkv, 2 * config.width, t);
-      past.put(t, qkv + config.width, qkv + 2 * config.width);
-      attend(qkv, past, t + 1, workspace.scores, &workspace.mixed(i, 0));
-    }
+    auto hidden = workspace.hidden.topRows(count);
     block.attention.output.add_forward(workspace.mixed.topRows(count), stream);
     block.mlp_norm.forward(stream, workspace.norm, normed);
-    auto hidden = workspace.hidden.topRows(count);
     block.mlp.up.forward(normed, hidden);
     gelu_row<S>(hidden.data(), nullptr, hidden.size());
     block.mlp.down.add_forward(hidden, stream);

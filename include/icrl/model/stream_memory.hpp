@@ -89,7 +89,7 @@ public:
     model_->layout.forget_previous(first_row_);
     for (int age = 0; age < open_count_; ++age) {
       KeyValueCache& cache = context(age);
-      lanes.push_back({&cache, cache.length() == 0 ? first_row_.data() : row_.data()});
+      lanes.push_back({&cache, cache.length() == 0 ? first_row_.data() : row_.data(), age == 0});
     }
   }
 
@@ -178,7 +178,7 @@ private:
     for (std::size_t t = 0; t < static_cast<std::size_t>(episode_length_); ++t) {
       std::copy_n(episode_.begin() + static_cast<std::ptrdiff_t>(t * row_size()), row_size(), row_.begin());
       if (t == 0) model_->layout.forget_previous(row_);
-      const Lane lane{&context(0), row_.data()};
+      const Lane lane{&context(0), row_.data(), false};
       run(std::span<const Lane>{&lane, 1});
     }
   }
