@@ -28,10 +28,6 @@ using namespace icrl::test;
 
 namespace {
 
-StepLayout telling_layout(bool closing_token = false) {
-  return {telling_observations(), telling_actions(), closing_token};
-}
-
 using Bytes = std::vector<std::byte>;
 
 /// A history whose columns of steps can be written over. Observations, actions, rewards, expert actions.
@@ -328,7 +324,8 @@ TEST_CASE("A history file is advised to be read at random, and its windows are t
   const HistoryFile again{large.folder / "large"};
   const auto columns = std::as_bytes(std::span{again.history(1).columns().rewards, 60'000});
   CHECK(advice.covers(columns, POSIX_MADV_RANDOM));
-  CHECK(advice.covers(columns, POSIX_MADV_WILLNEED));  // to be checked
+  CHECK(advice.covers(columns, POSIX_MADV_NORMAL));  // while it is checked
+  CHECK(advice.entries().back().advice == POSIX_MADV_RANDOM);
 }
 
 TEST_CASE("A file whose histories are all checked is read in order meanwhile, and at random afterwards", "[history]") {
