@@ -152,3 +152,23 @@ TEST_CASE("Extras are checked as far as the history has them", "[history]") {
   CHECK(has(refusal({.has_behaviour_probability = true}, {.behaviour_probability = -1}), "probability (-1)"));
   CHECK(has(refusal({.has_expert_action = true}, {.expert_action = outside}), "expert action (2)"));
 }
+
+TEST_CASE("A step whose action is known to be sound is the same step", "[history]") {
+  const HistoryInfo info{.observation_space = Discrete{4}, .action_space = Discrete{2}};
+  LearningHistory checked{info}, known{info};
+  HistoryRecorder checking{checked}, trusting{known};
+  checking.begin_episode(std::array{0.0f});
+  trusting.begin_episode(std::array{0.0f});
+
+  checking.step(std::array{1.0f}, 0.5f, std::array{3.0f}, false, true);
+  trusting.step_checked(std::array{1.0f}, 0.5f, std::array{3.0f}, false, true);
+
+  REQUIRE(known.episode_count() == 1);
+  std::array<float, 1> of_known{}, of_checked{};
+  known.episode(0).action(0, of_known);
+  checked.episode(0).action(0, of_checked);
+  CHECK(of_known == of_checked);
+  CHECK(known.episode(0).reward(0) == 0.5f);
+  CHECK(known.episode(0).truncated());
+  CHECK_THROWS_AS(trusting.step_checked(std::array{1.0f}, 0.0f, std::array{3.0f}, false, true), Error);  // none is open
+}

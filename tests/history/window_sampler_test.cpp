@@ -38,10 +38,6 @@ std::vector<Seen> rows_of(const ContextBatch& batch, int b) {
   return rows;
 }
 
-StepLayout telling_layout(bool closing_token = false) {
-  return {telling_observations(), telling_actions(), closing_token};
-}
-
 /// Batches of windows over histories that it keeps.
 struct Windows {
   std::vector<LearningHistory> histories;

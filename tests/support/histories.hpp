@@ -10,6 +10,7 @@
 
 #include <icrl/history/history_recorder.hpp>
 #include <icrl/history/learning_history.hpp>
+#include <icrl/history/step_layout.hpp>
 
 #include "support/errors.hpp"
 
@@ -19,6 +20,9 @@ namespace icrl::test {
 /// there (e + 3 t) % 7, its reward 100 e + t. The last episodes truncate, odd ones terminate.
 inline Space telling_observations() { return MultiDiscrete{{20, 300, 300}}; }
 inline Space telling_actions() { return Discrete{7}; }
+inline StepLayout telling_layout(bool closing_token = false) {
+  return {telling_observations(), telling_actions(), closing_token};
+}
 inline int telling_action(int episode, int t) { return (episode + 3 * t) % 7; }
 inline float telling_reward(int episode, int t) { return static_cast<float>(100 * episode + t); }
 

@@ -9,6 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include <sys/mman.h>
+
+#include <icrl/history/history_file.hpp>
+
+#include "support/advice_log.hpp"
 #include "support/alloc_counter.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
@@ -87,6 +92,23 @@ double norm_of(const CausalTransformer<double>& model) {
   for (const double number : weights_of(model)) squares += number * number;
   return std::sqrt(squares);
 }
+
+/// A file of histories that are many pages long, and their windows.
+struct MappedRun {
+  TemporaryFolder folder;
+  SmallRun in_memory;  // of other histories; its shape and layout are used
+  std::vector<LearningHistory> histories = fake_histories(in_memory.layout, 5, 4000, 5);
+  HistoryFile file{written(folder / "histories", histories)};
+  WindowSampler from_file{file.histories(), in_memory.layout, {.context = in_memory.shape.context}};
+  WindowSampler from_memory{views(histories), in_memory.layout, {.context = in_memory.shape.context}};
+
+  static std::filesystem::path written(const std::filesystem::path& path,
+                                       const std::vector<LearningHistory>& histories) {
+    HistoryWriter writer{path};
+    for (const LearningHistory& history : histories) writer.append(history.view());
+    return path;
+  }
+};
 
 bool is_vector(std::string_view name) {
   return name.ends_with("bias") || name.ends_with("gain") || name == "embedding.reward";
@@ -249,6 +271,54 @@ TEST_CASE("What a model's products are follows from the model and the target", "
   const SmallRun odd_run{odd};
   CHECK(products_of(odd_run, odd_run.model(), Products::automatic) == Products::full);
   CHECK(has(error_of([&] { products_of(odd_run, odd_run.model(), Products::bfloat16); }), "heads of an even size"));
+}
+
+TEST_CASE("While an update is computed the windows of the next one are asked for", "[train]") {
+  if (!AdviceLog::is_available()) return;
+  const MappedRun run;
+  const DistilConfig config{.updates = 10, .batch = 8, .warmup = 2, .gradient_slots = 4, .thread_count = 2, .seed = 3};
+  auto model = run.in_memory.model();
+  DistilTrainer trainer{model, run.from_file, config};
+  for (int update = 0; update < 3; ++update) {
+    const AdviceLog advice;
+
+    trainer.step();
+
+    const auto asked_share = [&](int of_update) {
+      int asked = 0, all = 0;
+      for (std::uint64_t slot = 0; slot < 4; ++slot) {
+        const Rng rng = Rng{config.seed}.fork(static_cast<std::uint64_t>(of_update)).fork(slot);
+        run.from_file.visit_reads(2, rng, [&](int, std::span<const std::byte> bytes) {
+          asked += advice.covers(bytes, POSIX_MADV_WILLNEED);
+          ++all;
+        });
+      }
+      return static_cast<double>(asked) / all;
+    };
+    CHECK(asked_share(update + 1) == 1);
+    CHECK(asked_share(update + 2) < 1);
+  }
+}
+
+TEST_CASE("A file and memory train the same weights, in one go or two", "[train]") {
+  const MappedRun run;
+  DistilConfig config = small_distil(8);
+  auto expected = run.in_memory.model(), whole = expected, halved = expected;
+  DistilTrainer from_memory{expected, run.from_memory, config};
+  DistilTrainer from_file{whole, run.from_file, config};
+  for (int update = 0; update < 8; ++update) from_memory.step();
+  for (int update = 0; update < 8; ++update) {
+    from_file.step();
+    if (update == 3) from_file.save(run.folder / "run.ckpt");
+  }
+  config.thread_count = 2;
+  DistilTrainer resumed{halved, run.from_file, config};
+
+  resumed.restore(run.folder / "run.ckpt");
+  for (int update = 4; update < 8; ++update) resumed.step();
+
+  CHECK(have_equal_bits(whole, expected));
+  CHECK(have_equal_bits(halved, expected));
 }
 
 TEST_CASE("More slots than windows train as well", "[train]") {

@@ -110,10 +110,14 @@ private:
 
 }  // namespace detail
 
+/// In which order a mapped file is read: in a `random` one the system reads what is looked at, in an `ascending` one
+/// also what follows.
+enum class ReadOrder { ascending, random };
+
 /// A whole file as read-only memory. Movable, not copyable; an empty file is an empty span.
 class MappedFile {
 public:
-  explicit MappedFile(const std::filesystem::path& path) {
+  explicit MappedFile(const std::filesystem::path& path, ReadOrder order = ReadOrder::ascending) {
     const detail::FileDescriptor file{path, O_RDONLY | O_NONBLOCK, "cannot open"};  // a pipe must not hold us up
     struct ::stat status {};
     if (::fstat(file.get(), &status) != 0) detail::fail_with_errno("cannot read", path);
@@ -125,6 +129,7 @@ public:
       data_ = nullptr;
       detail::fail_with_errno("cannot map", path);
     }
+    if (order != ReadOrder::ascending) expect(order);
   }
   ~MappedFile() {
     if (data_ != nullptr) ::munmap(data_, size_);
@@ -138,6 +143,12 @@ public:
   }
 
   [[nodiscard]] std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
+
+  /// Advice to the system: without it reading is only slower.
+  void expect(ReadOrder order) const {
+    if (size_ == 0) return;
+    (void)::posix_madvise(data_, size_, order == ReadOrder::random ? POSIX_MADV_RANDOM : POSIX_MADV_NORMAL);
+  }
 
 private:
   void* data_ = nullptr;

@@ -61,6 +61,18 @@ inline void check_columns(const HistoryRecord& record, const std::string& what) 
   if (info.has_expert_action) check_rows(columns.expert_actions, record.step_count, info.action_space, "expert action");
 }
 
+/// For as long as it lives a file that is read at random is read in ascending order.
+class AscendingReads {
+public:
+  explicit AscendingReads(const MappedFile& file) : file_{file} { file_.expect(ReadOrder::ascending); }
+  ~AscendingReads() { file_.expect(ReadOrder::random); }
+  AscendingReads(const AscendingReads&) = delete;
+  AscendingReads& operator=(const AscendingReads&) = delete;
+
+private:
+  const MappedFile& file_;
+};
+
 /// All columns of a history as they lie in a file.
 [[nodiscard]] inline ByteWriter write_columns(const HistoryView& history) {
   const HistoryColumns& columns = history.columns();
@@ -124,7 +136,7 @@ class HistoryFile {
 public:
   explicit HistoryFile(const std::filesystem::path& path)
       : what_{fmt::format("history file \"{}\"", path.string())},
-        file_{path},
+        file_{path, ReadOrder::random},
         scan_{detail::scan_histories(file_.bytes(), what_)},
         is_checked_{std::make_unique<std::atomic<bool>[]>(scan_.records.size())} {}
 
@@ -135,7 +147,10 @@ public:
     ICRL_ASSERT(0 <= index && index < history_count(), "a history's index is below history_count()");
     const auto i = static_cast<std::size_t>(index);
     const detail::HistoryRecord& record = scan_.records[i];
-    if (!is_checked_[i].load(std::memory_order_relaxed)) check(i);
+    if (!is_checked(i)) {
+      const detail::AscendingReads of_check{file_};
+      check(i);
+    }
     return {record.info, record.columns};
   }
 
@@ -145,7 +160,11 @@ public:
   [[nodiscard]] std::vector<HistoryView> histories() const& {
     std::vector<HistoryView> views;
     views.reserve(static_cast<std::size_t>(history_count()));
-    for (int i = 0; i < history_count(); ++i) views.push_back(history(i));
+    const detail::AscendingReads of_checks{file_};
+    for (std::size_t i = 0; i < scan_.records.size(); ++i) {
+      if (!is_checked(i)) check(i);
+      views.emplace_back(scan_.records[i].info, scan_.records[i].columns);
+    }
     return views;
   }
 
@@ -155,6 +174,8 @@ public:
   [[nodiscard]] std::uint64_t torn_bytes() const { return file_.bytes().size() - scan_.end; }
 
 private:
+  [[nodiscard]] bool is_checked(std::size_t i) const { return is_checked_[i].load(std::memory_order_relaxed); }
+
   void check(std::size_t i) const {
     const detail::HistoryRecord& record = scan_.records[i];
     const std::string place = detail::history_at(what_, i, record.offset);
@@ -180,7 +201,7 @@ public:
   explicit HistoryWriter(const std::filesystem::path& path) : file_{path} {
     std::uint64_t end = 0;  // of the last whole record
     {
-      const MappedFile mapped{path};
+      const MappedFile mapped{path, ReadOrder::random};
       const auto scan = detail::scan_histories(mapped.bytes(), fmt::format("history file \"{}\"", path.string()));
       history_count_ = scan.records.size();
       end = scan.end;

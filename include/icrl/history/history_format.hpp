@@ -174,6 +174,7 @@ private:
     fail("{}: {} episodes of {} steps together cannot be in {} bytes", what, episodes, steps, bytes.size());
   ColumnCursor cursor{bytes, what};
   HistoryColumns columns;
+  columns.is_mapped = true;
   columns.episode_count = static_cast<int>(episodes);
   columns.episode_ends = cursor.take_as<std::uint64_t>(episodes);
   columns.episode_endings = cursor.take_as<std::uint8_t>(episodes);

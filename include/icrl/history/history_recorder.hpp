@@ -10,6 +10,7 @@
 #include <string_view>
 #include <variant>
 
+#include <icrl/core/assert.hpp>
 #include <icrl/core/fail.hpp>
 #include <icrl/history/learning_history.hpp>
 #include <icrl/history/space_check.hpp>
@@ -52,6 +53,15 @@ public:
             bool truncated, const StepExtras& extras = {}) {
     if (!is_open_) refuse("a step came before begin_episode()");
     if (!action_check_.contains(action)) refuse_value("action", action, action_space());
+    step_checked(action, reward, next_observation, terminated, truncated, extras);
+  }
+
+  /// The same for a caller who knows that the action lies in its space.
+  [[gnu::always_inline]] void step_checked(std::span<const float> action, float reward,
+                                           std::span<const float> next_observation, bool terminated, bool truncated,
+                                           const StepExtras& extras = {}) {
+    if (!is_open_) refuse("a step came before begin_episode()");
+    ICRL_ASSERT(action_check_.contains(action), "a checked action lies in its space");
     if (!std::isfinite(reward)) refuse_value("reward", {&reward, 1}, "finite number");
     if (!observation_check_.contains(next_observation))
       refuse_value("next observation", next_observation, observation_space());

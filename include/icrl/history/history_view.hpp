@@ -48,6 +48,7 @@ struct HistoryColumns {
   const float* behaviour_probabilities = nullptr;  ///< (N)
   ColumnView expert_actions{};                     ///< (N)
   int mask_size = 0;                               ///< number of actions
+  bool is_mapped = false;                          ///< in a file: pages are read when they are first looked at
 };
 
 /// Bits that say how an episode ended; at least one is set.
@@ -58,11 +59,8 @@ struct EpisodeEnding {
 /// One episode of a history: observations 0 .. length, and between them actions and rewards 0 .. length - 1.
 class EpisodeView {
 public:
-  EpisodeView(const HistoryColumns& columns, int index)
-      : columns_{columns},
-        index_{index},
-        first_step_{index == 0 ? 0 : static_cast<std::int64_t>(columns.episode_ends[index - 1])},
-        length_{static_cast<int>(static_cast<std::int64_t>(columns.episode_ends[index]) - first_step_)} {}
+  EpisodeView(const HistoryColumns& columns, int index, std::int64_t first_step, int length)
+      : columns_{columns}, index_{index}, first_step_{first_step}, length_{length} {}
 
   [[nodiscard]] int length() const { return length_; }
 
@@ -127,11 +125,14 @@ public:
   }
   [[nodiscard]] EpisodeView episode(int index) const {
     ICRL_ASSERT(0 <= index && index < episode_count(), "an episode's index is below episode_count()");
-    return {columns_, index};
+    return {columns_, index, first_step(index), episode_length(index)};
   }
-  /// Steps of one episode, without making a view of it.
+  /// Steps before an episode, and those of one, without making a view of it.
+  [[nodiscard]] std::int64_t first_step(int index) const {
+    return index == 0 ? 0 : static_cast<std::int64_t>(columns_.episode_ends[index - 1]);
+  }
   [[nodiscard]] int episode_length(int index) const {
-    return static_cast<int>(columns_.episode_ends[index] - (index == 0 ? 0 : columns_.episode_ends[index - 1]));
+    return static_cast<int>(static_cast<std::int64_t>(columns_.episode_ends[index]) - first_step(index));
   }
   [[nodiscard]] const HistoryColumns& columns() const { return columns_; }
 

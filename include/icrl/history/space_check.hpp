@@ -35,12 +35,16 @@ public:
     for (std::size_t i = 0; i < values.size(); ++i) {
       const float value = values[i];
       const bool inside = value >= low_[i] && value <= high_[i];  // false for NaN
-      if (!inside || (whole_ && static_cast<float>(static_cast<int>(value)) != value)) return false;
+      if (!inside || (whole_ && rounded(value) != value)) return false;
     }
     return true;
   }
 
 private:
+  /// To the nearest whole number, as far as ids go: floats from 2^23 on have no fractions. Quicker than to int and
+  /// back.
+  static float rounded(float id) { return static_cast<float>(id + 0x1p23f) - 0x1p23f; }
+
   bool whole_;
   std::vector<float> low_, high_;
 };

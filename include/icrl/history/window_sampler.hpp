@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <icrl/core/fail.hpp>
+#include <icrl/core/read_ahead.hpp>
 #include <icrl/core/rng.hpp>
 #include <icrl/history/context_batch.hpp>
 #include <icrl/history/episode_order.hpp>
@@ -44,9 +45,16 @@ inline void validate(const WindowConfig& config) {
 
 namespace detail {
 
+/// The steps of a history's longest episode, and whether all of its episodes have so many.
+struct EpisodeLengths {
+  int longest = 0;
+  bool are_even = true;
+};
+
 /// The episodes of a history that one window may use, in order: every stride-th one from `first` on.
 struct KeptEpisodes {
   HistoryView history;
+  EpisodeLengths lengths;
   int first, stride, count;
   bool is_shuffled;
   std::uint64_t order_key;
@@ -55,13 +63,40 @@ struct KeptEpisodes {
   [[nodiscard]] int index(int i) const {
     return first + stride * (is_shuffled ? shuffled_place(i, count, order_key) : i);
   }
-  [[nodiscard]] EpisodeView episode(int i) const { return history.episode(index(i)); }
-  [[nodiscard]] int length(int i) const { return history.episode_length(index(i)); }
+  /// Of the i-th kept episode, like all below. Where episodes end is looked up only if it does not follow from the
+  /// lengths: in a mapped file it costs a look at one more page.
+  [[nodiscard]] int length(int i) const { return length_of(index(i)); }
+  [[nodiscard]] std::int64_t first_step(int i) const { return first_step_of(index(i)); }
+  [[nodiscard]] EpisodeView episode(int i) const {
+    const int e = index(i);
+    return {history.columns(), e, first_step_of(e), length_of(e)};
+  }
+
+private:
+  [[nodiscard]] int length_of(int e) const { return lengths.are_even ? lengths.longest : history.episode_length(e); }
+  [[nodiscard]] std::int64_t first_step_of(int e) const {
+    return lengths.are_even ? std::int64_t{lengths.longest} * e : history.first_step(e);
+  }
 };
 
 /// A step of a kept episode.
 struct WindowBegin {
   int episode = 0, step = 0;
+};
+
+/// The choice of a window, as far as it needs no look at the history, and what draws the rest of it.
+struct WindowDraw {
+  KeptEpisodes kept;
+  bool is_from_start;
+  Rng rng;
+};
+
+/// The steps of one episode that a window shows.
+struct WindowPart {
+  int episode;              ///< its index in the history
+  std::int64_t first_step;  ///< from the history's start
+  int step_count;
+  bool is_closed;  ///< a closing row follows them
 };
 
 }  // namespace detail
@@ -81,7 +116,10 @@ public:
     for (std::size_t i = 0; i < histories_.size(); ++i) check_history(i);
     std::erase_if(histories_, [](const HistoryView& history) { return history.episode_count() == 0; });
     if (histories_.empty()) fail("window sampler: there is no history with an episode to sample from");
-    for (const HistoryView& history : histories_) longest_.push_back(longest_episode(history));
+    for (const HistoryView& history : histories_) {
+      is_mapped_ = is_mapped_ || history.columns().is_mapped;
+      lengths_.push_back(lengths_in(history));
+    }
   }
 
   /// All that the windows depend on, except what stands in the histories: to tell one run's windows from another's.
@@ -100,17 +138,55 @@ public:
   [[nodiscard]] const WindowConfig& config() const { return config_; }
   /// Rows of the longest episode of all histories, a closing row among them.
   [[nodiscard]] int longest_episode() const {
-    return *std::max_element(longest_.begin(), longest_.end()) + (layout_.closing_token ? 1 : 0);
+    int longest = 0;
+    for (const detail::EpisodeLengths& lengths : lengths_) longest = std::max(longest, lengths.longest);
+    return longest + (layout_.closing_token ? 1 : 0);
   }
 
   /// Fills `out` with `count` windows. Allocates only when the batch grows.
   void sample(int count, const Rng& rng, ContextBatch& out) const {
     out.resize(count, config_.context, layout_);
     for (int b = 0; b < count; ++b) {
-      Rng own = rng.fork(static_cast<std::uint64_t>(b));
-      const int h = own.below(static_cast<int>(histories_.size()));
-      const detail::KeptEpisodes kept = keep(histories_[static_cast<std::size_t>(h)], own);
-      write(kept, begin(kept, longest_[static_cast<std::size_t>(h)], own), b, out);
+      detail::WindowDraw window = draw(b, rng);
+      write(window.kept, begin(window), b, out);
+    }
+  }
+
+  /// Asks the system to read what sample(count, rng, ...) will look at in mapped files, and does not wait for it.
+  /// Allocates nothing, changes nothing, and does nothing where all histories are in memory.
+  void prefetch(int count, const Rng& rng) const {
+    if (!is_mapped_) return;
+    {
+      ReadAhead ahead;  // for all windows at once, because the steps of a window are found with them
+      for (int b = 0; b < count; ++b) ahead.add(ends_for(draw(b, rng)));
+    }
+    ReadAhead ahead;
+    visit_reads(count, rng, [&](int, std::span<const std::byte> bytes) { ahead.add(bytes); });
+  }
+
+  /// Calls visit(b, bytes) for all that sample(count, rng, ...) reads for its window b from the columns of steps:
+  /// column by column, and within it episode by episode. Of rewards it may be a row more.
+  template <typename Visit>
+  void visit_reads(int count, const Rng& rng, Visit&& visit) const {
+    for (int b = 0; b < count; ++b) {
+      detail::WindowDraw window = draw(b, rng);
+      const detail::WindowBegin first = begin(window);
+      const HistoryColumns& columns = window.kept.history.columns();
+      const auto visit_steps = [&](const std::byte* data, std::size_t row_bytes) {
+        for_each_part(window.kept, first, [&](const detail::WindowPart& part) {
+          visit(b, std::span{data + static_cast<std::size_t>(part.first_step) * row_bytes,
+                             static_cast<std::size_t>(part.step_count) * row_bytes});
+        });
+      };
+      for_each_part(window.kept, first, [&](const detail::WindowPart& part) {  // one more than steps in every episode
+        const auto row = static_cast<std::size_t>(part.first_step + part.episode);
+        const auto row_count = static_cast<std::size_t>(part.step_count) + (part.is_closed ? 1 : 0);
+        const std::size_t row_bytes = columns.observations.row_bytes();
+        visit(b, std::span{columns.observations.data + row * row_bytes, row_count * row_bytes});
+      });
+      visit_steps(columns.actions.data, columns.actions.row_bytes());
+      visit_steps(reinterpret_cast<const std::byte*>(columns.rewards), sizeof(float));
+      if (config_.use_expert_action) visit_steps(columns.expert_actions.data, columns.expert_actions.row_bytes());
     }
   }
 
@@ -126,20 +202,50 @@ private:
       fail("window sampler: history {} has no expert actions to learn from (was it recorded with them?)", i);
   }
 
-  static int longest_episode(const HistoryView& history) {
-    int longest = 0;
-    for (int e = 0; e < history.episode_count(); ++e) longest = std::max(longest, history.episode_length(e));
-    return longest;
+  static detail::EpisodeLengths lengths_in(const HistoryView& history) {
+    if (history.columns().is_mapped) ReadAhead{}.add(ends_of(history, 0, history.episode_count()));
+    detail::EpisodeLengths lengths{.longest = history.episode_length(0)};
+    for (int e = 0; e < history.episode_count(); ++e) {
+      const int length = history.episode_length(e);
+      lengths.are_even = lengths.are_even && length == lengths.longest;
+      lengths.longest = std::max(lengths.longest, length);
+    }
+    return lengths;
   }
 
-  [[nodiscard]] detail::KeptEpisodes keep(const HistoryView& history, Rng& rng) const {
+  [[nodiscard]] static std::span<const std::byte> ends_of(const HistoryView& history, int first, int end) {
+    return std::as_bytes(std::span{history.columns().episode_ends + first, static_cast<std::size_t>(end - first)});
+  }
+
+  /// Where the episodes end that a window is looked for in.
+  [[nodiscard]] std::span<const std::byte> ends_for(const detail::WindowDraw& window) const {
+    if (window.kept.lengths.are_even) return {};
+    constexpr int most = 1 << 17;  // 1 MB
+    const detail::KeptEpisodes& kept = window.kept;
+    const int first = std::max(0, kept.first - 1), end = kept.history.episode_count();
+    if (!window.is_from_start || kept.is_shuffled) return ends_of(kept.history, std::max(first, end - most), end);
+    const std::int64_t past_window = kept.first + std::int64_t{kept.stride} * config_.context;
+    return ends_of(kept.history, first, static_cast<int>(std::min<std::int64_t>(end, past_window)));
+  }
+
+  /// The choice of window b, as far as it needs no look at the history.
+  [[nodiscard]] detail::WindowDraw draw(int b, const Rng& rng) const {
+    Rng own = rng.fork(static_cast<std::uint64_t>(b));
+    const auto h = static_cast<std::size_t>(own.below(static_cast<int>(histories_.size())));
+    const detail::KeptEpisodes kept = keep(h, own);
+    const bool is_from_start = own.chance(config_.history_start_share);
+    return {kept, is_from_start, own};
+  }
+
+  [[nodiscard]] detail::KeptEpisodes keep(std::size_t h, Rng& rng) const {
+    const HistoryView& history = histories_[h];
     const int episodes = history.episode_count();
     const int skipped = std::min(static_cast<int>(config_.skip_first * episodes), episodes - 1);
     const int phase = rng.below(std::min(config_.keep_every, episodes - skipped));
     const int first = skipped + phase;
     const int count = (episodes - first - 1) / config_.keep_every + 1;
     const std::uint64_t order_key = config_.shuffle_episodes ? rng.bits() : 0;
-    return {history, first, config_.keep_every, count, config_.shuffle_episodes, order_key};
+    return {history, lengths_[h], first, config_.keep_every, count, config_.shuffle_episodes, order_key};
   }
 
   /// The last begin from which a full window fits, or the very first.
@@ -154,14 +260,30 @@ private:
     return {};
   }
 
-  [[nodiscard]] detail::WindowBegin begin(const detail::KeptEpisodes& kept, int longest, Rng& rng) const {
-    if (rng.chance(config_.history_start_share)) return {};
+  /// Draws the rest of a window's choice.
+  [[nodiscard]] detail::WindowBegin begin(detail::WindowDraw& window) const {
+    if (window.is_from_start) return {};
+    const detail::KeptEpisodes& kept = window.kept;
     const detail::WindowBegin last = last_begin(kept);
-    if (config_.start == WindowStart::episode) return {rng.below(last.episode + 1), 0};
+    if (config_.start == WindowStart::episode) return {window.rng.below(last.episode + 1), 0};
     for (;;) {  // uniform over steps, without adding up the lengths of all episodes
-      const detail::WindowBegin drawn{rng.below(last.episode + 1), rng.below(longest)};
+      const detail::WindowBegin drawn{window.rng.below(last.episode + 1), window.rng.below(kept.lengths.longest)};
       if (drawn.step < kept.length(drawn.episode) && (drawn.episode < last.episode || drawn.step <= last.step))
         return drawn;
+    }
+  }
+
+  /// Calls visit(part) for each episode that a window shows steps of.
+  template <typename Visit>
+  void for_each_part(const detail::KeptEpisodes& kept, detail::WindowBegin begin, Visit&& visit) const {
+    int rows_left = config_.context;
+    for (int i = begin.episode; i < kept.count && rows_left > 0; ++i) {
+      const int skipped = i == begin.episode ? begin.step : 0;
+      const int step_count = std::min(kept.length(i) - skipped, rows_left);
+      rows_left -= step_count;
+      const bool is_closed = layout_.closing_token && rows_left > 0;
+      rows_left -= is_closed ? 1 : 0;
+      visit(detail::WindowPart{kept.index(i), kept.first_step(i) + skipped, step_count, is_closed});
     }
   }
 
@@ -213,7 +335,8 @@ private:
   std::vector<HistoryView> histories_;
   StepLayout layout_;
   WindowConfig config_;
-  std::vector<int> longest_;  // steps of the longest episode of each history
+  std::vector<detail::EpisodeLengths> lengths_;  // of each history
+  bool is_mapped_ = false;                       // some of the histories
 };
 
 }  // namespace icrl

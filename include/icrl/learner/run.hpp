@@ -41,8 +41,8 @@ public:
   GroupRun(G& group, std::vector<E>& envs, std::span<LearningHistory> histories, std::span<const Rng> rngs)
       : group_{group},
         envs_{envs},
-        observations_(envs.size(), static_cast<std::size_t>(value_count(histories[0].info().observation_space))),
-        next_observations_{observations_},
+        even_observations_(envs.size(), static_cast<std::size_t>(value_count(histories[0].info().observation_space))),
+        odd_observations_{even_observations_},
         actions_(envs.size(), static_cast<std::size_t>(value_count(histories[0].info().action_space))),
         masks_(envs.size(), mask_size(histories[0].info())),
         expert_action_(actions_.width),
@@ -59,13 +59,16 @@ public:
     }
   }
 
+  GroupRun(const GroupRun&) = delete;
+  GroupRun& operator=(const GroupRun&) = delete;
+
   void run(int episodes) {
     for (std::size_t r = 0; r < members_.size(); ++r) begin_episode(members_[r], r);
     std::swap(observations_, next_observations_);
     while (!members_.empty()) {
       const std::size_t rows = members_.size();
       const auto masks = masks_.width > 0 ? masks_.first(rows) : std::span<std::uint8_t>{};
-      group_.act({members_, observations_.first(rows), masks}, actions_.first(rows), policy_rngs_);
+      group_.act({members_, observations_->first(rows), masks}, actions_.first(rows), policy_rngs_);
       std::size_t kept = 0;
       for (std::size_t r = 0; r < rows; ++r) {
         const int member = members_[r];
@@ -87,7 +90,7 @@ private:
   bool step(std::size_t r, std::size_t kept, int episodes) {
     const int member = members_[r];
     const auto m = static_cast<std::size_t>(member);
-    const auto observation = observations_.row(r), action = actions_.row(r), next = next_observations_.row(kept);
+    const auto observation = observations_->row(r), action = actions_.row(r), next = next_observations_->row(kept);
     if (!action_check_.contains(action)) {
       fail("run: learner {} chose action [{}], which is not in {}", member, fmt::join(action, ", "),
            to_string(recorders_[m].history().info().action_space));
@@ -97,7 +100,7 @@ private:
       fail("run: an episode has not ended after {} steps (wrap the environment in a TimeLimit)", most_steps);
     const StepResult result = icrl::step(envs_[m], std::span<const float>{action}, env_rngs_[m]);
     envs_[m].observe(next);
-    recorders_[m].step(action, result.reward, next, result.terminated, result.truncated, extras);
+    recorders_[m].step_checked(action, result.reward, next, result.terminated, result.truncated, extras);
     Transition transition{observation, action, result.reward, next, result.terminated, result.truncated};
     if (!result.terminated) {
       look_at_mask(m, kept);
@@ -114,8 +117,8 @@ private:
     const auto m = static_cast<std::size_t>(member);
     steps_[m] = 0;
     envs_[m].reset(env_rngs_[m]);
-    envs_[m].observe(next_observations_.row(row));
-    recorders_[m].begin_episode(next_observations_.row(row));
+    envs_[m].observe(next_observations_->row(row));
+    recorders_[m].begin_episode(next_observations_->row(row));
     look_at_mask(m, row);
   }
 
@@ -141,8 +144,10 @@ private:
   std::vector<E>& envs_;
   std::vector<HistoryRecorder> recorders_;
   std::vector<Rng> env_rngs_, policy_rngs_;
-  std::vector<int> members_;  // of the rows
-  Rows<float> observations_, next_observations_, actions_;
+  std::vector<int> members_;                          // of the rows
+  Rows<float> even_observations_, odd_observations_;  // of even and of odd steps
+  Rows<float>*observations_ = &even_observations_, *next_observations_ = &odd_observations_;
+  Rows<float> actions_;
   Rows<std::uint8_t> masks_;  // of width 0 where all actions are allowed
   std::vector<float> expert_action_;
   SpaceCheck action_check_;

@@ -89,7 +89,7 @@ public:
     if constexpr (Roundable<M>) {
       if (has_bfloat16()) model_.round(rounded_);
     }
-    const Rng rng = Rng{config_.seed}.fork(static_cast<std::uint64_t>(progress_.update));
+    const Rng rng = update_rng(progress_.update);
     pool_.run(slots_.slot_count(),
               [&](int slot, int worker) { run_slot(slot, workers_[static_cast<std::size_t>(worker)], rng); });
     Part batch;
@@ -223,7 +223,10 @@ private:
     return {config_.learning_rate, config_.final_rate_share, config_.warmup, config_.updates};
   }
 
-  /// The slot's windows are drawn, run forward and back here, by one thread, so that each stays in that core's cache.
+  [[nodiscard]] Rng update_rng(int update) const { return Rng{config_.seed}.fork(static_cast<std::uint64_t>(update)); }
+
+  /// The slot's windows are drawn, those of the next update asked for, run forward and back here, by one thread, so
+  /// that each stays in that core's cache.
   void run_slot(int slot, WindowScratch<M>& scratch, const Rng& rng) {
     Part& part = parts_[static_cast<std::size_t>(slot)];
     const auto first_window = [&](int s) {
@@ -235,6 +238,7 @@ private:
     part.tokens = 0;
     if (count == 0) return;
     sampler_.sample(count, rng.fork(static_cast<std::uint64_t>(slot)), part.windows);
+    sampler_.prefetch(count, update_rng(progress_.update + 1).fork(static_cast<std::uint64_t>(slot)));
     for (int window = 0; window < count; ++window) {
       part.loss += window_loss(model_, part.windows, window, config_.label_smoothing, scratch, gradient);
       for (const float weight : part.windows.weights_of(window)) part.label_count += static_cast<double>(weight);

@@ -1,0 +1,56 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace icrl {
+
+/// Asks the system to read parts of mapped files that will be needed soon, and does not wait for them (POSIX). Parts
+/// added one after another that lie close together are asked for at once. It is advice: nothing depends on its being
+/// taken.
+class ReadAhead {
+public:
+  ReadAhead() = default;
+  ~ReadAhead() { flush(); }
+  ReadAhead(const ReadAhead&) = delete;
+  ReadAhead& operator=(const ReadAhead&) = delete;
+
+  void add(std::span<const std::byte> bytes) {
+    if (bytes.empty()) return;
+    const std::byte* const end = bytes.data() + bytes.size();
+    if (address(bytes.data()) < address(begin_) || address(bytes.data()) > address(end_) + close) {
+      flush();
+      begin_ = end_ = bytes.data();
+    }
+    if (address(end) > address(end_)) end_ = end;
+  }
+
+  /// Asks for what has been added; so does the end of the object.
+  void flush() {
+    static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    std::size_t left = static_cast<std::size_t>(end_ - begin_) + address(begin_) % page;
+    while (left > 0) {
+      const std::size_t size = std::min(left, piece);
+      (void)::posix_madvise(const_cast<std::byte*>(end_ - left), size, POSIX_MADV_WILLNEED);
+      left -= size;
+    }
+    begin_ = end_ = nullptr;
+  }
+
+private:
+  static constexpr std::size_t close = 0x4000;   // reading so much more costs less than asking twice
+  static constexpr std::size_t piece = 0x20000;  // Linux may cut what is asked for at once to its own read-ahead
+
+  static std::uintptr_t address(const std::byte* byte) { return reinterpret_cast<std::uintptr_t>(byte); }
+
+  const std::byte *begin_ = nullptr, *end_ = nullptr;  // what is to be asked for
+};
+
+}  // namespace icrl
