@@ -62,6 +62,7 @@
 #include <icrl/learner/run.hpp>
 #include <icrl/learner/systematic_explorer.hpp>
 #include <icrl/learner/table_index.hpp>
+#include <icrl/math/bfloat16.hpp>
 #include <icrl/math/matrix.hpp>
 #include <icrl/math/packet.hpp>
 #include <icrl/math/product.hpp>
@@ -85,6 +86,8 @@
 #include <icrl/nn/mlp.hpp>
 #include <icrl/nn/parameters.hpp>
 #include <icrl/nn/rotary.hpp>
+#include <icrl/nn/rounded_heads.hpp>
+#include <icrl/nn/stream_attention.hpp>
 #include <icrl/train/checkpoint.hpp>
 #include <icrl/train/distil.hpp>
 #include <icrl/train/distil_config.hpp>
