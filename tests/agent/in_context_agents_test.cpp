@@ -505,6 +505,29 @@ TEST_CASE("Numbers that are not finite or leave their box are refused", "[agent]
   CHECK(learn({0, 1}, {-2, 2}).empty());
 }
 
+TEST_CASE("What one member's huge observation did is forgotten with a reset, and others go on", "[agent]") {
+  const StepLayout layout{.observation_space = Box{{-infinity}, {infinity}}, .action_space = Discrete{3}};
+  auto model = small_model(small_config(8), layout);
+  model.embedding.observation_maps[0] *= 20;
+  InContextAgents<Model> agents{model, 2};
+  auto rngs = generators(2);
+  std::array<float, 2> actions{};
+  const int both[] = {0, 1}, first[] = {0};
+  const std::array<float, 2> observations{0, 3e38f};
+  CHECK(has(error_of([&] { agents.act({both, observations, {}}, actions, rngs); }), "not finite"));
+
+  agents.reset(0);
+  agents.reset(1);
+  for (int t = 0; t < 20; ++t) {
+    agents.act({first, std::span{observations}.first(1), {}}, std::span{actions}.first(1), rngs);
+    agents.learn(0, {.observation = std::span{observations}.first(1),
+                     .action = std::span{actions}.first(1),
+                     .reward = 0,
+                     .next_observation = std::span{observations}.first(1)});
+  }
+  CHECK(agents.remembered_steps(0) >= 4);
+}
+
 TEST_CASE("A model whose weights are not finite is found out by its first word", "[agent]") {
   auto model = small_model(small_config(3), id_layout());
   model.head.weight(3, 1) = infinity;

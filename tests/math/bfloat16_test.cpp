@@ -66,7 +66,7 @@ TEST_CASE("Rows and pairs of rows hold the rounded numbers, whatever the size", 
       const Matrix<float> x = random(rows, size, 1), expected = rounded(x);
       Matrix<Bf16Pair> along, across;
       round_rows(x, along);
-      pair_rows(along, rows, 0, size, across);
+      pair_rows(along, rows, size, across);
       for (Index r = 0; r < rows; ++r) {
         for (Index i = 0; i < size; ++i) {
           REQUIRE(number(row_data(along, r), i) == expected(r, i));
@@ -90,7 +90,7 @@ TEST_CASE("Products of pairs are those of the rounded numbers, packed or not", "
         Matrix<Bf16Pair> a_pairs, b_rows, b_pairs;
         round_rows(a, a_pairs);
         round_rows(b, b_rows);
-        pair_rows(b_rows, depth, 0, width, b_pairs);
+        pair_rows(b_rows, depth, width, b_pairs);
         const detail::Strided<Bf16Pair> left{a_pairs.data(), a_pairs.cols(), 1}, right{b_pairs.data(), width, 1};
         Matrix<float> plain(rows, width), packed = Matrix<float>::Ones(rows, width);
         detail::product<Bf16Pair>(rows, width, pair_count(depth), left, right, plain.data(), width, false, bias.data());
@@ -113,8 +113,8 @@ TEST_CASE("GELU and products with a rounded slope agree with floats to bfloat16'
     Matrix<float> y = x, slope(1, size), total = Matrix<float>::Ones(1, size);
     gelu_row(y.data(), slope.data(), size);
     Matrix<Bf16Pair> rounded_y(1, pair_count(size)), rounded_slope(1, pair_count(size)), product(1, pair_count(size));
-    gelu_row(x.data(), size, rounded_y.data(), rounded_slope.data());
-    multiply_row(d.data(), rounded_slope.data(), size, product.data(), total.data());
+    round_gelu_row(x.data(), size, rounded_y.data(), rounded_slope.data());
+    round_product_row(d.data(), rounded_slope.data(), size, product.data(), total.data());
     for (Index i = 0; i < size; ++i) {
       CHECK(number(rounded_y.data(), i) == Approx(y(0, i)).epsilon(1.0 / 256).margin(1e-30));
       CHECK(number(rounded_slope.data(), i) == Approx(slope(0, i)).epsilon(1.0 / 256).margin(1e-30));

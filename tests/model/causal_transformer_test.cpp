@@ -17,6 +17,7 @@ namespace {
 
 static_assert(Trainable<CausalTransformer<float>>);
 static_assert(Streaming<CausalTransformer<float>>);
+static_assert(Roundable<CausalTransformer<float>> && !Roundable<CausalTransformer<double>>);
 
 StepLayout grid_layout() { return {.observation_space = MultiDiscrete{{4, 5}}, .action_space = Discrete{3}}; }
 StepLayout number_layout() {
@@ -167,6 +168,24 @@ TEST_CASE("A lane that does not act remembers as one that does, and its row of t
       REQUIRE(outputs.row(1) == expected);
     }
     CHECK(std::ranges::equal(silent.storage(), acting.storage()));
+  }
+}
+
+TEST_CASE("A workspace serves models of other shapes one after another", "[model]") {
+  const StepLayout layout = grid_layout();
+  CausalTransformer<float>::StreamWorkspace shared;
+  for (const int heads : {8, 2}) {
+    Rng rng{6};
+    CausalTransformer<float> model{{.width = 32, .layer_count = 2, .head_count = heads, .context = 10}, layout};
+    model.initialise(rng);
+    const std::vector<float> features = random_features(layout, 1, rng);
+    CausalTransformer<float>::StreamWorkspace own;
+    auto first = model.make_cache(), second = model.make_cache();
+    Matrix<float> outputs(1, 3), expected(1, 3);
+    const CausalTransformer<float>::Lane lane{&first, features.data()}, alone{&second, features.data()};
+    model.step({&lane, 1}, shared, outputs);
+    model.step({&alone, 1}, own, expected);
+    CHECK(outputs == expected);
   }
 }
 

@@ -30,7 +30,7 @@ double largest_error(Index heads, Index head_size, Index tokens) {
   double worst = 0;
   for (Index t = 0; t < tokens; ++t) {
     past.put(t, &keys(t, 0), &values(t, 0));
-    attend<S>(&queries(t, 0), past, t + 1, scores, mixed.data());
+    attend<S>(&queries(t, 0), heads, past, t + 1, scores, mixed.data());
     for (Index h = 0; h < heads; ++h) {
       const auto part = [&](const Matrix<S>& m, Index row) {
         return m.row(row).segment(h * head_size, head_size).template cast<double>();

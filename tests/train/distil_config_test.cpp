@@ -42,6 +42,8 @@ TEST_CASE("Runs with different results have different descriptions, and the thre
   add([](auto& c) { c.label_smoothing = 0.1; });
   add([](auto& c) { c.weight_average = 0.9; });
   add([](auto& c) { c.evaluate_every = 1; });
+  add([](auto& c) { c.products = Products::full; });
+  add([](auto& c) { c.products = Products::bfloat16; });
   add([](auto& c) { c.gradient_slots = 8; });
   add([](auto& c) { c.seed = 1; });
 
@@ -74,6 +76,7 @@ TEST_CASE("A value that makes no sense is named with its bounds", "[train]") {
   CHECK(has(refusal({.evaluate_every = -1}), "evaluate_every is -1"));
   CHECK(has(refusal({.checkpoint_every = -1}), "checkpoint_every is -1"));
   CHECK(has(refusal({.checkpoint_every = 5}), "checkpoint_every is 5, but checkpoint names no file"));
+  CHECK(has(refusal({.products = static_cast<Products>(7)}), "products is 7"));
   CHECK(has(refusal({.gradient_slots = 0}), "gradient_slots is 0"));
   CHECK(has(refusal({.thread_count = -1}), "thread_count is -1"));
   CHECK(has(refusal({.checkpoint = "a"}), "checkpoint is \"a\", but checkpoint_every is 0"));

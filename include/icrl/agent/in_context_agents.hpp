@@ -277,8 +277,10 @@ private:
   void run_lanes(std::span<const typename M::Lane> lanes) {
     const auto rows = static_cast<Index>(lanes.size());
     model_->step(lanes, workspace_, outputs_.topRows(rows));
-    if (!outputs_.topRows(rows).allFinite())
-      fail("in-context agents: the model's outputs are not finite (are its weights?)");
+    for (Index i = 0; i < rows; ++i) {
+      if (lanes[static_cast<std::size_t>(i)].acts && !outputs_.row(i).allFinite())
+        fail("in-context agents: the model's outputs are not finite (are its weights?)");
+    }
   }
 
   const M* model_;

@@ -145,9 +145,15 @@ public:
   [[nodiscard]] std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
 
   /// Advice to the system: without it reading is only slower.
-  void expect(ReadOrder order) const {
-    if (size_ == 0) return;
-    (void)::posix_madvise(data_, size_, order == ReadOrder::random ? POSIX_MADV_RANDOM : POSIX_MADV_NORMAL);
+  void expect(ReadOrder order) const { expect(order, bytes()); }
+  /// The same for a part of the file: all pages that it touches.
+  void expect(ReadOrder order, std::span<const std::byte> part) const {
+    if (part.empty()) return;
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const auto offset = static_cast<std::size_t>(part.data() - static_cast<const std::byte*>(data_)),
+               before = offset % page;
+    (void)::posix_madvise(static_cast<std::byte*>(data_) + (offset - before), part.size() + before,
+                          order == ReadOrder::random ? POSIX_MADV_RANDOM : POSIX_MADV_NORMAL);
   }
 
 private:

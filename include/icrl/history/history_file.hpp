@@ -61,16 +61,19 @@ inline void check_columns(const HistoryRecord& record, const std::string& what) 
   if (info.has_expert_action) check_rows(columns.expert_actions, record.step_count, info.action_space, "expert action");
 }
 
-/// For as long as it lives a file that is read at random is read in ascending order.
+/// For as long as it lives a part of a file that is read at random is read in ascending order.
 class AscendingReads {
 public:
-  explicit AscendingReads(const MappedFile& file) : file_{file} { file_.expect(ReadOrder::ascending); }
-  ~AscendingReads() { file_.expect(ReadOrder::random); }
+  AscendingReads(const MappedFile& file, std::span<const std::byte> part) : file_{file}, part_{part} {
+    file_.expect(ReadOrder::ascending, part_);
+  }
+  ~AscendingReads() { file_.expect(ReadOrder::random, part_); }
   AscendingReads(const AscendingReads&) = delete;
   AscendingReads& operator=(const AscendingReads&) = delete;
 
 private:
   const MappedFile& file_;
+  std::span<const std::byte> part_;
 };
 
 /// All columns of a history as they lie in a file.
@@ -147,10 +150,7 @@ public:
     ICRL_ASSERT(0 <= index && index < history_count(), "a history's index is below history_count()");
     const auto i = static_cast<std::size_t>(index);
     const detail::HistoryRecord& record = scan_.records[i];
-    if (!is_checked(i)) {
-      const detail::AscendingReads of_check{file_};
-      check(i);
-    }
+    if (!is_checked(i)) check(i);
     return {record.info, record.columns};
   }
 
@@ -160,7 +160,6 @@ public:
   [[nodiscard]] std::vector<HistoryView> histories() const& {
     std::vector<HistoryView> views;
     views.reserve(static_cast<std::size_t>(history_count()));
-    const detail::AscendingReads of_checks{file_};
     for (std::size_t i = 0; i < scan_.records.size(); ++i) {
       if (!is_checked(i)) check(i);
       views.emplace_back(scan_.records[i].info, scan_.records[i].columns);
@@ -178,6 +177,7 @@ private:
 
   void check(std::size_t i) const {
     const detail::HistoryRecord& record = scan_.records[i];
+    const detail::AscendingReads of_check{file_, record.column_bytes};
     const std::string place = detail::history_at(what_, i, record.offset);
     if (const auto found = crc32c(record.column_bytes); found != record.columns_checksum) {
       fail("{}: columns have checksum {:08x}, the header says {:08x} (the file is damaged)", place, found,

@@ -152,8 +152,9 @@ public:
     }
   }
 
-  /// Asks the system to read what sample(count, rng, ...) will look at in mapped files, and does not wait for it.
-  /// Allocates nothing, changes nothing, and does nothing where all histories are in memory.
+  /// Asks the system to read what sample(count, rng, ...) will look at in mapped files, and does not wait for it,
+  /// except for where episodes of uneven lengths end. Allocates nothing, changes nothing, and does nothing where all
+  /// histories are in memory.
   void prefetch(int count, const Rng& rng) const {
     if (!is_mapped_) return;
     {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include <icrl/core/assert.hpp>
 #include <icrl/math/row_kernels.hpp>
 
 // Matrices in bfloat16 (a float's upper half: 8 bits of precision, all of its range) as factors of products, which take
@@ -25,7 +26,7 @@ constexpr Index pair_count(Index count) { return (count + 1) / 2; }
 
 namespace detail {
 
-/// To the nearest, ties to the even one.
+/// To the nearest, ties to the even one; what lies beyond the largest number becomes infinite.
 inline std::uint32_t to_bfloat16(float x) {
   std::uint32_t bits;
   std::memcpy(&bits, &x, sizeof bits);
@@ -126,6 +127,8 @@ inline void round_rows(MatrixIn<float> x, Matrix<Bf16Pair>& to) {
 /// `size` columns of them, from `first` on, which is even, in pairs along the columns: `to` (pairs of T, size), a
 /// factor whose depth is T. `rounded` comes from `round_rows`.
 inline void pair_rows(const Matrix<Bf16Pair>& rounded, Index rows, Index first, Index size, Matrix<Bf16Pair>& to) {
+  ICRL_ASSERT(first % 2 == 0 && rounded.rows() >= rows && 2 * rounded.cols() >= first + size,
+              "pair_rows: there are no such columns");
   reserve_rows(to, pair_count(rows), size);
   for (Index r = 0; r < rows; r += 2) {
     detail::interleave_rows(&rounded(r, first / 2), r + 1 < rows ? &rounded(r + 1, first / 2) : nullptr, size,
@@ -133,8 +136,13 @@ inline void pair_rows(const Matrix<Bf16Pair>& rounded, Index rows, Index first, 
   }
 }
 
+/// All columns of them.
+inline void pair_rows(const Matrix<Bf16Pair>& rounded, Index rows, Index size, Matrix<Bf16Pair>& to) {
+  pair_rows(rounded, rows, 0, size, to);
+}
+
 /// y = GELU(x), and its derivative, rounded, in pairs of neighbours. x has `size` numbers.
-inline void gelu_row(const float* x, Index size, Bf16Pair* y, Bf16Pair* slope) {
+inline void round_gelu_row(const float* x, Index size, Bf16Pair* y, Bf16Pair* slope) {
   using namespace detail;
   constexpr Index step = lanes<float>;
   const auto two = [&](const float* from, Bf16Pair* to_y, Bf16Pair* to_slope) {
@@ -156,7 +164,7 @@ inline void gelu_row(const float* x, Index size, Bf16Pair* y, Bf16Pair* slope) {
 }
 
 /// to = d * slope, rounded, in pairs of neighbours; total += d * slope. `size` numbers.
-inline void multiply_row(const float* d, const Bf16Pair* slope, Index size, Bf16Pair* to, float* total) {
+inline void round_product_row(const float* d, const Bf16Pair* slope, Index size, Bf16Pair* to, float* total) {
   using namespace detail;
   const Index whole = size - size % lanes<float>;
   round_packets(whole, to, [&](Index i) -> Packet<float> {

@@ -170,7 +170,7 @@ inline S largest(const Packet<S>& value) {
                                 [](const auto& a, const auto& b) { return std::decay_t<decltype(a)>(a > b ? a : b); });
 }
 
-/// 1 / x for x >= 1, within 2 units in the last place. Dividing takes the time of five multiplications or more.
+/// 1 / x for finite x >= 1, within 2 units in the last place. Dividing takes the time of five multiplications or more.
 template <typename S>
 inline Packet<S> reciprocal(const Packet<S>& x) {
 #if defined(__AVX512F__)

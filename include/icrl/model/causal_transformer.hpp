@@ -181,7 +181,9 @@ struct CausalTransformer {
 
 private:
   static const typename Block<S>::Rounded* rounded_block(const Cache& cache, std::size_t i) {
-    return cache.rounded == nullptr ? nullptr : &cache.rounded->blocks[i];
+    if (cache.rounded == nullptr) return nullptr;
+    ICRL_ASSERT(i < cache.rounded->blocks.size(), "a pass in bfloat16: round() has to be called first");
+    return &cache.rounded->blocks[i];
   }
 
   using Rows = Eigen::Map<Matrix<S>, 0, Eigen::OuterStride<>>;
@@ -225,7 +227,7 @@ private:
     }
     for (Index i = 0; i < count; ++i) {
       const Index lane = is_last ? workspace.acting[static_cast<std::size_t>(i)] : i;
-      attend(&workspace.qkv(lane, 0), cache_of(lane)->layer(static_cast<Index>(layer)),
+      attend(&workspace.qkv(lane, 0), config.head_count, cache_of(lane)->layer(static_cast<Index>(layer)),
              cache_of(lane)->token_count() + 1, workspace.scores, &workspace.mixed(i, 0));
       if (lane != i) workspace.stream.row(i) = workspace.stream.row(lane);
     }

@@ -45,12 +45,13 @@ concept Roundable = Trainable<M> && requires(const M& model, typename M::Rounded
 template <typename M>
 concept Streaming = SequenceModel<M> &&
     requires(const M& model, typename M::KeyValueCache& cache, typename M::StreamWorkspace& workspace,
-             std::span<const typename M::Lane> lanes, Matrix<typename M::Scalar>& outputs) {
+             const float* features, std::span<const typename M::Lane> lanes, Matrix<typename M::Scalar>& outputs) {
   { model.make_cache() } -> std::same_as<typename M::KeyValueCache>;
   { cache.length() } -> std::convertible_to<int>;
   cache.set_length(1);
   cache.storage();
   cache.clear();
+  (typename M::Lane{&cache, features, /*acts*/ true});
   model.reserve(workspace, Index{1});
   model.step(lanes, workspace, outputs);
 };

@@ -8,6 +8,7 @@
 #include <icrl/nn/linear.hpp>
 #include <icrl/nn/rotary.hpp>
 #include <icrl/nn/rounded_heads.hpp>
+#include <icrl/nn/score_blocks.hpp>
 
 namespace icrl {
 
@@ -53,7 +54,7 @@ struct CausalAttention {
     Matrix<S>& made = rounded == nullptr ? cache.qkv : scratch.qkv;
     reserve_rows(made, tokens, 3 * width);
     reserve_rows(cache.mixed, tokens, width);
-    qkv.forward(x, member(rounded, &Rounded::qkv), cache.qkv_layer, made.topRows(tokens));
+    qkv.forward(x, detail::member(rounded, &Rounded::qkv), cache.qkv_layer, made.topRows(tokens));
     for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate(&made(t, 0), 2 * width, t);
     if (rounded == nullptr) {
       heads_forward(tokens, cache, scratch);
@@ -61,7 +62,7 @@ struct CausalAttention {
       RoundedHeads{width, head_count}.forward(made.topRows(tokens), cache.rounded, scratch.rounded,
                                               cache.mixed.topRows(tokens));
     }
-    output.add_forward(cache.mixed.topRows(tokens), member(rounded, &Rounded::output), cache.output_layer, y);
+    output.add_forward(cache.mixed.topRows(tokens), detail::member(rounded, &Rounded::output), cache.output_layer, y);
   }
 
   /// Adds to `grad`, overwrites dx. x is what forward was given, dy the derivative of what it added.
@@ -74,7 +75,7 @@ struct CausalAttention {
     reserve_rows(scratch.dmixed, tokens, width);
     reserve_rows(scratch.dqkv, tokens, 3 * width);
     auto dmixed = scratch.dmixed.topRows(tokens);
-    output.backward(cache.mixed.topRows(tokens), dy, member(rounded, &Rounded::output), cache.output_layer,
+    output.backward(cache.mixed.topRows(tokens), dy, detail::member(rounded, &Rounded::output), cache.output_layer,
                     scratch.output_layer, grad.output, dmixed);
     if (rounded == nullptr) {
       heads_backward(tokens, cache, scratch);
@@ -83,11 +84,13 @@ struct CausalAttention {
                                                scratch.dqkv.topRows(tokens));
     }
     for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate_back(&scratch.dqkv(t, 0), 2 * width, t);
-    qkv.backward(x, scratch.dqkv.topRows(tokens), member(rounded, &Rounded::qkv), cache.qkv_layer, scratch.qkv_layer,
-                 grad.qkv, dx);
+    qkv.backward(x, scratch.dqkv.topRows(tokens), detail::member(rounded, &Rounded::qkv), cache.qkv_layer,
+                 scratch.qkv_layer, grad.qkv, dx);
   }
 
+  /// For floats and heads of an even size.
   void round(Rounded& rounded, Scratch& scratch) const {
+    ICRL_ASSERT(qkv.weight.rows() / head_count % 2 == 0, "round: a head's numbers have to come in pairs");
     qkv.round(rounded.qkv, scratch.qkv_layer);
     output.round(rounded.output, scratch.output_layer);
   }
@@ -97,21 +100,8 @@ struct CausalAttention {
   }
 
 private:
-  /// Rows of the score matrix computed together; a whole number of cache lines.
-  static constexpr Index block = 16;
-
-  static constexpr Index block_count(Index tokens) { return (tokens + block - 1) / block; }
-
-  /// Numbers in the first `blocks` blocks of a head's score matrix.
-  static constexpr Index triangle(Index blocks) { return block * block * (blocks * (blocks + 1) / 2); }
-
-  static void reserve_columns(Matrix<S>& buffer, Index rows, Index columns) {
-    reserve_rows(buffer, rows, std::max(columns, buffer.cols()));
-  }
-
-  static detail::Strided<S> rows_of(const Matrix<S>& m, Index row, Index column) {
-    return {&m(row, column), m.outerStride(), 1};
-  }
+  using Blocks = detail::ScoreBlocks;
+  static constexpr Index block = Blocks::rows;
 
   /// Transposes the D columns of qkv from `column` on, so that products over them read whole rows. Those are padded
   /// with zeros: what lies beyond is multiplied by zeros, which would not undo an infinity.
@@ -123,28 +113,29 @@ private:
 
   void heads_forward(Index tokens, Cache& cache, Scratch& scratch) const {
     const Index width = cache.mixed.cols(), size = width / head_count;
-    reserve_columns(cache.probabilities, head_count, triangle(block_count(tokens)));
-    reserve_columns(scratch.transposed, size, block_count(tokens) * block);
+    detail::reserve_columns(cache.probabilities, head_count, Blocks::triangle(Blocks::count(tokens)));
+    detail::reserve_columns(scratch.transposed, size, Blocks::whole(tokens));
     const S scale = S(1) / std::sqrt(static_cast<S>(size));
     for (Index h = 0; h < head_count; ++h) {
       transpose(cache, width + h * size, tokens, size, scratch);
       for (Index first = 0; first < tokens; first += block) {
         const Index last = std::min(first + block, tokens);
-        S* const scores = &cache.probabilities(h, triangle(first / block));
+        S* const scores = &cache.probabilities(h, Blocks::triangle(first / block));
         const Index stride = first + block;
-        detail::product<S>(last - first, padded<S>(last), size, rows_of(cache.qkv, first, h * size),
+        detail::product<S>(last - first, padded<S>(last), size, detail::rows_of(cache.qkv, first, h * size),
                            {scratch.transposed.data(), scratch.transposed.cols(), 1}, scores, stride, false);
         for (Index t = first; t < last; ++t) softmax_row(scores + (t - first) * stride, t + 1, padded<S>(last), scale);
-        detail::product<S>(last - first, size, last, {scores, stride, 1}, rows_of(cache.qkv, 0, 2 * width + h * size),
-                           &cache.mixed(first, h * size), width, false);
+        detail::product<S>(last - first, size, last, {scores, stride, 1},
+                           detail::rows_of(cache.qkv, 0, 2 * width + h * size), &cache.mixed(first, h * size), width,
+                           false);
       }
     }
   }
 
   void heads_backward(Index tokens, const Cache& cache, Scratch& scratch) const {
     const Index width = cache.mixed.cols(), size = width / head_count;
-    reserve_columns(scratch.dscores, block, block_count(tokens) * block);
-    reserve_columns(scratch.transposed, size, block_count(tokens) * block);
+    detail::reserve_columns(scratch.dscores, block, Blocks::whole(tokens));
+    detail::reserve_columns(scratch.transposed, size, Blocks::whole(tokens));
     scratch.dqkv.topRows(tokens).rightCols(2 * width).setZero();
     for (Index h = 0; h < head_count; ++h) {
       transpose(cache, 2 * width + h * size, tokens, size, scratch);
@@ -158,20 +149,20 @@ private:
     const Index last = std::min(first + block, tokens), rows = last - first;
     const Index width = scratch.dmixed.cols(), stride = first + block;
     const S scale = S(1) / std::sqrt(static_cast<S>(size));
-    const S* const probabilities = &cache.probabilities(h, triangle(first / block));
+    const S* const probabilities = &cache.probabilities(h, Blocks::triangle(first / block));
     S* const dscores = scratch.dscores.data();
-    detail::product<S>(rows, padded<S>(last), size, rows_of(scratch.dmixed, first, h * size),
+    detail::product<S>(rows, padded<S>(last), size, detail::rows_of(scratch.dmixed, first, h * size),
                        {scratch.transposed.data(), scratch.transposed.cols(), 1}, dscores, stride, false);
     for (Index r = 0; r < rows; ++r) {
       softmax_row_backward(probabilities + r * stride, padded<S>(last), scale,
                            dot(&cache.mixed(first + r, h * size), &scratch.dmixed(first + r, h * size), size),
                            dscores + r * stride);
     }
-    detail::product<S>(rows, size, last, {dscores, stride, 1}, rows_of(cache.qkv, 0, width + h * size),
+    detail::product<S>(rows, size, last, {dscores, stride, 1}, detail::rows_of(cache.qkv, 0, width + h * size),
                        &scratch.dqkv(first, h * size), 3 * width, false);
-    detail::product<S>(last, size, rows, {dscores, 1, stride}, rows_of(cache.qkv, first, h * size),
+    detail::product<S>(last, size, rows, {dscores, 1, stride}, detail::rows_of(cache.qkv, first, h * size),
                        &scratch.dqkv(0, width + h * size), 3 * width, true);
-    detail::product<S>(last, size, rows, {probabilities, 1, stride}, rows_of(scratch.dmixed, first, h * size),
+    detail::product<S>(last, size, rows, {probabilities, 1, stride}, detail::rows_of(scratch.dmixed, first, h * size),
                        &scratch.dqkv(0, 2 * width + h * size), 3 * width, true);
   }
 };

@@ -43,9 +43,10 @@ struct Block {
     reserve_rows(scratch.normed, x.rows(), x.cols());
     auto normed = scratch.normed.topRows(x.rows());
     attention_norm.forward(x, cache.attention_norm, normed);
-    attention.add_forward(normed, rotary, cache.attention, scratch.attention, x, member(rounded, &Rounded::attention));
+    attention.add_forward(normed, rotary, cache.attention, scratch.attention, x,
+                          detail::member(rounded, &Rounded::attention));
     mlp_norm.forward(x, cache.mlp_norm, normed);
-    mlp.add_forward(normed, cache.mlp, scratch.mlp, x, member(rounded, &Rounded::mlp));
+    mlp.add_forward(normed, cache.mlp, scratch.mlp, x, detail::member(rounded, &Rounded::mlp));
   }
 
   /// Adds to `grad`; dx holds the derivative of the block's output on entry and of its input on return.
@@ -55,11 +56,11 @@ struct Block {
     reserve_rows(scratch.dnormed, dx.rows(), dx.cols());
     auto normed = scratch.normed.topRows(dx.rows()), dnormed = scratch.dnormed.topRows(dx.rows());
     if (rounded == nullptr) mlp_norm.restore(cache.mlp_norm, normed);
-    mlp.backward(normed, dx, cache.mlp, scratch.mlp, grad.mlp, dnormed, member(rounded, &Rounded::mlp));
+    mlp.backward(normed, dx, cache.mlp, scratch.mlp, grad.mlp, dnormed, detail::member(rounded, &Rounded::mlp));
     mlp_norm.add_backward(dnormed, cache.mlp_norm, grad.mlp_norm, dx);
     if (rounded == nullptr) attention_norm.restore(cache.attention_norm, normed);
     attention.backward(normed, dx, rotary, cache.attention, scratch.attention, grad.attention, dnormed,
-                       member(rounded, &Rounded::attention));
+                       detail::member(rounded, &Rounded::attention));
     attention_norm.add_backward(dnormed, cache.attention_norm, grad.attention_norm, dx);
   }
 

@@ -9,11 +9,15 @@
 
 namespace icrl {
 
+namespace detail {
+
 /// A member of what a pointer points to, null of null.
 template <typename T, typename Member>
 const Member* member(const T* object, Member T::*which) {
   return object == nullptr ? nullptr : &(object->*which);
 }
+
+}  // namespace detail
 
 /// y = x W + b, row by row. W is (in, out).
 template <std::floating_point S>
@@ -59,13 +63,13 @@ struct Linear {
   void round(Rounded& rounded, Scratch& scratch) const requires std::same_as<S, float> {
     const Index in = weight.rows(), out = weight.cols();
     round_rows(weight, scratch.dy);
-    pair_rows(scratch.dy, in, 0, out, scratch.dy_pairs);
+    pair_rows(scratch.dy, in, out, scratch.dy_pairs);
     rounded.weight.assign({scratch.dy_pairs.data(), out, 1}, pair_count(in), out);
     rounded.transposed.assign({scratch.dy.data(), 1, pair_count(out)}, pair_count(out), in);
   }
 
-  /// `forward` and `backward` of training: with factors in bfloat16 and sums in float where `rounded` is not null,
-  /// which is for floats alone. `x` is what forward was given, and is read only if it is.
+  /// `forward` and `backward` of training: with factors in bfloat16 and sums in float if `rounded` is given, which is
+  /// for floats alone. backward then reads what forward left in the cache and not x.
   void forward(MatrixIn<S> x, const Rounded* rounded, Cache& cache, MatrixOut<S> y) const {
     if (rounded == nullptr) return forward(x, y);
     round_input(x, cache);
@@ -79,7 +83,7 @@ struct Linear {
   void backward(MatrixIn<S> x, MatrixIn<S> dy, const Rounded* rounded, const Cache& cache, Scratch& scratch,
                 Linear& grad, MatrixOut<S> dx) const {
     if (rounded == nullptr) return backward(x, dy, grad, dx);
-    if constexpr (std::same_as<S, float>) round_rows(dy, scratch.dy);
+    if constexpr (is_float) round_rows(dy, scratch.dy);
     add_column_sums<S>(dy, grad.bias);
     backward_rounded(*rounded, cache, scratch, grad, dx);
   }
@@ -87,17 +91,22 @@ struct Linear {
   /// Their parts, for layers that make rounded inputs and derivatives themselves: y = x W + b or, with `add`, y += x W
   /// + b, with x in the cache; and dW += x^T dy, dx = dy W^T with dy in `scratch`.
   void forward_rounded(const Rounded& rounded, const Cache& cache, MatrixOut<S> y, bool add) const {
-    if constexpr (std::same_as<S, float>) {
+    ICRL_ASSERT(is_float && cache.x.rows() >= y.rows() && cache.x.cols() == pair_count(weight.rows()),
+                "a linear map in bfloat16: the cache holds other inputs");
+    if constexpr (is_float) {
       rounded.weight.multiply(y.rows(), {cache.x.data(), cache.x.cols(), 1}, y.data(), y.outerStride(), add,
                               bias.data());
     }
   }
   void backward_rounded(const Rounded& rounded, const Cache& cache, Scratch& scratch, Linear& grad,
                         MatrixOut<S> dx) const {
-    if constexpr (std::same_as<S, float>) {
-      const Index tokens = dx.rows(), in = weight.rows(), out = weight.cols();
-      pair_rows(cache.x, tokens, 0, in, scratch.x_pairs);
-      pair_rows(scratch.dy, tokens, 0, out, scratch.dy_pairs);
+    const Index tokens = dx.rows(), in = weight.rows(), out = weight.cols();
+    ICRL_ASSERT(is_float && cache.x.rows() >= tokens && cache.x.cols() == pair_count(in) &&
+                    scratch.dy.rows() >= tokens && scratch.dy.cols() == pair_count(out),
+                "a linear map in bfloat16: the cache holds other inputs or the scratch memory other derivatives");
+    if constexpr (is_float) {
+      pair_rows(cache.x, tokens, in, scratch.x_pairs);
+      pair_rows(scratch.dy, tokens, out, scratch.dy_pairs);
       detail::product<Bf16Pair>(in, out, pair_count(tokens), {scratch.x_pairs.data(), 1, in},
                                 {scratch.dy_pairs.data(), out, 1}, grad.weight.data(), out, true);
       rounded.transposed.multiply(tokens, {scratch.dy.data(), scratch.dy.cols(), 1}, dx.data(), dx.outerStride(),
@@ -110,8 +119,10 @@ struct Linear {
   }
 
 private:
+  static constexpr bool is_float = std::same_as<S, float>;
+
   static void round_input(MatrixIn<S> x, Cache& cache) {
-    if constexpr (std::same_as<S, float>) round_rows(x, cache.x);
+    if constexpr (is_float) round_rows(x, cache.x);
   }
 };
 

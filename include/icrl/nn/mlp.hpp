@@ -46,7 +46,8 @@ struct Mlp {
       reserve_rows(cache.rounded_slope, tokens, pair_count(hidden_size));
       up.forward(x, &rounded->up, cache.up, scratch.hidden.topRows(tokens));
       for (Index t = 0; t < tokens; ++t) {
-        gelu_row(row_data(scratch.hidden, t), hidden_size, row_data(cache.down.x, t), row_data(cache.rounded_slope, t));
+        round_gelu_row(row_data(scratch.hidden, t), hidden_size, row_data(cache.down.x, t),
+                       row_data(cache.rounded_slope, t));
       }
       down.forward_rounded(rounded->down, cache.down, y, true);
     }
@@ -66,8 +67,8 @@ struct Mlp {
       down.backward(x, dy, &rounded->down, cache.down, scratch.down, grad.down, dhidden);
       reserve_rows(scratch.up.dy, tokens, pair_count(hidden_size));
       for (Index t = 0; t < tokens; ++t) {
-        multiply_row(row_data(dhidden, t), row_data(cache.rounded_slope, t), hidden_size, row_data(scratch.up.dy, t),
-                     grad.up.bias.data());
+        round_product_row(row_data(dhidden, t), row_data(cache.rounded_slope, t), hidden_size,
+                          row_data(scratch.up.dy, t), grad.up.bias.data());
       }
       up.backward_rounded(rounded->up, cache.up, scratch.up, grad.up, dx);
     }

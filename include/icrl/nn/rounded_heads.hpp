@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include <icrl/math/bfloat16.hpp>
-#include <icrl/math/product.hpp>
 #include <icrl/math/row_kernels.hpp>
+#include <icrl/nn/score_blocks.hpp>
 
 namespace icrl {
 
@@ -36,7 +36,7 @@ struct RoundedHeads {
     const Index tokens = qkv.rows(), size = width / head_count;
     reserve(scratch, tokens);
     round_rows(qkv, cache.qkv);
-    reserve_columns(cache.probabilities, head_count, triangle(block_count(tokens)) / 2);
+    detail::reserve_columns(cache.probabilities, head_count, Blocks::triangle(Blocks::count(tokens)) / 2);
     pair_rows(cache.qkv, tokens, 2 * width, width, scratch.values);
     const float scale = 1 / std::sqrt(static_cast<float>(size));
     for (Index h = 0; h < head_count; ++h) {
@@ -44,9 +44,9 @@ struct RoundedHeads {
       for (Index first = 0; first < tokens; first += block) {
         const Index last = std::min(first + block, tokens), stride = first + block;
         float* const scores = scratch.scores.data();
-        Bf16Pair* const probabilities = &cache.probabilities(h, triangle(first / block) / 2);
-        multiply(last - first, padded<float>(last), size / 2, rows_of(cache.qkv, first, h * size / 2),
-                 rows_of(scratch.transposed, 0, 0), scores, stride, false);
+        Bf16Pair* const probabilities = &cache.probabilities(h, Blocks::triangle(first / block) / 2);
+        multiply(last - first, padded<float>(last), size / 2, detail::rows_of(cache.qkv, first, h * size / 2),
+                 detail::rows_of(scratch.transposed, 0, 0), scores, stride, false);
         for (Index r = 0; r < last - first; ++r) {
           float* const row = scores + r * stride;
           const float inverse = exponentiate_row(row, first + r + 1, stride, scale);
@@ -54,7 +54,7 @@ struct RoundedHeads {
                                 [&](Index i) -> detail::Packet<float> { return detail::load(row + i) * inverse; });
         }
         multiply(last - first, size, pair_count(last), {probabilities, stride / 2, 1},
-                 rows_of(scratch.values, 0, h * size), &mixed(first, h * size), mixed.outerStride(), false);
+                 detail::rows_of(scratch.values, 0, h * size), &mixed(first, h * size), mixed.outerStride(), false);
       }
     }
   }
@@ -76,16 +76,11 @@ struct RoundedHeads {
   }
 
 private:
-  static constexpr Index block = 16;  ///< rows of the score matrix that are computed together
+  using Blocks = detail::ScoreBlocks;
+  static constexpr Index block = Blocks::rows;
 
-  static constexpr Index block_count(Index tokens) { return (tokens + block - 1) / block; }
-  static constexpr Index triangle(Index blocks) { return block * block * (blocks * (blocks + 1) / 2); }
-
-  static void reserve_columns(Matrix<Bf16Pair>& buffer, Index rows, Index columns) {
-    reserve_rows(buffer, rows, std::max(columns, buffer.cols()));
-  }
   void reserve(Scratch& scratch, Index tokens) const {
-    const Index most = std::max(block_count(tokens) * block, scratch.scores.cols());
+    const Index most = std::max(Blocks::whole(tokens), scratch.scores.cols());
     reserve_rows(scratch.transposed, width / head_count / 2, most);
     reserve_rows(scratch.scores, block, most);
     reserve_rows(scratch.dscores, block, most / 2);
@@ -93,9 +88,6 @@ private:
     reserve_rows(scratch.probability_pairs, block / 2, most);
   }
 
-  static detail::Strided<Bf16Pair> rows_of(const Matrix<Bf16Pair>& m, Index row, Index column) {
-    return {&m(row, column), m.outerStride(), 1};
-  }
   static void multiply(Index rows, Index columns, Index depth, const detail::Strided<Bf16Pair>& a,
                        const detail::Strided<Bf16Pair>& b, float* c, Index c_stride, bool accumulate) {
     detail::product<Bf16Pair>(rows, columns, depth, a, b, c, c_stride, accumulate);
@@ -115,11 +107,11 @@ private:
     const Index size = width / head_count, last = std::min(first + block, mixed.rows()), rows = last - first,
                 stride = first + block, column = h * size;
     const float scale = 1 / std::sqrt(static_cast<float>(size));
-    const Bf16Pair* const probabilities = &cache.probabilities(h, triangle(first / block) / 2);
+    const Bf16Pair* const probabilities = &cache.probabilities(h, Blocks::triangle(first / block) / 2);
     float* const dprobabilities = scratch.scores.data();
     Bf16Pair* const dscores = scratch.dscores.data();
-    multiply(rows, padded<float>(last), size / 2, rows_of(scratch.dmixed, first, column / 2),
-             rows_of(scratch.transposed, 0, 0), dprobabilities, stride, false);
+    multiply(rows, padded<float>(last), size / 2, detail::rows_of(scratch.dmixed, first, column / 2),
+             detail::rows_of(scratch.transposed, 0, 0), dprobabilities, stride, false);
     for (Index r = 0; r < rows; ++r) {
       const float mean = dot(row_data(mixed, first + r) + column, row_data(dmixed, first + r) + column, size);
       const float* const d = dprobabilities + r * stride;
@@ -135,12 +127,12 @@ private:
                               row_data(scratch.probability_pairs, r / 2));
     }
     const Index queries = column, keys = width + column, values = 2 * width + column, dstride = dqkv.outerStride();
-    multiply(rows, size, pair_count(last), {dscores, stride / 2, 1}, rows_of(scratch.queries_keys, 0, keys),
+    multiply(rows, size, pair_count(last), {dscores, stride / 2, 1}, detail::rows_of(scratch.queries_keys, 0, keys),
              &dqkv(first, queries), dstride, false);
     multiply(last, size, pair_count(rows), {scratch.dscore_pairs.data(), 1, scratch.dscore_pairs.cols()},
-             rows_of(scratch.queries_keys, first / 2, queries), &dqkv(0, keys), dstride, true);
+             detail::rows_of(scratch.queries_keys, first / 2, queries), &dqkv(0, keys), dstride, true);
     multiply(last, size, pair_count(rows), {scratch.probability_pairs.data(), 1, scratch.probability_pairs.cols()},
-             rows_of(scratch.dmixed_pairs, first / 2, column), &dqkv(0, values), dstride, true);
+             detail::rows_of(scratch.dmixed_pairs, first / 2, column), &dqkv(0, values), dstride, true);
   }
 };
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <concepts>
 
+#include <icrl/core/assert.hpp>
 #include <icrl/math/product.hpp>
 #include <icrl/math/row_kernels.hpp>
 
@@ -90,10 +91,12 @@ inline void mix_columns(const Matrix<S>& weights, Index head_size, const S* valu
 /// One token's attention over the `count` tokens of a stream, its own among them: for each head, softmax(query keys^T /
 /// sqrt(D)) values. query, mixed (C); `scores` (heads, padded count or more) is scratch memory.
 template <std::floating_point S>
-void attend(const S* query, const StreamKeyValues<S>& past, Index count, Matrix<S>& scores, S* mixed) {
+void attend(const S* query, Index head_count, const StreamKeyValues<S>& past, Index count, Matrix<S>& scores,
+            S* mixed) {
   using namespace detail;
   constexpr Index block = StreamKeyValues<S>::block;
-  const Index width = past.width, head_count = scores.rows(), size = width / head_count;
+  const Index width = past.width, size = width / head_count;
+  ICRL_ASSERT(scores.rows() >= head_count && scores.cols() >= padded<S>(count), "attend: the scratch memory is small");
   const Index blocks = (count + block - 1) / block;
   // All heads of a few blocks, then the next blocks: keys are read from first to last.
   for (Index b = 0; b < blocks;) {

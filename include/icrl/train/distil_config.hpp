@@ -91,11 +91,14 @@ inline void validate(const DistilConfig& c) {
     fail("distil: checkpoint_every is {}, but checkpoint names no file", c.checkpoint_every);
   if (c.checkpoint_every == 0 && !c.checkpoint.empty())
     fail("distil: checkpoint is \"{}\", but checkpoint_every is 0", c.checkpoint.string());
+  whole("products", static_cast<int>(c.products), static_cast<int>(Products::automatic),
+        static_cast<int>(Products::bfloat16));
   whole("gradient_slots", c.gradient_slots, 1, 1024);
   whole("thread_count", c.thread_count, 0, 1024);
 }
 
-/// All values of it that the result depends on: a run can be resumed by another one with the same description.
+/// All values of it that the result depends on: a run can be resumed by another one with the same description. Of a
+/// trainer's, whose products are never automatic.
 [[nodiscard]] inline std::string describe(const DistilConfig& c) {
   return fmt::format(
       "updates {}, batch {}, learning rate {}, final share {}, warm-up {}, betas {} {}, epsilon {}, weight decay {}, "

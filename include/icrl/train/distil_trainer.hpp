@@ -238,7 +238,8 @@ private:
     part.tokens = 0;
     if (count == 0) return;
     sampler_.sample(count, rng.fork(static_cast<std::uint64_t>(slot)), part.windows);
-    sampler_.prefetch(count, update_rng(progress_.update + 1).fork(static_cast<std::uint64_t>(slot)));
+    if (progress_.update + 1 < config_.updates)
+      sampler_.prefetch(count, update_rng(progress_.update + 1).fork(static_cast<std::uint64_t>(slot)));
     for (int window = 0; window < count; ++window) {
       part.loss += window_loss(model_, part.windows, window, config_.label_smoothing, scratch, gradient);
       for (const float weight : part.windows.weights_of(window)) part.label_count += static_cast<double>(weight);

@@ -1,0 +1,35 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+
+#include <icrl/math/product.hpp>
+
+namespace icrl::detail {
+
+/// The lower triangle of a (T, T) matrix of scores in blocks of rows, one after another, each as wide as its last row
+/// looks. A block's rows are computed together, a whole number of cache lines.
+struct ScoreBlocks {
+  static constexpr Index rows = 16;
+  static_assert(rows == padded<float>(1), "the width of a block is a whole number of packets, too");
+
+  static constexpr Index count(Index tokens) { return (tokens + rows - 1) / rows; }
+  /// Tokens in whole blocks.
+  static constexpr Index whole(Index tokens) { return count(tokens) * rows; }
+  /// Numbers in the first `blocks` blocks.
+  static constexpr Index triangle(Index blocks) { return rows * rows * (blocks * (blocks + 1) / 2); }
+};
+
+/// As reserve_rows, but a buffer that has more columns keeps them.
+template <typename S>
+void reserve_columns(Matrix<S>& buffer, Index rows, Index columns) {
+  reserve_rows(buffer, rows, std::max(columns, buffer.cols()));
+}
+
+template <typename S>
+Strided<S> rows_of(const Matrix<S>& m, Index row, Index column) {
+  return {&m(row, column), m.outerStride(), 1};
+}
+
+}  // namespace icrl::detail
