@@ -93,7 +93,7 @@ int main(int argc, char** argv) {
         }
       }
       fmt::print("goal ({}, {}), oracle {:2}: {}\n", room.goal().row, room.goal().column, rooms.oracle_return(task),
-                 fmt::join(returns, " "));
+                 joined(returns, " "));
       lives.push_back({{"task", task}, {"oracle_return", rooms.oracle_return(task)}, {"return_by_episode", returns}});
     }
     const double microseconds = thinking.count() / static_cast<double>(actions);

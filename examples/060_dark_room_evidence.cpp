@@ -17,6 +17,7 @@
 #include <numeric>
 #include <utility>
 
+#include <fmt/ranges.h>
 #include <icrl/agent/in_context_agent.hpp>
 #include <icrl/eval/csv.hpp>
 #include <icrl/eval/svg.hpp>

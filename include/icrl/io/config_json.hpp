@@ -47,7 +47,7 @@ template <typename Enum, std::size_t count>
     if (name == found) return value;
   std::vector<std::string_view> known;
   for (const auto& [name, value] : names) known.push_back(name);
-  fail("{}: \"{}\" is \"{}\", it can be {}", object.what(), key, found, fmt::join(known, " or "));
+  fail("{}: \"{}\" is \"{}\", it can be {}", object.what(), key, found, joined(known, " or "));
 }
 
 /// JSON has no infinities.

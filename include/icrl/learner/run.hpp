@@ -92,7 +92,7 @@ private:
     const auto m = static_cast<std::size_t>(member);
     const auto observation = observations_->row(r), action = actions_.row(r), next = next_observations_->row(kept);
     if (!action_check_.contains(action)) {
-      fail("run: learner {} chose action [{}], which is not in {}", member, fmt::join(action, ", "),
+      fail("run: learner {} chose action [{}], which is not in {}", member, joined(action, ", "),
            to_string(recorders_[m].history().info().action_space));
     }
     const StepExtras extras = extras_of(r, member);
