@@ -10,7 +10,7 @@
 #include <icrl/env/dark_room.hpp>
 #include <icrl/io/model_file.hpp>
 
-#include "support/program.hpp"
+#include "support/json_summary.hpp"
 
 using namespace icrl;
 
@@ -98,11 +98,11 @@ int main(int argc, char** argv) {
     }
     const double microseconds = thinking.count() / static_cast<double>(actions);
     fmt::print("\n{} actions, {:.1f} us each\n", actions, microseconds);
-    example::write_summary(options.out, {{"seed", options.seed},
-                                         {"model", path.string()},
-                                         {"temperature", temperature},
-                                         {"actions", actions},
-                                         {"microseconds_per_action", microseconds},
-                                         {"lives", lives}});
+    example::write_json_summary(options.out, {{"seed", options.seed},
+                                              {"model", path.string()},
+                                              {"temperature", temperature},
+                                              {"actions", actions},
+                                              {"microseconds_per_action", microseconds},
+                                              {"lives", lives}});
   });
 }
