@@ -38,7 +38,8 @@ int main(int argc, char** argv) {
 
     Plot plot{.title = "Frozen transformers learning 16 new rooms in context",
               .y_label = "return of an episode (mean, 95 % interval)"};
-    Json runs = Json::array();
+    std::vector<std::string> sources;
+    std::vector<JsonText> runs;
     for (example::Recipe recipe : {example::systematic_explorer_recipe(), example::q_learning_recipe()}) {
       if (options.quick) recipe = shortened(recipe);
       const std::string source{name_of(recipe.source)};
@@ -77,32 +78,32 @@ int main(int argc, char** argv) {
                              .y = teacher.mean_by_episode(),
                              .stroke = PlotStroke::dashed,
                              .colour = colour});
-      runs.push_back({{"source", source},
-                      {"return_by_episode", agent.mean_by_episode()},
-                      {"source_return_by_episode", teacher.mean_by_episode()},
-                      {"oracle_return", mean(references.oracle)},
-                      {"random_return", mean(references.random)},
-                      {"share_of_oracle",
-                       {{"1", share(1, 1)},
-                        {"10", share(10, 10)},
-                        {"9-10", share(9, 10)},
-                        {"41-50", share(41, 50)},
-                        {"91-100", share(91, 100)}}},
-                      {"unlearned_tasks", unlearned},
-                      {"histories", histories.size()},
-                      {"recorded_steps", steps},
-                      {"weight_count", parameter_count(model)},
-                      {"tokens", trained.tokens},
-                      {"updates", trained.updates},
-                      {"best_update", trained.best_update},
-                      {"validation_score", trained.best_score},
-                      {"train_seconds", trained.train_seconds},
-                      {"tokens_per_second", trained.tokens_per_second},
-                      {"weights_before", weights_before},
-                      {"weights_after", weights_after},
-                      {"held_out_tasks", split.held_out},
-                      {"runs_per_task", evaluation.runs},
-                      {"decoding", {{"temperature", recipe.decoding.temperature}}}});
+      sources.push_back(source);
+      runs.push_back(json_object({{"source", source},
+                                  {"return_by_episode", agent.mean_by_episode()},
+                                  {"source_return_by_episode", teacher.mean_by_episode()},
+                                  {"oracle_return", mean(references.oracle)},
+                                  {"random_return", mean(references.random)},
+                                  {"share_of_oracle", json_object({{"1", share(1, 1)},
+                                                                   {"10", share(10, 10)},
+                                                                   {"9-10", share(9, 10)},
+                                                                   {"41-50", share(41, 50)},
+                                                                   {"91-100", share(91, 100)}})},
+                                  {"unlearned_tasks", unlearned},
+                                  {"histories", histories.size()},
+                                  {"recorded_steps", steps},
+                                  {"weight_count", parameter_count(model)},
+                                  {"tokens", trained.tokens},
+                                  {"updates", trained.updates},
+                                  {"best_update", trained.best_update},
+                                  {"validation_score", trained.best_score},
+                                  {"train_seconds", trained.train_seconds},
+                                  {"tokens_per_second", trained.tokens_per_second},
+                                  {"weights_before", weights_before},
+                                  {"weights_after", weights_after},
+                                  {"held_out_tasks", split.held_out},
+                                  {"runs_per_task", evaluation.runs},
+                                  {"decoding", json_object({{"temperature", recipe.decoding.temperature}})}}));
     }
 
     plot.levels = {{"oracle", mean(references.oracle)}, {"random", mean(references.random)}};
@@ -111,7 +112,7 @@ int main(int argc, char** argv) {
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     example::write_summary(
         options.out, {{"seed", options.seed}, {"quick", options.quick}, {"seconds", seconds.count()}, {"runs", runs}});
-    for (const Json& run : runs) example::forget_checkpoint(options.out, run.at("source").get<std::string>());
+    for (const std::string& source : sources) example::forget_checkpoint(options.out, source);
     fmt::print("\n{}\nIn {:.0f} s. Pictures, numbers and models: {}\n",
                to_terminal(plot, {.has_colour = isatty(STDOUT_FILENO) == 1}), seconds.count(), options.out.string());
   });

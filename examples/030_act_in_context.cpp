@@ -10,7 +10,7 @@
 #include <icrl/env/dark_room.hpp>
 #include <icrl/io/model_file.hpp>
 
-#include "support/program.hpp"
+#include "support/json_summary.hpp"
 
 using namespace icrl;
 
@@ -93,16 +93,16 @@ int main(int argc, char** argv) {
         }
       }
       fmt::print("goal ({}, {}), oracle {:2}: {}\n", room.goal().row, room.goal().column, rooms.oracle_return(task),
-                 fmt::join(returns, " "));
+                 joined(returns, " "));
       lives.push_back({{"task", task}, {"oracle_return", rooms.oracle_return(task)}, {"return_by_episode", returns}});
     }
     const double microseconds = thinking.count() / static_cast<double>(actions);
     fmt::print("\n{} actions, {:.1f} us each\n", actions, microseconds);
-    example::write_summary(options.out, {{"seed", options.seed},
-                                         {"model", path.string()},
-                                         {"temperature", temperature},
-                                         {"actions", actions},
-                                         {"microseconds_per_action", microseconds},
-                                         {"lives", lives}});
+    example::write_json_summary(options.out, {{"seed", options.seed},
+                                              {"model", path.string()},
+                                              {"temperature", temperature},
+                                              {"actions", actions},
+                                              {"microseconds_per_action", microseconds},
+                                              {"lives", lives}});
   });
 }

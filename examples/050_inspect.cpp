@@ -13,7 +13,7 @@
 #include <icrl/learner/run.hpp>
 #include <icrl/model/fingerprint.hpp>
 
-#include "support/program.hpp"
+#include "support/json_summary.hpp"
 
 using namespace icrl;
 
@@ -104,6 +104,6 @@ int main(int argc, char** argv) {
     Json files = Json::array();
     for (const auto& path : paths)
       files.push_back(is_history_file(path) ? inspect_histories(path) : inspect_model(path));
-    example::write_summary(options.out, {{"files", files}});
+    example::write_json_summary(options.out, {{"files", files}});
   });
 }

@@ -17,12 +17,14 @@
 #include <numeric>
 #include <utility>
 
+#include <fmt/ranges.h>
 #include <icrl/agent/in_context_agent.hpp>
 #include <icrl/eval/csv.hpp>
 #include <icrl/eval/svg.hpp>
+#include <icrl/io/model_file.hpp>
 
 #include "support/dark_room_recipes.hpp"
-#include "support/program.hpp"
+#include "support/json_summary.hpp"
 
 using namespace icrl;
 
@@ -505,7 +507,7 @@ int main(int argc, char** argv) {
             "\nReturn of episode 1, mean over all 81 goals and 95 % interval over seeds (no agent can expect more than "
             "210 / 81 = 2.593):\n\n" +
             first_episodes + "\n" + claims.text());
-    example::write_summary(
+    example::write_json_summary(
         options.out,
         {{"seeds", seed_count}, {"first_seed", options.seed}, {"arms", arms}, {"claims", claims.to_json()}});
     fmt::print("\n{}\n{}\n{}", table, first_episodes, claims.text());

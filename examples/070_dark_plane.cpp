@@ -18,7 +18,7 @@
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/train/distil.hpp>
 
-#include "support/program.hpp"
+#include "support/json_summary.hpp"
 #include "support/progress.hpp"
 
 using namespace icrl;
@@ -154,13 +154,13 @@ int main(int argc, char** argv) {
         episodes, last.value / oracle, last.interval.low / oracle, last.interval.high / oracle,
         mean(references.random) / oracle);
     example::write_text(options.out / "evidence.md", line);
-    example::write_summary(options.out,
-                           {{"runs", runs},
-                            {"share_of_oracle",
-                             {{"first_episode", first.value / oracle},
-                              {"first_episode_interval", {first.interval.low / oracle, first.interval.high / oracle}},
-                              {"last_ten", last.value / oracle},
-                              {"last_ten_interval", {last.interval.low / oracle, last.interval.high / oracle}}}}});
+    example::write_json_summary(
+        options.out, {{"runs", runs},
+                      {"share_of_oracle",
+                       {{"first_episode", first.value / oracle},
+                        {"first_episode_interval", {first.interval.low / oracle, first.interval.high / oracle}},
+                        {"last_ten", last.value / oracle},
+                        {"last_ten_interval", {last.interval.low / oracle, last.interval.high / oracle}}}}});
     const bool is_met = last.value >= 0.6 * oracle && last.interval.low > first.interval.high;
     if (!options.quick && seed_count >= 3 && !is_met)
       fail("not met: the last ten episodes earn 0.6 of the oracle or more");

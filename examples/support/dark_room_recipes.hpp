@@ -14,7 +14,7 @@
 #include <icrl/eval/comparison.hpp>
 #include <icrl/eval/evaluate.hpp>
 #include <icrl/history/curate.hpp>
-#include <icrl/io/model_file.hpp>
+#include <icrl/io/save_model.hpp>
 #include <icrl/learner/collect.hpp>
 #include <icrl/learner/dark_room_oracle.hpp>
 #include <icrl/learner/q_learning.hpp>

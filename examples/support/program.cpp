@@ -10,6 +10,7 @@
 
 #include <icrl/core/fail.hpp>
 #include <icrl/core/file.hpp>
+#include <icrl/io/json.hpp>
 
 namespace example {
 
@@ -64,8 +65,9 @@ void write_text(const std::filesystem::path& path, const std::string& text) {
   icrl::write_file_atomically(path, std::as_bytes(std::span{text}));
 }
 
-void write_summary(const std::filesystem::path& folder, const icrl::Json& summary) {
-  write_text(folder / "summary.json", icrl::to_text(summary, "summary.json", 2) + "\n");
+void write_summary(const std::filesystem::path& folder, std::initializer_list<icrl::JsonField> summary) {
+  const icrl::Json json = icrl::parse_json(icrl::json_object(summary).text(), "summary.json");
+  write_text(folder / "summary.json", icrl::to_text(json, "summary.json", 2) + "\n");
 }
 
 }  // namespace example

@@ -5,12 +5,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include <icrl/core/parallel.hpp>
-#include <icrl/io/json.hpp>
+#include <icrl/io/json_text.hpp>
 
 namespace CLI {
 class App;
@@ -53,6 +54,6 @@ private:
 void write_text(const std::filesystem::path& path, const std::string& text);
 
 /// Writes summary.json: every number that the example prints.
-void write_summary(const std::filesystem::path& folder, const icrl::Json& summary);
+void write_summary(const std::filesystem::path& folder, std::initializer_list<icrl::JsonField> summary);
 
 }  // namespace example

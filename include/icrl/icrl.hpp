@@ -46,9 +46,13 @@
 #include <icrl/history/step_stream.hpp>
 #include <icrl/history/window_sampler.hpp>
 #include <icrl/io/config_json.hpp>
+#include <icrl/io/config_text.hpp>
 #include <icrl/io/json.hpp>
+#include <icrl/io/json_text.hpp>
 #include <icrl/io/model_file.hpp>
 #include <icrl/io/safetensors.hpp>
+#include <icrl/io/safetensors_writer.hpp>
+#include <icrl/io/save_model.hpp>
 #include <icrl/io/tensor_view.hpp>
 #include <icrl/learner/collect.hpp>
 #include <icrl/learner/dark_plane_oracle.hpp>

@@ -207,12 +207,12 @@ private:
 
   void check_observation(std::span<const float> observation, int member) const {
     if (observation_check_.contains(observation)) return;
-    fail("in-context agents: member {} observes [{}], which is not in {}", member, fmt::join(observation, ", "),
+    fail("in-context agents: member {} observes [{}], which is not in {}", member, joined(observation, ", "),
          to_string(model_->layout.observation_space));
   }
   void check_action(std::span<const float> action, int member) const {
     if (action_check_.contains(action)) return;
-    fail("in-context agents: member {} is told of action [{}], which is not in {}", member, fmt::join(action, ", "),
+    fail("in-context agents: member {} is told of action [{}], which is not in {}", member, joined(action, ", "),
          to_string(model_->layout.action_space));
   }
 

@@ -170,7 +170,7 @@ private:
   void look(Player& p) {
     const std::vector<float> seen = observed(p.env);
     if (!contains(observation_space_, seen)) {
-      note("observation", fmt::format("the observation [{}] in {} is not in {}", fmt::join(seen, ", "), place(),
+      note("observation", fmt::format("the observation [{}] in {} is not in {}", joined(seen, ", "), place(),
                                       to_string(observation_space_)));
     }
     if (!same(observed(p.env), seen))

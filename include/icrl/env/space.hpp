@@ -103,9 +103,9 @@ inline void sample(const Space& space, Rng& rng, std::span<float> out) {
 [[nodiscard]] inline std::string to_string(const Space& space) {
   if (const auto* discrete = std::get_if<Discrete>(&space)) return fmt::format("discrete({})", discrete->count);
   if (const auto* multi = std::get_if<MultiDiscrete>(&space))
-    return fmt::format("multi_discrete({})", fmt::join(multi->counts, ", "));
+    return fmt::format("multi_discrete({})", joined(multi->counts, ", "));
   const auto& box = std::get<Box>(space);
-  return fmt::format("box([{}], [{}])", fmt::join(box.low, ", "), fmt::join(box.high, ", "));
+  return fmt::format("box([{}], [{}])", joined(box.low, ", "), joined(box.high, ", "));
 }
 
 /// Throws Error, which begins with `what`, unless the space has elements and keeps to the limits.

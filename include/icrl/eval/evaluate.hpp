@@ -95,13 +95,12 @@ template <TaskFamily F, typename MakeLearner>
     set_returns(curves, life / config.runs, life % config.runs, history.view());
     ++life;
   };
-  NoProgress progress;
   detail::collect_each(family, tasks, make_learner,
                        {.histories_per_task = config.runs,
                         .episodes = config.episodes,
                         .seed = config.seed,
                         .thread_count = config.thread_count},
-                       take, progress);
+                       take, NoProgress{});
   return curves;
 }
 

@@ -45,7 +45,7 @@ inline void check_columns(const HistoryRecord& record, const std::string& what) 
     for (std::uint64_t r = 0; r < rows; ++r) {
       column.read(static_cast<std::int64_t>(r), row);
       if (!check.contains(row))
-        fail("{}: {} {} ({}) is outside {}", what, name, r, fmt::join(row, ", "), to_string(space));
+        fail("{}: {} {} ({}) is outside {}", what, name, r, joined(row, ", "), to_string(space));
     }
   };
   const auto check_numbers = [&](const float* numbers, float least, const char* name) {

@@ -137,7 +137,7 @@ private:
     fail("recording step {} of episode {}: {}", is_open_ ? length_ : 0, history_->episode_count(), problem);
   }
   [[noreturn]] void refuse_value(std::string_view what, std::span<const float> values, std::string_view where) const {
-    refuse(fmt::format("{} ({}) is outside {}", what, fmt::join(values, ", "), where));
+    refuse(fmt::format("{} ({}) is outside {}", what, joined(values, ", "), where));
   }
 
   LearningHistory* history_;

@@ -12,32 +12,15 @@
 #include <vector>
 
 #include <icrl/history/step_layout.hpp>
+#include <icrl/io/config_text.hpp>
 #include <icrl/io/json.hpp>
 #include <icrl/model/transformer_config.hpp>
 
-// Configurations as JSON. Reading them back takes every key, refuses unknown ones by name, and validates what it read.
-//   space   {"discrete": 5} or {"multi_discrete": [9, 9]} or {"box": {"low": [-1, "-inf"], "high": [1, "inf"]}}
-//   layout  {"observation_space": .., "action_space": .., "closing_token": false}
-//   config  {"width": 64, "layer_count": 4, "head_count": 4, "hidden": 0, "context": 80,
-//            "positions": "learned" or "rotary", "tokens": "fused" or "separate",
-//            "window_start": "episode" or "anywhere", "reward_scale": 1.0}
+// Configurations as JSON; config_text.hpp has the format. Reading them back takes every key, refuses unknown ones by
+// name, and validates what it read.
 namespace icrl {
 
 namespace detail {
-
-inline constexpr std::pair<std::string_view, PositionScheme> position_names[] = {{"learned", PositionScheme::learned},
-                                                                                 {"rotary", PositionScheme::rotary}};
-inline constexpr std::pair<std::string_view, TokenScheme> token_names[] = {{"fused", TokenScheme::fused},
-                                                                           {"separate", TokenScheme::separate}};
-inline constexpr std::pair<std::string_view, WindowStart> window_start_names[] = {{"episode", WindowStart::episode},
-                                                                                  {"anywhere", WindowStart::anywhere}};
-
-template <typename Enum, std::size_t count>
-[[nodiscard]] std::string_view name_of(const std::pair<std::string_view, Enum> (&names)[count], Enum value) {
-  for (const auto& [name, known] : names)
-    if (known == value) return name;
-  return {};
-}
 
 template <typename Enum, std::size_t count>
 [[nodiscard]] Enum named_value(JsonObject& object, const std::string& key,
@@ -47,13 +30,7 @@ template <typename Enum, std::size_t count>
     if (name == found) return value;
   std::vector<std::string_view> known;
   for (const auto& [name, value] : names) known.push_back(name);
-  fail("{}: \"{}\" is \"{}\", it can be {}", object.what(), key, found, fmt::join(known, " or "));
-}
-
-/// JSON has no infinities.
-[[nodiscard]] inline Json bound_to_json(float bound) {
-  if (std::isinf(bound)) return bound > 0 ? "inf" : "-inf";
-  return bound;
+  fail("{}: \"{}\" is \"{}\", it can be {}", object.what(), key, found, joined(known, " or "));
 }
 
 [[nodiscard]] inline std::vector<float> bounds_from_json(JsonObject& box, const std::string& key) {
@@ -73,14 +50,10 @@ template <typename Enum, std::size_t count>
 
 }  // namespace detail
 
-[[nodiscard]] inline Json to_json(const Space& space) {
-  if (const auto* discrete = std::get_if<Discrete>(&space)) return {{"discrete", discrete->count}};
-  if (const auto* multi = std::get_if<MultiDiscrete>(&space)) return {{"multi_discrete", multi->counts}};
-  const auto& box = std::get<Box>(space);
-  Json low = Json::array(), high = Json::array();
-  for (const float bound : box.low) low.push_back(detail::bound_to_json(bound));
-  for (const float bound : box.high) high.push_back(detail::bound_to_json(bound));
-  return {{"box", {{"low", low}, {"high", high}}}};
+[[nodiscard]] inline Json to_json(const Space& space) { return parse_json(json_text(space).text(), "space"); }
+[[nodiscard]] inline Json to_json(const StepLayout& layout) { return parse_json(json_text(layout).text(), "layout"); }
+[[nodiscard]] inline Json to_json(const TransformerConfig& config) {
+  return parse_json(json_text(config).text(), "configuration");
 }
 
 /// `what` begins every error, here and below.
@@ -105,12 +78,6 @@ template <typename Enum, std::size_t count>
   return space;
 }
 
-[[nodiscard]] inline Json to_json(const StepLayout& layout) {
-  return {{"observation_space", to_json(layout.observation_space)},
-          {"action_space", to_json(layout.action_space)},
-          {"closing_token", layout.closing_token}};
-}
-
 [[nodiscard]] inline StepLayout step_layout_from_json(const Json& json, const std::string& what) {
   JsonObject object{json, what};
   StepLayout layout{
@@ -119,18 +86,6 @@ template <typename Enum, std::size_t count>
       .closing_token = object.boolean("closing_token")};
   object.expect_no_other();
   return layout;
-}
-
-[[nodiscard]] inline Json to_json(const TransformerConfig& config) {
-  return {{"width", config.width},
-          {"layer_count", config.layer_count},
-          {"head_count", config.head_count},
-          {"hidden", config.hidden},
-          {"context", config.context},
-          {"positions", detail::name_of(detail::position_names, config.positions)},
-          {"tokens", detail::name_of(detail::token_names, config.tokens)},
-          {"window_start", detail::name_of(detail::window_start_names, config.window_start)},
-          {"reward_scale", config.reward_scale}};
 }
 
 [[nodiscard]] inline TransformerConfig transformer_config_from_json(const Json& json, const std::string& what) {

@@ -132,8 +132,7 @@ public:
   /// Throws Error if there is a key that was never asked for.
   void expect_no_other() const {
     for (const auto& [key, unused] : json_->items()) {
-      if (!asked_for_.contains(key))
-        fail("{}: unknown key \"{}\" (known: {})", what_, key, fmt::join(asked_for_, ", "));
+      if (!asked_for_.contains(key)) fail("{}: unknown key \"{}\" (known: {})", what_, key, joined(asked_for_, ", "));
     }
   }
 

@@ -36,7 +36,7 @@ struct TensorView {
 
 /// "9x64"; "1" for a single number.
 [[nodiscard]] inline std::string to_string(std::span<const std::uint64_t> shape) {
-  return shape.empty() ? "1" : fmt::format("{}", fmt::join(shape, "x"));
+  return shape.empty() ? "1" : joined(shape, "x");
 }
 
 /// Bytes that a tensor of this type and shape takes. Throws Error, which begins with `what`, for an unknown type, a

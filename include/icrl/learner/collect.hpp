@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -48,29 +49,17 @@ struct NoProgress {
 
 namespace detail {
 
-/// Lives all histories, a batch at a time on all threads, and hands them to `take(history)` in order: task by task,
-/// history by history. What a history holds depends on the seed, its task and its number alone.
-template <TaskFamily F, typename MakeLearner, typename Take, typename Progress>
-void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make_learner, const CollectConfig& config,
-                  Take&& take, Progress& progress) {
-  validate(config);
-  expect_tasks(family, tasks, "collect");
+/// The part of collect_each that does not depend on the family and the learners, so that it is compiled once:
+/// history `number` is what live(number) returns.
+inline void collect_batches(std::span<const int> tasks, const CollectConfig& config,
+                            const std::function<LearningHistory(std::size_t)>& live,
+                            const std::function<void(LearningHistory&&)>& take,
+                            const std::function<void(std::size_t, std::size_t)>& progress) {
   const auto per_task = static_cast<std::size_t>(config.histories_per_task);
   const std::size_t total = tasks.size() * per_task;
   WorkerPool pool{threads_or_all(config.thread_count)};
   const std::size_t batch = static_cast<std::size_t>(pool.thread_count()) * 16;
   std::vector<std::optional<LearningHistory>> lived(std::min(batch, total));
-  const auto live = [&](std::size_t number) {
-    const int task = tasks[number / per_task];
-    auto env = family.make(task);
-    auto learner = make_learner(task, env);
-    const Rng rng = Rng{config.seed, static_cast<std::uint64_t>(task)}.fork(number % per_task);
-    return run(learner, std::move(env), config.episodes, rng,
-               {.task = task,
-                .algorithm = config.algorithm,
-                .seed = config.seed,
-                .has_expert_action = config.with_expert_action});
-  };
   for (std::size_t begin = 0; begin < total; begin += batch) {
     const std::size_t count = std::min(batch, total - begin);
     std::exception_ptr failure;
@@ -95,6 +84,29 @@ void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make
   }
 }
 
+/// Lives all histories, a batch at a time on all threads, and hands them to `take(history)` in order: task by task,
+/// history by history. What a history holds depends on the seed, its task and its number alone.
+template <TaskFamily F, typename MakeLearner>
+void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make_learner, const CollectConfig& config,
+                  const std::function<void(LearningHistory&&)>& take,
+                  const std::function<void(std::size_t, std::size_t)>& progress) {
+  validate(config);
+  expect_tasks(family, tasks, "collect");
+  const auto per_task = static_cast<std::size_t>(config.histories_per_task);
+  const auto live = [&](std::size_t number) {
+    const int task = tasks[number / per_task];
+    auto env = family.make(task);
+    auto learner = make_learner(task, env);
+    const Rng rng = Rng{config.seed, static_cast<std::uint64_t>(task)}.fork(number % per_task);
+    return run(learner, std::move(env), config.episodes, rng,
+               {.task = task,
+                .algorithm = config.algorithm,
+                .seed = config.seed,
+                .has_expert_action = config.with_expert_action});
+  };
+  collect_batches(tasks, config, live, take, progress);
+}
+
 }  // namespace detail
 
 /// Records `histories_per_task` histories on each task, from a fresh `make_learner(task, env)` each, on all threads.
@@ -105,7 +117,7 @@ template <TaskFamily F, typename MakeLearner, typename Progress = NoProgress>
                                                    Progress progress = {}) {
   std::vector<LearningHistory> histories;
   const auto take = [&](LearningHistory&& history) { histories.push_back(std::move(history)); };
-  detail::collect_each(family, tasks, make_learner, config, take, progress);
+  detail::collect_each(family, tasks, make_learner, config, take, std::ref(progress));
   return histories;
 }
 
@@ -115,7 +127,7 @@ template <TaskFamily F, typename MakeLearner, typename Progress = NoProgress>
 void collect_to(HistoryWriter& writer, const F& family, std::span<const int> tasks, MakeLearner make_learner,
                 const CollectConfig& config, Progress progress = {}) {
   const auto take = [&](LearningHistory&& history) { writer.append(history.view()); };
-  detail::collect_each(family, tasks, make_learner, config, take, progress);
+  detail::collect_each(family, tasks, make_learner, config, take, std::ref(progress));
   writer.sync();
 }
 

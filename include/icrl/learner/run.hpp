@@ -34,24 +34,20 @@ struct Rows {
 };
 
 /// What the loop over a group works on: one row for every member that still has episodes to live.
-template <Environment E, GroupLearner G>
-class GroupRun {
-public:
-  /// `histories` has one empty history for each environment.
-  GroupRun(G& group, std::vector<E>& envs, std::span<LearningHistory> histories, std::span<const Rng> rngs)
-      : group_{group},
-        envs_{envs},
-        even_observations_(envs.size(), static_cast<std::size_t>(value_count(histories[0].info().observation_space))),
+class GroupRows {
+protected:
+  /// One empty history and one generator a member.
+  GroupRows(std::span<LearningHistory> histories, std::span<const Rng> rngs)
+      : even_observations_(histories.size(),
+                           static_cast<std::size_t>(value_count(histories[0].info().observation_space))),
         odd_observations_{even_observations_},
-        actions_(envs.size(), static_cast<std::size_t>(value_count(histories[0].info().action_space))),
-        masks_(envs.size(), mask_size(histories[0].info())),
+        actions_(histories.size(), static_cast<std::size_t>(value_count(histories[0].info().action_space))),
+        masks_(histories.size(), mask_size(histories[0].info())),
         expert_action_(actions_.width),
         action_check_{histories[0].info().action_space},
-        finished_(envs.size()),
-        steps_(envs.size()) {
-    if constexpr (ExpectsSpaces<G>)
-      group.expect_spaces(histories[0].info().observation_space, histories[0].info().action_space);
-    for (std::size_t i = 0; i < envs.size(); ++i) {
+        finished_(histories.size()),
+        steps_(histories.size()) {
+    for (std::size_t i = 0; i < histories.size(); ++i) {
       recorders_.emplace_back(histories[i]);
       env_rngs_.push_back(rngs[i].fork(0));
       policy_rngs_.push_back(rngs[i].fork(1));
@@ -59,8 +55,37 @@ public:
     }
   }
 
-  GroupRun(const GroupRun&) = delete;
-  GroupRun& operator=(const GroupRun&) = delete;
+  GroupRows(const GroupRows&) = delete;
+  GroupRows& operator=(const GroupRows&) = delete;
+
+  std::vector<HistoryRecorder> recorders_;
+  std::vector<Rng> env_rngs_, policy_rngs_;
+  std::vector<int> members_;                          // of the rows
+  Rows<float> even_observations_, odd_observations_;  // of even and of odd steps
+  Rows<float>*observations_ = &even_observations_, *next_observations_ = &odd_observations_;
+  Rows<float> actions_;
+  Rows<std::uint8_t> masks_;  // of width 0 where all actions are allowed
+  std::vector<float> expert_action_;
+  SpaceCheck action_check_;
+  std::vector<int> finished_;  // episodes of each member
+  std::vector<int> steps_;     // of each member's episode
+
+private:
+  static std::size_t mask_size(const HistoryInfo& info) {
+    return info.has_action_mask ? static_cast<std::size_t>(std::get<Discrete>(info.action_space).count) : 0;
+  }
+};
+
+/// The loop. What it works on is compiled once, not for every kind of environment and group.
+template <Environment E, GroupLearner G>
+class GroupRun : private GroupRows {
+public:
+  /// `histories` has one empty history for each environment.
+  GroupRun(G& group, std::vector<E>& envs, std::span<LearningHistory> histories, std::span<const Rng> rngs)
+      : GroupRows{histories, rngs}, group_{group}, envs_{envs} {
+    if constexpr (ExpectsSpaces<G>)
+      group.expect_spaces(histories[0].info().observation_space, histories[0].info().action_space);
+  }
 
   void run(int episodes) {
     for (std::size_t r = 0; r < members_.size(); ++r) begin_episode(members_[r], r);
@@ -82,17 +107,13 @@ public:
 private:
   static constexpr int most_steps = 10'000'000;  // of an episode; nobody means more
 
-  static std::size_t mask_size(const HistoryInfo& info) {
-    return info.has_action_mask ? static_cast<std::size_t>(std::get<Discrete>(info.action_space).count) : 0;
-  }
-
   /// Steps the member of row r, which moves to row `kept`. False when it has lived all its episodes.
   bool step(std::size_t r, std::size_t kept, int episodes) {
     const int member = members_[r];
     const auto m = static_cast<std::size_t>(member);
     const auto observation = observations_->row(r), action = actions_.row(r), next = next_observations_->row(kept);
     if (!action_check_.contains(action)) {
-      fail("run: learner {} chose action [{}], which is not in {}", member, fmt::join(action, ", "),
+      fail("run: learner {} chose action [{}], which is not in {}", member, joined(action, ", "),
            to_string(recorders_[m].history().info().action_space));
     }
     const StepExtras extras = extras_of(r, member);
@@ -142,17 +163,6 @@ private:
 
   G& group_;
   std::vector<E>& envs_;
-  std::vector<HistoryRecorder> recorders_;
-  std::vector<Rng> env_rngs_, policy_rngs_;
-  std::vector<int> members_;                          // of the rows
-  Rows<float> even_observations_, odd_observations_;  // of even and of odd steps
-  Rows<float>*observations_ = &even_observations_, *next_observations_ = &odd_observations_;
-  Rows<float> actions_;
-  Rows<std::uint8_t> masks_;  // of width 0 where all actions are allowed
-  std::vector<float> expert_action_;
-  SpaceCheck action_check_;
-  std::vector<int> finished_;  // episodes of each member
-  std::vector<int> steps_;     // of each member's episode
 };
 
 /// `info` with what the environment says; throws Error where it wants columns that nobody can fill.

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 
@@ -51,19 +52,20 @@ struct StepEmbedding {
 
   /// Writes the token that carries `parts` of the step `row` and stands at `position` to `out` (C numbers).
   void forward(const float* row, const StepLayout& layout, Parts parts, Index position, S* out) const {
-    Eigen::Map<RowVector<S>> token{out, bias.size()};
-    token = bias;
-    if (positions.rows() > 0) token += positions.row(position);
-    visit_parts(*this, row, layout, parts, [&](const auto& weights, S factor) { token += factor * weights; });
+    const Index width = bias.size();
+    std::copy_n(bias.data(), width, out);
+    if (positions.rows() > 0) add_scaled(width, S(1), row_data(positions, position), out);
+    visit_parts(*this, row, layout, parts,
+                [&](const S* weights, S factor) { add_scaled(width, factor, weights, out); });
   }
 
   /// Adds to `grad`; dtoken (C) is the derivative of what forward wrote.
   void backward(const float* row, const StepLayout& layout, Parts parts, Index position, const S* dtoken,
                 StepEmbedding& grad) const {
-    const Eigen::Map<const RowVector<S>> derivative{dtoken, bias.size()};
-    grad.bias += derivative;
-    if (positions.rows() > 0) grad.positions.row(position) += derivative;
-    visit_parts(grad, row, layout, parts, [&](auto&& weights, S factor) { weights += factor * derivative; });
+    const Index width = bias.size();
+    add_scaled(width, S(1), dtoken, grad.bias.data());
+    if (positions.rows() > 0) add_scaled(width, S(1), dtoken, row_data(grad.positions, position));
+    visit_parts(grad, row, layout, parts, [&](S* weights, S factor) { add_scaled(width, factor, dtoken, weights); });
   }
 
   void initialise(double stddev, Rng& rng) {
@@ -87,6 +89,11 @@ struct StepEmbedding {
   }
 
 private:
+  /// out += factor * in. The one expression of matrices here: inlined for every kind of part it took long to compile.
+  static void add_scaled(Index width, S factor, const S* in, S* out) {
+    Eigen::Map<RowVector<S>>{out, width} += factor * Eigen::Map<const RowVector<S>>{in, width};
+  }
+
   /// Calls `visit(weights, factor)` for every row of weights that a token adds up; the one place that knows which those
   /// are.
   template <typename Self, typename Visit>
@@ -95,23 +102,23 @@ private:
       for (std::size_t i = 0; i < list.size(); ++i) {
         const auto id = static_cast<Index>(ids[i]);
         ICRL_ASSERT(id >= 0 && id < list[i].rows(), "step embedding: an id lies outside its table");
-        visit(list[i].row(id), S(1));
+        visit(row_data(list[i], id), S(1));
       }
     };
     const auto maps = [&](auto& list, const float* values) {
       for (auto& map : list)
-        for (Index i = 0; i < map.rows(); ++i) visit(map.row(i), static_cast<S>(values[i]));
+        for (Index i = 0; i < map.rows(); ++i) visit(row_data(map, i), static_cast<S>(values[i]));
     };
     if (parts.observation) {
       tables(self.observation_tables, row);
       maps(self.observation_maps, row);
-      visit(self.flags.row(static_cast<Index>(row[layout.flag_offset()])), S(1));
+      visit(row_data(self.flags, static_cast<Index>(row[layout.flag_offset()])), S(1));
     }
     if (parts.action) {
       tables(self.action_tables, row + layout.action_offset());
       maps(self.action_maps, row + layout.action_offset());
     }
-    if (parts.reward) visit(self.reward, self.reward_scale * static_cast<S>(row[layout.reward_offset()]));
+    if (parts.reward) visit(self.reward.data(), self.reward_scale * static_cast<S>(row[layout.reward_offset()]));
   }
 };
 
