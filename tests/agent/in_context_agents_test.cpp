@@ -507,7 +507,9 @@ TEST_CASE("Numbers that are not finite or leave their box are refused", "[agent]
 
 TEST_CASE("What one member's huge observation did is forgotten with a reset, and others go on", "[agent]") {
   const StepLayout layout{.observation_space = Box{{-infinity}, {infinity}}, .action_space = Discrete{3}};
-  auto model = small_model(small_config(8), layout);
+  TransformerConfig config = small_config(8);
+  config.window_start = WindowStart::anywhere;
+  auto model = small_model(config, layout);
   model.embedding.observation_maps[0] *= 20;
   InContextAgents<Model> agents{model, 2};
   auto rngs = generators(2);

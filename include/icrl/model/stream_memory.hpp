@@ -72,10 +72,9 @@ public:
         model_->config.context);
   }
 
-  /// Makes room for a step and adds a lane for every context that takes it, the acting one first; a closing row is
-  /// nothing to act upon. `model.step` has to run these lanes before the next call. Lanes that have to be run before
-  /// that are handed to `run(std::span<const Lane>)`. No lane is added for a closing row that nobody has room for.
-  /// Throws as check_room does.
+  /// Makes room for a step and adds a lane for every context that takes it, the acting one first; `model.step` has to
+  /// run these lanes before the next call. Lanes that have to be run before that are handed to `run(std::span<const
+  /// Lane>)`. No lane is added for a closing row that nobody has room for. Throws as check_room does.
   template <typename Run>
   void add_lanes(std::span<const float> row, std::vector<Lane>& lanes, Run&& run) {
     const int flags = static_cast<int>(row[static_cast<std::size_t>(model_->layout.flag_offset())]);
@@ -88,10 +87,9 @@ public:
     std::copy(row.begin(), row.end(), row_.begin());
     std::copy(row.begin(), row.end(), first_row_.begin());
     model_->layout.forget_previous(first_row_);
-    const bool acts = (flags & StepFlag::closing) == 0;
     for (int age = 0; age < open_count_; ++age) {
       KeyValueCache& cache = context(age);
-      lanes.push_back({&cache, cache.length() == 0 ? first_row_.data() : row_.data(), acts && age == 0});
+      lanes.push_back({&cache, cache.length() == 0 ? first_row_.data() : row_.data(), age == 0});
     }
   }
 

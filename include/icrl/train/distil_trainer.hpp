@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <icrl/history/window_sampler.hpp>
+#include <icrl/math/bfloat16.hpp>
 #include <icrl/nn/adamw.hpp>
 #include <icrl/train/checkpoint.hpp>
 #include <icrl/train/distil_config.hpp>
