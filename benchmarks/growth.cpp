@@ -170,12 +170,13 @@ const std::vector<Chart>& charts() {
        64,
        {{"measured", memory_train, figure("value", megabyte), Fit::none},
         {"formula", memory_train, figure("formula", megabyte), Fit::none, {}, PlotStroke::dashed}},
-       "The formula: 4 bytes x ((3 + S) W + threads x A + B T (F + 2)). W weights are kept 3 + S times: themselves, "
+       "The formula: 4 bytes x ((3 + S) W + R + threads x A + B T (F + 2)). W weights are kept 3 + S times: themselves, "
        "AdamW's two moments, and a gradient in each of S = 4 slots. A is what a thread keeps of the window that it works "
-       "on, the `Cache` and `Scratch` structures of the layers: L (14 T d + 2 T + 128 H b (b + 1)) for the blocks (two "
-       "norms 2 d + 2 a token, attention 4 d and H triangles of scores in b = T / 16 blocks of 16 rows, MLP 8 d), and "
-       "15 T d + T + 16 b (d / H + 16) + 2 T P for what exists once, P being the head's outputs. B T (F + 2) are the "
-       "windows: features, label and weight. The triangles are what makes it grow faster than T."},
+       "on, the `Cache` and `Scratch` structures of the layers, P being the head's outputs and b = T / 16 the blocks of "
+       "rows of scores. With products in bfloat16: L (10 T d + 2 T + 64 H b (b + 1)) for the blocks, 37 T d + T + 16 b (d "
+       "/ 2H + 40) + 2 T P for what exists once, and R = 12 (L + 1) d^2 for the rounded matrices. In float: L (14 T d + 2 "
+       "T + 128 H b (b + 1)), 15 T d + T + 16 b (d / H + 16) + 2 T P, and no R. B T (F + 2) are the windows: features, "
+       "label and weight. The triangles of scores are what makes it grow faster than T."},
       {"growth_memory_threads",
        "Memory of training by threads (d = 64, 4 layers, T = 80, B = 16)",
        "threads",
