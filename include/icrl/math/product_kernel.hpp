@@ -85,9 +85,13 @@ void product_panel(Index row_count, Strided<In> a, const In* b, Index b_stride, 
   const Index height = row_count / tile_count, taller = row_count % tile_count;
   for (Index t = 0; t < tile_count; ++t) {
     const Index rows = height + (t < taller ? 1 : 0);
+    ProductSum<In>* const next = c + rows * c_stride;
+    // What the next tile writes comes from memory while this one is computed.
+    for (Index r = 0; t + 1 < tile_count && r < height; ++r)
+      for (std::size_t p = 0; p < packets; ++p) __builtin_prefetch(next + r * c_stride + p * lane_count<In>, 1);
     tiles[static_cast<std::size_t>(rows - 1)](a, b, b_stride, depth, c, c_stride, accumulate, bias);
     a.data += rows * a.row_stride;
-    c += rows * c_stride;
+    c = next;
   }
 }
 
