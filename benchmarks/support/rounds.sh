@@ -58,11 +58,15 @@ say() { [[ ! -t 2 ]] || printf '\r\033[K%s' "$*" >&2; }
 
 # Sets `about` to the options that tell a page where it comes from: about_this_run COMMAND
 about_this_run() {
-  local compiler
+  local compiler commit
   compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt")
+  if commit=$(git rev-parse --short HEAD 2>/dev/null); then
+    # The pages that a run writes do not count.
+    git diff --quiet HEAD -- . ':!benchmarks/RESULTS.md' ':!docs/results' || commit+=-dirty
+  fi
   # shellcheck disable=SC2034
   about=(--about "Machine=$(awk -F': *' '/^model name/ {print $2; exit}' /proc/cpuinfo), $(nproc) cores"
     --about "Compiler=$("$compiler" --version | head -n 1)"
-    --about "Commit=$(git describe --always --dirty 2>/dev/null || echo unknown)"
+    --about "Commit=${commit:-unknown}"
     --about "Command=$*")
 }

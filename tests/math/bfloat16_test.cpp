@@ -5,40 +5,21 @@
 #include <cmath>
 #include <limits>
 
-#include <icrl/core/rng.hpp>
 #include <icrl/math/product.hpp>
 
 #include "support/catch.hpp"
+#include "support/products.hpp"
 
 using namespace icrl;
+using namespace icrl::test;
 
 namespace {
-
-Matrix<float> random(Index rows, Index columns, std::uint64_t seed) {
-  Rng rng{seed};
-  Matrix<float> matrix(rows, columns);
-  for (Index i = 0; i < matrix.size(); ++i) matrix.data()[i] = static_cast<float>(rng.normal());
-  return matrix;
-}
 
 /// Number i of a row of pairs.
 float number(const Bf16Pair* pairs, Index i) { return detail::to_float(pairs[i / 2] >> (i % 2 * 16) & 0xffffu); }
 
 Matrix<float> rounded(const Matrix<float>& x) {
   return x.unaryExpr([](float v) { return detail::to_float(detail::to_bfloat16(v)); });
-}
-
-/// The product by its definition, in double.
-Matrix<float> reference(const Matrix<float>& a, const Matrix<float>& b) {
-  Matrix<float> c(a.rows(), b.cols());
-  for (Index i = 0; i < c.rows(); ++i) {
-    for (Index j = 0; j < c.cols(); ++j) {
-      double sum = 0;
-      for (Index k = 0; k < a.cols(); ++k) sum += static_cast<double>(a(i, k)) * static_cast<double>(b(k, j));
-      c(i, j) = static_cast<float>(sum);
-    }
-  }
-  return c;
 }
 
 double distance(const Matrix<float>& a, const Matrix<float>& b) {
@@ -63,7 +44,7 @@ TEST_CASE("Rows and pairs of rows hold the rounded numbers, whatever the size", 
   for (const Index rows : {1, 2, 5}) {
     for (const Index size : {1, 2, 15, 16, 31, 32, 33, 64, 70, 97}) {
       CAPTURE(rows, size);
-      const Matrix<float> x = random(rows, size, 1), expected = rounded(x);
+      const Matrix<float> x = random_matrix<float>(rows, size, 1), expected = rounded(x);
       Matrix<Bf16Pair> along, across;
       round_rows(x, along);
       pair_rows(along, rows, size, across);
@@ -85,8 +66,9 @@ TEST_CASE("Products of pairs are those of the rounded numbers, packed or not", "
     for (const Index width : {1, 16, 48, 70, 128, 129}) {
       for (const Index depth : {1, 17, 64, 700}) {
         CAPTURE(rows, width, depth);
-        const Matrix<float> a = random(rows, depth, 1), b = random(depth, width, 2), bias = random(1, width, 3);
-        const Matrix<float> expected = reference(rounded(a), rounded(b));
+        const Matrix<float> a = random_matrix<float>(rows, depth, 1), b = random_matrix<float>(depth, width, 2),
+                            bias = random_matrix<float>(1, width, 3);
+        const Matrix<float> expected = plain_product<float>(rounded(a), rounded(b));
         Matrix<Bf16Pair> a_pairs, b_rows, b_pairs;
         round_rows(a, a_pairs);
         round_rows(b, b_rows);
@@ -109,7 +91,7 @@ TEST_CASE("Products of pairs are those of the rounded numbers, packed or not", "
 TEST_CASE("GELU and products with a rounded slope agree with floats to bfloat16's precision", "[math]") {
   for (const Index size : {1, 7, 16, 31, 32, 50, 96}) {
     CAPTURE(size);
-    const Matrix<float> x = 2 * random(1, size, 4), d = random(1, size, 5);
+    const Matrix<float> x = 2 * random_matrix<float>(1, size, 4), d = random_matrix<float>(1, size, 5);
     Matrix<float> y = x, slope(1, size), total = Matrix<float>::Ones(1, size);
     gelu_row(y.data(), slope.data(), size);
     Matrix<Bf16Pair> rounded_y(1, pair_count(size)), rounded_slope(1, pair_count(size)), product(1, pair_count(size));
