@@ -156,18 +156,22 @@ TEST_CASE("A lane that does not act remembers as one that does, and its row of t
     model.initialise(rng);
     const std::vector<float> features = random_features(layout, 10, rng);
     CausalTransformer<float>::StreamWorkspace workspace;
-    auto silent = model.make_cache(), other = model.make_cache(), acting = model.make_cache();
-    Matrix<float> outputs = Matrix<float>::Constant(2, 3, 7), expected(1, 3);
+    auto silent = model.make_cache(), other = model.make_cache(), like_silent = model.make_cache(),
+         like_other = model.make_cache();
+    Matrix<float> outputs = Matrix<float>::Constant(2, 3, 7), expected(1, 3), unused(1, 3);
+    const auto row = [&](int t) { return features.data() + t * layout.feature_count(); };
     for (int t = 0; t < 10; ++t) {
-      const float* const row = features.data() + t * layout.feature_count();
-      const CausalTransformer<float>::Lane lanes[] = {{&silent, row, false}, {&other, row}}, lane{&acting, row};
+      const CausalTransformer<float>::Lane lanes[] = {{&silent, row(9 - t), false}, {&other, row(t)}};
       model.step(lanes, workspace, outputs);
-      model.step({&lane, 1}, workspace, expected);
+      const CausalTransformer<float>::Lane first{&like_silent, row(9 - t)}, second{&like_other, row(t)};
+      model.step({&first, 1}, workspace, unused);
+      model.step({&second, 1}, workspace, expected);
 
       REQUIRE(outputs.row(0) == Matrix<float>::Constant(1, 3, 7));
       REQUIRE(outputs.row(1) == expected);
     }
-    CHECK(std::ranges::equal(silent.storage(), acting.storage()));
+    CHECK(std::ranges::equal(silent.storage(), like_silent.storage()));
+    CHECK(std::ranges::equal(other.storage(), like_other.storage()));
   }
 }
 
@@ -178,14 +182,17 @@ TEST_CASE("A workspace serves models of other shapes one after another", "[model
     Rng rng{6};
     CausalTransformer<float> model{{.width = 32, .layer_count = 2, .head_count = heads, .context = 10}, layout};
     model.initialise(rng);
-    const std::vector<float> features = random_features(layout, 1, rng);
+    const std::vector<float> features = random_features(layout, 5, rng);
     CausalTransformer<float>::StreamWorkspace own;
     auto first = model.make_cache(), second = model.make_cache();
     Matrix<float> outputs(1, 3), expected(1, 3);
-    const CausalTransformer<float>::Lane lane{&first, features.data()}, alone{&second, features.data()};
-    model.step({&lane, 1}, shared, outputs);
-    model.step({&alone, 1}, own, expected);
-    CHECK(outputs == expected);
+    for (int t = 0; t < 5; ++t) {  // the first token looks at nothing but itself
+      const float* const row = features.data() + t * layout.feature_count();
+      const CausalTransformer<float>::Lane lane{&first, row}, alone{&second, row};
+      model.step({&lane, 1}, shared, outputs);
+      model.step({&alone, 1}, own, expected);
+      CHECK(outputs == expected);
+    }
   }
 }
 
