@@ -40,13 +40,20 @@ inline void product_tile(const Strided<In>& a, const In* b, Index b_stride, Inde
                          Index c_stride, bool accumulate, const ProductSum<In>* bias) {
   using S = ProductSum<In>;
   Packet<S> sums[rows][packets];
+  alignas(64) static constexpr S zeros[packets * lane_count<S>] = {};
+  const S* const start = accumulate ? c : bias != nullptr ? bias : zeros;
+  const Index start_stride = accumulate ? c_stride : 0;
 #pragma GCC unroll 16
   for (std::size_t r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
-    for (std::size_t p = 0; p < packets; ++p) {
-      const ProductSum<In>* const start = accumulate ? c + static_cast<Index>(r) * c_stride : bias;
-      sums[r][p] = start == nullptr ? Packet<S>{} : load(start + p * lane_count<S>);
-      if (accumulate && bias != nullptr) sums[r][p] += load(bias + p * lane_count<S>);
+    for (std::size_t p = 0; p < packets; ++p)
+      sums[r][p] = load(start + static_cast<Index>(r) * start_stride + p * lane_count<S>);
+  }
+  if (accumulate && bias != nullptr) {
+#pragma GCC unroll 16
+    for (std::size_t r = 0; r < rows; ++r) {
+#pragma GCC unroll 8
+      for (std::size_t p = 0; p < packets; ++p) sums[r][p] += load(bias + p * lane_count<S>);
     }
   }
   const In* a_column = a.data;
