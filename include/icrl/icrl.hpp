@@ -72,6 +72,7 @@
 #include <icrl/math/product.hpp>
 #include <icrl/math/product_kernel.hpp>
 #include <icrl/math/product_packing.hpp>
+#include <icrl/math/rounded_rows.hpp>
 #include <icrl/math/row_kernels.hpp>
 #include <icrl/model/action_distribution.hpp>
 #include <icrl/model/causal_transformer.hpp>

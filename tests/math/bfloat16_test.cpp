@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
 #include <icrl/math/bfloat16.hpp>
+#include <icrl/math/rounded_rows.hpp>
 
 #include <cmath>
 #include <limits>

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include <icrl/core/assert.hpp>
-#include <icrl/math/row_kernels.hpp>
+#include <icrl/math/packet.hpp>
 
 // Matrices in bfloat16 (a float's upper half: 8 bits of precision, all of its range) as factors of products, which take
 // numbers in pairs that are neighbours in the depth.
@@ -62,6 +62,36 @@ inline void store_rounded(const Packet<float>& values, Bf16Pair* to) {
 #endif
 }
 
+/// Pairs of what stands in the same lane of two packets.
+inline Packet<Bf16Pair> round_pairs(const Packet<float>& first, const Packet<float>& second) {
+  Packet<Bf16Pair> pairs;
+#if defined(__AVX512BF16__)
+  using Shorts = std::uint16_t __attribute__((vector_size(packet_bytes)));
+  const auto one_after_another = Shorts(_mm512_cvtne2ps_pbh(__m512(second), __m512(first)));
+  pairs = [&]<std::size_t... k>(std::index_sequence<k...>) {
+    return Packet<Bf16Pair>(__builtin_shufflevector(one_after_another, one_after_another, (k / 2 + k % 2 * 16)...));
+  }
+  (std::make_index_sequence<32>{});
+#else
+  for (std::size_t i = 0; i < lane_count<float>; ++i) pairs[i] = to_bfloat16(first[i]) | to_bfloat16(second[i]) << 16;
+#endif
+  return pairs;
+}
+
+/// The first numbers of pairs, and the second ones.
+inline Packet<float> first_of(const Packet<Bf16Pair>& pairs) {
+  const Packet<Bf16Pair> bits = pairs << 16;
+  Packet<float> values;
+  std::memcpy(&values, &bits, sizeof values);
+  return values;
+}
+inline Packet<float> second_of(const Packet<Bf16Pair>& pairs) {
+  const Packet<Bf16Pair> bits = pairs & 0xffff0000u;
+  Packet<float> values;
+  std::memcpy(&values, &bits, sizeof values);
+  return values;
+}
+
 /// A packet of neighbours, from pairs.
 inline Packet<float> load_rounded(const Bf16Pair* from) {
   using Shorts = std::uint16_t __attribute__((vector_size(packet_bytes / 2)));
@@ -83,13 +113,24 @@ inline void round_packets(Index size, Bf16Pair* to, Compute&& compute) {
   if (i < size) store_rounded(compute(i), to + i / 2);
 }
 
-/// Pairs of neighbours of a row; an odd last number is followed by 0.
-inline void round_row(const float* from, Index size, Bf16Pair* to) {
+/// The same for any size: number(i) gives a single one of them. An odd last number is followed by 0.
+template <typename Compute, typename ComputeOne>
+inline void round_numbers(Index size, Bf16Pair* to, Compute&& packet, ComputeOne&& number) {
   const Index whole = size - size % lanes<float>;
-  round_packets(whole, to, [&](Index i) { return load(from + i); });
-  for (Index i = whole; i < size; i += 2)
-    to[i / 2] = to_bfloat16(from[i]) | (i + 1 < size ? to_bfloat16(from[i + 1]) << 16 : 0);
+  round_packets(whole, to, packet);
+  for (Index i = whole; i < size; i += 2) {
+    const std::uint32_t first = to_bfloat16(number(i));
+    to[i / 2] = first | (i + 1 < size ? to_bfloat16(number(i + 1)) << 16 : 0);
+  }
 }
+
+/// Pairs of neighbours of a row.
+inline void round_row(const float* from, Index size, Bf16Pair* to) {
+  round_numbers(size, to, [&](Index i) { return load(from + i); }, [&](Index i) { return from[i]; });
+}
+
+/// Number i of a row of pairs of neighbours.
+inline float number_at(const Bf16Pair* row, Index i) { return to_float(row[i / 2] >> (i % 2 * 16) & 0xffffu); }
 
 /// Pairs of two rows' numbers: to[c] = (upper[c], lower[c]). `upper` and `lower` hold pairs of neighbours; a null
 /// `lower` is a row of zeros.
@@ -139,48 +180,6 @@ inline void pair_rows(const Matrix<Bf16Pair>& rounded, Index rows, Index first, 
 /// All columns of them.
 inline void pair_rows(const Matrix<Bf16Pair>& rounded, Index rows, Index size, Matrix<Bf16Pair>& to) {
   pair_rows(rounded, rows, 0, size, to);
-}
-
-/// y = GELU(x), and its derivative, rounded, in pairs of neighbours. x has `size` numbers.
-inline void round_gelu_row(const float* x, Index size, Bf16Pair* y, Bf16Pair* slope) {
-  using namespace detail;
-  constexpr Index step = lanes<float>;
-  const auto two = [&](const float* from, Bf16Pair* to_y, Bf16Pair* to_slope) {
-    Packet<float> first_slope, second_slope;
-    const Packet<float> first = gelu<float>(load(from), first_slope),
-                        second = gelu<float>(load(from + step), second_slope);
-    store_rounded(first, second, to_y);
-    store_rounded(first_slope, second_slope, to_slope);
-  };
-  const Index whole = size - size % (2 * step);
-  for (Index i = 0; i < whole; i += 2 * step) two(x + i, y + i / 2, slope + i / 2);
-  if (whole == size) return;
-  float rest[2 * lane_count<float>] = {};
-  Bf16Pair rest_y[lane_count<float>], rest_slope[lane_count<float>];
-  std::copy(x + whole, x + size, rest);
-  two(rest, rest_y, rest_slope);
-  std::copy_n(rest_y, pair_count(size - whole), y + whole / 2);
-  std::copy_n(rest_slope, pair_count(size - whole), slope + whole / 2);
-}
-
-/// to = d * slope, rounded, in pairs of neighbours; total += d * slope. `size` numbers.
-inline void round_product_row(const float* d, const Bf16Pair* slope, Index size, Bf16Pair* to, float* total) {
-  using namespace detail;
-  const Index whole = size - size % lanes<float>;
-  round_packets(whole, to, [&](Index i) -> Packet<float> {
-    const Packet<float> product = load(d + i) * load_rounded(slope + i / 2);
-    store(total + i, load(total + i) + product);
-    return product;
-  });
-  for (Index i = whole; i < size; i += 2) {
-    Bf16Pair pair = 0;
-    for (Index k = i; k < std::min(i + 2, size); ++k) {
-      const float product = d[k] * to_float(slope[i / 2] >> (k - i) * 16 & 0xffffu);
-      total[k] += product;
-      pair |= to_bfloat16(product) << (k - i) * 16;
-    }
-    to[i / 2] = pair;
-  }
 }
 
 }  // namespace icrl

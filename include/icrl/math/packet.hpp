@@ -183,6 +183,15 @@ inline Packet<S> reciprocal(const Packet<S>& x) {
   return S(1) / x;
 }
 
+/// The larger one of x and `least`; NaN stays NaN.
+inline Packet<float> at_least(const Packet<float>& x, float least) {
+#if defined(__AVX512F__)
+  return Packet<float>(_mm512_maskz_max_ps(0xffff, __m512(broadcast(least)), __m512(x)));  // NaN: the second one
+#else
+  return x < least ? broadcast(least) : x;
+#endif
+}
+
 /// e^x, within 2 units in the last place; 0 below -87, which is where a masked score lies. NaN stays NaN.
 inline Packet<float> exp(const Packet<float>& x) {
   using Float = Packet<float>;

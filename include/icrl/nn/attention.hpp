@@ -28,7 +28,7 @@ struct CausalAttention {
     Matrix<S> probabilities;  ///< (H, triangle): blocks of rows one after another, each as wide as its last row looks
     Matrix<S> mixed;          ///< (T, C): values weighted by attention, heads side by side
     typename Linear<S>::Cache qkv_layer, output_layer;
-    RoundedHeads::Cache rounded;
+    RoundedHeads::Cache rounded;  ///< instead of qkv and probabilities, and output_layer's input of mixed
   };
   /// What is of use within one call only, and so may serve all layers of a pass.
   struct Scratch {
@@ -53,16 +53,17 @@ struct CausalAttention {
     const Index tokens = x.rows(), width = x.cols();
     Matrix<S>& made = rounded == nullptr ? cache.qkv : scratch.qkv;
     reserve_rows(made, tokens, 3 * width);
-    reserve_rows(cache.mixed, tokens, width);
     qkv.forward(x, detail::member(rounded, &Rounded::qkv), cache.qkv_layer, made.topRows(tokens));
     for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate(&made(t, 0), 2 * width, t);
     if (rounded == nullptr) {
+      reserve_rows(cache.mixed, tokens, width);
       heads_forward(tokens, cache, scratch);
+      output.add_forward(cache.mixed.topRows(tokens), y);
     } else if constexpr (std::same_as<S, float>) {
       RoundedHeads{width, head_count}.forward(made.topRows(tokens), cache.rounded, scratch.rounded,
-                                              cache.mixed.topRows(tokens));
+                                              cache.output_layer.x);
+      output.forward_rounded(rounded->output, cache.output_layer, y, true);
     }
-    output.add_forward(cache.mixed.topRows(tokens), detail::member(rounded, &Rounded::output), cache.output_layer, y);
   }
 
   /// Adds to `grad`, overwrites dx. x is what forward was given, dy the derivative of what it added.
@@ -75,12 +76,12 @@ struct CausalAttention {
     reserve_rows(scratch.dmixed, tokens, width);
     reserve_rows(scratch.dqkv, tokens, 3 * width);
     auto dmixed = scratch.dmixed.topRows(tokens);
-    output.backward(cache.mixed.topRows(tokens), dy, detail::member(rounded, &Rounded::output), cache.output_layer,
-                    scratch.output_layer, grad.output, dmixed);
     if (rounded == nullptr) {
+      output.backward(cache.mixed.topRows(tokens), dy, grad.output, dmixed);
       heads_backward(tokens, cache, scratch);
     } else if constexpr (std::same_as<S, float>) {
-      RoundedHeads{width, head_count}.backward(cache.mixed.topRows(tokens), dmixed, cache.rounded, scratch.rounded,
+      output.backward(x, dy, &rounded->output, cache.output_layer, scratch.output_layer, grad.output, dmixed);
+      RoundedHeads{width, head_count}.backward(cache.output_layer.x, dmixed, cache.rounded, scratch.rounded,
                                                scratch.dqkv.topRows(tokens));
     }
     for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate_back(&scratch.dqkv(t, 0), 2 * width, t);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <icrl/math/rounded_rows.hpp>
 #include <icrl/nn/linear.hpp>
 
 namespace icrl {

@@ -5,87 +5,100 @@
 #include <algorithm>
 #include <cmath>
 
-#include <icrl/math/bfloat16.hpp>
-#include <icrl/math/row_kernels.hpp>
+#include <icrl/math/product.hpp>
+#include <icrl/math/rounded_rows.hpp>
 #include <icrl/nn/score_blocks.hpp>
 
 namespace icrl {
 
 /// The heads of causal attention with factors in bfloat16 and sums, softmax and derivatives in float. Each head has an
-/// even number D of numbers. Formulas: see CausalAttention.
+/// even number D of numbers. Formulas: see CausalAttention. Where those have P, here is E = e^(scores - largest): P = E /
+/// r with r the rows' sums. What leaves a head and what comes back is divided by r instead: O = E V / r; and with dO' =
+/// dO / r, dV = E^T dO' and dS = E * (dO' V^T - rowsum(dO' * O)) s.
 struct RoundedHeads {
   Index width, head_count;
 
   /// What backward needs of the forward pass.
   struct Cache {
-    Matrix<Bf16Pair> qkv;            ///< (T, pairs of 3C)
-    Matrix<Bf16Pair> probabilities;  ///< (H, pairs of the triangle), as in CausalAttention::Cache
+    Matrix<Bf16Pair> qkv;           ///< (T, pairs of 3C)
+    Matrix<Bf16Pair> exponentials;  ///< (H, triangle): E in ScoreColumns
+    Matrix<float> inverse_sums;     ///< (T, H): 1 / r
   };
   /// What is of use within one call only, and so may serve all layers of a pass.
   struct Scratch {
-    Matrix<Bf16Pair> transposed;                       ///< (pairs of D, padded T): one head's keys or values
-    Matrix<Bf16Pair> queries_keys, values;             ///< (pairs of T, 2C), (pairs of T, C)
-    Matrix<Bf16Pair> dmixed, dmixed_pairs;             ///< (T, pairs of C), (pairs of T, C)
-    Matrix<float> scores;                              ///< (block, padded T), or their derivatives
-    Matrix<Bf16Pair> dscores;                          ///< (block, pairs of padded T)
-    Matrix<Bf16Pair> dscore_pairs, probability_pairs;  ///< (pairs of a block, padded T)
+    Matrix<Bf16Pair> transposed;            ///< (pairs of D, padded T): one head's keys or values
+    Matrix<Bf16Pair> queries_keys, values;  ///< (pairs of T, 2C), (pairs of T, C)
+    Matrix<Bf16Pair> dmixed, dmixed_pairs;  ///< (T, pairs of C), (pairs of T, C): dO'
+    Matrix<float> means;                    ///< (T, H): rowsum(dO' * O)
+    Matrix<float> scores;                   ///< (block, padded T), or their derivatives
+    Matrix<Bf16Pair> rows;                  ///< (block, pairs of padded T): E or dS
+    Matrix<Bf16Pair> dscores;               ///< (1, triangle): a head's dS in ScoreColumns
+    Matrix<float> mixed;                    ///< (block, D): E V
   };
 
-  /// qkv (T, 3C), mixed (T, C).
-  void forward(MatrixIn<float> qkv, Cache& cache, Scratch& scratch, MatrixOut<float> mixed) const {
+  /// qkv (T, 3C), mixed (T, pairs of C).
+  void forward(MatrixIn<float> qkv, Cache& cache, Scratch& scratch, Matrix<Bf16Pair>& mixed) const {
     const Index tokens = qkv.rows(), size = width / head_count;
     reserve(scratch, tokens);
+    reserve_rows(mixed, tokens, pair_count(width));
+    reserve_rows(cache.inverse_sums, tokens, head_count);
+    detail::reserve_columns(cache.exponentials, head_count, triangle(tokens));
     round_rows(qkv, cache.qkv);
-    detail::reserve_columns(cache.probabilities, head_count, Blocks::triangle(Blocks::count(tokens)) / 2);
     pair_rows(cache.qkv, tokens, 2 * width, width, scratch.values);
-    const float scale = 1 / std::sqrt(static_cast<float>(size));
     for (Index h = 0; h < head_count; ++h) {
       transpose(cache, width + h * size, tokens, scratch);
       for (Index first = 0; first < tokens; first += block) {
-        const Index last = std::min(first + block, tokens), stride = first + block;
-        float* const scores = scratch.scores.data();
-        Bf16Pair* const probabilities = &cache.probabilities(h, Blocks::triangle(first / block) / 2);
-        multiply(last - first, padded<float>(last), size / 2, detail::rows_of(cache.qkv, first, h * size / 2),
-                 detail::rows_of(scratch.transposed, 0, 0), scores, stride, false);
-        for (Index r = 0; r < last - first; ++r) {
-          float* const row = scores + r * stride;
-          const float inverse = exponentiate_row(row, first + r + 1, stride, scale);
-          detail::round_packets(stride, probabilities + r * stride / 2,
-                                [&](Index i) -> detail::Packet<float> { return detail::load(row + i) * inverse; });
+        const Index last = std::min(first + block, tokens), rows = last - first;
+        exponentiate_block(cache, scratch, h, first, tokens);
+        multiply(rows, size, pair_count(last), {scratch.rows.data(), (first + block) / 2, 1},
+                 detail::rows_of(scratch.values, 0, h * size), scratch.mixed.data(), size, false);
+        for (Index r = 0; r < rows; ++r) {
+          round_scaled_row(&scratch.mixed(r, 0), cache.inverse_sums(first + r, h), size,
+                           &mixed(first + r, h * size / 2));
         }
-        multiply(last - first, size, pair_count(last), {probabilities, stride / 2, 1},
-                 detail::rows_of(scratch.values, 0, h * size), &mixed(first, h * size), mixed.outerStride(), false);
       }
     }
   }
 
-  /// Overwrites dqkv (T, 3C). mixed, dmixed (T, C).
-  void backward(MatrixIn<float> mixed, MatrixIn<float> dmixed, const Cache& cache, Scratch& scratch,
+  /// Overwrites dqkv (T, 3C). mixed (T, pairs of C) is what forward gave; dmixed (T, C).
+  void backward(const Matrix<Bf16Pair>& mixed, MatrixIn<float> dmixed, const Cache& cache, Scratch& scratch,
                 MatrixOut<float> dqkv) const {
-    const Index tokens = mixed.rows(), size = width / head_count;
+    const Index tokens = dmixed.rows(), size = width / head_count;
     reserve(scratch, tokens);
     pair_rows(cache.qkv, tokens, 0, 2 * width, scratch.queries_keys);
-    round_rows(dmixed, scratch.dmixed);
-    pair_rows(scratch.dmixed, tokens, 0, width, scratch.dmixed_pairs);
-    dqkv.rightCols(2 * width).setZero();
+    for (Index t = 0; t < tokens; ++t) {
+      for (Index h = 0; h < head_count; ++h) {
+        const Index column = h * size;
+        scratch.means(t, h) = round_scaled_row(row_data(dmixed, t) + column, cache.inverse_sums(t, h), size,
+                                               &scratch.dmixed(t, column / 2), &mixed(t, column / 2));
+      }
+    }
+    pair_rows(scratch.dmixed, tokens, width, scratch.dmixed_pairs);
     for (Index h = 0; h < head_count; ++h) {
       transpose(cache, 2 * width + h * size, tokens, scratch);
       for (Index first = 0; first < tokens; first += block)
-        block_backward(mixed, dmixed, cache, scratch, h, first, dqkv);
+        queries_backward(cache, scratch, h, first, tokens, dqkv);
+      for (Index column = 0; column < Blocks::count(tokens); ++column)
+        keys_backward(cache, scratch, h, column, tokens, dqkv);
     }
   }
 
 private:
   using Blocks = detail::ScoreBlocks;
+  using Columns = detail::ScoreColumns;
   static constexpr Index block = Blocks::rows;
 
+  static Index triangle(Index tokens) { return Columns{tokens}.begin(Blocks::count(tokens)); }
+
   void reserve(Scratch& scratch, Index tokens) const {
-    const Index most = std::max(Blocks::whole(tokens), scratch.scores.cols());
-    reserve_rows(scratch.transposed, width / head_count / 2, most);
+    const Index most = std::max(Blocks::whole(tokens), scratch.scores.cols()), size = width / head_count;
+    reserve_rows(scratch.transposed, size / 2, most);
     reserve_rows(scratch.scores, block, most);
-    reserve_rows(scratch.dscores, block, most / 2);
-    reserve_rows(scratch.dscore_pairs, block / 2, most);
-    reserve_rows(scratch.probability_pairs, block / 2, most);
+    reserve_rows(scratch.rows, block, most / 2);
+    reserve_rows(scratch.mixed, block, size);
+    reserve_rows(scratch.dmixed, tokens, pair_count(width));
+    reserve_rows(scratch.means, tokens, head_count);
+    detail::reserve_columns(scratch.dscores, 1, triangle(tokens));
   }
 
   static void multiply(Index rows, Index columns, Index depth, const detail::Strided<Bf16Pair>& a,
@@ -102,37 +115,68 @@ private:
     scratch.transposed.topRows(pairs).middleCols(tokens, padded<float>(tokens) - tokens).setZero();
   }
 
-  void block_backward(MatrixIn<float> mixed, MatrixIn<float> dmixed, const Cache& cache, Scratch& scratch, Index h,
-                      Index first, MatrixOut<float> dqkv) const {
-    const Index size = width / head_count, last = std::min(first + block, mixed.rows()), rows = last - first,
+  /// scores = a block of rows of `a` times what is transposed. A row that is missing to a pair becomes zero.
+  static void score_block(const detail::Strided<Bf16Pair>& a, Index pairs, Index first, Index tokens,
+                          Scratch& scratch) {
+    const Index last = std::min(first + block, tokens), rows = last - first, stride = first + block;
+    float* const scores = scratch.scores.data();
+    multiply(rows, padded<float>(last), pairs, a, detail::rows_of(scratch.transposed, 0, 0), scores, stride, false);
+    if (rows % 2 != 0) std::fill_n(scores + rows * stride, stride, 0.0f);
+  }
+
+  /// E of head h and the queries first .., to `rows` and to the cache. `transposed` holds the head's keys.
+  void exponentiate_block(Cache& cache, Scratch& scratch, Index h, Index first, Index tokens) const {
+    const Index size = width / head_count, stride = first + block;
+    score_block(detail::rows_of(cache.qkv, first, h * size / 2), size / 2, first, tokens, scratch);
+    const Columns columns{tokens};
+    for (Index r = 0; r < std::min(block, tokens - first); r += 2) {
+      const float* const scores = scratch.scores.data() + r * stride;
+      Bf16Pair* const rows = scratch.rows.data() + r * stride / 2;
+      const auto inverse = round_exponentials(
+          scores, scores + stride, first + r + 1, stride, 1 / std::sqrt(static_cast<float>(size)), rows,
+          rows + stride / 2, [&](Index i) { return &cache.exponentials(h, at(columns, i, first + r)); });
+      cache.inverse_sums(first + r, h) = inverse[0];
+      if (first + r + 1 < tokens) cache.inverse_sums(first + r + 1, h) = inverse[1];
+    }
+  }
+
+  /// Where the pair of queries that begins with `query` has its packet of keys from `key` on.
+  static Index at(const Columns& columns, Index key, Index query) {
+    return columns.at(key / Columns::keys, query / 2) + key % Columns::keys;
+  }
+
+  /// dS of head h and the queries first .., to `rows` and `dscores`, and their dQ. `transposed` holds the head's values.
+  void queries_backward(const Cache& cache, Scratch& scratch, Index h, Index first, Index tokens,
+                        MatrixOut<float> dqkv) const {
+    const Index size = width / head_count, last = std::min(first + block, tokens), rows = last - first,
                 stride = first + block, column = h * size;
-    const float scale = 1 / std::sqrt(static_cast<float>(size));
-    const Bf16Pair* const probabilities = &cache.probabilities(h, Blocks::triangle(first / block) / 2);
-    float* const dprobabilities = scratch.scores.data();
-    Bf16Pair* const dscores = scratch.dscores.data();
-    multiply(rows, padded<float>(last), size / 2, detail::rows_of(scratch.dmixed, first, column / 2),
-             detail::rows_of(scratch.transposed, 0, 0), dprobabilities, stride, false);
-    for (Index r = 0; r < rows; ++r) {
-      const float mean = dot(row_data(mixed, first + r) + column, row_data(dmixed, first + r) + column, size);
-      const float* const d = dprobabilities + r * stride;
-      const Bf16Pair* const p = probabilities + r * stride / 2;
-      detail::round_packets(stride, dscores + r * stride / 2, [&](Index i) -> detail::Packet<float> {
-        return detail::load_rounded(p + i / 2) * scale * (detail::load(d + i) - mean);
-      });
-    }
+    score_block(detail::rows_of(scratch.dmixed, first, column / 2), size / 2, first, tokens, scratch);
+    const Columns columns{tokens};
     for (Index r = 0; r < rows; r += 2) {
-      const auto below = [&](const Bf16Pair* m) { return r + 1 < rows ? m + (r + 1) * stride / 2 : nullptr; };
-      detail::interleave_rows(dscores + r * stride / 2, below(dscores), stride, row_data(scratch.dscore_pairs, r / 2));
-      detail::interleave_rows(probabilities + r * stride / 2, below(probabilities), stride,
-                              row_data(scratch.probability_pairs, r / 2));
+      const float* const d = scratch.scores.data() + r * stride;
+      Bf16Pair* const to = scratch.rows.data() + r * stride / 2;
+      const Index query = first + r;
+      round_score_derivatives(
+          d, d + stride, {scratch.means(query, h), query + 1 < tokens ? scratch.means(query + 1, h) : 0}, stride,
+          1 / std::sqrt(static_cast<float>(size)), [&](Index i) { return &cache.exponentials(h, at(columns, i, query)); },
+          to, to + stride / 2, [&](Index i) { return &scratch.dscores(0, at(columns, i, query)); });
     }
-    const Index queries = column, keys = width + column, values = 2 * width + column, dstride = dqkv.outerStride();
-    multiply(rows, size, pair_count(last), {dscores, stride / 2, 1}, detail::rows_of(scratch.queries_keys, 0, keys),
-             &dqkv(first, queries), dstride, false);
-    multiply(last, size, pair_count(rows), {scratch.dscore_pairs.data(), 1, scratch.dscore_pairs.cols()},
-             detail::rows_of(scratch.queries_keys, first / 2, queries), &dqkv(0, keys), dstride, true);
-    multiply(last, size, pair_count(rows), {scratch.probability_pairs.data(), 1, scratch.probability_pairs.cols()},
-             detail::rows_of(scratch.dmixed_pairs, first / 2, column), &dqkv(0, values), dstride, true);
+    multiply(rows, size, pair_count(last), {scratch.rows.data(), stride / 2, 1},
+             detail::rows_of(scratch.queries_keys, 0, width + column), &dqkv(first, column), dqkv.outerStride(), false);
+  }
+
+  /// dK and dV of head h and a column of keys.
+  void keys_backward(const Cache& cache, Scratch& scratch, Index h, Index column, Index tokens,
+                     MatrixOut<float> dqkv) const {
+    const Index size = width / head_count, first = column * Columns::keys, pair = Columns::first(column),
+                rows = std::min(Columns::keys, tokens - first), depth = pair_count(tokens) - pair;
+    const Index begin = Columns{tokens}.begin(column);
+    multiply(rows, size, depth, {&scratch.dscores(0, begin), 1, Columns::keys},
+             detail::rows_of(scratch.queries_keys, pair, h * size), &dqkv(first, width + h * size), dqkv.outerStride(),
+             false);
+    multiply(rows, size, depth, {&cache.exponentials(h, begin), 1, Columns::keys},
+             detail::rows_of(scratch.dmixed_pairs, pair, h * size), &dqkv(first, 2 * width + h * size),
+             dqkv.outerStride(), false);
   }
 };
 

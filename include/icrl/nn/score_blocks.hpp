@@ -21,6 +21,24 @@ struct ScoreBlocks {
   static constexpr Index triangle(Index blocks) { return rows * rows * (blocks * (blocks + 1) / 2); }
 };
 
+/// The same triangle in columns of 16 keys, pairs along the queries: column after column, each from its first query down
+/// to the last one. A column's pairs are a left factor transposed, whose depth is the queries.
+struct ScoreColumns {
+  static constexpr Index keys = ScoreBlocks::rows;
+  Index query_pairs;
+
+  explicit ScoreColumns(Index tokens) : query_pairs{(tokens + 1) / 2} {}
+
+  /// The first pair of queries that sees a column.
+  static constexpr Index first(Index column) { return column * keys / 2; }
+  /// Where a column begins, and the number of pairs in all columns before it.
+  [[nodiscard]] Index begin(Index column) const {
+    return keys * (column * query_pairs - keys / 2 * (column * (column - 1) / 2));
+  }
+  /// Where the `keys` pairs of a pair of queries stand in a column.
+  [[nodiscard]] Index at(Index column, Index pair) const { return begin(column) + (pair - first(column)) * keys; }
+};
+
 /// As reserve_rows, but a buffer that has more columns keeps them.
 template <typename S>
 void reserve_columns(Matrix<S>& buffer, Index rows, Index columns) {
