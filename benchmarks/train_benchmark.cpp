@@ -42,14 +42,22 @@ double attention_seconds(const bench::Model& model, Products products, double se
   Attention::Cache cache;
   Attention::Scratch scratch;
   Attention::Rounded rounded;
-  if (products == Products::bfloat16) attention.round(rounded, scratch);
-  const Attention::Rounded* const used = products == Products::bfloat16 ? &rounded : nullptr;
+  Linear<float>::RoundingScratch rounding;
+  if (products == Products::bfloat16) attention.round(rounded, rounding);
   const Matrix<float> x = Matrix<float>::Random(tokens, width), dy = Matrix<float>::Random(tokens, width);
   Matrix<float> y = Matrix<float>::Zero(tokens, width), dx(tokens, width);
+  const auto input = [&](Index first, Index count, RoundedRows rows, Matrix<Bf16Pair>& pairs) {
+    round_both(x.middleRows(first, count), first, rows, pairs);
+  };
   const auto times = bench::time_calls(seconds, [&] {
     y.setZero();
-    attention.add_forward(x, model.rotary, cache, scratch, y, used);
-    attention.backward(x, dy, model.rotary, cache, scratch, gradient, dx, used);
+    if (products == Products::bfloat16) {
+      attention.add_rounded_forward(rounded, input, model.rotary, cache, scratch, y);
+      attention.rounded_backward(rounded, dy, model.rotary, cache, scratch, gradient, [](Index, MatrixIn<float>) {});
+    } else {
+      attention.add_forward(x, model.rotary, cache, scratch, y);
+      attention.backward(x, dy, model.rotary, cache, scratch, gradient, dx);
+    }
   });
   return model.config.layer_count * bench::quantile(times, 0.5);
 }

@@ -62,7 +62,7 @@ TEST_CASE("A pass in bfloat16 agrees with one in float to bfloat16's precision, 
         shape.turned ? RotaryTable<float>{shape.tokens, shape.width / shape.heads} : RotaryTable<float>{};
 
     Block<float>::Rounded rounded;
-    Block<float>::Scratch scratch;
+    Linear<float>::RoundingScratch scratch;
     block.round(rounded, scratch);
     const Pass full = run(block, x, dy, rotary, nullptr), quick = run(block, x, dy, rotary, &rounded);
 

@@ -183,12 +183,19 @@ inline Packet<S> reciprocal(const Packet<S>& x) {
   return S(1) / x;
 }
 
-/// The larger one of x and `least`; NaN stays NaN.
+/// The larger one of x and `least`, and the smaller one of x and `most`; NaN stays NaN.
 inline Packet<float> at_least(const Packet<float>& x, float least) {
 #if defined(__AVX512F__)
   return Packet<float>(_mm512_maskz_max_ps(0xffff, __m512(broadcast(least)), __m512(x)));  // NaN: the second one
 #else
   return x < least ? broadcast(least) : x;
+#endif
+}
+inline Packet<float> at_most(const Packet<float>& x, float most) {
+#if defined(__AVX512F__)
+  return Packet<float>(_mm512_maskz_min_ps(0xffff, __m512(broadcast(most)), __m512(x)));
+#else
+  return x > most ? broadcast(most) : x;
 #endif
 }
 

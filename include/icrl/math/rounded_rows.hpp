@@ -48,7 +48,7 @@ inline Packet<float> rough_gelu(const Packet<float>& x, Packet<float>& slope) {
   constexpr float k = 1.5957691216057308f, cubic = 0.044715f;
   const Packet<float> x2 = x * x;
   const Packet<float> u = x * multiply_add<float>(x2, broadcast(-cubic * k * log2_e), broadcast(-k * log2_e));
-  const Packet<float> sigmoid = rough_reciprocal(1.0f + rough_exp2(-at_least(-u, -126.0f)));
+  const Packet<float> sigmoid = rough_reciprocal(1.0f + rough_exp2(at_most(u, 126.0f)));
   const Packet<float> value = x * sigmoid;
   const Packet<float> slope_of_u = multiply_add<float>(x2, broadcast(3 * cubic * k), broadcast(k));
   slope = multiply_add<float>(value * (1.0f - sigmoid), slope_of_u, sigmoid);
@@ -57,43 +57,161 @@ inline Packet<float> rough_gelu(const Packet<float>& x, Packet<float>& slope) {
 
 }  // namespace detail
 
-/// y = GELU(x), and its derivative, rounded, in pairs of neighbours. x has `size` numbers.
-inline void round_gelu_row(const float* x, Index size, Bf16Pair* y, Bf16Pair* slope) {
-  using namespace detail;
-  constexpr Index step = lanes<float>;
-  const auto two = [&](const float* from, Bf16Pair* to_y, Bf16Pair* to_slope) {
-    Packet<float> first_slope, second_slope;
-    const Packet<float> first = rough_gelu(load(from), first_slope),
-                        second = rough_gelu(load(from + step), second_slope);
-    store_rounded(first, second, to_y);
-    store_rounded(first_slope, second_slope, to_slope);
-  };
-  const Index whole = size - size % (2 * step);
-  for (Index i = 0; i < whole; i += 2 * step) two(x + i, y + i / 2, slope + i / 2);
-  if (whole == size) return;
-  float rest[2 * lane_count<float>] = {};
-  Bf16Pair rest_y[lane_count<float>], rest_slope[lane_count<float>];
-  std::copy(x + whole, x + size, rest);
-  two(rest, rest_y, rest_slope);
-  std::copy_n(rest_y, pair_count(size - whole), y + whole / 2);
-  std::copy_n(rest_slope, pair_count(size - whole), slope + whole / 2);
+namespace detail {
+
+/// How a kernel reads and writes packets of a row, and the part of a packet that ends one: beyond its end, zeros are
+/// read and nothing is written.
+struct WholePacket {
+  static Packet<float> read(const float* from) { return load(from); }
+  static Packet<Bf16Pair> read(const Bf16Pair* from) { return load(from); }
+  static void write(float* to, const Packet<float>& values) { store(to, values); }
+  static void write(Bf16Pair* to, const Packet<Bf16Pair>& pairs) { store(to, pairs); }
+  static void write_rounded(Bf16Pair* to, const Packet<float>& values) { store_rounded(values, to); }
+};
+struct PartOfPacket {
+  Index count;
+
+  template <typename Number>
+  Packet<Number> read(const Number* from) const {
+    Number part[lane_count<float>] = {};
+    std::copy_n(from, count, part);
+    return load(part);
+  }
+  template <typename Number>
+  void write(Number* to, const Packet<Number>& values) const {
+    Number part[lane_count<float>];
+    store(part, values);
+    std::copy_n(part, count, to);
+  }
+  void write_rounded(Bf16Pair* to, const Packet<float>& values) const {
+    Bf16Pair part[lane_count<float>];
+    store_rounded(first_lanes<float>(values, count, 0.0f), part);
+    std::copy_n(part, pair_count(count), to);
+  }
+};
+
+/// Calls kernel(access, i) for the packets of a row of `size` numbers. Kernels hold their pointers by value: compilers
+/// cannot know that what is written is not a pointer held by reference.
+template <typename Kernel>
+[[gnu::always_inline]] inline void for_each_packet(Index size, Kernel kernel) {
+  const Index whole = size - size % lanes<float>;
+  for (Index i = 0; i < whole; i += lanes<float>) kernel(WholePacket{}, i);
+  if (whole < size) kernel(PartOfPacket{size - whole}, whole);
 }
 
-/// to = d * slope, rounded, in pairs of neighbours; total += d * slope. `size` numbers.
-inline void round_product_row(const float* d, const Bf16Pair* slope, Index size, Bf16Pair* to, float* total) {
-  using namespace detail;
-  round_numbers(
-      size, to,
-      [&](Index i) -> Packet<float> {
-        const Packet<float> product = load(d + i) * load_rounded(slope + i / 2);
-        store(total + i, load(total + i) + product);
-        return product;
-      },
-      [&](Index i) {
-        const float product = d[i] * number_at(slope, i);
-        total[i] += product;
-        return product;
-      });
+/// Few enough rows to stay in the second-level cache with all that is made of them.
+inline constexpr Index row_block = 48;
+
+/// Calls compute(first, count) for blocks of up to `row_block` rows of nearly equal size, of which only the last may
+/// have an odd number.
+template <typename Compute>
+void for_each_row_block(Index rows, Compute&& compute) {
+  const Index blocks = (rows + row_block - 1) / row_block, size = blocks == 0 ? 0 : 2 * pair_count((rows + blocks - 1) / blocks);
+  for (Index first = 0; first < rows; first += size) compute(first, std::min(size, rows - first));
+}
+
+}  // namespace detail
+
+/// Where rows in pairs of neighbours go: row r to data + r * stride.
+struct RoundedRows {
+  Bf16Pair* data;
+  Index stride;
+
+  RoundedRows(Matrix<Bf16Pair>& matrix, Index first = 0) : data{row_data(matrix, first)}, stride{matrix.cols()} {}
+};
+
+namespace detail {
+
+/// Rows r and r + 1 of a block on their way to both orders. Where there is no row r + 1, row r stands in for it and
+/// zeros are paired with it.
+struct RowPair {
+  Index lower;
+  Bf16Pair *to_upper, *to_lower, *to_pairs;
+  Bf16Pair kept;  // bits of a pair
+
+  RowPair(Index r, Index count, const RoundedRows& rows, Bf16Pair* pairs)
+      : lower{r + 1 < count ? r + 1 : r},
+        to_upper{rows.data + r * rows.stride},
+        to_lower{rows.data + lower * rows.stride},
+        to_pairs{pairs},
+        kept{lower > r ? ~Bf16Pair{0} : Bf16Pair{0xffff}} {}
+
+  template <typename Access>
+  [[gnu::always_inline]] void write(const Access& access, Index i, const Packet<float>& above,
+                                    const Packet<float>& below) const {
+    access.write_rounded(to_lower + i / 2, below);
+    access.write_rounded(to_upper + i / 2, above);
+    access.write(to_pairs + i, round_pairs(above, below) & kept);
+  }
+};
+
+}  // namespace detail
+
+// Functions on a block of rows leave it in bfloat16 in both orders: `rows` in pairs of neighbours, and `pairs` of the
+// tokens 2i and 2i + 1, where the block begins with the token `first`, which is even. A token that is missing to a pair
+// counts as zeros.
+
+/// x (block, n).
+inline void round_both(MatrixIn<float> x, Index first, RoundedRows rows, Matrix<Bf16Pair>& pairs) {
+  for (Index r = 0; r < x.rows(); r += 2) {
+    const detail::RowPair pair{r, x.rows(), rows, row_data(pairs, (first + r) / 2)};
+    const float *const upper = row_data(x, r), *const lower = row_data(x, pair.lower);
+    detail::for_each_packet(x.cols(), [=](auto access, Index i) {
+      pair.write(access, i, access.read(upper + i), access.read(lower + i));
+    });
+  }
+}
+
+/// gain * x_hat + bias, where x_hat (block, n) has been standardised.
+inline void round_scaled(MatrixIn<float> x_hat, const RowVector<float>& gain, const RowVector<float>& bias, Index first,
+                         RoundedRows rows, Matrix<Bf16Pair>& pairs) {
+  const float *const factor = gain.data(), *const summand = bias.data();
+  for (Index r = 0; r < x_hat.rows(); r += 2) {
+    const detail::RowPair pair{r, x_hat.rows(), rows, row_data(pairs, (first + r) / 2)};
+    const float *const upper = row_data(x_hat, r), *const lower = row_data(x_hat, pair.lower);
+    detail::for_each_packet(x_hat.cols(), [=](auto access, Index i) {
+      const auto scaled = [&](const float* row) {
+        return detail::multiply_add<float>(access.read(row + i), access.read(factor + i), access.read(summand + i));
+      };
+      pair.write(access, i, scaled(upper), scaled(lower));
+    });
+  }
+}
+
+/// GELU of x (block, n), and its derivative in pairs of tokens.
+inline void round_gelu(MatrixIn<float> x, Index first, RoundedRows rows, Matrix<Bf16Pair>& pairs,
+                       Matrix<Bf16Pair>& slopes) {
+  for (Index r = 0; r < x.rows(); r += 2) {
+    const detail::RowPair pair{r, x.rows(), rows, row_data(pairs, (first + r) / 2)};
+    const float *const upper = row_data(x, r), *const lower = row_data(x, pair.lower);
+    Bf16Pair* const to_slopes = row_data(slopes, (first + r) / 2);
+    detail::for_each_packet(x.cols(), [=](auto access, Index i) {
+      detail::Packet<float> slope_above, slope_below;
+      const auto above = detail::rough_gelu(access.read(upper + i), slope_above),
+                 below = detail::rough_gelu(access.read(lower + i), slope_below);
+      pair.write(access, i, above, below);
+      access.write(to_slopes + i, detail::round_pairs(slope_above, slope_below) & pair.kept);
+    });
+  }
+}
+
+/// d (block, n) times `slopes`, pairs of the tokens from `first` on; the sums are added to `total`.
+inline void round_product(MatrixIn<float> d, Index first, const Matrix<Bf16Pair>& slopes, RoundedRows rows,
+                          Matrix<Bf16Pair>& pairs, RowVector<float>& total) {
+  float* const sums = total.data();
+  for (Index r = 0; r < d.rows(); r += 2) {
+    const detail::RowPair pair{r, d.rows(), rows, row_data(pairs, (first + r) / 2)};
+    const float *const upper = row_data(d, r), *const lower = row_data(d, pair.lower);
+    const Bf16Pair* const slope = row_data(slopes, (first + r) / 2);
+    detail::for_each_packet(d.cols(), [=](auto access, Index i) {
+      // Of a missing row the slope is zero.
+      const detail::Packet<Bf16Pair> both = access.read(slope + i);
+      const detail::Packet<float> above = access.read(upper + i) * detail::first_of(both),
+                                  below = access.read(lower + i) * detail::second_of(both);
+      access.write(sums + i, access.read(static_cast<const float*>(sums) + i) + above + below);
+      pair.write(access, i, above, below);
+    });
+  }
 }
 
 /// to = x * factor, rounded, in pairs of neighbours. `size` numbers.

@@ -19,17 +19,17 @@ void scale_row(const S* x, const S* gain, const S* bias, Index size, S* y) {
   for (Index i = whole; i < size; ++i) y[i] = multiply_add_one(x[i], gain[i], bias[i]);
 }
 
-/// y = gain * x_hat + bias with x_hat = (x - mean) * inverse_stddev. Returns inverse_stddev. All rows have `size`
-/// numbers.
+/// x_hat = (x - mean) * inverse_stddev. Returns inverse_stddev. `size` numbers.
 template <typename S>
-S normalise_row(const S* x, const S* gain, const S* bias, Index size, S epsilon, S* x_hat, S* y) {
+S standardise_row(const S* x, Index size, S epsilon, S* x_hat) {
   using namespace detail;
   const Index whole = size - size % lanes<S>;
+  const S share = S(1) / static_cast<S>(size);
   Packet<S> total{};
   S tail = 0;
   for (Index i = 0; i < whole; i += lanes<S>) total += load(x + i);
   for (Index i = whole; i < size; ++i) tail += x[i];
-  const S mean = (sum<S>(total) + tail) / static_cast<S>(size);
+  const S mean = (sum<S>(total) + tail) * share;
 
   Packet<S> squares{};
   S tail_squares = 0;
@@ -42,11 +42,18 @@ S normalise_row(const S* x, const S* gain, const S* bias, Index size, S epsilon,
     x_hat[i] = x[i] - mean;
     tail_squares += x_hat[i] * x_hat[i];
   }
-  const S variance = (sum<S>(squares) + tail_squares) / static_cast<S>(size);
+  const S variance = (sum<S>(squares) + tail_squares) * share;
   const S inverse_stddev = S(1) / std::sqrt(variance + epsilon);
 
   for (Index i = 0; i < whole; i += lanes<S>) store(x_hat + i, load(x_hat + i) * inverse_stddev);
   for (Index i = whole; i < size; ++i) x_hat[i] *= inverse_stddev;
+  return inverse_stddev;
+}
+
+/// y = gain * x_hat + bias with x_hat as `standardise_row` gives it. Returns inverse_stddev. All rows have `size` numbers.
+template <typename S>
+S normalise_row(const S* x, const S* gain, const S* bias, Index size, S epsilon, S* x_hat, S* y) {
+  const S inverse_stddev = standardise_row(x, size, epsilon, x_hat);
   scale_row(x_hat, gain, bias, size, y);
   return inverse_stddev;
 }

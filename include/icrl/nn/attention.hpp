@@ -27,18 +27,19 @@ struct CausalAttention {
     Matrix<S> qkv;            ///< (T, 3C), queries and keys already turned
     Matrix<S> probabilities;  ///< (H, triangle): blocks of rows one after another, each as wide as its last row looks
     Matrix<S> mixed;          ///< (T, C): values weighted by attention, heads side by side
-    typename Linear<S>::Cache qkv_layer, output_layer;
-    RoundedHeads::Cache rounded;  ///< instead of qkv and probabilities, and output_layer's input of mixed
+    RoundedHeads::Cache rounded;      ///< instead of them
+    Matrix<Bf16Pair> x_pairs, mixed_rows;  ///< with it: (pairs of T, C), (T, pairs of C)
   };
   /// What is of use within one call only, and so may serve all layers of a pass.
   struct Scratch {
     Matrix<S> transposed;  ///< (D, padded T): one head's keys or values
     Matrix<S> dscores;     ///< (block, padded T)
-    Matrix<S> dmixed;      ///< (T, C)
+    Matrix<S> dmixed;      ///< (T, C), then a block's dx
     Matrix<S> dqkv;        ///< (T, 3C)
-    Matrix<S> qkv;         ///< (T, 3C), before rounding
     RoundedHeads::Scratch rounded;
-    typename Linear<S>::Scratch qkv_layer, output_layer;
+    Matrix<S> qkv;                                   ///< (block, 3C), before rounding
+    Matrix<Bf16Pair> rows, qkv_rows;                 ///< (block, pairs of C), (block, pairs of 3C)
+    Matrix<Bf16Pair> dy_pairs, mixed_pairs, dqkv_pairs;  ///< (pairs of T, C), (pairs of T, C), (pairs of T, 3C)
   };
   struct Rounded {
     typename Linear<S>::Rounded qkv, output;
@@ -46,24 +47,15 @@ struct CausalAttention {
 
   CausalAttention(Index width, Index heads) : qkv{width, 3 * width}, output{width, width}, head_count{heads} {}
 
-  /// y += attention(x). x, y (T, C). An empty `rotary` means that positions come from elsewhere. With `rounded`,
-  /// products with weights are in bfloat16, see Linear.
-  void add_forward(MatrixIn<S> x, const RotaryTable<S>& rotary, Cache& cache, Scratch& scratch, MatrixOut<S> y,
-                   const Rounded* rounded = nullptr) const {
+  /// y += attention(x). x, y (T, C). An empty `rotary` means that positions come from elsewhere.
+  void add_forward(MatrixIn<S> x, const RotaryTable<S>& rotary, Cache& cache, Scratch& scratch, MatrixOut<S> y) const {
     const Index tokens = x.rows(), width = x.cols();
-    Matrix<S>& made = rounded == nullptr ? cache.qkv : scratch.qkv;
-    reserve_rows(made, tokens, 3 * width);
-    qkv.forward(x, detail::member(rounded, &Rounded::qkv), cache.qkv_layer, made.topRows(tokens));
-    for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate(&made(t, 0), 2 * width, t);
-    if (rounded == nullptr) {
-      reserve_rows(cache.mixed, tokens, width);
-      heads_forward(tokens, cache, scratch);
-      output.add_forward(cache.mixed.topRows(tokens), y);
-    } else if constexpr (std::same_as<S, float>) {
-      RoundedHeads{width, head_count}.forward(made.topRows(tokens), cache.rounded, scratch.rounded,
-                                              cache.output_layer.x);
-      output.forward_rounded(rounded->output, cache.output_layer, y, true);
-    }
+    reserve_rows(cache.qkv, tokens, 3 * width);
+    reserve_rows(cache.mixed, tokens, width);
+    qkv.forward(x, cache.qkv.topRows(tokens));
+    for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate(&cache.qkv(t, 0), 2 * width, t);
+    heads_forward(tokens, cache, scratch);
+    output.add_forward(cache.mixed.topRows(tokens), y);
   }
 
   /// Adds to `grad`, overwrites dx. x is what forward was given, dy the derivative of what it added.
@@ -71,29 +63,67 @@ struct CausalAttention {
   ///   dV = P^T dO,  dP = dO V^T,  dS = P * (dP - rowsum(dP * P)) s,  dQ = dS K,  dK = dS^T Q
   /// where rowsum(dP * P) = rowsum(dO * O) (Dao et al., 2022, section B.2).
   void backward(MatrixIn<S> x, MatrixIn<S> dy, const RotaryTable<S>& rotary, const Cache& cache, Scratch& scratch,
-                CausalAttention& grad, MatrixOut<S> dx, const Rounded* rounded = nullptr) const {
+                CausalAttention& grad, MatrixOut<S> dx) const {
     const Index tokens = x.rows(), width = x.cols();
     reserve_rows(scratch.dmixed, tokens, width);
     reserve_rows(scratch.dqkv, tokens, 3 * width);
-    auto dmixed = scratch.dmixed.topRows(tokens);
-    if (rounded == nullptr) {
-      output.backward(cache.mixed.topRows(tokens), dy, grad.output, dmixed);
-      heads_backward(tokens, cache, scratch);
-    } else if constexpr (std::same_as<S, float>) {
-      output.backward(x, dy, &rounded->output, cache.output_layer, scratch.output_layer, grad.output, dmixed);
-      RoundedHeads{width, head_count}.backward(cache.output_layer.x, dmixed, cache.rounded, scratch.rounded,
-                                               scratch.dqkv.topRows(tokens));
-    }
+    output.backward(cache.mixed.topRows(tokens), dy, grad.output, scratch.dmixed.topRows(tokens));
+    heads_backward(tokens, cache, scratch);
     for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate_back(&scratch.dqkv(t, 0), 2 * width, t);
-    qkv.backward(x, scratch.dqkv.topRows(tokens), detail::member(rounded, &Rounded::qkv), cache.qkv_layer,
-                 scratch.qkv_layer, grad.qkv, dx);
+    qkv.backward(x, scratch.dqkv.topRows(tokens), grad.qkv, dx);
+  }
+
+  /// The same with products in bfloat16, see Linear; for floats. `input` and `output` as in Mlp.
+  template <typename Input>
+  void add_rounded_forward(const Rounded& rounded, Input&& input, const RotaryTable<S>& rotary, Cache& cache,
+                           Scratch& scratch, MatrixOut<S> y) const {
+    const Index tokens = y.rows(), width = y.cols();
+    const RoundedHeads heads{width, head_count};
+    reserve_blocks(scratch, tokens, width);
+    reserve_rows(cache.x_pairs, pair_count(tokens), width);
+    heads.reserve(tokens, cache.rounded, scratch.rounded);
+    detail::for_each_row_block(tokens, [&](Index first, Index count) {
+      input(first, count, scratch.rows, cache.x_pairs);
+      qkv.forward_rounded(rounded.qkv, scratch.rows, scratch.qkv.topRows(count), false);
+      for (Index r = 0; !rotary.empty() && r < count; ++r) rotary.rotate(&scratch.qkv(r, 0), 2 * width, first + r);
+      heads.take_input(scratch.qkv.topRows(count), first, cache.rounded, scratch.rounded);
+    });
+    heads.forward(tokens, cache.rounded, scratch.rounded, cache.mixed_rows);
+    output.forward_rounded(rounded.output, cache.mixed_rows, y, true);
+  }
+
+  template <typename Output>
+  void rounded_backward(const Rounded& rounded, MatrixIn<S> dy, const RotaryTable<S>& rotary, const Cache& cache,
+                        Scratch& scratch, CausalAttention& grad, Output&& output_of) const {
+    const Index tokens = dy.rows(), width = dy.cols();
+    const RoundedHeads heads{width, head_count};
+    reserve_blocks(scratch, tokens, width);
+    heads.reserve(tokens, scratch.rounded);
+    add_column_sums<S>(dy, grad.output.bias);
+    detail::for_each_row_block(tokens, [&](Index first, Index count) {
+      round_both(dy.middleRows(first, count), first, scratch.rows, scratch.dy_pairs);
+      output.backward_rounded(rounded.output, scratch.rows, scratch.dmixed.topRows(count));
+      heads.take_derivative(cache.mixed_rows, scratch.dmixed.topRows(count), first, cache.rounded, scratch.rounded);
+    });
+    pair_rows(cache.mixed_rows, tokens, width, scratch.mixed_pairs);
+    Linear<S>::add_rounded_gradient(scratch.mixed_pairs, scratch.dy_pairs, tokens, grad.output);
+    heads.backward(tokens, cache.rounded, scratch.rounded, scratch.dqkv.topRows(tokens));
+    detail::for_each_row_block(tokens, [&](Index first, Index count) {
+      auto dqkv = scratch.dqkv.middleRows(first, count);
+      for (Index r = 0; !rotary.empty() && r < count; ++r) rotary.rotate_back(&dqkv(r, 0), 2 * width, first + r);
+      round_both(dqkv, first, scratch.qkv_rows, scratch.dqkv_pairs);
+      add_column_sums<S>(dqkv, grad.qkv.bias);
+      qkv.backward_rounded(rounded.qkv, scratch.qkv_rows, scratch.dmixed.topRows(count));
+      output_of(first, scratch.dmixed.topRows(count));
+    });
+    Linear<S>::add_rounded_gradient(cache.x_pairs, scratch.dqkv_pairs, tokens, grad.qkv);
   }
 
   /// For floats and heads of an even size.
-  void round(Rounded& rounded, Scratch& scratch) const {
+  void round(Rounded& rounded, typename Linear<S>::RoundingScratch& scratch) const {
     ICRL_ASSERT(qkv.weight.rows() / head_count % 2 == 0, "round: a head's numbers have to come in pairs");
-    qkv.round(rounded.qkv, scratch.qkv_layer);
-    output.round(rounded.output, scratch.output_layer);
+    qkv.round(rounded.qkv, scratch);
+    output.round(rounded.output, scratch);
   }
 
   static constexpr auto parameters() {
@@ -103,6 +133,16 @@ struct CausalAttention {
 private:
   using Blocks = detail::ScoreBlocks;
   static constexpr Index block = Blocks::rows;
+
+  void reserve_blocks(Scratch& scratch, Index tokens, Index width) const {
+    reserve_rows(scratch.qkv, detail::row_block, 3 * width);
+    reserve_rows(scratch.dmixed, detail::row_block, width);
+    reserve_rows(scratch.dqkv, tokens, 3 * width);
+    reserve_rows(scratch.rows, detail::row_block, pair_count(width));
+    reserve_rows(scratch.qkv_rows, detail::row_block, pair_count(3 * width));
+    reserve_rows(scratch.dy_pairs, pair_count(tokens), width);
+    reserve_rows(scratch.dqkv_pairs, pair_count(tokens), 3 * width);
+  }
 
   /// Transposes the D columns of qkv from `column` on, so that products over them read whole rows. Those are padded
   /// with zeros: what lies beyond is multiplied by zeros, which would not undo an infinity.

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <icrl/math/rounded_rows.hpp>
 #include <icrl/math/row_kernels.hpp>
 #include <icrl/nn/parameters.hpp>
 
@@ -23,12 +24,25 @@ struct LayerNorm {
 
   /// x (T, C) -> y (T, C).
   void forward(MatrixIn<S> x, Cache& cache, MatrixOut<S> y) const {
-    reserve_rows(cache.x_hat, x.rows(), x.cols());
-    reserve_rows(cache.inverse_stddev, x.rows(), 1);
+    reserve(cache, x.rows(), x.cols());
     for (Index r = 0; r < x.rows(); ++r) {
       cache.inverse_stddev(r, 0) = normalise_row(row_data(x, r), gain.data(), bias.data(), x.cols(), epsilon,
                                                  row_data(cache.x_hat, r), row_data(y, r));
     }
+  }
+
+  /// For floats: y of a block of rows, those from `first` on, in bfloat16; see round_scaled. The cache has to be reserved.
+  void forward_rounded(MatrixIn<S> x, Index first, Cache& cache, RoundedRows rows, Matrix<Bf16Pair>& pairs) const {
+    for (Index r = 0; r < x.rows(); ++r) {
+      cache.inverse_stddev(first + r, 0) =
+          standardise_row(row_data(x, r), x.cols(), epsilon, row_data(cache.x_hat, first + r));
+    }
+    round_scaled(cache.x_hat.middleRows(first, x.rows()), gain, bias, first, rows, pairs);
+  }
+
+  static void reserve(Cache& cache, Index rows, Index width) {
+    reserve_rows(cache.x_hat, rows, width);
+    reserve_rows(cache.inverse_stddev, rows, 1);
   }
 
   /// y (T, C) once more, from what forward left behind.
@@ -39,12 +53,12 @@ struct LayerNorm {
 
   /// Adds to `grad`, overwrites dx; the formula stands at `normalise_row_backward`.
   void backward(MatrixIn<S> dy, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx) const {
-    backward(dy, cache, grad, dx, false);
+    backward(dy, 0, cache, grad, dx, false);
   }
 
-  /// Adds to `grad` and to dx: for residual streams.
-  void add_backward(MatrixIn<S> dy, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx) const {
-    backward(dy, cache, grad, dx, true);
+  /// Adds to `grad` and to dx: for residual streams. Of a block of rows, those from `first` on.
+  void add_backward(MatrixIn<S> dy, Index first, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx) const {
+    backward(dy, first, cache, grad, dx, true);
   }
 
   static constexpr auto parameters() {
@@ -52,10 +66,10 @@ struct LayerNorm {
   }
 
 private:
-  void backward(MatrixIn<S> dy, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx, bool add) const {
+  void backward(MatrixIn<S> dy, Index first, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx, bool add) const {
     for (Index r = 0; r < dy.rows(); ++r) {
-      normalise_row_backward(row_data(dy, r), row_data(cache.x_hat, r), cache.inverse_stddev(r, 0), gain.data(),
-                             dy.cols(), grad.gain.data(), grad.bias.data(), row_data(dx, r), add);
+      normalise_row_backward(row_data(dy, r), row_data(cache.x_hat, first + r), cache.inverse_stddev(first + r, 0),
+                             gain.data(), dy.cols(), grad.gain.data(), grad.bias.data(), row_data(dx, r), add);
     }
   }
 };

@@ -9,16 +9,6 @@
 
 namespace icrl {
 
-namespace detail {
-
-/// A member of what a pointer points to, null of null.
-template <typename T, typename Member>
-const Member* member(const T* object, Member T::*which) {
-  return object == nullptr ? nullptr : &(object->*which);
-}
-
-}  // namespace detail
-
 /// y = x W + b, row by row. W is (in, out).
 template <std::floating_point S>
 struct Linear {
@@ -32,13 +22,9 @@ struct Linear {
     detail::PackedMatrix<Bf16Pair> weight;      ///< (in, out), pairs along in
     detail::PackedMatrix<Bf16Pair> transposed;  ///< (out, in), pairs along out
   };
-  /// What backward needs of the forward pass, if products are in bfloat16.
-  struct Cache {
-    Matrix<Bf16Pair> x;  ///< (T, pairs of in)
-  };
-  /// What is of use within one call only, and so may serve all layers of a pass.
-  struct Scratch {
-    Matrix<Bf16Pair> x_pairs, dy, dy_pairs;  ///< (pairs of T, in), (T, pairs of out), (pairs of T, out)
+  /// Used on the way there.
+  struct RoundingScratch {
+    Matrix<Bf16Pair> rows, pairs;  ///< (in, pairs of out), (pairs of in, out)
   };
 
   /// y = x W + b. x (T, in) -> y (T, out).
@@ -59,70 +45,37 @@ struct Linear {
     add_column_sums<S>(dy, grad.bias);
   }
 
-  /// Rounds the weights to bfloat16; `scratch` is used on the way.
-  void round(Rounded& rounded, Scratch& scratch) const requires std::same_as<S, float> {
+  void round(Rounded& rounded, RoundingScratch& scratch) const requires std::same_as<S, float> {
     const Index in = weight.rows(), out = weight.cols();
-    round_rows(weight, scratch.dy);
-    pair_rows(scratch.dy, in, out, scratch.dy_pairs);
-    rounded.weight.assign({scratch.dy_pairs.data(), out, 1}, pair_count(in), out);
-    rounded.transposed.assign({scratch.dy.data(), 1, pair_count(out)}, pair_count(out), in);
+    round_rows(weight, scratch.rows);
+    pair_rows(scratch.rows, in, out, scratch.pairs);
+    rounded.weight.assign({scratch.pairs.data(), out, 1}, pair_count(in), out);
+    rounded.transposed.assign({scratch.rows.data(), 1, pair_count(out)}, pair_count(out), in);
   }
 
-  /// `forward` and `backward` of training: with factors in bfloat16 and sums in float if `rounded` is given, which is
-  /// for floats alone. backward then reads what forward left in the cache and not x.
-  void forward(MatrixIn<S> x, const Rounded* rounded, Cache& cache, MatrixOut<S> y) const {
-    if (rounded == nullptr) return forward(x, y);
-    round_input(x, cache);
-    forward_rounded(*rounded, cache, y, false);
+  /// Training with factors in bfloat16 and sums in float: y = x W + b or, with `add`, y += x W + b, of the first rows of
+  /// x, which are in pairs of neighbours.
+  void forward_rounded(const Rounded& rounded, const Matrix<Bf16Pair>& x, MatrixOut<S> y, bool add) const {
+    ICRL_ASSERT(x.rows() >= y.rows() && x.cols() == pair_count(weight.rows()) && y.cols() == weight.cols(),
+                "a linear map in bfloat16: shapes disagree");
+    rounded.weight.multiply(y.rows(), {x.data(), x.cols(), 1}, y.data(), y.outerStride(), add, bias.data());
   }
-  void add_forward(MatrixIn<S> x, const Rounded* rounded, Cache& cache, MatrixOut<S> y) const {
-    if (rounded == nullptr) return add_forward(x, y);
-    round_input(x, cache);
-    forward_rounded(*rounded, cache, y, true);
+  /// dx = dy W^T, of the first rows of dy, which are in pairs of neighbours.
+  void backward_rounded(const Rounded& rounded, const Matrix<Bf16Pair>& dy, MatrixOut<S> dx) const {
+    ICRL_ASSERT(dy.rows() >= dx.rows() && dy.cols() == pair_count(weight.cols()) && dx.cols() == weight.rows(),
+                "a linear map in bfloat16: shapes disagree");
+    rounded.transposed.multiply(dx.rows(), {dy.data(), dy.cols(), 1}, dx.data(), dx.outerStride(), false);
   }
-  void backward(MatrixIn<S> x, MatrixIn<S> dy, const Rounded* rounded, const Cache& cache, Scratch& scratch,
-                Linear& grad, MatrixOut<S> dx) const {
-    if (rounded == nullptr) return backward(x, dy, grad, dx);
-    if constexpr (is_float) round_rows(dy, scratch.dy);
-    add_column_sums<S>(dy, grad.bias);
-    backward_rounded(*rounded, cache, scratch, grad, dx);
-  }
-
-  /// Their parts, for layers that make rounded inputs and derivatives themselves: y = x W + b or, with `add`, y += x W
-  /// + b, with x in the cache; and dW += x^T dy, dx = dy W^T with dy in `scratch`.
-  void forward_rounded(const Rounded& rounded, const Cache& cache, MatrixOut<S> y, bool add) const {
-    ICRL_ASSERT(is_float && cache.x.rows() >= y.rows() && cache.x.cols() == pair_count(weight.rows()),
-                "a linear map in bfloat16: the cache holds other inputs");
-    if constexpr (is_float) {
-      rounded.weight.multiply(y.rows(), {cache.x.data(), cache.x.cols(), 1}, y.data(), y.outerStride(), add,
-                              bias.data());
-    }
-  }
-  void backward_rounded(const Rounded& rounded, const Cache& cache, Scratch& scratch, Linear& grad,
-                        MatrixOut<S> dx) const {
-    const Index tokens = dx.rows(), in = weight.rows(), out = weight.cols();
-    ICRL_ASSERT(is_float && cache.x.rows() >= tokens && cache.x.cols() == pair_count(in) &&
-                    scratch.dy.rows() >= tokens && scratch.dy.cols() == pair_count(out),
-                "a linear map in bfloat16: the cache holds other inputs or the scratch memory other derivatives");
-    if constexpr (is_float) {
-      pair_rows(cache.x, tokens, in, scratch.x_pairs);
-      pair_rows(scratch.dy, tokens, out, scratch.dy_pairs);
-      detail::product<Bf16Pair>(in, out, pair_count(tokens), {scratch.x_pairs.data(), 1, in},
-                                {scratch.dy_pairs.data(), out, 1}, grad.weight.data(), out, true);
-      rounded.transposed.multiply(tokens, {scratch.dy.data(), scratch.dy.cols(), 1}, dx.data(), dx.outerStride(),
-                                  false);
-    }
+  /// dW += x^T dy, of the first `tokens` tokens, which are in pairs.
+  static void add_rounded_gradient(const Matrix<Bf16Pair>& x, const Matrix<Bf16Pair>& dy, Index tokens, Linear& grad) {
+    const Index in = grad.weight.rows(), out = grad.weight.cols(), depth = pair_count(tokens);
+    ICRL_ASSERT(x.rows() >= depth && dy.rows() >= depth && x.cols() == in && dy.cols() == out,
+                "a linear map in bfloat16: shapes disagree");
+    detail::product<Bf16Pair>(in, out, depth, {x.data(), 1, in}, {dy.data(), out, 1}, grad.weight.data(), out, true);
   }
 
   static constexpr auto parameters() {
     return std::tuple{Field{"weight", &Linear::weight}, Field{"bias", &Linear::bias}};
-  }
-
-private:
-  static constexpr bool is_float = std::same_as<S, float>;
-
-  static void round_input(MatrixIn<S> x, Cache& cache) {
-    if constexpr (is_float) round_rows(x, cache.x);
   }
 };
 

@@ -16,14 +16,14 @@ struct Mlp {
   struct Cache {
     Matrix<S> hidden;  ///< (T, hidden), after the GELU
     Matrix<S> slope;   ///< (T, hidden), the GELU's derivative
-    typename Linear<S>::Cache up, down;
-    Matrix<Bf16Pair> rounded_slope;  ///< (T, pairs of hidden), instead of `slope`
+    Matrix<Bf16Pair> x_pairs, hidden_pairs, slope_pairs;  ///< instead of them (pairs of T, C or hidden)
   };
-  /// What is of use within one call only, and so may serve all layers of a pass.
+  /// What is of use within one call only, and so may serve all layers of a pass. In bfloat16, T is a block's.
   struct Scratch {
-    Matrix<S> hidden;   ///< (T, hidden), before the GELU
-    Matrix<S> dhidden;  ///< (T, hidden)
-    typename Linear<S>::Scratch up, down;
+    Matrix<S> hidden;                          ///< (T, hidden), before the GELU, or its derivative
+    Matrix<S> dx;                              ///< (T, C)
+    Matrix<Bf16Pair> rows, hidden_rows;            ///< (T, pairs of C), (T, pairs of hidden)
+    Matrix<Bf16Pair> dy_pairs, dhidden_pairs;      ///< (pairs of all T, C), (pairs of all T, hidden)
   };
   struct Rounded {
     typename Linear<S>::Rounded up, down;
@@ -31,56 +31,80 @@ struct Mlp {
 
   Mlp(Index width, Index hidden) : up{width, hidden}, down{hidden, width} {}
 
-  /// y += mlp(x). x, y (T, C). With `rounded`, products are in bfloat16, see Linear.
-  void add_forward(MatrixIn<S> x, Cache& cache, Scratch& scratch, MatrixOut<S> y,
-                   const Rounded* rounded = nullptr) const {
+  /// y += mlp(x). x, y (T, C).
+  void add_forward(MatrixIn<S> x, Cache& cache, MatrixOut<S> y) const {
     const Index tokens = x.rows(), hidden_size = up.weight.cols();
-    if (rounded == nullptr) {
-      reserve_rows(cache.hidden, tokens, hidden_size);
-      reserve_rows(cache.slope, tokens, hidden_size);
-      up.forward(x, cache.hidden.topRows(tokens));
-      gelu_row(cache.hidden.data(), cache.slope.data(), tokens * hidden_size);
-      down.add_forward(cache.hidden.topRows(tokens), y);
-    } else if constexpr (std::same_as<S, float>) {
-      reserve_rows(scratch.hidden, tokens, hidden_size);
-      reserve_rows(cache.down.x, tokens, pair_count(hidden_size));
-      reserve_rows(cache.rounded_slope, tokens, pair_count(hidden_size));
-      up.forward(x, &rounded->up, cache.up, scratch.hidden.topRows(tokens));
-      for (Index t = 0; t < tokens; ++t) {
-        round_gelu_row(row_data(scratch.hidden, t), hidden_size, row_data(cache.down.x, t),
-                       row_data(cache.rounded_slope, t));
-      }
-      down.forward_rounded(rounded->down, cache.down, y, true);
-    }
+    reserve_rows(cache.hidden, tokens, hidden_size);
+    reserve_rows(cache.slope, tokens, hidden_size);
+    up.forward(x, cache.hidden.topRows(tokens));
+    gelu_row(cache.hidden.data(), cache.slope.data(), tokens * hidden_size);
+    down.add_forward(cache.hidden.topRows(tokens), y);
   }
 
   /// Adds to `grad`, overwrites dx. dy is the derivative of what forward added.
-  void backward(MatrixIn<S> x, MatrixIn<S> dy, const Cache& cache, Scratch& scratch, Mlp& grad, MatrixOut<S> dx,
-                const Rounded* rounded = nullptr) const {
+  void backward(MatrixIn<S> x, MatrixIn<S> dy, const Cache& cache, Scratch& scratch, Mlp& grad,
+                MatrixOut<S> dx) const {
     const Index tokens = x.rows(), hidden_size = up.weight.cols();
-    reserve_rows(scratch.dhidden, tokens, hidden_size);
-    auto dhidden = scratch.dhidden.topRows(tokens);
-    if (rounded == nullptr) {
-      down.backward(cache.hidden.topRows(tokens), dy, grad.down, dhidden);
-      dhidden.array() *= cache.slope.topRows(tokens).array();
-      up.backward(x, dhidden, grad.up, dx);
-    } else if constexpr (std::same_as<S, float>) {
-      down.backward(x, dy, &rounded->down, cache.down, scratch.down, grad.down, dhidden);
-      reserve_rows(scratch.up.dy, tokens, pair_count(hidden_size));
-      for (Index t = 0; t < tokens; ++t) {
-        round_product_row(row_data(dhidden, t), row_data(cache.rounded_slope, t), hidden_size,
-                          row_data(scratch.up.dy, t), grad.up.bias.data());
-      }
-      up.backward_rounded(rounded->up, cache.up, scratch.up, grad.up, dx);
-    }
+    reserve_rows(scratch.hidden, tokens, hidden_size);
+    auto dhidden = scratch.hidden.topRows(tokens);
+    down.backward(cache.hidden.topRows(tokens), dy, grad.down, dhidden);
+    dhidden.array() *= cache.slope.topRows(tokens).array();
+    up.backward(x, dhidden, grad.up, dx);
   }
 
-  void round(Rounded& rounded, Scratch& scratch) const {
-    up.round(rounded.up, scratch.up);
-    down.round(rounded.down, scratch.down);
+  /// The same with products in bfloat16, see Linear; for floats. A block of rows goes through both maps at once: what
+  /// lies between them need not leave the second-level cache. input(first, count, rows, pairs) gives `count` rows of x,
+  /// those from `first` on, see round_scaled; it is asked before these rows of y change.
+  template <typename Input>
+  void add_rounded_forward(const Rounded& rounded, Input&& input, Cache& cache, Scratch& scratch, MatrixOut<S> y) const {
+    const Index pairs = pair_count(y.rows());
+    reserve_blocks(scratch, y.rows());
+    reserve_rows(cache.x_pairs, pairs, up.weight.rows());
+    reserve_rows(cache.hidden_pairs, pairs, up.weight.cols());
+    reserve_rows(cache.slope_pairs, pairs, up.weight.cols());
+    detail::for_each_row_block(y.rows(), [&](Index first, Index count) {
+      input(first, count, scratch.rows, cache.x_pairs);
+      up.forward_rounded(rounded.up, scratch.rows, scratch.hidden.topRows(count), false);
+      round_gelu(scratch.hidden.topRows(count), first, scratch.hidden_rows, cache.hidden_pairs, cache.slope_pairs);
+      down.forward_rounded(rounded.down, scratch.hidden_rows, y.middleRows(first, count), true);
+    });
+  }
+
+  /// output(first, dx) takes the rows of dx from `first` on, after which these rows of dy are not read any more.
+  template <typename Output>
+  void rounded_backward(const Rounded& rounded, MatrixIn<S> dy, const Cache& cache, Scratch& scratch, Mlp& grad,
+                        Output&& output) const {
+    reserve_blocks(scratch, dy.rows());
+    add_column_sums<S>(dy, grad.down.bias);
+    detail::for_each_row_block(dy.rows(), [&](Index first, Index count) {
+      round_both(dy.middleRows(first, count), first, scratch.rows, scratch.dy_pairs);
+      down.backward_rounded(rounded.down, scratch.rows, scratch.hidden.topRows(count));
+      round_product(scratch.hidden.topRows(count), first, cache.slope_pairs, scratch.hidden_rows, scratch.dhidden_pairs,
+                    grad.up.bias);
+      up.backward_rounded(rounded.up, scratch.hidden_rows, scratch.dx.topRows(count));
+      output(first, scratch.dx.topRows(count));
+    });
+    Linear<S>::add_rounded_gradient(cache.hidden_pairs, scratch.dy_pairs, dy.rows(), grad.down);
+    Linear<S>::add_rounded_gradient(cache.x_pairs, scratch.dhidden_pairs, dy.rows(), grad.up);
+  }
+
+  void round(Rounded& rounded, typename Linear<S>::RoundingScratch& scratch) const {
+    up.round(rounded.up, scratch);
+    down.round(rounded.down, scratch);
   }
 
   static constexpr auto parameters() { return std::tuple{Field{"up", &Mlp::up}, Field{"down", &Mlp::down}}; }
+
+private:
+  void reserve_blocks(Scratch& scratch, Index tokens) const {
+    const Index width = up.weight.rows(), hidden_size = up.weight.cols();
+    reserve_rows(scratch.hidden, detail::row_block, hidden_size);
+    reserve_rows(scratch.dx, detail::row_block, width);
+    reserve_rows(scratch.rows, detail::row_block, pair_count(width));
+    reserve_rows(scratch.hidden_rows, detail::row_block, pair_count(hidden_size));
+    reserve_rows(scratch.dy_pairs, pair_count(tokens), width);
+    reserve_rows(scratch.dhidden_pairs, pair_count(tokens), hidden_size);
+  }
 };
 
 }  // namespace icrl

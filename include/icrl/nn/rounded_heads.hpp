@@ -20,38 +20,63 @@ struct RoundedHeads {
 
   /// What backward needs of the forward pass.
   struct Cache {
-    Matrix<Bf16Pair> qkv;           ///< (T, pairs of 3C)
-    Matrix<Bf16Pair> exponentials;  ///< (H, triangle): E in ScoreColumns
-    Matrix<float> inverse_sums;     ///< (T, H): 1 / r
+    Matrix<Bf16Pair> query_key_pairs;  ///< (pairs of T, 2C)
+    Matrix<Bf16Pair> value_rows;       ///< (T, pairs of C)
+    Matrix<Bf16Pair> exponentials;     ///< (H, triangle): E in ScoreColumns
+    Matrix<float> inverse_sums;        ///< (T, H): 1 / r
   };
   /// What is of use within one call only, and so may serve all layers of a pass.
   struct Scratch {
-    Matrix<Bf16Pair> transposed;            ///< (pairs of D, padded T): one head's keys or values
-    Matrix<Bf16Pair> queries_keys, values;  ///< (pairs of T, 2C), (pairs of T, C)
-    Matrix<Bf16Pair> dmixed, dmixed_pairs;  ///< (T, pairs of C), (pairs of T, C): dO'
-    Matrix<float> means;                    ///< (T, H): rowsum(dO' * O)
-    Matrix<float> scores;                   ///< (block, padded T), or their derivatives
-    Matrix<Bf16Pair> rows;                  ///< (block, pairs of padded T): E or dS
-    Matrix<Bf16Pair> dscores;               ///< (1, triangle): a head's dS in ScoreColumns
-    Matrix<float> mixed;                    ///< (block, D): E V
+    Matrix<Bf16Pair> query_key_rows, value_pairs;  ///< (T, pairs of 2C), (pairs of T, C)
+    Matrix<Bf16Pair> dmixed_rows, dmixed_pairs;    ///< (T, pairs of C), (pairs of T, C): dO'
+    Matrix<float> means;                           ///< (T, H): rowsum(dO' * O)
+    Matrix<Bf16Pair> transposed;                   ///< (pairs of D, padded T): one head's keys or values
+    Matrix<float> scores;                          ///< (block, padded T), or their derivatives
+    Matrix<Bf16Pair> rows;                         ///< (block, pairs of padded T): E or dS
+    Matrix<Bf16Pair> dscores;                      ///< (1, triangle): a head's dS in ScoreColumns
+    Matrix<float> mixed;                           ///< (block, D): E V
   };
 
-  /// qkv (T, 3C), mixed (T, pairs of C).
-  void forward(MatrixIn<float> qkv, Cache& cache, Scratch& scratch, Matrix<Bf16Pair>& mixed) const {
-    const Index tokens = qkv.rows(), size = width / head_count;
-    reserve(scratch, tokens);
-    reserve_rows(mixed, tokens, pair_count(width));
+  /// Sizes both for a pass, or for its backward half.
+  void reserve(Index tokens, Cache& cache, Scratch& scratch) const {
+    reserve_rows(cache.query_key_pairs, pair_count(tokens), 2 * width);
+    reserve_rows(cache.value_rows, tokens, pair_count(width));
     reserve_rows(cache.inverse_sums, tokens, head_count);
     detail::reserve_columns(cache.exponentials, head_count, triangle(tokens));
-    round_rows(qkv, cache.qkv);
-    pair_rows(cache.qkv, tokens, 2 * width, width, scratch.values);
+    reserve(tokens, scratch);
+  }
+  void reserve(Index tokens, Scratch& scratch) const {
+    const Index most = std::max(Blocks::whole(tokens), scratch.scores.cols()), size = width / head_count;
+    reserve_rows(scratch.query_key_rows, tokens, width);
+    reserve_rows(scratch.value_pairs, pair_count(tokens), width);
+    reserve_rows(scratch.dmixed_rows, tokens, pair_count(width));
+    reserve_rows(scratch.dmixed_pairs, pair_count(tokens), width);
+    reserve_rows(scratch.means, tokens, head_count);
+    reserve_rows(scratch.transposed, size / 2, most);
+    reserve_rows(scratch.scores, block, most);
+    reserve_rows(scratch.rows, block, most / 2);
+    reserve_rows(scratch.mixed, block, size);
+    detail::reserve_columns(scratch.dscores, 1, triangle(tokens));
+  }
+
+  /// Rounds queries, keys and values of the tokens first .. : qkv (block, 3C). `first` is even, and so are all blocks but
+  /// the last one.
+  void take_input(MatrixIn<float> qkv, Index first, Cache& cache, Scratch& scratch) const {
+    round_both(qkv.leftCols(2 * width), first, {scratch.query_key_rows, first}, cache.query_key_pairs);
+    round_both(qkv.rightCols(width), first, {cache.value_rows, first}, scratch.value_pairs);
+  }
+
+  /// mixed (T, pairs of C).
+  void forward(Index tokens, Cache& cache, Scratch& scratch, Matrix<Bf16Pair>& mixed) const {
+    const Index size = width / head_count;
+    reserve_rows(mixed, tokens, pair_count(width));
     for (Index h = 0; h < head_count; ++h) {
-      transpose(cache, width + h * size, tokens, scratch);
+      transpose(scratch.query_key_rows, width + h * size, tokens, scratch);
       for (Index first = 0; first < tokens; first += block) {
         const Index last = std::min(first + block, tokens), rows = last - first;
         exponentiate_block(cache, scratch, h, first, tokens);
         multiply(rows, size, pair_count(last), {scratch.rows.data(), (first + block) / 2, 1},
-                 detail::rows_of(scratch.values, 0, h * size), scratch.mixed.data(), size, false);
+                 detail::rows_of(scratch.value_pairs, 0, h * size), scratch.mixed.data(), size);
         for (Index r = 0; r < rows; ++r) {
           round_scaled_row(&scratch.mixed(r, 0), cache.inverse_sums(first + r, h), size,
                            &mixed(first + r, h * size / 2));
@@ -60,22 +85,30 @@ struct RoundedHeads {
     }
   }
 
-  /// Overwrites dqkv (T, 3C). mixed (T, pairs of C) is what forward gave; dmixed (T, C).
-  void backward(const Matrix<Bf16Pair>& mixed, MatrixIn<float> dmixed, const Cache& cache, Scratch& scratch,
-                MatrixOut<float> dqkv) const {
-    const Index tokens = dmixed.rows(), size = width / head_count;
-    reserve(scratch, tokens);
-    pair_rows(cache.qkv, tokens, 0, 2 * width, scratch.queries_keys);
-    for (Index t = 0; t < tokens; ++t) {
+  /// Makes dO' of the tokens first .. of dO: dmixed (block, C). mixed (T, pairs of C) is what forward gave. Blocks as in
+  /// `take_input`.
+  void take_derivative(const Matrix<Bf16Pair>& mixed, MatrixIn<float> dmixed, Index first, const Cache& cache,
+                       Scratch& scratch) const {
+    const Index size = width / head_count, last = first + dmixed.rows();
+    for (Index t = first; t < last; ++t) {
       for (Index h = 0; h < head_count; ++h) {
         const Index column = h * size;
-        scratch.means(t, h) = round_scaled_row(row_data(dmixed, t) + column, cache.inverse_sums(t, h), size,
-                                               &scratch.dmixed(t, column / 2), &mixed(t, column / 2));
+        scratch.means(t, h) = round_scaled_row(row_data(dmixed, t - first) + column, cache.inverse_sums(t, h), size,
+                                               &scratch.dmixed_rows(t, column / 2), &mixed(t, column / 2));
       }
     }
-    pair_rows(scratch.dmixed, tokens, width, scratch.dmixed_pairs);
+    for (Index t = first; t < last; t += 2) {
+      detail::interleave_rows(row_data(scratch.dmixed_rows, t),
+                              t + 1 < last ? row_data(scratch.dmixed_rows, t + 1) : nullptr, width,
+                              row_data(scratch.dmixed_pairs, t / 2));
+    }
+  }
+
+  /// Overwrites dqkv (T, 3C).
+  void backward(Index tokens, const Cache& cache, Scratch& scratch, MatrixOut<float> dqkv) const {
+    const Index size = width / head_count;
     for (Index h = 0; h < head_count; ++h) {
-      transpose(cache, 2 * width + h * size, tokens, scratch);
+      transpose(cache.value_rows, h * size, tokens, scratch);
       for (Index first = 0; first < tokens; first += block)
         queries_backward(cache, scratch, h, first, tokens, dqkv);
       for (Index column = 0; column < Blocks::count(tokens); ++column)
@@ -90,27 +123,16 @@ private:
 
   static Index triangle(Index tokens) { return Columns{tokens}.begin(Blocks::count(tokens)); }
 
-  void reserve(Scratch& scratch, Index tokens) const {
-    const Index most = std::max(Blocks::whole(tokens), scratch.scores.cols()), size = width / head_count;
-    reserve_rows(scratch.transposed, size / 2, most);
-    reserve_rows(scratch.scores, block, most);
-    reserve_rows(scratch.rows, block, most / 2);
-    reserve_rows(scratch.mixed, block, size);
-    reserve_rows(scratch.dmixed, tokens, pair_count(width));
-    reserve_rows(scratch.means, tokens, head_count);
-    detail::reserve_columns(scratch.dscores, 1, triangle(tokens));
-  }
-
   static void multiply(Index rows, Index columns, Index depth, const detail::Strided<Bf16Pair>& a,
-                       const detail::Strided<Bf16Pair>& b, float* c, Index c_stride, bool accumulate) {
-    detail::product<Bf16Pair>(rows, columns, depth, a, b, c, c_stride, accumulate);
+                       const detail::Strided<Bf16Pair>& b, float* c, Index c_stride) {
+    detail::product<Bf16Pair>(rows, columns, depth, a, b, c, c_stride, false);
   }
 
-  /// Transposes one head's columns of qkv, from `column` on, and pads them with zeros: what lies beyond is multiplied
+  /// Transposes one head's columns, from `column` on, and pads them with zeros: what lies beyond is multiplied
   /// by zeros, which would not undo an infinity.
-  void transpose(const Cache& cache, Index column, Index tokens, Scratch& scratch) const {
+  void transpose(const Matrix<Bf16Pair>& rows, Index column, Index tokens, Scratch& scratch) const {
     const Index pairs = width / head_count / 2;
-    detail::pack_panel<Bf16Pair>({&cache.qkv(0, column / 2), 1, cache.qkv.cols()}, pairs, tokens,
+    detail::pack_panel<Bf16Pair>({&rows(0, column / 2), 1, rows.cols()}, pairs, tokens,
                                  scratch.transposed.data(), scratch.transposed.cols());
     scratch.transposed.topRows(pairs).middleCols(tokens, padded<float>(tokens) - tokens).setZero();
   }
@@ -120,14 +142,14 @@ private:
                           Scratch& scratch) {
     const Index last = std::min(first + block, tokens), rows = last - first, stride = first + block;
     float* const scores = scratch.scores.data();
-    multiply(rows, padded<float>(last), pairs, a, detail::rows_of(scratch.transposed, 0, 0), scores, stride, false);
+    multiply(rows, padded<float>(last), pairs, a, detail::rows_of(scratch.transposed, 0, 0), scores, stride);
     if (rows % 2 != 0) std::fill_n(scores + rows * stride, stride, 0.0f);
   }
 
   /// E of head h and the queries first .., to `rows` and to the cache. `transposed` holds the head's keys.
   void exponentiate_block(Cache& cache, Scratch& scratch, Index h, Index first, Index tokens) const {
     const Index size = width / head_count, stride = first + block;
-    score_block(detail::rows_of(cache.qkv, first, h * size / 2), size / 2, first, tokens, scratch);
+    score_block(detail::rows_of(scratch.query_key_rows, first, h * size / 2), size / 2, first, tokens, scratch);
     const Columns columns{tokens};
     for (Index r = 0; r < std::min(block, tokens - first); r += 2) {
       const float* const scores = scratch.scores.data() + r * stride;
@@ -150,7 +172,7 @@ private:
                         MatrixOut<float> dqkv) const {
     const Index size = width / head_count, last = std::min(first + block, tokens), rows = last - first,
                 stride = first + block, column = h * size;
-    score_block(detail::rows_of(scratch.dmixed, first, column / 2), size / 2, first, tokens, scratch);
+    score_block(detail::rows_of(scratch.dmixed_rows, first, column / 2), size / 2, first, tokens, scratch);
     const Columns columns{tokens};
     for (Index r = 0; r < rows; r += 2) {
       const float* const d = scratch.scores.data() + r * stride;
@@ -162,7 +184,7 @@ private:
           to, to + stride / 2, [&](Index i) { return &scratch.dscores(0, at(columns, i, query)); });
     }
     multiply(rows, size, pair_count(last), {scratch.rows.data(), stride / 2, 1},
-             detail::rows_of(scratch.queries_keys, 0, width + column), &dqkv(first, column), dqkv.outerStride(), false);
+             detail::rows_of(cache.query_key_pairs, 0, width + column), &dqkv(first, column), dqkv.outerStride());
   }
 
   /// dK and dV of head h and a column of keys.
@@ -172,11 +194,10 @@ private:
                 rows = std::min(Columns::keys, tokens - first), depth = pair_count(tokens) - pair;
     const Index begin = Columns{tokens}.begin(column);
     multiply(rows, size, depth, {&scratch.dscores(0, begin), 1, Columns::keys},
-             detail::rows_of(scratch.queries_keys, pair, h * size), &dqkv(first, width + h * size), dqkv.outerStride(),
-             false);
+             detail::rows_of(cache.query_key_pairs, pair, h * size), &dqkv(first, width + h * size), dqkv.outerStride());
     multiply(rows, size, depth, {&cache.exponentials(h, begin), 1, Columns::keys},
              detail::rows_of(scratch.dmixed_pairs, pair, h * size), &dqkv(first, 2 * width + h * size),
-             dqkv.outerStride(), false);
+             dqkv.outerStride());
   }
 };
 
