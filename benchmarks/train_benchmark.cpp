@@ -42,7 +42,7 @@ double attention_seconds(const bench::Model& model, Products products, double se
   Attention::Cache cache;
   Attention::Scratch scratch;
   Attention::Rounded rounded;
-  Linear<float>::RoundingScratch rounding;
+  Attention::RoundingScratch rounding;
   if (products == Products::bfloat16) attention.round(rounded, rounding);
   const Matrix<float> x = Matrix<float>::Random(tokens, width), dy = Matrix<float>::Random(tokens, width);
   Matrix<float> y = Matrix<float>::Zero(tokens, width), dx(tokens, width);

@@ -1,7 +1,6 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
 #include <icrl/math/bfloat16.hpp>
-#include <icrl/math/rounded_rows.hpp>
 
 #include <cmath>
 #include <limits>
@@ -15,9 +14,6 @@ using namespace icrl;
 using namespace icrl::test;
 
 namespace {
-
-/// Number i of a row of pairs.
-float number(const Bf16Pair* pairs, Index i) { return detail::to_float(pairs[i / 2] >> (i % 2 * 16) & 0xffffu); }
 
 Matrix<float> rounded(const Matrix<float>& x) {
   return x.unaryExpr([](float v) { return detail::to_float(detail::to_bfloat16(v)); });
@@ -51,12 +47,12 @@ TEST_CASE("Rows and pairs of rows hold the rounded numbers, whatever the size", 
       pair_rows(along, rows, size, across);
       for (Index r = 0; r < rows; ++r) {
         for (Index i = 0; i < size; ++i) {
-          REQUIRE(number(row_data(along, r), i) == expected(r, i));
+          REQUIRE(detail::number_at(row_data(along, r), i) == expected(r, i));
           REQUIRE(detail::to_float(across(r / 2, i) >> (r % 2 * 16) & 0xffffu) == expected(r, i));
         }
       }
       // What fills up the last pair must not count in a product.
-      if (size % 2 == 1) REQUIRE(number(row_data(along, rows - 1), size) == 0);
+      if (size % 2 == 1) REQUIRE(detail::number_at(row_data(along, rows - 1), size) == 0);
       if (rows % 2 == 1) REQUIRE(across(rows / 2, size - 1) >> 16 == 0);
     }
   }
@@ -85,25 +81,6 @@ TEST_CASE("Products of pairs are those of the rounded numbers, packed or not", "
         CHECK(distance(plain, expected.rowwise() + RowVector<float>(bias)) < tolerance);
         CHECK(distance(packed, (expected.array() + 1).matrix()) < tolerance);
       }
-    }
-  }
-}
-
-TEST_CASE("GELU and products with a rounded slope agree with floats to bfloat16's precision", "[math]") {
-  for (const Index size : {1, 7, 16, 31, 32, 50, 96}) {
-    CAPTURE(size);
-    const Matrix<float> x = 2 * random_matrix<float>(1, size, 4), d = random_matrix<float>(1, size, 5);
-    Matrix<float> y = x, slope(1, size), total = Matrix<float>::Ones(1, size);
-    gelu_row(y.data(), slope.data(), size);
-    Matrix<Bf16Pair> rounded_y(1, pair_count(size)), rounded_slope(1, pair_count(size)), product(1, pair_count(size));
-    round_gelu_row(x.data(), size, rounded_y.data(), rounded_slope.data());
-    round_product_row(d.data(), rounded_slope.data(), size, product.data(), total.data());
-    for (Index i = 0; i < size; ++i) {
-      CHECK(number(rounded_y.data(), i) == Approx(y(0, i)).epsilon(1.0 / 256).margin(1e-30));
-      CHECK(number(rounded_slope.data(), i) == Approx(slope(0, i)).epsilon(1.0 / 256).margin(1e-30));
-      const float expected = d(0, i) * number(rounded_slope.data(), i);
-      CHECK(total(0, i) == Approx(1 + expected));
-      CHECK(number(product.data(), i) == Approx(expected).epsilon(1.0 / 256).margin(1e-30));
     }
   }
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <icrl/nn/block.hpp>
 
+#include <limits>
 #include <string>
 
 #include <icrl/core/rng.hpp>
@@ -62,7 +63,7 @@ TEST_CASE("A pass in bfloat16 agrees with one in float to bfloat16's precision, 
         shape.turned ? RotaryTable<float>{shape.tokens, shape.width / shape.heads} : RotaryTable<float>{};
 
     Block<float>::Rounded rounded;
-    Linear<float>::RoundingScratch scratch;
+    Block<float>::RoundingScratch scratch;
     block.round(rounded, scratch);
     const Pass full = run(block, x, dy, rotary, nullptr), quick = run(block, x, dy, rotary, &rounded);
 
@@ -86,12 +87,55 @@ TEST_CASE("A pass in bfloat16 agrees with one in float to bfloat16's precision, 
   }
 }
 
+TEST_CASE("The triangle of scores in columns has a place for every pair of queries and block of keys that it sees",
+          "[nn]") {
+  for (const Index tokens : {1, 2, 15, 16, 17, 35, 80}) {
+    CAPTURE(tokens);
+    const detail::ScoreColumns columns{tokens};
+    Index next = 0;
+    for (Index column = 0; column < detail::ScoreBlocks::count(tokens); ++column) {
+      CHECK(columns.begin(column) == next);
+      for (Index pair = column * 8; pair < (tokens + 1) / 2; ++pair, next += 16)
+        CHECK(columns.at(column, pair) == next);
+    }
+    CHECK(columns.begin(detail::ScoreBlocks::count(tokens)) == next);
+  }
+}
+
+TEST_CASE("What an earlier, longer pass left behind does not show in one in bfloat16", "[nn]") {
+  Rng rng{5};
+  Block<float> block{32, 64, 2};
+  for_each_parameter([&](std::string_view, auto& tensor) { fill_normal(tensor, 0.2, rng); }, block);
+  Block<float>::Rounded rounded;
+  Block<float>::RoundingScratch rounding;
+  block.round(rounded, rounding);
+  Matrix<float> x(77, 32);
+  fill_normal(x, 1.0, rng);
+  const Pass expected = run(block, x, x, {}, &rounded);
+
+  Block<float>::Cache cache;
+  Block<float>::Scratch scratch;
+  Block<float> grad = block;
+  Matrix<float> spoiled = Matrix<float>::Constant(130, 32, std::numeric_limits<float>::quiet_NaN()),
+                derivative = spoiled;
+  block.forward({}, cache, scratch, spoiled, &rounded);
+  block.backward({}, cache, scratch, grad, derivative, &rounded);
+  Pass found{x, x, block};
+  set_zero(found.grad);
+  block.forward({}, cache, scratch, found.y, &rounded);
+  block.backward({}, cache, scratch, found.grad, found.dx, &rounded);
+
+  CHECK(found.y == expected.y);
+  CHECK(found.dx == expected.dx);
+  for_each_parameter([](std::string_view, const auto& a, const auto& b) { CHECK(a == b); }, found.grad, expected.grad);
+}
+
 TEST_CASE("In bfloat16, too, a token's output does not depend on later tokens", "[nn]") {
   Rng rng{3};
   Block<float> block{32, 64, 2};
   for_each_parameter([&](std::string_view, auto& tensor) { fill_normal(tensor, 0.2, rng); }, block);
   Block<float>::Rounded rounded;
-  Block<float>::Scratch scratch;
+  Block<float>::RoundingScratch scratch;
   block.round(rounded, scratch);
   Matrix<float> x(40, 32);
   fill_normal(x, 1.0, rng);

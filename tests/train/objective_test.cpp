@@ -35,7 +35,7 @@ void poison(WindowScratch<DoubleModel>& scratch) {
   }
   auto& shared = cache.scratch;
   spoil(shared.attention.transposed, shared.attention.dscores, shared.attention.dmixed, shared.attention.dqkv);
-  spoil(shared.mlp.dhidden, shared.normed, shared.dnormed);
+  spoil(shared.mlp.hidden, shared.normed, shared.dnormed);
 }
 
 DoubleModel zeros_of(const DoubleModel& model) {

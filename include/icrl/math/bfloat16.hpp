@@ -126,7 +126,8 @@ inline void round_numbers(Index size, Bf16Pair* to, Compute&& packet, ComputeOne
 
 /// Pairs of neighbours of a row.
 inline void round_row(const float* from, Index size, Bf16Pair* to) {
-  round_numbers(size, to, [&](Index i) { return load(from + i); }, [&](Index i) { return from[i]; });
+  round_numbers(
+      size, to, [&](Index i) { return load(from + i); }, [&](Index i) { return from[i]; });
 }
 
 /// Number i of a row of pairs of neighbours.

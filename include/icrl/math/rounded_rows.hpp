@@ -8,14 +8,14 @@
 #include <icrl/math/bfloat16.hpp>
 #include <icrl/math/row_kernels.hpp>
 
-// Loops over one or two rows (tokens) whose results are rounded to bfloat16. What is rounded next need not be more exact
-// than that: the exponential here is half as long as the one of floats.
+// Loops over one or two rows (tokens) whose results are rounded to bfloat16. What is rounded next need not be more
+// exact than that: the exponential here is half as long as the one of floats.
 namespace icrl {
 
 namespace detail {
 
-/// 2^x for x < 128, within 1.02e-4 of it; 2^-125 below -125. Rounding to bfloat16 may change 40 times as much. NaN stays
-/// NaN.
+/// 2^x for x < 128, within 1.02e-4 of it; 2^-125 below -125. Rounding to bfloat16 may change 40 times as much. NaN
+/// stays NaN.
 inline Packet<float> rough_exp2(const Packet<float>& x) {
   const Packet<float> clamped = at_least(x, -125.0f);
   // 2^x = 2^n 2^r with n = round(x): adding 1.5 * 2^23 rounds, and leaves n in the low bits.
@@ -106,7 +106,8 @@ inline constexpr Index row_block = 48;
 /// have an odd number.
 template <typename Compute>
 void for_each_row_block(Index rows, Compute&& compute) {
-  const Index blocks = (rows + row_block - 1) / row_block, size = blocks == 0 ? 0 : 2 * pair_count((rows + blocks - 1) / blocks);
+  const Index blocks = (rows + row_block - 1) / row_block,
+              size = blocks == 0 ? 0 : 2 * pair_count((rows + blocks - 1) / blocks);
   for (Index first = 0; first < rows; first += size) compute(first, std::min(size, rows - first));
 }
 
@@ -156,9 +157,8 @@ inline void round_both(MatrixIn<float> x, Index first, RoundedRows rows, Matrix<
   for (Index r = 0; r < x.rows(); r += 2) {
     const detail::RowPair pair{r, x.rows(), rows, row_data(pairs, (first + r) / 2)};
     const float *const upper = row_data(x, r), *const lower = row_data(x, pair.lower);
-    detail::for_each_packet(x.cols(), [=](auto access, Index i) {
-      pair.write(access, i, access.read(upper + i), access.read(lower + i));
-    });
+    detail::for_each_packet(
+        x.cols(), [=](auto access, Index i) { pair.write(access, i, access.read(upper + i), access.read(lower + i)); });
   }
 }
 
@@ -218,8 +218,7 @@ inline void round_product(MatrixIn<float> d, Index first, const Matrix<Bf16Pair>
 inline void round_scaled_row(const float* x, float factor, Index size, Bf16Pair* to) {
   using namespace detail;
   round_numbers(
-      size, to, [&](Index i) -> Packet<float> { return load(x + i) * factor; },
-      [&](Index i) { return x[i] * factor; });
+      size, to, [&](Index i) -> Packet<float> { return load(x + i) * factor; }, [&](Index i) { return x[i] * factor; });
 }
 
 /// The same, and the sum of to * other before rounding.
@@ -285,8 +284,8 @@ std::array<float, 2> round_exponentials(const float* upper, const float* lower, 
   return {1 / sum<float>(total_upper), 1 / sum<float>(total_lower)};
 }
 
-/// The derivatives of two rows of scores: p * (d - mean) * scale, where p are pairs of the two rows, packet i of them at
-/// p(i), and d and `mean` belong to one row each. Goes to two rows and to columns, as `round_exponentials` does.
+/// The derivatives of two rows of scores: p * (d - mean) * scale, where p are pairs of the two rows, packet i of them
+/// at p(i), and d and `mean` belong to one row each. Goes to two rows and to columns, as `round_exponentials` does.
 template <typename Probabilities, typename Column>
 void round_score_derivatives(const float* d_upper, const float* d_lower, std::array<float, 2> mean, Index size,
                              float scale, Probabilities&& p, Bf16Pair* to_upper, Bf16Pair* to_lower, Column&& column) {

@@ -50,7 +50,8 @@ S standardise_row(const S* x, Index size, S epsilon, S* x_hat) {
   return inverse_stddev;
 }
 
-/// y = gain * x_hat + bias with x_hat as `standardise_row` gives it. Returns inverse_stddev. All rows have `size` numbers.
+/// y = gain * x_hat + bias with x_hat as `standardise_row` gives it. Returns inverse_stddev. All rows have `size`
+/// numbers.
 template <typename S>
 S normalise_row(const S* x, const S* gain, const S* bias, Index size, S epsilon, S* x_hat, S* y) {
   const S inverse_stddev = standardise_row(x, size, epsilon, x_hat);

@@ -56,7 +56,7 @@ struct CausalTransformer {
   /// The weights of the blocks in bfloat16.
   struct Rounded {
     std::vector<typename Block<S>::Rounded> blocks;
-    typename Linear<S>::RoundingScratch scratch;
+    typename Block<S>::RoundingScratch scratch;
   };
   /// Whether training passes can multiply in bfloat16: heads have to be of an even number of numbers.
   [[nodiscard]] bool can_round() const { return config.width / config.head_count % 2 == 0; }

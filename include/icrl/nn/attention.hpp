@@ -27,7 +27,7 @@ struct CausalAttention {
     Matrix<S> qkv;            ///< (T, 3C), queries and keys already turned
     Matrix<S> probabilities;  ///< (H, triangle): blocks of rows one after another, each as wide as its last row looks
     Matrix<S> mixed;          ///< (T, C): values weighted by attention, heads side by side
-    RoundedHeads::Cache rounded;      ///< instead of them
+    RoundedHeads::Cache rounded;           ///< instead of them
     Matrix<Bf16Pair> x_pairs, mixed_rows;  ///< with it: (pairs of T, C), (T, pairs of C)
   };
   /// What is of use within one call only, and so may serve all layers of a pass.
@@ -37,12 +37,15 @@ struct CausalAttention {
     Matrix<S> dmixed;      ///< (T, C), then a block's dx
     Matrix<S> dqkv;        ///< (T, 3C)
     RoundedHeads::Scratch rounded;
-    Matrix<S> qkv;                                   ///< (block, 3C), before rounding
-    Matrix<Bf16Pair> rows, qkv_rows;                 ///< (block, pairs of C), (block, pairs of 3C)
+    Matrix<S> qkv;                                       ///< (block, 3C), before rounding
+    Matrix<Bf16Pair> rows, qkv_rows;                     ///< (block, pairs of C), (block, pairs of 3C)
     Matrix<Bf16Pair> dy_pairs, mixed_pairs, dqkv_pairs;  ///< (pairs of T, C), (pairs of T, C), (pairs of T, 3C)
   };
   struct Rounded {
     typename Linear<S>::Rounded qkv, output;
+  };
+  struct RoundingScratch {
+    typename Linear<S>::RoundingScratch qkv, output;
   };
 
   CausalAttention(Index width, Index heads) : qkv{width, 3 * width}, output{width, width}, head_count{heads} {}
@@ -120,10 +123,10 @@ struct CausalAttention {
   }
 
   /// For floats and heads of an even size.
-  void round(Rounded& rounded, typename Linear<S>::RoundingScratch& scratch) const {
+  void round(Rounded& rounded, RoundingScratch& scratch) const {
     ICRL_ASSERT(qkv.weight.rows() / head_count % 2 == 0, "round: a head's numbers have to come in pairs");
-    qkv.round(rounded.qkv, scratch);
-    output.round(rounded.output, scratch);
+    qkv.round(rounded.qkv, scratch.qkv);
+    output.round(rounded.output, scratch.output);
   }
 
   static constexpr auto parameters() {

@@ -33,6 +33,10 @@ struct Block {
     typename CausalAttention<S>::Rounded attention;
     typename Mlp<S>::Rounded mlp;
   };
+  struct RoundingScratch {
+    typename CausalAttention<S>::RoundingScratch attention;
+    typename Mlp<S>::RoundingScratch mlp;
+  };
 
   Block(Index width, Index hidden, Index heads)
       : attention_norm{width}, attention{width, heads}, mlp_norm{width}, mlp{width, hidden} {}
@@ -68,9 +72,9 @@ struct Block {
     attention_norm.add_backward(dnormed, 0, cache.attention_norm, grad.attention_norm, dx);
   }
 
-  void round(Rounded& rounded, typename Linear<S>::RoundingScratch& scratch) const {
-    attention.round(rounded.attention, scratch);
-    mlp.round(rounded.mlp, scratch);
+  void round(Rounded& rounded, RoundingScratch& scratch) const {
+    attention.round(rounded.attention, scratch.attention);
+    mlp.round(rounded.mlp, scratch.mlp);
   }
 
   static constexpr auto parameters() {

@@ -31,7 +31,8 @@ struct LayerNorm {
     }
   }
 
-  /// For floats: y of a block of rows, those from `first` on, in bfloat16; see round_scaled. The cache has to be reserved.
+  /// For floats: y of a block of rows, those from `first` on, in bfloat16; see round_scaled. The cache has to be
+  /// reserved.
   void forward_rounded(MatrixIn<S> x, Index first, Cache& cache, RoundedRows rows, Matrix<Bf16Pair>& pairs) const {
     for (Index r = 0; r < x.rows(); ++r) {
       cache.inverse_stddev(first + r, 0) =

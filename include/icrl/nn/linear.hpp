@@ -53,8 +53,8 @@ struct Linear {
     rounded.transposed.assign({scratch.rows.data(), 1, pair_count(out)}, pair_count(out), in);
   }
 
-  /// Training with factors in bfloat16 and sums in float: y = x W + b or, with `add`, y += x W + b, of the first rows of
-  /// x, which are in pairs of neighbours.
+  /// Training with factors in bfloat16 and sums in float: y = x W + b or, with `add`, y += x W + b, of the first rows
+  /// of x, which are in pairs of neighbours.
   void forward_rounded(const Rounded& rounded, const Matrix<Bf16Pair>& x, MatrixOut<S> y, bool add) const {
     ICRL_ASSERT(x.rows() >= y.rows() && x.cols() == pair_count(weight.rows()) && y.cols() == weight.cols(),
                 "a linear map in bfloat16: shapes disagree");

@@ -14,19 +14,22 @@ struct Mlp {
 
   /// What backward needs of the forward pass.
   struct Cache {
-    Matrix<S> hidden;  ///< (T, hidden), after the GELU
-    Matrix<S> slope;   ///< (T, hidden), the GELU's derivative
+    Matrix<S> hidden;                                     ///< (T, hidden), after the GELU
+    Matrix<S> slope;                                      ///< (T, hidden), the GELU's derivative
     Matrix<Bf16Pair> x_pairs, hidden_pairs, slope_pairs;  ///< instead of them (pairs of T, C or hidden)
   };
   /// What is of use within one call only, and so may serve all layers of a pass. In bfloat16, T is a block's.
   struct Scratch {
     Matrix<S> hidden;                          ///< (T, hidden), before the GELU, or its derivative
     Matrix<S> dx;                              ///< (T, C)
-    Matrix<Bf16Pair> rows, hidden_rows;            ///< (T, pairs of C), (T, pairs of hidden)
-    Matrix<Bf16Pair> dy_pairs, dhidden_pairs;      ///< (pairs of all T, C), (pairs of all T, hidden)
+    Matrix<Bf16Pair> rows, hidden_rows;        ///< (T, pairs of C), (T, pairs of hidden)
+    Matrix<Bf16Pair> dy_pairs, dhidden_pairs;  ///< (pairs of all T, C), (pairs of all T, hidden)
   };
   struct Rounded {
     typename Linear<S>::Rounded up, down;
+  };
+  struct RoundingScratch {
+    typename Linear<S>::RoundingScratch up, down;
   };
 
   Mlp(Index width, Index hidden) : up{width, hidden}, down{hidden, width} {}
@@ -42,8 +45,7 @@ struct Mlp {
   }
 
   /// Adds to `grad`, overwrites dx. dy is the derivative of what forward added.
-  void backward(MatrixIn<S> x, MatrixIn<S> dy, const Cache& cache, Scratch& scratch, Mlp& grad,
-                MatrixOut<S> dx) const {
+  void backward(MatrixIn<S> x, MatrixIn<S> dy, const Cache& cache, Scratch& scratch, Mlp& grad, MatrixOut<S> dx) const {
     const Index tokens = x.rows(), hidden_size = up.weight.cols();
     reserve_rows(scratch.hidden, tokens, hidden_size);
     auto dhidden = scratch.hidden.topRows(tokens);
@@ -56,7 +58,8 @@ struct Mlp {
   /// lies between them need not leave the second-level cache. input(first, count, rows, pairs) gives `count` rows of x,
   /// those from `first` on, see round_scaled; it is asked before these rows of y change.
   template <typename Input>
-  void add_rounded_forward(const Rounded& rounded, Input&& input, Cache& cache, Scratch& scratch, MatrixOut<S> y) const {
+  void add_rounded_forward(const Rounded& rounded, Input&& input, Cache& cache, Scratch& scratch,
+                           MatrixOut<S> y) const {
     const Index pairs = pair_count(y.rows());
     reserve_blocks(scratch, y.rows());
     reserve_rows(cache.x_pairs, pairs, up.weight.rows());
@@ -88,9 +91,9 @@ struct Mlp {
     Linear<S>::add_rounded_gradient(cache.x_pairs, scratch.dhidden_pairs, dy.rows(), grad.up);
   }
 
-  void round(Rounded& rounded, typename Linear<S>::RoundingScratch& scratch) const {
-    up.round(rounded.up, scratch);
-    down.round(rounded.down, scratch);
+  void round(Rounded& rounded, RoundingScratch& scratch) const {
+    up.round(rounded.up, scratch.up);
+    down.round(rounded.down, scratch.down);
   }
 
   static constexpr auto parameters() { return std::tuple{Field{"up", &Mlp::up}, Field{"down", &Mlp::down}}; }

@@ -12,9 +12,9 @@
 namespace icrl {
 
 /// The heads of causal attention with factors in bfloat16 and sums, softmax and derivatives in float. Each head has an
-/// even number D of numbers. Formulas: see CausalAttention. Where those have P, here is E = e^(scores - largest): P = E /
-/// r with r the rows' sums. What leaves a head and what comes back is divided by r instead: O = E V / r; and with dO' =
-/// dO / r, dV = E^T dO' and dS = E * (dO' V^T - rowsum(dO' * O)) s.
+/// even number D of numbers. Formulas: see CausalAttention. Where those have P, here is E = e^(scores - largest): P = E
+/// / r with r the rows' sums. What leaves a head and what comes back is divided by r instead: O = E V / r; and with dO'
+/// = dO / r, dV = E^T dO' and dS = E * (dO' V^T - rowsum(dO' * O)) s.
 struct RoundedHeads {
   Index width, head_count;
 
@@ -59,8 +59,8 @@ struct RoundedHeads {
     detail::reserve_columns(scratch.dscores, 1, triangle(tokens));
   }
 
-  /// Rounds queries, keys and values of the tokens first .. : qkv (block, 3C). `first` is even, and so are all blocks but
-  /// the last one.
+  /// Rounds queries, keys and values of the tokens first .. : qkv (block, 3C). `first` is even, and so are all blocks
+  /// but the last one.
   void take_input(MatrixIn<float> qkv, Index first, Cache& cache, Scratch& scratch) const {
     round_both(qkv.leftCols(2 * width), first, {scratch.query_key_rows, first}, cache.query_key_pairs);
     round_both(qkv.rightCols(width), first, {cache.value_rows, first}, scratch.value_pairs);
@@ -85,8 +85,8 @@ struct RoundedHeads {
     }
   }
 
-  /// Makes dO' of the tokens first .. of dO: dmixed (block, C). mixed (T, pairs of C) is what forward gave. Blocks as in
-  /// `take_input`.
+  /// Makes dO' of the tokens first .. of dO: dmixed (block, C). mixed (T, pairs of C) is what forward gave. Blocks as
+  /// in `take_input`.
   void take_derivative(const Matrix<Bf16Pair>& mixed, MatrixIn<float> dmixed, Index first, const Cache& cache,
                        Scratch& scratch) const {
     const Index size = width / head_count, last = first + dmixed.rows();
@@ -109,8 +109,7 @@ struct RoundedHeads {
     const Index size = width / head_count;
     for (Index h = 0; h < head_count; ++h) {
       transpose(cache.value_rows, h * size, tokens, scratch);
-      for (Index first = 0; first < tokens; first += block)
-        queries_backward(cache, scratch, h, first, tokens, dqkv);
+      for (Index first = 0; first < tokens; first += block) queries_backward(cache, scratch, h, first, tokens, dqkv);
       for (Index column = 0; column < Blocks::count(tokens); ++column)
         keys_backward(cache, scratch, h, column, tokens, dqkv);
     }
@@ -132,8 +131,8 @@ private:
   /// by zeros, which would not undo an infinity.
   void transpose(const Matrix<Bf16Pair>& rows, Index column, Index tokens, Scratch& scratch) const {
     const Index pairs = width / head_count / 2;
-    detail::pack_panel<Bf16Pair>({&rows(0, column / 2), 1, rows.cols()}, pairs, tokens,
-                                 scratch.transposed.data(), scratch.transposed.cols());
+    detail::pack_panel<Bf16Pair>({&rows(0, column / 2), 1, rows.cols()}, pairs, tokens, scratch.transposed.data(),
+                                 scratch.transposed.cols());
     scratch.transposed.topRows(pairs).middleCols(tokens, padded<float>(tokens) - tokens).setZero();
   }
 
@@ -167,7 +166,8 @@ private:
     return columns.at(key / Columns::keys, query / 2) + key % Columns::keys;
   }
 
-  /// dS of head h and the queries first .., to `rows` and `dscores`, and their dQ. `transposed` holds the head's values.
+  /// dS of head h and the queries first .., to `rows` and `dscores`, and their dQ. `transposed` holds the head's
+  /// values.
   void queries_backward(const Cache& cache, Scratch& scratch, Index h, Index first, Index tokens,
                         MatrixOut<float> dqkv) const {
     const Index size = width / head_count, last = std::min(first + block, tokens), rows = last - first,
@@ -180,8 +180,9 @@ private:
       const Index query = first + r;
       round_score_derivatives(
           d, d + stride, {scratch.means(query, h), query + 1 < tokens ? scratch.means(query + 1, h) : 0}, stride,
-          1 / std::sqrt(static_cast<float>(size)), [&](Index i) { return &cache.exponentials(h, at(columns, i, query)); },
-          to, to + stride / 2, [&](Index i) { return &scratch.dscores(0, at(columns, i, query)); });
+          1 / std::sqrt(static_cast<float>(size)),
+          [&](Index i) { return &cache.exponentials(h, at(columns, i, query)); }, to, to + stride / 2,
+          [&](Index i) { return &scratch.dscores(0, at(columns, i, query)); });
     }
     multiply(rows, size, pair_count(last), {scratch.rows.data(), stride / 2, 1},
              detail::rows_of(cache.query_key_pairs, 0, width + column), &dqkv(first, column), dqkv.outerStride());
@@ -194,7 +195,8 @@ private:
                 rows = std::min(Columns::keys, tokens - first), depth = pair_count(tokens) - pair;
     const Index begin = Columns{tokens}.begin(column);
     multiply(rows, size, depth, {&scratch.dscores(0, begin), 1, Columns::keys},
-             detail::rows_of(cache.query_key_pairs, pair, h * size), &dqkv(first, width + h * size), dqkv.outerStride());
+             detail::rows_of(cache.query_key_pairs, pair, h * size), &dqkv(first, width + h * size),
+             dqkv.outerStride());
     multiply(rows, size, depth, {&cache.exponentials(h, begin), 1, Columns::keys},
              detail::rows_of(scratch.dmixed_pairs, pair, h * size), &dqkv(first, 2 * width + h * size),
              dqkv.outerStride());

@@ -21,8 +21,8 @@ struct ScoreBlocks {
   static constexpr Index triangle(Index blocks) { return rows * rows * (blocks * (blocks + 1) / 2); }
 };
 
-/// The same triangle in columns of 16 keys, pairs along the queries: column after column, each from its first query down
-/// to the last one. A column's pairs are a left factor transposed, whose depth is the queries.
+/// The same triangle in columns of 16 keys, pairs along the queries: column after column, each from its first query
+/// down to the last one. A column's pairs are a left factor transposed, whose depth is the queries.
 struct ScoreColumns {
   static constexpr Index keys = ScoreBlocks::rows;
   Index query_pairs;
