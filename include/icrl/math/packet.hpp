@@ -66,6 +66,31 @@ inline void store(S* to, const Packet<S>& value) {
   std::memcpy(to, &value, sizeof value);
 }
 
+/// The first `count` numbers of a packet in memory, of which no other is touched: zeros beyond, and only these written.
+template <typename S>
+inline Packet<S> load_first(const S* from, Index count) {
+#if defined(__AVX512F__)
+  const auto mask = static_cast<std::uint32_t>((1u << count) - 1);
+  Packet<S> value;
+  if constexpr (sizeof(S) == 4) {
+    const __m512i bits = _mm512_maskz_loadu_epi32(static_cast<__mmask16>(mask), from);
+    std::memcpy(&value, &bits, sizeof value);
+  } else {
+    const __m512i bits = _mm512_maskz_loadu_epi64(static_cast<__mmask8>(mask), from);
+    std::memcpy(&value, &bits, sizeof value);
+  }
+  return value;
+#else
+  S part[lane_count<S>] = {};
+  for (Index i = 0; i < count; ++i) part[i] = from[i];
+  return load(part);
+#endif
+}
+template <typename S>
+inline void store_first(S* to, const Packet<S>& value, Index count) {
+  for (Index i = 0; i < count; ++i) to[i] = value[static_cast<std::size_t>(i)];
+}
+
 /// Minus zero, not plus: x - 0 is x for every x, so compilers leave the subtraction out; -0 + 0 would not be -0.
 template <typename S>
 inline Packet<S> broadcast(S value) {
@@ -203,9 +228,8 @@ inline Packet<float> at_most(const Packet<float>& x, float most) {
 inline Packet<float> exp(const Packet<float>& x) {
   using Float = Packet<float>;
   using Bits = PacketTraits<float>::Bits;
-  const Float lowest = broadcast(-87.0f), highest = broadcast(88.0f);
-  Float clamped = x < lowest ? lowest : x;
-  clamped = clamped > highest ? highest : clamped;
+  constexpr float lowest = -87.0f;
+  const Float clamped = at_most(at_least(x, lowest), 88.0f);
   // e^x = 2^n e^r with n = round(x / ln 2): adding 1.5 * 2^23 rounds, and leaves n in the low bits.
   const auto fused = [](const Float& u, const Float& v, float w) { return multiply_add<float>(u, v, broadcast(w)); };
   const Float shifted = fused(clamped, broadcast(1.44269504088896341f), 12582912.0f);
@@ -224,7 +248,7 @@ inline Packet<float> exp(const Packet<float>& x) {
   Float scale;
   std::memcpy(&scale, &exponent, sizeof scale);
   const Float result = p * scale;
-  return x < lowest ? Float{} : result;
+  return x < broadcast(lowest) ? Float{} : result;
 }
 
 inline Packet<double> exp(const Packet<double>& x) {

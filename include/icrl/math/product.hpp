@@ -52,6 +52,23 @@ void product_of_ragged_panel(Index rows, Index width, Index depth, Strided<In> a
   }
 }
 
+/// A last part of a panel that is narrower than a packet, for one or two rows: B's numbers are read where they lie.
+template <typename In>
+void product_of_last_columns(Index rows, Index width, Index depth, const Strided<In>& a, const In* b, Index b_stride,
+                             ProductSum<In>* c, Index c_stride, bool accumulate, const ProductSum<In>* bias) {
+  using S = ProductSum<In>;
+  for (Index r = 0; r < rows; ++r) {
+    Packet<S> sum{};
+    if (accumulate) sum += load_first(c + r * c_stride, width);
+    if (bias != nullptr) sum += load_first(bias, width);
+    for (Index k = 0; k < depth; ++k) {
+      const Packet<In> a_value = broadcast(a.data[r * a.row_stride + k * a.column_stride]);
+      sum = add_product<In>(a_value, load_first(b + k * b_stride, width), sum);
+    }
+    store_first(c + r * c_stride, sum, width);
+  }
+}
+
 /// One or two rows take B's numbers from memory only once, so that reading sets the pace: panels twice as wide read
 /// longer runs.
 template <typename In, std::size_t packets = 2 * panel_packets>
@@ -62,11 +79,10 @@ void product_of_few_rows(Index rows, Index width, Index depth, const Strided<In>
   const auto tile = rows == 1 ? product_tile<In, 1, packets> : product_tile<In, 2, packets>;
   Index j = 0;
   for (; j + panel <= width; j += panel) tile(a, b + j, b_stride, depth, c + j, c_stride, accumulate, from(j));
-  if constexpr (packets > 1) {
-    if (j < width)
-      product_of_few_rows<In, packets / 2>(rows, width - j, depth, a, b + j, b_stride, c + j, c_stride, accumulate,
-                                           from(j));
-  }
+  if (j == width) return;
+  const auto rest =
+      packets > 1 ? product_of_few_rows<In, std::max<std::size_t>(1, packets / 2)> : product_of_last_columns<In>;
+  rest(rows, width - j, depth, a, b + j, b_stride, c + j, c_stride, accumulate, from(j));
 }
 
 /// C = A B, or C += A B when `accumulate`; plus `bias` (one row of `width` numbers, or null) on every row.
@@ -77,7 +93,7 @@ void product(Index rows, Index width, Index depth, const Strided<In>& a, const S
   constexpr auto panel = static_cast<Index>(panel_size<In>), block = static_cast<Index>(depth_block);
   alignas(64) In packed[depth_block * panel_size<In>];
   if (rows == 0) return;
-  if (rows <= 2 && b.column_stride == 1 && width % lanes<In> == 0) {
+  if (rows <= 2 && b.column_stride == 1) {
     product_of_few_rows(rows, width, depth, a, b.data, b.row_stride, c, c_stride, accumulate, bias);
     return;
   }

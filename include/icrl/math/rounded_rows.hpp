@@ -73,15 +73,11 @@ struct PartOfPacket {
 
   template <typename Number>
   Packet<Number> read(const Number* from) const {
-    Number part[lane_count<float>] = {};
-    std::copy_n(from, count, part);
-    return load(part);
+    return load_first(from, count);
   }
   template <typename Number>
   void write(Number* to, const Packet<Number>& values) const {
-    Number part[lane_count<float>];
-    store(part, values);
-    std::copy_n(part, count, to);
+    store_first(to, values, count);
   }
   void write_rounded(Bf16Pair* to, const Packet<float>& values) const {
     Bf16Pair part[lane_count<float>];

@@ -163,8 +163,17 @@ inline Packet<S> gelu(const Packet<S>& x, Packet<S>& slope) {
 
 }  // namespace detail
 
-/// y = GELU(y), see `detail::gelu`. `slope`, unless null, receives the derivative, which is all that the backward pass
-/// needs.
+/// y = GELU(y), see `detail::gelu`.
+template <typename S>
+void gelu_row(S* y, Index size) {
+  using namespace detail;
+  const Index whole = size - size % lanes<S>;
+  Packet<S> slope;
+  for (Index i = 0; i < whole; i += lanes<S>) store(y + i, gelu<S>(load(y + i), slope));
+  for (Index i = whole; i < size; ++i) y[i] = gelu<S>(broadcast(y[i]), slope)[0];
+}
+
+/// The same, and `slope` receives the derivative, which is all that the backward pass needs.
 template <typename S>
 void gelu_row(S* y, S* slope, Index size) {
   using namespace detail;
@@ -172,11 +181,11 @@ void gelu_row(S* y, S* slope, Index size) {
   Packet<S> d;
   for (Index i = 0; i < whole; i += lanes<S>) {
     store(y + i, gelu<S>(load(y + i), d));
-    if (slope != nullptr) store(slope + i, d);
+    store(slope + i, d);
   }
   for (Index i = whole; i < size; ++i) {
     y[i] = gelu<S>(broadcast(y[i]), d)[0];
-    if (slope != nullptr) slope[i] = d[0];
+    slope[i] = d[0];
   }
 }
 

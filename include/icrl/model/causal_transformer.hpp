@@ -237,7 +237,7 @@ private:
     block.attention.output.add_forward(workspace.mixed.topRows(count), stream);
     block.mlp_norm.forward(stream, workspace.norm, normed);
     block.mlp.up.forward(normed, hidden);
-    gelu_row<S>(hidden.data(), nullptr, hidden.size());
+    gelu_row(hidden.data(), hidden.size());
     block.mlp.down.add_forward(hidden, stream);
   }
 };

@@ -78,11 +78,11 @@ inline void mix_columns(const Matrix<S>& weights, Index head_size, const S* valu
   Packet<S> sums[packets] = {};
   const S* from = values + first;
   for (Index t = 0; t < count; ++t, from += width) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (std::size_t p = 0; p < packets; ++p)
       sums[p] = multiply_add<S>(broadcast(weight[p][t]), load(from + p * lane_count<S>), sums[p]);
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (std::size_t p = 0; p < packets; ++p) store(mixed + first + p * lane_count<S>, sums[p]);
 }
 
@@ -116,6 +116,8 @@ void attend(const S* query, Index head_count, const StreamKeyValues<S>& past, In
     return;
   }
   Index c = 0;
+  for (; c + 16 * lanes<S> <= width; c += 16 * lanes<S>)
+    mix_columns<S, 16>(scores, size, past.values, width, count, c, mixed);
   for (; c + 8 * lanes<S> <= width; c += 8 * lanes<S>)
     mix_columns<S, 8>(scores, size, past.values, width, count, c, mixed);
   for (; c + 4 * lanes<S> <= width; c += 4 * lanes<S>)
