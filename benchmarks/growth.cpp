@@ -173,8 +173,9 @@ const std::vector<Chart>& charts() {
        "The formula: 4 bytes x ((3 + S) W + R + threads x A + B T (F + 2)). W weights are kept 3 + S times: themselves, "
        "AdamW's two moments, and a gradient in each of S = 4 slots. A is what a thread keeps of the window that it works "
        "on, the `Cache` and `Scratch` structures of the layers, P being the head's outputs and b = T / 16 the blocks of "
-       "rows of scores. With products in bfloat16: L (10 T d + 2 T + 64 H b (b + 1)) for the blocks, 37 T d + T + 16 b (d "
-       "/ 2H + 40) + 2 T P for what exists once, and R = 12 (L + 1) d^2 for the rounded matrices. In float: L (14 T d + 2 "
+       "rows of scores. With products in bfloat16: L (9 T d + (2 + H) T + 64 H b (b + 1)) for the blocks, 31 T d / 2 + (1 "
+       "+ H) T + 648 d + 64 b (b + 1) + 16 b (d / 2H + 24) + 16 d / H + 2 T P for what exists once (648 d is what a block "
+       "of 48 rows takes), and R = 12 (L + 1) d^2 for the rounded matrices. In float: L (14 T d + 2 "
        "T + 128 H b (b + 1)), 15 T d + T + 16 b (d / H + 16) + 2 T P, and no R. B T (F + 2) are the windows: features, "
        "label and weight. The triangles of scores are what makes it grow faster than T."},
       {"growth_memory_threads",

@@ -32,9 +32,13 @@ inline Index activation_count(const TransformerConfig& config, Index output_size
     const Index scratch = 6 * T * C + T * hidden + (C / H + 16) * rows;
     return L * (norms + attention + mlp) + scratch + around_layers;
   }
-  // Two numbers in bfloat16 take the place of one.
-  const Index attention = T * C * 7 / 2 + probabilities / 2, mlp = T * C / 2 + T * hidden;
-  const Index scratch = 18 * T * C + T * hidden * 7 / 2 + (C / H / 2 + 40) * rows;
+  // Two numbers in bfloat16 take the place of one; what lies between two linear maps is kept for a block of 48 rows
+  // only.
+  const Index columns = (T + 15) / 16;
+  const Index triangle = 16 * (columns * ((T + 1) / 2) - 4 * columns * (columns - 1));  // keys by 16, pairs of queries
+  const Index attention = T * C * 5 / 2 + H * (triangle + T), mlp = T * C / 2 + T * hidden;
+  const Index blocks = 48 * (C * 15 / 2 + hidden * 3 / 2) + (C / H / 2 + 24) * rows + triangle + 16 * C / H;
+  const Index scratch = T * C * 17 / 2 + T * hidden / 2 + T * H + blocks;
   return L * (norms + attention + mlp) + scratch + around_layers;
 }
 
