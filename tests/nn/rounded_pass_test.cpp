@@ -44,6 +44,7 @@ TEST_CASE("A pass in bfloat16 agrees with one in float to bfloat16's precision, 
   };
   for (const Shape& shape : {Shape{64, 256, 4, 80, false},
                              {64, 256, 4, 35, true},
+                             {32, 64, 2, 85, true},
                              {12, 20, 2, 21, true},
                              {6, 7, 3, 1, false},
                              {36, 50, 1, 50, false}}) {
