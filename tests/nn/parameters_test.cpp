@@ -3,6 +3,8 @@
 #include <icrl/nn/parameters.hpp>
 
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -36,6 +38,24 @@ TEST_CASE("The walk visits every tensor once, by its path, in the order of the l
   CHECK(names == std::vector<std::string>{"leaves.0.table", "leaves.0.bias", "leaves.1.table", "leaves.1.bias",
                                           "maps.0", "last.table", "last.bias"});
   CHECK(parameter_count(tree) == 3 * 9 + 4);
+}
+
+TEST_CASE("The list says where each tensor lies, what shape it has and whether it is a matrix", "[nn]") {
+  Tree tree;
+  const auto list = parameters_of(tree);
+  const auto frozen = parameters_of(std::as_const(tree));
+
+  REQUIRE(list.size() == 7);
+  CHECK(list[0].data == tree.leaves[0].table.data());
+  CHECK((list[0].rows == 2 && list[0].columns == 3 && list[0].is_matrix));
+  CHECK((list[1].rows == 1 && list[1].columns == 3 && !list[1].is_matrix));
+  CHECK((list[4].rows == 1 && list[4].columns == 4 && list[4].is_matrix));
+  CHECK(list[6].numbers().size() == 3);
+  list[6].map() *= 2;
+  CHECK((tree.last.bias.array() == 2).all());
+  REQUIRE(frozen.size() == 7);
+  CHECK(frozen[6].data == tree.last.bias.data());
+  static_assert(std::is_same_v<decltype(frozen)::value_type, Parameter<const float>>);
 }
 
 TEST_CASE("The walk goes over several layers at once", "[nn]") {

@@ -149,27 +149,25 @@ template <FileScalar S>
 void read_weights(const SafetensorsFile& file, CausalTransformer<S>& model) {
   std::map<std::string_view, const TensorView*> unread;
   for (const TensorView& tensor : file.tensors()) unread.emplace(tensor.name, &tensor);
-  for_each_parameter(
-      [&](std::string_view name, auto& weights) {
-        const auto shape = shape_of(weights);
-        const auto found = unread.find(name);
-        if (found == unread.end()) {
-          fail("{}: {} is missing, the configuration wants {}{}", file.what(), name, to_string(shape),
-               shape_hint(file, model.config));
-        }
-        const TensorView& tensor = *found->second;
-        if (tensor.shape != shape) {
-          fail("{}: {} is {}, the configuration wants {}{}", file.what(), name, to_string(tensor.shape),
-               to_string(shape), shape_hint(file, model.config));
-        }
-        if (tensor.dtype == dtype_of<float>) {
-          read_numbers<float>(tensor, file.what(), weights.data());
-        } else {
-          read_numbers<double>(tensor, file.what(), weights.data());
-        }
-        unread.erase(found);
-      },
-      model);
+  for (const Parameter<S>& p : parameters_of(model)) {
+    const auto shape = shape_of(p);
+    const auto found = unread.find(p.name);
+    if (found == unread.end()) {
+      fail("{}: {} is missing, the configuration wants {}{}", file.what(), p.name, to_string(shape),
+           shape_hint(file, model.config));
+    }
+    const TensorView& tensor = *found->second;
+    if (tensor.shape != shape) {
+      fail("{}: {} is {}, the configuration wants {}{}", file.what(), p.name, to_string(tensor.shape), to_string(shape),
+           shape_hint(file, model.config));
+    }
+    if (tensor.dtype == dtype_of<float>) {
+      read_numbers<float>(tensor, file.what(), p.data);
+    } else {
+      read_numbers<double>(tensor, file.what(), p.data);
+    }
+    unread.erase(found);
+  }
   if (!unread.empty()) {
     fail("{}: {} is no weight of the configuration (layers {}, {} of {})", file.what(), unread.begin()->first,
          model.config.layer_count, to_string(model.layout.observation_space), to_string(model.layout.action_space));

@@ -40,14 +40,10 @@ concept FileScalar = std::same_as<S, float> || std::same_as<S, double>;
 template <FileScalar S>
 inline constexpr std::string_view dtype_of = std::same_as<S, float> ? "F32" : "F64";
 
-template <typename Tensor>
-[[nodiscard]] std::vector<std::uint64_t> shape_of(const Tensor& tensor) {
-  const auto rows = static_cast<std::uint64_t>(tensor.rows()), columns = static_cast<std::uint64_t>(tensor.cols());
-  if constexpr (Tensor::RowsAtCompileTime == 1) {
-    return {columns};
-  } else {
-    return {rows, columns};
-  }
+template <typename S>
+[[nodiscard]] std::vector<std::uint64_t> shape_of(const Parameter<S>& p) {
+  const auto rows = static_cast<std::uint64_t>(p.rows), columns = static_cast<std::uint64_t>(p.columns);
+  return p.is_matrix ? std::vector{rows, columns} : std::vector{columns};
 }
 
 }  // namespace detail
@@ -65,17 +61,15 @@ void save_model(const CausalTransformer<S>& model, const std::filesystem::path& 
   metadata[Format::config_key] = json_text(model.config).text();
   metadata[Format::layout_key] = json_text(model.layout).text();
   std::vector<TensorView> tensors;
-  for_each_parameter(
-      [&](std::string_view name, const auto& weights) {
-        const std::span<const S> numbers{weights.data(), static_cast<std::size_t>(weights.size())};
-        for (std::size_t i = 0; i < numbers.size(); ++i)
-          if (!std::isfinite(numbers[i])) fail("{}: not written, {}: number {} is {}", what, name, i, numbers[i]);
-        tensors.push_back({.name = std::string{name},
-                           .dtype = std::string{detail::dtype_of<S>},
-                           .shape = detail::shape_of(weights),
-                           .bytes = std::as_bytes(numbers)});
-      },
-      model);
+  for (const Parameter<const S>& p : parameters_of(model)) {
+    const std::span<const S> numbers = p.numbers();
+    for (std::size_t i = 0; i < numbers.size(); ++i)
+      if (!std::isfinite(numbers[i])) fail("{}: not written, {}: number {} is {}", what, p.name, i, numbers[i]);
+    tensors.push_back({.name = p.name,
+                       .dtype = std::string{detail::dtype_of<S>},
+                       .shape = detail::shape_of(p),
+                       .bytes = std::as_bytes(numbers)});
+  }
   write_safetensors(path, std::move(tensors), metadata);
 }
 

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
 
 #include <icrl/core/checksum.hpp>
 #include <icrl/model/concepts.hpp>
@@ -31,13 +30,10 @@ template <SequenceModel M>
 requires Parameterized<M>
 [[nodiscard]] std::uint32_t weights_checksum(const M& model) {
   std::uint32_t checksum = 0;
-  const auto add = [&](auto numbers) { checksum = crc32c(std::as_bytes(numbers), checksum); };
-  for_each_parameter(
-      [&](std::string_view name, const auto& tensor) {
-        add(std::span{name});
-        add(std::span{tensor.data(), static_cast<std::size_t>(tensor.size())});
-      },
-      model);
+  for (const auto& p : parameters_of(model)) {
+    checksum = crc32c(std::as_bytes(std::span{p.name}), checksum);
+    checksum = crc32c(std::as_bytes(p.numbers()), checksum);
+  }
   return checksum;
 }
 

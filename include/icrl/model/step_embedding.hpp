@@ -69,11 +69,8 @@ struct StepEmbedding {
   }
 
   void initialise(double stddev, Rng& rng) {
-    for_each_parameter(
-        [&](std::string_view name, auto& tensor) {
-          if (name != "bias") fill_normal(tensor, stddev, rng);
-        },
-        *this);
+    for (const Parameter<S>& p : parameters_of(*this))
+      if (p.name != "bias") fill_normal(p.numbers(), stddev, rng);
   }
 
   static constexpr auto parameters() {

@@ -2,10 +2,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <icrl/core/rng.hpp>
@@ -31,6 +36,20 @@ concept Parameterized = requires {
 template <typename T, typename U>
 concept SameLayerAs = std::same_as<std::remove_const_t<T>, std::remove_const_t<U>>;
 
+/// One weight tensor of a layer, where it lies. Valid as long as no tensor of the layer is replaced or resized.
+template <typename S>
+struct Parameter {
+  std::string name;  ///< its path, such as "blocks.0.attention.qkv.weight"
+  S* data;
+  Index rows, columns;
+  bool is_matrix;  ///< or else a RowVector, which has one row
+
+  [[nodiscard]] std::span<S> numbers() const { return {data, static_cast<std::size_t>(rows * columns)}; }
+
+  using Map = Eigen::Map<std::conditional_t<std::is_const_v<S>, const Matrix<std::remove_const_t<S>>, Matrix<S>>>;
+  [[nodiscard]] Map map() const { return {data, rows, columns}; }
+};
+
 namespace detail {
 
 template <typename T>
@@ -38,48 +57,88 @@ inline constexpr bool is_vector = false;
 template <typename T>
 inline constexpr bool is_vector<std::vector<T>> = true;
 
-template <typename Visit, typename First, typename... Rest>
-void visit_parameters(Visit& visit, const std::string& name, First& first, Rest&... rest) {
-  if constexpr (Parameterized<First>) {
-    const auto visit_field = [&](const auto& field) {
-      const std::string prefix = name.empty() ? "" : name + ".";
-      visit_parameters(visit, prefix + std::string{field.name}, first.*field.member, rest.*field.member...);
-    };
-    std::apply([&](const auto&... field) { (visit_field(field), ...); }, std::remove_cvref_t<First>::parameters());
-  } else if constexpr (is_vector<std::remove_cvref_t<First>>) {
-    for (std::size_t i = 0; i < first.size(); ++i)
-      visit_parameters(visit, name + "." + std::to_string(i), first[i], rest[i]...);
+/// The type of the numbers of a tensor, or of the first tensor of a layer or a vector.
+template <typename T>
+struct ScalarOf {
+  using Type = typename T::Scalar;
+};
+template <typename T>
+struct ScalarOf<std::vector<T>> : ScalarOf<T> {};
+template <typename Layer, typename Member>
+struct ScalarOf<Field<Layer, Member>> : ScalarOf<Member> {};
+template <Parameterized Layer>
+struct ScalarOf<Layer> : ScalarOf<std::tuple_element_t<0, decltype(Layer::parameters())>> {};
+
+template <typename S, typename T>
+void list_parameters(const std::string& name, const T& part, std::vector<Parameter<const S>>& list) {
+  if constexpr (Parameterized<T>) {
+    const std::string prefix = name.empty() ? "" : name + ".";
+    std::apply(
+        [&](const auto&... field) {
+          (list_parameters(prefix + std::string{field.name}, part.*field.member, list), ...);
+        },
+        T::parameters());
+  } else if constexpr (is_vector<T>) {
+    for (std::size_t i = 0; i < part.size(); ++i) list_parameters(name + "." + std::to_string(i), part[i], list);
   } else {
-    visit(std::string_view{name}, first, rest...);
+    static_assert(std::same_as<typename T::Scalar, S>, "parameters: the tensors of a layer have one type of numbers");
+    list.push_back({name, part.data(), part.rows(), part.cols(), T::RowsAtCompileTime != 1});
   }
 }
 
 }  // namespace detail
 
-/// Calls `visit(name, first.p, rest.p...)` for every weight tensor p (a Matrix or a RowVector), in a fixed order.
-/// Names are paths such as "blocks.0.attention.qkv.weight".
+/// The type of a layer's weights.
+template <Parameterized Layer>
+using ParameterScalar = typename detail::ScalarOf<std::remove_const_t<Layer>>::Type;
+
+/// All weight tensors of a layer, in a fixed order. What is to be done with them is a plain loop over the list: a
+/// visitor would be compiled once for each layer and kind of tensor.
+template <Parameterized Layer>
+[[nodiscard]] std::vector<Parameter<const ParameterScalar<Layer>>> parameters_of(const Layer& layer) {
+  std::vector<Parameter<const ParameterScalar<Layer>>> list;
+  detail::list_parameters("", layer, list);
+  return list;
+}
+template <Parameterized Layer>
+[[nodiscard]] std::vector<Parameter<ParameterScalar<Layer>>> parameters_of(Layer& layer) {
+  std::vector<Parameter<ParameterScalar<Layer>>> list;
+  for (const auto& p : parameters_of(std::as_const(layer)))
+    list.push_back({p.name, const_cast<ParameterScalar<Layer>*>(p.data), p.rows, p.columns, p.is_matrix});
+  return list;
+}
+
+/// Calls `visit(name, first.p, rest.p...)` for every weight tensor p, as a map of its rows and columns, in the order of
+/// `parameters_of`.
 template <typename Visit, Parameterized First, SameLayerAs<First>... Rest>
 void for_each_parameter(Visit&& visit, First& first, Rest&... rest) {
-  detail::visit_parameters(visit, "", first, rest...);
+  const auto list_all = [&](const auto& list, const auto&... others) {
+    const auto visit_one = [&](const std::string& name, auto... tensors) { visit(std::string_view{name}, tensors...); };
+    for (std::size_t i = 0; i < list.size(); ++i) visit_one(list[i].name, list[i].map(), others[i].map()...);
+  };
+  list_all(parameters_of(first), parameters_of(rest)...);
 }
 
 template <Parameterized Layer>
 [[nodiscard]] Index parameter_count(const Layer& layer) {
   Index count = 0;
-  for_each_parameter([&](std::string_view, const auto& p) { count += p.size(); }, layer);
+  for (const auto& p : parameters_of(layer)) count += p.rows * p.columns;
   return count;
 }
 
 template <Parameterized Layer>
 void set_zero(Layer& layer) {
-  for_each_parameter([](std::string_view, auto& p) { p.setZero(); }, layer);
+  for (const auto& p : parameters_of(layer)) std::fill_n(p.data, p.rows * p.columns, ParameterScalar<Layer>(0));
 }
 
-/// Fills a tensor with independent normal numbers of mean 0.
+/// Fills a run of numbers, or a tensor, with independent normal numbers of mean 0.
+template <typename S>
+void fill_normal(std::span<S> numbers, double stddev, Rng& rng) {
+  for (S& number : numbers) number = static_cast<S>(stddev * rng.normal());
+}
 template <typename Tensor>
 void fill_normal(Tensor& tensor, double stddev, Rng& rng) {
-  using S = typename Tensor::Scalar;
-  for (Index i = 0; i < tensor.size(); ++i) tensor.data()[i] = static_cast<S>(stddev * rng.normal());
+  fill_normal(std::span{tensor.data(), static_cast<std::size_t>(tensor.size())}, stddev, rng);
 }
 
 }  // namespace icrl

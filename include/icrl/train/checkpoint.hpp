@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -39,20 +41,12 @@ inline constexpr CheckedFileKind checkpoint_kind{.magic = "icrlckpt", .name = "c
 
 template <Parameterized M>
 void write_weights(ByteWriter& out, const M& model) {
-  for_each_parameter(
-      [&](std::string_view, const auto& tensor) {
-        out.values(std::span{tensor.data(), static_cast<std::size_t>(tensor.size())});
-      },
-      model);
+  for (const auto& p : parameters_of(model)) out.values(p.numbers());
 }
 
 template <Parameterized M>
 void read_weights(ByteReader& in, M& model) {
-  for_each_parameter(
-      [&](std::string_view, auto& tensor) {
-        in.values(std::span{tensor.data(), static_cast<std::size_t>(tensor.size())});
-      },
-      model);
+  for (const auto& p : parameters_of(model)) in.values(p.numbers());
 }
 
 }  // namespace detail
@@ -60,14 +54,17 @@ void read_weights(ByteReader& in, M& model) {
 /// Copies numbers alone, so that whoever points at the weights of `to` still does.
 template <Parameterized M>
 void copy_weights(const M& from, M& to) {
-  for_each_parameter([](std::string_view, auto& tensor, const auto& source) { tensor = source; }, to, from);
+  const auto sources = parameters_of(from);
+  const auto targets = parameters_of(to);
+  for (std::size_t i = 0; i < targets.size(); ++i)
+    std::copy_n(sources[i].data, sources[i].rows * sources[i].columns, targets[i].data);
 }
 
 /// Payload of the CheckedFile:
 ///   1. texts: description of the model, description of the configuration and of the windows
 ///   2. i32 update, i64 tokens, f64 seconds, f64 loss, i32 best update, f64 best score
 ///   3. u8 has an average, u8 has a best
-///   4. all weights, in the order of for_each_parameter, of the model, mean, variance, average and best
+///   4. all weights, in the order of parameters_of, of the model, mean, variance, average and best
 /// `average` and `best` may be null.
 template <Trainable M>
 void write_checkpoint(const std::filesystem::path& path, std::string_view config, const DistilProgress& progress,

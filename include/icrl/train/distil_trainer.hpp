@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstddef>
@@ -211,11 +212,11 @@ private:
           "take a longer context or WindowStart::anywhere",
           sampler.longest_episode(), to_string(windows.start), windows.context);
     }
-    bool is_blank = true;
-    for_each_parameter(
-        [&](std::string_view, const auto& tensor) { is_blank = is_blank && (tensor.rows() == 1 || tensor.isZero(0)); },
-        model);
-    if (is_blank) fail("distil: all matrices of the model are zero, nothing can be learned (was it initialised?)");
+    const auto has_weight = [](const auto& p) {
+      return p.rows != 1 && std::any_of(p.data, p.data + p.rows * p.columns, [](Scalar x) { return x != 0; });
+    };
+    if (const auto all = parameters_of(model); std::none_of(all.begin(), all.end(), has_weight))
+      fail("distil: all matrices of the model are zero, nothing can be learned (was it initialised?)");
     if (!(sampler.layout() == model.layout))
       fail("distil: the windows' step layout differs from the model's (spaces or closing token)");
   }

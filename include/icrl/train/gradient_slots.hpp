@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include <icrl/core/parallel.hpp>
@@ -27,15 +26,11 @@ template <typename S, Parameterized M>
 [[nodiscard]] std::vector<WeightChunk<S>> weight_chunks(M& model) {
   constexpr std::size_t chunk_size = 2048;
   std::vector<WeightChunk<S>> chunks;
-  for_each_parameter(
-      [&](std::string_view, auto& tensor) {
-        const std::span<S> all{tensor.data(), static_cast<std::size_t>(tensor.size())};
-        for (std::size_t first = 0; first < all.size(); first += chunk_size) {
-          chunks.push_back({all.subspan(first, std::min(chunk_size, all.size() - first)),
-                            !std::decay_t<decltype(tensor)>::IsVectorAtCompileTime});
-        }
-      },
-      model);
+  for (const Parameter<S>& p : parameters_of(model)) {
+    const std::span<S> all = p.numbers();
+    for (std::size_t first = 0; first < all.size(); first += chunk_size)
+      chunks.push_back({all.subspan(first, std::min(chunk_size, all.size() - first)), p.is_matrix});
+  }
   return chunks;
 }
 
