@@ -3,8 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
-#include <utility>
 
 #include <icrl/math/packet.hpp>
 
@@ -76,27 +74,24 @@ inline void product_tile(const Strided<In>& a, const In* b, Index b_stride, Inde
   }
 }
 
-/// All rows of one column panel of C, in tiles of nearly equal height.
+/// All rows of one column panel of C: tiles of full height, then lower ones for the rows that are left. Of those there
+/// are few heights, because every tile takes its time to compile.
 template <typename In, std::size_t packets>
 void product_panel(Index row_count, Strided<In> a, const In* b, Index b_stride, Index depth, ProductSum<In>* c,
                    Index c_stride, bool accumulate, const ProductSum<In>* bias) {
-  using Tile =
-      void (*)(const Strided<In>&, const In*, Index, Index, ProductSum<In>*, Index, bool, const ProductSum<In>*);
-  constexpr std::size_t most = tile_rows(packets);
-  static constexpr auto tiles = []<std::size_t... r>(std::index_sequence<r...>) {
-    return std::array<Tile, sizeof...(r)>{&product_tile<In, r + 1, packets>...};
-  }
-  (std::make_index_sequence<most>{});
-
-  const Index tile_count = (row_count + Index{most} - 1) / Index{most};
-  const Index height = row_count / tile_count, taller = row_count % tile_count;
-  for (Index t = 0; t < tile_count; ++t) {
-    const Index rows = height + (t < taller ? 1 : 0);
+  constexpr auto most = static_cast<Index>(tile_rows(packets));
+  for (Index left = row_count; left > 0;) {
+    const Index rows = left >= most ? most : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    const auto tile = rows == most ? product_tile<In, tile_rows(packets), packets>
+                      : rows == 4  ? product_tile<In, 4, packets>
+                      : rows == 2  ? product_tile<In, 2, packets>
+                                   : product_tile<In, 1, packets>;
+    left -= rows;
     ProductSum<In>* const next = c + rows * c_stride;
     // What the next tile writes comes from memory while this one is computed.
-    for (Index r = 0; t + 1 < tile_count && r < height; ++r)
+    for (Index r = 0; r < std::min(left, most); ++r)
       for (std::size_t p = 0; p < packets; ++p) __builtin_prefetch(next + r * c_stride + p * lane_count<In>, 1);
-    tiles[static_cast<std::size_t>(rows - 1)](a, b, b_stride, depth, c, c_stride, accumulate, bias);
+    tile(a, b, b_stride, depth, c, c_stride, accumulate, bias);
     a.data += rows * a.row_stride;
     c = next;
   }
