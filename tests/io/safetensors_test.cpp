@@ -169,7 +169,7 @@ TEST_CASE_METHOD(SafetensorsFixture, "What cannot be read back is not written", 
   const std::array<float, 2> x{1, 2};
   const auto bytes = std::as_bytes(std::span{x});
   const auto error = [&](std::vector<TensorView> tensors, const Metadata& metadata = {}) {
-    return error_of([&] { write_safetensors(path, std::move(tensors), metadata); });
+    return error_of([&] { write_safetensors(path, tensors, metadata); });
   };
 
   CHECK(has(error({{"a", "F32", {2}, bytes}, {"a", "F32", {2}, bytes}}), "tensor \"a\": the name is taken"));

@@ -173,21 +173,18 @@ public:
       detail::WindowDraw window = draw(b, rng);
       const detail::WindowBegin first = begin(window);
       const HistoryColumns& columns = window.kept.history.columns();
-      const auto visit_steps = [&](const std::byte* data, std::size_t row_bytes) {
+      const ColumnView rewards{reinterpret_cast<const std::byte*>(columns.rewards), ElementType::f32, 1};
+      const ColumnView read[] = {columns.observations, columns.actions, rewards, columns.expert_actions};
+      const std::size_t read_count = config_.use_expert_action ? 4 : 3;
+      for (std::size_t c = 0; c < read_count; ++c) {
+        const std::size_t row_bytes = read[c].row_bytes();
+        const bool has_last = c == 0;  // of observations there is one more than steps in every episode
         for_each_part(window.kept, first, [&](const detail::WindowPart& part) {
-          visit(b, std::span{data + static_cast<std::size_t>(part.first_step) * row_bytes,
-                             static_cast<std::size_t>(part.step_count) * row_bytes});
+          const auto row = static_cast<std::size_t>(part.first_step + (has_last ? part.episode : 0));
+          const auto row_count = static_cast<std::size_t>(part.step_count) + (has_last && part.is_closed ? 1 : 0);
+          visit(b, std::span{read[c].data + row * row_bytes, row_count * row_bytes});
         });
-      };
-      for_each_part(window.kept, first, [&](const detail::WindowPart& part) {  // one more than steps in every episode
-        const auto row = static_cast<std::size_t>(part.first_step + part.episode);
-        const auto row_count = static_cast<std::size_t>(part.step_count) + (part.is_closed ? 1 : 0);
-        const std::size_t row_bytes = columns.observations.row_bytes();
-        visit(b, std::span{columns.observations.data + row * row_bytes, row_count * row_bytes});
-      });
-      visit_steps(columns.actions.data, columns.actions.row_bytes());
-      visit_steps(reinterpret_cast<const std::byte*>(columns.rewards), sizeof(float));
-      if (config_.use_expert_action) visit_steps(columns.expert_actions.data, columns.expert_actions.row_bytes());
+      }
     }
   }
 
@@ -293,6 +290,7 @@ private:
     const auto action_size = static_cast<std::size_t>(out.action_size);
     const auto context = static_cast<std::size_t>(out.context);
     const auto features = out.features_of(b), actions = out.actions_of(b), weights = out.weights_of(b);
+    const auto fill_zero = [](std::span<float> numbers) { std::fill(numbers.begin(), numbers.end(), 0.0f); };
     StreamPhase phase{begin.step == 0, false};
     std::size_t filled = 0;
     // The step before a row is read into its place in the row, from the column or, within an episode, as it was taken.
@@ -322,15 +320,15 @@ private:
       }
       if (!layout_.closing_token || filled == context) continue;
       put_row(episode, t, episode, t - 1, StepFlag::closing);
-      std::ranges::fill(actions.subspan(filled * action_size, action_size), 0.0f);
+      fill_zero(actions.subspan(filled * action_size, action_size));
       weights[filled] = 0.0f;
       phase.close();
       ++filled;
     }
     out.lengths[static_cast<std::size_t>(b)] = static_cast<int>(filled);
-    std::ranges::fill(features.subspan(filled * feature_count), 0.0f);
-    std::ranges::fill(actions.subspan(filled * action_size), 0.0f);
-    std::ranges::fill(weights.subspan(filled), 0.0f);
+    fill_zero(features.subspan(filled * feature_count));
+    fill_zero(actions.subspan(filled * action_size));
+    fill_zero(weights.subspan(filled));
   }
 
   std::vector<HistoryView> histories_;

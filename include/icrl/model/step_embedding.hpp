@@ -50,8 +50,11 @@ struct StepEmbedding {
     return scheme == TokenScheme::fused ? Parts{true, true, true} : Parts{token == 0, token == 1, token == 2};
   }
 
-  /// Writes the token that carries `parts` of the step `row` and stands at `position` to `out` (C numbers).
-  void forward(const float* row, const StepLayout& layout, Parts parts, Index position, S* out) const {
+  /// Writes the token that carries `parts` of the step `row` and stands at `position` to `out` (C numbers). Not
+  /// inlined, as `backward`: one call a token costs nothing, and a copy of all kinds of parts at every call long to
+  /// compile.
+  [[gnu::noinline]] void forward(const float* row, const StepLayout& layout, Parts parts, Index position,
+                                 S* out) const {
     const Index width = bias.size();
     std::copy_n(bias.data(), width, out);
     if (positions.rows() > 0) add_scaled(width, S(1), row_data(positions, position), out);
@@ -60,8 +63,8 @@ struct StepEmbedding {
   }
 
   /// Adds to `grad`; dtoken (C) is the derivative of what forward wrote.
-  void backward(const float* row, const StepLayout& layout, Parts parts, Index position, const S* dtoken,
-                StepEmbedding& grad) const {
+  [[gnu::noinline]] void backward(const float* row, const StepLayout& layout, Parts parts, Index position,
+                                  const S* dtoken, StepEmbedding& grad) const {
     const Index width = bias.size();
     add_scaled(width, S(1), dtoken, grad.bias.data());
     if (positions.rows() > 0) add_scaled(width, S(1), dtoken, row_data(grad.positions, position));
