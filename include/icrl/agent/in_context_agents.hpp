@@ -41,8 +41,8 @@ public:
     validate(decoding);
     if (member_count < 1) fail("in-context agents: a group of {} members, it takes 1 or more", member_count);
     const StaggeredMemory<M> memory{model, context_count};
-    members_.assign(static_cast<std::size_t>(member_count),
-                    Member{StepStream{model.layout}, memory, row_of(model.layout)});
+    members_ = std::vector<Member>(static_cast<std::size_t>(member_count),
+                                   Member{StepStream{model.layout}, memory, row_of(model.layout)});
     row_ = row_of(model.layout);
     outputs_.setZero(Index{member_count} * context_count, model.actions.parameter_count());
     model.reserve(workspace_, outputs_.rows());
@@ -278,9 +278,14 @@ private:
     const auto rows = static_cast<Index>(lanes.size());
     model_->step(lanes, workspace_, outputs_.topRows(rows));
     for (Index i = 0; i < rows; ++i) {
-      if (lanes[static_cast<std::size_t>(i)].acts && !outputs_.row(i).allFinite())
+      if (lanes[static_cast<std::size_t>(i)].acts && !is_finite_row(i))
         fail("in-context agents: the model's outputs are not finite (are its weights?)");
     }
+  }
+
+  [[nodiscard]] bool is_finite_row(Index i) const {
+    const Scalar* const row = row_data(outputs_, i);
+    return std::all_of(row, row + outputs_.cols(), [](Scalar output) { return std::isfinite(output); });
   }
 
   const M* model_;

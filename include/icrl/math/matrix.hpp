@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
+
 // g++ 12 takes the deliberately undefined registers of its own AVX-512 header for a mistake (GCC bug 105593).
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
@@ -39,6 +41,13 @@ auto* row_data(M& matrix, Index r) {
 template <typename S>
 void reserve_rows(Matrix<S>& buffer, Index rows, Index columns) {
   if (buffer.rows() < rows || buffer.cols() != columns) buffer.resize(rows, columns);
+}
+
+/// Zeros in `count` columns from `first` on of the top rows. In place of setZero(), which is compiled anew for every
+/// kind of block.
+template <typename S>
+void clear_columns(Matrix<S>& buffer, Index rows, Index first, Index count) {
+  for (Index r = 0; r < rows; ++r) std::fill_n(row_data(buffer, r) + first, count, S(0));
 }
 
 /// Rows or columns rounded up to a whole number of cache lines, so that vector loops need no tail.

@@ -84,7 +84,7 @@ struct CausalTransformer {
     const Index tokens = Index{steps} * config.tokens_per_step();
     reserve_rows(cache.stream, tokens, config.width);
     reserve_rows(cache.normed, steps, config.width);
-    cache.blocks.resize(blocks.size());
+    if (cache.blocks.size() != blocks.size()) cache.blocks = std::vector<typename Block<S>::Cache>(blocks.size());
     for_each_token(features, steps, [&](const float* row, auto parts, Index t) {
       embedding.forward(row, layout, parts, t, &cache.stream(t, 0));
     });
@@ -104,7 +104,7 @@ struct CausalTransformer {
     auto dnormed = cache.dnormed.topRows(steps);
     auto dstream = cache.dstream.topRows(tokens);
     head.backward(cache.normed.topRows(steps), doutputs, grad.head, dnormed);
-    if (config.tokens_per_step() > 1) dstream.setZero();
+    if (config.tokens_per_step() > 1) std::fill_n(dstream.data(), dstream.size(), S(0));
     final_norm.backward(dnormed, cache.final_norm, grad.final_norm, acting_rows(cache.dstream, steps));
     for (std::size_t i = blocks.size(); i-- > 0;)
       blocks[i].backward(rotary, cache.blocks[i], cache.scratch, grad.blocks[i], dstream, rounded_block(cache, i));
@@ -170,7 +170,7 @@ struct CausalTransformer {
     final_norm.forward(workspace.stream.topRows(acting), workspace.norm, normed);
     head.forward(normed, workspace.outputs.topRows(acting));
     for (Index i = 0; i < acting; ++i)
-      outputs.row(workspace.acting[static_cast<std::size_t>(i)]) = workspace.outputs.row(i);
+      std::copy_n(&workspace.outputs(i, 0), outputs.cols(), &outputs(workspace.acting[static_cast<std::size_t>(i)], 0));
   }
 
   static constexpr auto parameters() {
@@ -186,12 +186,11 @@ private:
     return &cache.rounded->blocks[i];
   }
 
-  using Rows = Eigen::Map<Matrix<S>, 0, Eigen::OuterStride<>>;
-
   /// The last token of every step: the one that has seen the observation, and acts.
-  Rows acting_rows(Matrix<S>& tokens, Index steps) const {
+  MatrixOut<S> acting_rows(Matrix<S>& tokens, Index steps) const {
     const Index each = config.tokens_per_step();
-    return {tokens.data() + (each - 1) * config.width, steps, config.width, Eigen::OuterStride<>{each * config.width}};
+    return Eigen::Map<Matrix<S>, 0, Eigen::OuterStride<>>{tokens.data() + (each - 1) * config.width, steps,
+                                                          config.width, Eigen::OuterStride<>{each * config.width}};
   }
 
   template <typename Visit>
@@ -229,7 +228,7 @@ private:
       const Index lane = is_last ? workspace.acting[static_cast<std::size_t>(i)] : i;
       attend(&workspace.qkv(lane, 0), config.head_count, cache_of(lane)->layer(static_cast<Index>(layer)),
              cache_of(lane)->token_count() + 1, workspace.scores, &workspace.mixed(i, 0));
-      if (lane != i) workspace.stream.row(i) = workspace.stream.row(lane);
+      if (lane != i) std::copy_n(&workspace.stream(lane, 0), config.width, &workspace.stream(i, 0));
     }
     auto stream = workspace.stream.topRows(count);
     auto normed = workspace.normed.topRows(count);

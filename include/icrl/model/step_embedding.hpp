@@ -89,9 +89,9 @@ struct StepEmbedding {
   }
 
 private:
-  /// out += factor * in. The one expression of matrices here: inlined for every kind of part it took long to compile.
-  static void add_scaled(Index width, S factor, const S* in, S* out) {
-    Eigen::Map<RowVector<S>>{out, width} += factor * Eigen::Map<const RowVector<S>>{in, width};
+  /// out += factor * in. Not inlined for every kind of part.
+  [[gnu::noinline]] static void add_scaled(Index width, S factor, const S* in, S* out) {
+    for (Index i = 0; i < width; ++i) out[i] += factor * in[i];
   }
 
   /// Calls `visit(weights, factor)` for every row of weights that a token adds up; the one place that knows which those

@@ -152,7 +152,7 @@ private:
   static void transpose(const Cache& cache, Index column, Index tokens, Index size, Scratch& scratch) {
     detail::pack_panel<S>({&cache.qkv(0, column), 1, cache.qkv.cols()}, size, tokens, scratch.transposed.data(),
                           scratch.transposed.cols());
-    scratch.transposed.topRows(size).middleCols(tokens, padded<S>(tokens) - tokens).setZero();
+    clear_columns(scratch.transposed, size, tokens, padded<S>(tokens) - tokens);
   }
 
   void heads_forward(Index tokens, Cache& cache, Scratch& scratch) const {
@@ -180,7 +180,7 @@ private:
     const Index width = cache.mixed.cols(), size = width / head_count;
     detail::reserve_columns(scratch.dscores, block, Blocks::whole(tokens));
     detail::reserve_columns(scratch.transposed, size, Blocks::whole(tokens));
-    scratch.dqkv.topRows(tokens).rightCols(2 * width).setZero();
+    clear_columns(scratch.dqkv, tokens, width, 2 * width);
     for (Index h = 0; h < head_count; ++h) {
       transpose(cache, 2 * width + h * size, tokens, size, scratch);
       for (Index first = 0; first < tokens; first += block) block_backward(cache, scratch, h, first, tokens, size);

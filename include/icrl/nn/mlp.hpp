@@ -50,7 +50,8 @@ struct Mlp {
     reserve_rows(scratch.hidden, tokens, hidden_size);
     auto dhidden = scratch.hidden.topRows(tokens);
     down.backward(cache.hidden.topRows(tokens), dy, grad.down, dhidden);
-    dhidden.array() *= cache.slope.topRows(tokens).array();
+    const S* const slope = cache.slope.data();
+    for (Index i = 0; i < dhidden.size(); ++i) dhidden.data()[i] *= slope[i];
     up.backward(x, dhidden, grad.up, dx);
   }
 

@@ -133,7 +133,7 @@ private:
     const Index pairs = width / head_count / 2;
     detail::pack_panel<Bf16Pair>({&rows(0, column / 2), 1, rows.cols()}, pairs, tokens, scratch.transposed.data(),
                                  scratch.transposed.cols());
-    scratch.transposed.topRows(pairs).middleCols(tokens, padded<float>(tokens) - tokens).setZero();
+    clear_columns(scratch.transposed, pairs, tokens, padded<float>(tokens) - tokens);
   }
 
   /// scores = a block of rows of `a` times what is transposed. A row that is missing to a pair becomes zero.

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 
@@ -39,7 +40,7 @@ double window_loss(const M& model, const ContextBatch& batch, int sequence, doub
   for (int t = 0; t < steps; ++t) {
     const auto row = static_cast<std::size_t>(t);
     if (weights[row] == 0) {
-      doutputs.row(t).setZero();
+      std::fill_n(&doutputs(t, 0), width, S(0));
       continue;
     }
     loss += static_cast<double>(model.actions.template loss_and_gradient<S>(
