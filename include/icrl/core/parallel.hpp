@@ -10,12 +10,12 @@
 #include <string>
 #include <system_error>
 #include <thread>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <icrl/core/assert.hpp>
 #include <icrl/core/error.hpp>
+#include <icrl/core/function_ref.hpp>
 
 namespace icrl {
 
@@ -46,14 +46,10 @@ public:
 
   /// Calls work(index, worker) for index = 0 .. count - 1, handed out in order to whichever worker is free, and returns
   /// when all are done. If calls throw, the first exception is rethrown here and indices not yet begun are left out.
-  template <typename Work>
-  void run(int count, Work&& work) {
+  void run(int count, FunctionRef<void(int, int)> work) {
     std::unique_lock lock{mutex_};
     ICRL_ASSERT(busy_ == 0, "WorkerPool::run was called from its own work or from two threads at once");
-    call_ = [](void* context, int index, int worker) {
-      (*static_cast<std::remove_reference_t<Work>*>(context))(index, worker);
-    };
-    context_ = const_cast<void*>(static_cast<const void*>(&work));
+    work_ = &work;
     next_ = 0;
     count_ = count;
     ++generation_;
@@ -93,7 +89,7 @@ private:
       lock.unlock();
       std::exception_ptr error;
       try {
-        call_(context_, index, worker);
+        (*work_)(index, worker);
       } catch (...) {
         error = std::current_exception();
       }
@@ -106,8 +102,7 @@ private:
 
   std::mutex mutex_;
   std::condition_variable wake_, done_;
-  void (*call_)(void*, int, int) = nullptr;
-  void* context_ = nullptr;
+  const FunctionRef<void(int, int)>* work_ = nullptr;
   int next_ = 0, count_ = 0, busy_ = 0;
   std::uint64_t generation_ = 0;
   bool stopping_ = false;

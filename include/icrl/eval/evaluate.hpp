@@ -42,10 +42,10 @@ inline void validate(const EvaluationConfig& config) {
 
 /// Lets fresh agents of a frozen model, with empty memories, live on each task. `progress(done, total)` counts lives,
 /// and is called on this thread.
-template <TaskFamily F, Streaming M, typename Progress = NoProgress>
+template <TaskFamily F, Streaming M>
 [[nodiscard]] LearningCurves evaluate(const M& model, const F& family, std::span<const int> tasks,
                                       const EvaluationConfig& config, const Decoding& decoding = {},
-                                      Progress progress = {}) {
+                                      Progress progress = no_progress) {
   validate(config);
   LearningCurves curves{{tasks.begin(), tasks.end()}, config.runs, config.episodes};
   expect_tasks(family, tasks, "evaluation");
@@ -100,7 +100,7 @@ template <TaskFamily F, typename MakeLearner>
                         .episodes = config.episodes,
                         .seed = config.seed,
                         .thread_count = config.thread_count},
-                       take, NoProgress{});
+                       take, no_progress);
   return curves;
 }
 

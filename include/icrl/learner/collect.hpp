@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include <icrl/core/fail.hpp>
+#include <icrl/core/function_ref.hpp>
 #include <icrl/core/parallel.hpp>
 #include <icrl/core/rng.hpp>
 #include <icrl/env/task_family.hpp>
@@ -42,19 +42,18 @@ inline void validate(const CollectConfig& config) {
   if (config.thread_count < 0) fail("collect: thread_count is {}, it must not be negative", config.thread_count);
 }
 
+/// Is told how far long work has come: `progress(done, total)`.
+using Progress = FunctionRef<void(std::size_t, std::size_t)>;
 /// For those who do not want to be told.
-struct NoProgress {
-  void operator()(std::size_t, std::size_t) const {}
-};
+inline constexpr auto no_progress = [](std::size_t, std::size_t) {};
 
 namespace detail {
 
 /// The part of collect_each that does not depend on the family and the learners, so that it is compiled once:
 /// history `number` is what live(number) returns.
 inline void collect_batches(std::span<const int> tasks, const CollectConfig& config,
-                            const std::function<LearningHistory(std::size_t)>& live,
-                            const std::function<void(LearningHistory&&)>& take,
-                            const std::function<void(std::size_t, std::size_t)>& progress) {
+                            FunctionRef<LearningHistory(std::size_t)> live, FunctionRef<void(LearningHistory&&)> take,
+                            Progress progress) {
   const auto per_task = static_cast<std::size_t>(config.histories_per_task);
   const std::size_t total = tasks.size() * per_task;
   WorkerPool pool{threads_or_all(config.thread_count)};
@@ -88,8 +87,7 @@ inline void collect_batches(std::span<const int> tasks, const CollectConfig& con
 /// history by history. What a history holds depends on the seed, its task and its number alone.
 template <TaskFamily F, typename MakeLearner>
 void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make_learner, const CollectConfig& config,
-                  const std::function<void(LearningHistory&&)>& take,
-                  const std::function<void(std::size_t, std::size_t)>& progress) {
+                  FunctionRef<void(LearningHistory&&)> take, Progress progress) {
   validate(config);
   expect_tasks(family, tasks, "collect");
   const auto per_task = static_cast<std::size_t>(config.histories_per_task);
@@ -111,23 +109,23 @@ void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make
 
 /// Records `histories_per_task` histories on each task, from a fresh `make_learner(task, env)` each, on all threads.
 /// Order and contents do not depend on the number of threads. `progress(done, total)` is called on this thread.
-template <TaskFamily F, typename MakeLearner, typename Progress = NoProgress>
+template <TaskFamily F, typename MakeLearner>
 [[nodiscard]] std::vector<LearningHistory> collect(const F& family, std::span<const int> tasks,
                                                    MakeLearner make_learner, const CollectConfig& config,
-                                                   Progress progress = {}) {
+                                                   Progress progress = no_progress) {
   std::vector<LearningHistory> histories;
   const auto take = [&](LearningHistory&& history) { histories.push_back(std::move(history)); };
-  detail::collect_each(family, tasks, make_learner, config, take, std::ref(progress));
+  detail::collect_each(family, tasks, make_learner, config, take, progress);
   return histories;
 }
 
 /// The same into a file: what is in memory at a time does not grow with the number of histories. Where one fails, those
 /// before it are kept.
-template <TaskFamily F, typename MakeLearner, typename Progress = NoProgress>
+template <TaskFamily F, typename MakeLearner>
 void collect_to(HistoryWriter& writer, const F& family, std::span<const int> tasks, MakeLearner make_learner,
-                const CollectConfig& config, Progress progress = {}) {
+                const CollectConfig& config, Progress progress = no_progress) {
   const auto take = [&](LearningHistory&& history) { writer.append(history.view()); };
-  detail::collect_each(family, tasks, make_learner, config, take, std::ref(progress));
+  detail::collect_each(family, tasks, make_learner, config, take, progress);
   writer.sync();
 }
 

@@ -1,0 +1,40 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace icrl {
+
+/// A parameter that is called: refers to a lambda or a function and must not outlive it. What takes one is compiled
+/// once, not for every lambda, and in contrast to std::function nothing is copied or allocated.
+template <typename Signature>
+class FunctionRef;
+
+template <typename Result, typename... Arguments>
+class FunctionRef<Result(Arguments...)> {
+public:
+  template <typename F>
+  requires(!std::same_as<std::remove_cvref_t<F>, FunctionRef> && std::is_invocable_r_v<Result, F&, Arguments...>)
+      FunctionRef(F&& function)  // NOLINT(google-explicit-constructor): a lambda is passed as it is
+      : call_{[](void* target, Arguments... arguments) -> Result {
+          return (*reinterpret_cast<std::remove_reference_t<F>*>(target))(std::forward<Arguments>(arguments)...);
+        }} {
+    if constexpr (std::is_function_v<std::remove_reference_t<F>>) {
+      target_ = reinterpret_cast<void*>(&function);
+    } else {
+      target_ = const_cast<void*>(static_cast<const void*>(std::addressof(function)));
+    }
+  }
+
+  Result operator()(Arguments... arguments) const { return call_(target_, std::forward<Arguments>(arguments)...); }
+
+private:
+  void* target_;
+  Result (*call_)(void*, Arguments...);
+};
+
+}  // namespace icrl
