@@ -58,6 +58,16 @@ protected:
   GroupRows(const GroupRows&) = delete;
   GroupRows& operator=(const GroupRows&) = delete;
 
+  static constexpr int most_steps = 10'000'000;  // of an episode; nobody means more
+
+  [[noreturn, gnu::noinline]] void refuse(std::span<const float> action, int member) const {
+    fail("run: learner {} chose action [{}], which is not in {}", member, joined(action, ", "),
+         to_string(recorders_[static_cast<std::size_t>(member)].history().info().action_space));
+  }
+  [[noreturn, gnu::noinline]] static void refuse_endless() {
+    fail("run: an episode has not ended after {} steps (wrap the environment in a TimeLimit)", most_steps);
+  }
+
   std::vector<HistoryRecorder> recorders_;
   std::vector<Rng> env_rngs_, policy_rngs_;
   std::vector<int> members_;                          // of the rows
@@ -105,20 +115,14 @@ public:
   }
 
 private:
-  static constexpr int most_steps = 10'000'000;  // of an episode; nobody means more
-
   /// Steps the member of row r, which moves to row `kept`. False when it has lived all its episodes.
   bool step(std::size_t r, std::size_t kept, int episodes) {
     const int member = members_[r];
     const auto m = static_cast<std::size_t>(member);
     const auto observation = observations_->row(r), action = actions_.row(r), next = next_observations_->row(kept);
-    if (!action_check_.contains(action)) {
-      fail("run: learner {} chose action [{}], which is not in {}", member, joined(action, ", "),
-           to_string(recorders_[m].history().info().action_space));
-    }
+    if (!action_check_.contains(action)) refuse(action, member);
     const StepExtras extras = extras_of(r, member);
-    if (steps_[m]++ == most_steps)
-      fail("run: an episode has not ended after {} steps (wrap the environment in a TimeLimit)", most_steps);
+    if (steps_[m]++ == most_steps) refuse_endless();
     const StepResult result = icrl::step(envs_[m], std::span<const float>{action}, env_rngs_[m]);
     envs_[m].observe(next);
     recorders_[m].step_checked(action, result.reward, next, result.terminated, result.truncated, extras);
@@ -165,17 +169,22 @@ private:
   std::vector<E>& envs_;
 };
 
-/// `info` with what the environment says; throws Error where it wants columns that nobody can fill.
-template <Environment E, GroupLearner G>
-[[nodiscard]] HistoryInfo filled_in(HistoryInfo info, const E& env, const G& group) {
-  info.observation_space = env.observation_space();
-  info.action_space = env.action_space();
-  info.has_action_mask = HasActionMask<E>;
-  if (info.has_expert_action && !requires { group.expert_action(0, std::span<float>{}); })
+/// Throws Error where a history wants columns that the group cannot fill.
+inline void expect_columns(const HistoryInfo& info, bool has_expert_action, bool has_behaviour_probability) {
+  if (info.has_expert_action && !has_expert_action)
     fail("run: the history wants expert actions, this learner has no expert_action(action)");
-  if (info.has_behaviour_probability && !requires { group.behaviour_probability(0); })
+  if (info.has_behaviour_probability && !has_behaviour_probability)
     fail("run: the history wants behaviour probabilities, this learner has no behaviour_probability()");
-  return info;
+}
+
+/// Of what a group is given, everything is there once a member.
+inline void expect_counts(std::size_t members, std::size_t environments, std::size_t rngs, std::size_t infos,
+                          int episodes) {
+  if (episodes < 0) fail("run: {} episodes are wanted", episodes);
+  if (environments != members || rngs != members || (infos != 0 && infos != members)) {
+    fail("run: a group of {} members was given {} environments, {} generators and {} infos", members, environments,
+         rngs, infos);
+  }
 }
 
 /// The members of a group are answered in one batch, so they must see and do things of one kind.
@@ -200,15 +209,17 @@ template <Environment E, GroupLearner G>
 std::vector<LearningHistory> run_group(G& group, std::vector<E> envs, int episodes, std::span<const Rng> rngs,
                                        std::span<const HistoryInfo> infos = {}) {
   const auto members = static_cast<std::size_t>(group.member_count());
-  if (episodes < 0) fail("run: {} episodes are wanted", episodes);
-  if (envs.size() != members || rngs.size() != members || (!infos.empty() && infos.size() != members)) {
-    fail("run: a group of {} members was given {} environments, {} generators and {} infos", members, envs.size(),
-         rngs.size(), infos.size());
-  }
+  detail::expect_counts(members, envs.size(), rngs.size(), infos.size(), episodes);
   std::vector<LearningHistory> histories;
   histories.reserve(members);
   for (std::size_t i = 0; i < members; ++i) {
-    histories.emplace_back(detail::filled_in(infos.empty() ? HistoryInfo{} : infos[i], envs[i], group));
+    HistoryInfo info = infos.empty() ? HistoryInfo{} : infos[i];
+    info.observation_space = envs[i].observation_space();
+    info.action_space = envs[i].action_space();
+    info.has_action_mask = HasActionMask<E>;
+    detail::expect_columns(
+        info, requires { group.expert_action(0, std::span<float>{}); }, requires { group.behaviour_probability(0); });
+    histories.emplace_back(std::move(info));
     detail::expect_same_spaces(histories[i].info(), histories[0].info());
   }
   if (members > 0 && episodes > 0) detail::GroupRun<E, G>{group, envs, histories, rngs}.run(episodes);
