@@ -73,12 +73,13 @@ namespace detail {
 }
 
 /// The header of tensors that follow one another in this order, filled up, its checksum still zeros.
-[[nodiscard]] inline std::string safetensors_header(std::span<const TensorView> tensors, const Metadata& metadata,
-                                                    const std::string& what) {
+[[nodiscard]] inline std::string safetensors_header(std::span<const TensorView* const> tensors,
+                                                    const Metadata& metadata, const std::string& what) {
   using Format = SafetensorsFormat;
   std::map<std::string, std::string> entries;  // in the order of their names
   std::size_t end = 0;
-  for (const TensorView& tensor : tensors) {
+  for (const TensorView* const next : tensors) {
+    const TensorView& tensor = *next;
     const std::string place = fmt::format("{}: tensor \"{}\"", what, tensor.name);
     if (tensor.name == Format::metadata_key || entries.contains(tensor.name)) fail("{}: the name is taken", place);
     const std::uint64_t wanted = byte_count(tensor.dtype, tensor.shape, place);
@@ -111,25 +112,27 @@ namespace detail {
 /// Writes a file, as a whole or, where that fails, not at all. Tensors are sorted by element size, the largest first,
 /// and then by name, so that all are aligned. Throws Error for a name that stands twice, and for bytes that do not fit
 /// a shape.
-inline void write_safetensors(const std::filesystem::path& path, std::vector<TensorView> tensors,
+inline void write_safetensors(const std::filesystem::path& path, const std::vector<TensorView>& tensors,
                               const Metadata& metadata = {}) {
   using Format = detail::SafetensorsFormat;
-  std::sort(tensors.begin(), tensors.end(), [](const TensorView& a, const TensorView& b) {
-    return std::pair{-dtype_bits(a.dtype), std::string_view{a.name}} <
-           std::pair{-dtype_bits(b.dtype), std::string_view{b.name}};
+  std::vector<const TensorView*> sorted;
+  for (const TensorView& tensor : tensors) sorted.push_back(&tensor);
+  std::sort(sorted.begin(), sorted.end(), [](const TensorView* a, const TensorView* b) {
+    const int a_bits = dtype_bits(a->dtype), b_bits = dtype_bits(b->dtype);
+    return a_bits != b_bits ? a_bits > b_bits : a->name < b->name;
   });
   std::string header =
-      detail::safetensors_header(tensors, metadata, fmt::format("safetensors file \"{}\"", path.string()));
+      detail::safetensors_header(sorted, metadata, fmt::format("safetensors file \"{}\"", path.string()));
   const std::uint64_t header_size = header.size();
   std::uint32_t crc = crc32c(std::as_bytes(std::span{header}), crc32c(std::as_bytes(std::span{&header_size, 1})));
-  for (const TensorView& tensor : tensors) crc = crc32c(tensor.bytes, crc);
+  for (const TensorView* const tensor : sorted) crc = crc32c(tensor->bytes, crc);
   const std::string prefix = Format::checksum_prefix();
   header.replace(header.find(prefix) + prefix.size(), Format::no_checksum.size(), Format::digits(crc));
 
   ByteWriter file;
   file.value(header_size);
   file.values(std::span<const char>{header});
-  for (const TensorView& tensor : tensors) file.values(tensor.bytes);
+  for (const TensorView* const tensor : sorted) file.values(tensor->bytes);
   write_file_atomically(path, file.bytes());
 }
 

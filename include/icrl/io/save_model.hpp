@@ -70,7 +70,7 @@ void save_model(const CausalTransformer<S>& model, const std::filesystem::path& 
                        .shape = detail::shape_of(p),
                        .bytes = std::as_bytes(numbers)});
   }
-  write_safetensors(path, std::move(tensors), metadata);
+  write_safetensors(path, tensors, metadata);
 }
 
 }  // namespace icrl
