@@ -96,24 +96,34 @@ struct Recipe {
   return recipe;
 }
 
-/// Calls `use(make_learner)` with what makes a fresh learner of the source for a room.
+/// What makes a fresh learner for a room. Functions of their own, so that a source's is one type wherever it is used.
+[[nodiscard]] inline auto q_learning_maker(int episodes) {
+  return [episodes](int, const icrl::DarkRoom& room) {
+    const icrl::QLearningConfig config{.epsilon_start = 0.5, .episodes = episodes, .initial_value = 1};
+    return icrl::QLearning{config, room.observation_space(), room.action_space()};
+  };
+}
+[[nodiscard]] inline auto systematic_explorer_maker() {
+  return [](int, const icrl::DarkRoom& room) {
+    return icrl::SystematicExplorer{icrl::GridMoves{room.options().side}, {.random_ties = false}};
+  };
+}
+[[nodiscard]] inline auto oracle_maker() {
+  return [](int, const icrl::DarkRoom& room) { return icrl::DarkRoomOracle{room.options().side, room.goal()}; };
+}
+
+/// Calls `use(make_learner)` with what makes a fresh learner of the source.
 template <typename Use>
 auto with_learner(const Recipe& recipe, Use&& use) {
-  using icrl::DarkRoom;
   switch (recipe.source) {
     case Source::q_learning:
-      return use([&](int, const DarkRoom& room) {
-        const icrl::QLearningConfig config{.epsilon_start = 0.5, .episodes = recipe.episodes, .initial_value = 1};
-        return icrl::QLearning{config, room.observation_space(), room.action_space()};
-      });
+      return use(q_learning_maker(recipe.episodes));
     case Source::systematic_explorer:
-      return use([](int, const DarkRoom& room) {
-        return icrl::SystematicExplorer{icrl::GridMoves{room.options().side}, {.random_ties = false}};
-      });
+      return use(systematic_explorer_maker());
     case Source::oracle:
       break;
   }
-  return use([](int, const DarkRoom& room) { return icrl::DarkRoomOracle{room.options().side, room.goal()}; });
+  return use(oracle_maker());
 }
 
 [[nodiscard]] inline std::vector<icrl::LearningHistory> record(const Recipe& recipe, const icrl::DarkRooms& rooms,
