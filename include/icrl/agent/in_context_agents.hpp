@@ -274,7 +274,7 @@ private:
     if (!lanes_.empty()) run(lanes_);
   }
 
-  void run_lanes(std::span<const typename M::Lane> lanes) {
+  [[gnu::noinline]] void run_lanes(std::span<const typename M::Lane> lanes) {
     const auto rows = static_cast<Index>(lanes.size());
     model_->step(lanes, workspace_, outputs_.topRows(rows));
     for (Index i = 0; i < rows; ++i) {

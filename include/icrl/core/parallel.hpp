@@ -46,7 +46,7 @@ public:
 
   /// Calls work(index, worker) for index = 0 .. count - 1, handed out in order to whichever worker is free, and returns
   /// when all are done. If calls throw, the first exception is rethrown here and indices not yet begun are left out.
-  void run(int count, FunctionRef<void(int, int)> work) {
+  [[gnu::noinline]] void run(int count, FunctionRef<void(int, int)> work) {
     std::unique_lock lock{mutex_};
     ICRL_ASSERT(busy_ == 0, "WorkerPool::run was called from its own work or from two threads at once");
     work_ = &work;

@@ -227,7 +227,7 @@ private:
   }
 
   /// The choice of window b, as far as it needs no look at the history.
-  [[nodiscard]] detail::WindowDraw draw(int b, const Rng& rng) const {
+  [[nodiscard, gnu::noinline]] detail::WindowDraw draw(int b, const Rng& rng) const {
     Rng own = rng.fork(static_cast<std::uint64_t>(b));
     const auto h = static_cast<std::size_t>(own.below(static_cast<int>(histories_.size())));
     const detail::KeptEpisodes kept = keep(h, own);
@@ -259,7 +259,7 @@ private:
   }
 
   /// Draws the rest of a window's choice.
-  [[nodiscard]] detail::WindowBegin begin(detail::WindowDraw& window) const {
+  [[nodiscard, gnu::noinline]] detail::WindowBegin begin(detail::WindowDraw& window) const {
     if (window.is_from_start) return {};
     const detail::KeptEpisodes& kept = window.kept;
     const detail::WindowBegin last = last_begin(kept);

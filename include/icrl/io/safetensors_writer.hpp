@@ -107,6 +107,12 @@ namespace detail {
   return text;
 }
 
+/// Sorts tensors by element size, the largest first, and then by name.
+[[nodiscard, gnu::noinline]] inline bool comes_before(const TensorView* a, const TensorView* b) {
+  const int a_bits = dtype_bits(a->dtype), b_bits = dtype_bits(b->dtype);
+  return a_bits != b_bits ? a_bits > b_bits : a->name < b->name;
+}
+
 }  // namespace detail
 
 /// Writes a file, as a whole or, where that fails, not at all. Tensors are sorted by element size, the largest first,
@@ -117,10 +123,7 @@ inline void write_safetensors(const std::filesystem::path& path, const std::vect
   using Format = detail::SafetensorsFormat;
   std::vector<const TensorView*> sorted;
   for (const TensorView& tensor : tensors) sorted.push_back(&tensor);
-  std::sort(sorted.begin(), sorted.end(), [](const TensorView* a, const TensorView* b) {
-    const int a_bits = dtype_bits(a->dtype), b_bits = dtype_bits(b->dtype);
-    return a_bits != b_bits ? a_bits > b_bits : a->name < b->name;
-  });
+  std::sort(sorted.begin(), sorted.end(), detail::comes_before);
   std::string header =
       detail::safetensors_header(sorted, metadata, fmt::format("safetensors file \"{}\"", path.string()));
   const std::uint64_t header_size = header.size();

@@ -51,9 +51,9 @@ namespace detail {
 
 /// The part of collect_each that does not depend on the family and the learners, so that it is compiled once:
 /// history `number` is what live(number) returns.
-inline void collect_batches(std::span<const int> tasks, const CollectConfig& config,
-                            FunctionRef<LearningHistory(std::size_t)> live, FunctionRef<void(LearningHistory&&)> take,
-                            Progress progress) {
+[[gnu::noinline]] inline void collect_batches(std::span<const int> tasks, const CollectConfig& config,
+                                              FunctionRef<LearningHistory(std::size_t)> live,
+                                              FunctionRef<void(LearningHistory&&)> take, Progress progress) {
   const auto per_task = static_cast<std::size_t>(config.histories_per_task);
   const std::size_t total = tasks.size() * per_task;
   WorkerPool pool{threads_or_all(config.thread_count)};

@@ -33,13 +33,10 @@ struct StepEmbedding {
         positions{
             Matrix<S>::Zero(config.positions == PositionScheme::learned ? config.token_count() : 0, config.width)},
         reward_scale{static_cast<S>(config.reward_scale)} {
-    for (const int count : id_counts(layout.observation_space))
-      observation_tables.push_back(Matrix<S>::Zero(count, config.width));
-    for (const int count : id_counts(layout.action_space))
-      action_tables.push_back(Matrix<S>::Zero(count + 1, config.width));
-    if (!has_ids(layout.observation_space))
-      observation_maps.push_back(Matrix<S>::Zero(layout.observation_size(), config.width));
-    if (!has_ids(layout.action_space)) action_maps.push_back(Matrix<S>::Zero(layout.action_size(), config.width));
+    for (const int count : id_counts(layout.observation_space)) add_zeros(observation_tables, count);
+    for (const int count : id_counts(layout.action_space)) add_zeros(action_tables, count + 1);
+    if (!has_ids(layout.observation_space)) add_zeros(observation_maps, layout.observation_size());
+    if (!has_ids(layout.action_space)) add_zeros(action_maps, layout.action_size());
   }
 
   /// The parts of a step that one token carries.
@@ -89,6 +86,10 @@ struct StepEmbedding {
   }
 
 private:
+  [[gnu::noinline]] void add_zeros(std::vector<Matrix<S>>& list, Index rows) const {
+    list.push_back(Matrix<S>::Zero(rows, bias.size()));
+  }
+
   /// out += factor * in. Not inlined for every kind of part.
   [[gnu::noinline]] static void add_scaled(Index width, S factor, const S* in, S* out) {
     for (Index i = 0; i < width; ++i) out[i] += factor * in[i];

@@ -10,6 +10,7 @@
 
 #include <icrl/core/byte_stream.hpp>
 #include <icrl/core/fail.hpp>
+#include <icrl/core/function_ref.hpp>
 #include <icrl/model/concepts.hpp>
 
 namespace icrl {
@@ -75,8 +76,7 @@ public:
   /// Makes room for a step and adds a lane for every context that takes it, the acting one first; `model.step` has to
   /// run these lanes before the next call. Lanes that have to be run before that are handed to `run(std::span<const
   /// Lane>)`. No lane is added for a closing row that nobody has room for. Throws as check_room does.
-  template <typename Run>
-  void add_lanes(std::span<const float> row, std::vector<Lane>& lanes, Run&& run) {
+  void add_lanes(std::span<const float> row, std::vector<Lane>& lanes, FunctionRef<void(std::span<const Lane>)> run) {
     const int flags = static_cast<int>(row[static_cast<std::size_t>(model_->layout.flag_offset())]);
     check_room(flags);
     if (open_count_ > 0 && is_full(context(0))) retire();
@@ -172,8 +172,7 @@ private:
   /// Whether the last episode leaves room for another row.
   [[nodiscard]] bool can_refill() const { return episode_length_ > 0 && episode_length_ < model_->config.context; }
 
-  template <typename Run>
-  void refill(Run&& run) {
+  [[gnu::noinline]] void refill(FunctionRef<void(std::span<const Lane>)> run) {
     ++open_count_;
     for (std::size_t t = 0; t < static_cast<std::size_t>(episode_length_); ++t) {
       std::copy_n(episode_.begin() + static_cast<std::ptrdiff_t>(t * row_size()), row_size(), row_.begin());
