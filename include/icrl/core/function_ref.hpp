@@ -17,9 +17,10 @@ class FunctionRef;
 template <typename Result, typename... Arguments>
 class FunctionRef<Result(Arguments...)> {
 public:
+  /// From what can be called so, passed as it is; the copy of a FunctionRef is not such a thing.
   template <typename F>
   requires(!std::same_as<std::remove_cvref_t<F>, FunctionRef> && std::is_invocable_r_v<Result, F&, Arguments...>)
-      FunctionRef(F&& function)  // NOLINT(google-explicit-constructor): a lambda is passed as it is
+      FunctionRef(F&& function)  // NOLINT(google-explicit-constructor,bugprone-forwarding-reference-overload)
       : call_{[](void* target, Arguments... arguments) -> Result {
           return (*reinterpret_cast<std::remove_reference_t<F>*>(target))(std::forward<Arguments>(arguments)...);
         }} {

@@ -38,9 +38,10 @@ inline void expect_utf8(std::string_view text) {
       most = 0xBF;
     }
   }
-  if (missing > 0)
+  if (missing > 0) {
     fail("incomplete UTF-8 string; last byte: 0x{:02X}",
          static_cast<unsigned>(static_cast<unsigned char>(text.back())));
+  }
 }
 
 /// A JSON string, quotes included.

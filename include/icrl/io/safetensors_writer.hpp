@@ -122,6 +122,7 @@ inline void write_safetensors(const std::filesystem::path& path, const std::vect
                               const Metadata& metadata = {}) {
   using Format = detail::SafetensorsFormat;
   std::vector<const TensorView*> sorted;
+  sorted.reserve(tensors.size());
   for (const TensorView& tensor : tensors) sorted.push_back(&tensor);
   std::sort(sorted.begin(), sorted.end(), detail::comes_before);
   std::string header =

@@ -110,7 +110,7 @@ struct CausalAttention {
     });
     pair_rows(cache.mixed_rows, tokens, width, scratch.mixed_pairs);
     Linear<S>::add_rounded_gradient(scratch.mixed_pairs, scratch.dy_pairs, tokens, grad.output);
-    heads.backward(tokens, cache.rounded, scratch.rounded, scratch.dqkv.topRows(tokens));
+    heads.backward(tokens, cache.rounded, scratch.rounded, scratch.dqkv);
     detail::for_each_row_block(tokens, [&](Index first, Index count) {
       auto dqkv = scratch.dqkv.middleRows(first, count);
       for (Index r = 0; !rotary.empty() && r < count; ++r) rotary.rotate_back(&dqkv(r, 0), 2 * width, first + r);

@@ -104,8 +104,8 @@ struct RoundedHeads {
     }
   }
 
-  /// Overwrites dqkv (T, 3C).
-  void backward(Index tokens, const Cache& cache, Scratch& scratch, MatrixOut<float> dqkv) const {
+  /// Overwrites the first rows of dqkv (T, 3C).
+  void backward(Index tokens, const Cache& cache, Scratch& scratch, Matrix<float>& dqkv) const {
     const Index size = width / head_count;
     for (Index h = 0; h < head_count; ++h) {
       transpose(cache.value_rows, h * size, tokens, scratch);
@@ -169,7 +169,7 @@ private:
   /// dS of head h and the queries first .., to `rows` and `dscores`, and their dQ. `transposed` holds the head's
   /// values.
   void queries_backward(const Cache& cache, Scratch& scratch, Index h, Index first, Index tokens,
-                        MatrixOut<float> dqkv) const {
+                        Matrix<float>& dqkv) const {
     const Index size = width / head_count, last = std::min(first + block, tokens), rows = last - first,
                 stride = first + block, column = h * size;
     score_block(detail::rows_of(scratch.dmixed_rows, first, column / 2), size / 2, first, tokens, scratch);
@@ -185,21 +185,19 @@ private:
           [&](Index i) { return &scratch.dscores(0, at(columns, i, query)); });
     }
     multiply(rows, size, pair_count(last), {scratch.rows.data(), stride / 2, 1},
-             detail::rows_of(cache.query_key_pairs, 0, width + column), &dqkv(first, column), dqkv.outerStride());
+             detail::rows_of(cache.query_key_pairs, 0, width + column), &dqkv(first, column), dqkv.cols());
   }
 
   /// dK and dV of head h and a column of keys.
   void keys_backward(const Cache& cache, Scratch& scratch, Index h, Index column, Index tokens,
-                     MatrixOut<float> dqkv) const {
+                     Matrix<float>& dqkv) const {
     const Index size = width / head_count, first = column * Columns::keys, pair = Columns::first(column),
                 rows = std::min(Columns::keys, tokens - first), depth = pair_count(tokens) - pair;
     const Index begin = Columns{tokens}.begin(column);
     multiply(rows, size, depth, {&scratch.dscores(0, begin), 1, Columns::keys},
-             detail::rows_of(cache.query_key_pairs, pair, h * size), &dqkv(first, width + h * size),
-             dqkv.outerStride());
+             detail::rows_of(cache.query_key_pairs, pair, h * size), &dqkv(first, width + h * size), dqkv.cols());
     multiply(rows, size, depth, {&cache.exponentials(h, begin), 1, Columns::keys},
-             detail::rows_of(scratch.dmixed_pairs, pair, h * size), &dqkv(first, 2 * width + h * size),
-             dqkv.outerStride());
+             detail::rows_of(scratch.dmixed_pairs, pair, h * size), &dqkv(first, 2 * width + h * size), dqkv.cols());
   }
 };
 
