@@ -39,9 +39,11 @@ struct Memory {
   /// Steps in both contexts of an agent whose acting one holds `acting`: the younger opens half a context later.
   [[nodiscard]] int open_steps(int acting) const { return 2 * acting - model.config.context / 2; }
 
-  /// Microseconds to read what a step has to read: weights once, keys and values of all open contexts.
-  [[nodiscard]] double floor(int open_steps) const {
-    const Index remembered = Index{2} * model.config.layer_count * model.config.width * open_steps;
+  /// Microseconds to read what a step has to read: weights once, keys and values of all open contexts, in the last
+  /// layer only those of the acting one.
+  [[nodiscard]] double floor(int acting) const {
+    const Index steps = Index{model.config.layer_count - 1} * open_steps(acting) + acting;
+    const Index remembered = Index{2} * model.config.width * steps;
     return 1e6 * bench::seconds_to_read(static_cast<std::size_t>(weights_read(model) + agents * remembered));
   }
 };
@@ -54,7 +56,7 @@ void measure(const std::string& name, Agents& agents, Remembered&& remembered, b
              const Memory& memory, int cycles) {
   const int context = memory.model.config.context;
   for (int i = 0; i < 2 * context; ++i) rooms.step(agents);
-  std::vector<double> all, openings, open_steps;
+  std::vector<double> all, openings, acting_steps;
   std::vector<std::vector<double>> by_phase(static_cast<std::size_t>(context));
   int before = remembered();
   for (int cycle = 0; cycle < cycles; ++cycle) {
@@ -64,20 +66,21 @@ void measure(const std::string& name, Agents& agents, Remembered&& remembered, b
       const int now = remembered();
       if (now <= before) openings.push_back(times.back());
       before = now;
-      open_steps.push_back(memory.open_steps(now));
+      acting_steps.push_back(now);
     }
   }
   double fullest = 0;
   for (const auto& times : by_phase) fullest = std::max(fullest, bench::quantile(times, 0.5));
   const double median = bench::quantile(all, 0.5);
-  const double floor = memory.floor(static_cast<int>(bench::quantile(open_steps, 0.5)));
-  const double fullest_floor = memory.floor(memory.open_steps(context));
+  const double floor = memory.floor(static_cast<int>(bench::quantile(acting_steps, 0.5)));
+  const double fullest_floor = memory.floor(context);
   bench::print({.name = name,
                 .value = median,
                 .unit = "us",
                 .details = {{"p99", bench::quantile(all, 0.99)},
                             {"fullest", fullest},
-                            {"opening_p99", bench::quantile(openings, 0.99)},
+                            {"opening_p99", openings.empty() ? 0 : bench::quantile(openings, 0.99)},
+                            {"longest_opening", openings.empty() ? 0 : bench::quantile(openings, 1)},
                             {"floor", floor},
                             {"fullest_floor", fullest_floor},
                             {"x_floor", median / floor},

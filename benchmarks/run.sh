@@ -55,6 +55,7 @@ act() {  # width layers heads context
     say "$name, round $round of $rounds"
     record "$bin/act_benchmark" "$@"
     record benchmarks/peers/run_peer.sh ort_step.cjs "$@"
+    record benchmarks/peers/run_peer.sh ort_step.cjs "$@" --by-layer
     record benchmarks/peers/run_peer.sh torch_step.py "$@"
   done
 }

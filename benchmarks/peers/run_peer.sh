@@ -11,9 +11,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 peers=${PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/icrl/peers}
 script=$1
 shift
-# PyTorch's own threads do the work. Those of its OpenBLAS would only spin beside them, and spinning OpenMP threads are
-# several times slower on a shared machine; on a free one neither setting makes a difference that we could measure.
-export OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1
+# Spinning OpenMP threads are several times slower on a shared machine. PyTorch hands its products of floats to OpenBLAS,
+# whose own threads make training a tenth quicker on free cores (and many times slower on busy ones).
+export OMP_WAIT_POLICY=passive
+[[ $script == torch_train.py ]] || export OPENBLAS_NUM_THREADS=1
 
 run_in_root() {
   local root=$peers/root

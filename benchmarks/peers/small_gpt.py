@@ -29,7 +29,11 @@ class Block(nn.Module):
         """All tokens of a window at once: (B, T, d)"""
         q, k, v = (part.unflatten(2, (self.heads, -1)).transpose(1, 2)
                    for part in self.qkv(self.attention_norm(x)).chunk(3, 2))
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        if torch.is_autocast_enabled("cpu"):  # this kernel is many times slower in bfloat16 than in float
+            with torch.autocast("cpu", enabled=False):
+                mixed = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), is_causal=True)
+        else:
+            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.output(mixed.transpose(1, 2).flatten(2))
         return x + self.mlp(x)
 
@@ -40,6 +44,17 @@ class Block(nn.Module):
         keys, values = torch.cat([keys, k], 2), torch.cat([values, v], 2)
         scores = (q @ keys.transpose(2, 3)) * q.shape[-1] ** -0.5
         x = x + self.output((scores.softmax(-1) @ values).squeeze(2).flatten(1))
+        return x + self.mlp(x), k.squeeze(2), v.squeeze(2)
+
+    def step_beside(self, x, keys, values):
+        """The same without copies of the cache: keys (B, H, d/H, t) lie as they are read, the token's own stands beside"""
+        q, k, v = (part.unflatten(1, (self.heads, -1)).unsqueeze(2)
+                   for part in self.qkv(self.attention_norm(x)).chunk(3, 1))
+        scores = torch.cat([q @ keys, (q * k).sum(-1, keepdim=True)], 3) * q.shape[-1] ** -0.5
+        weights = scores.softmax(-1)
+        past = weights.shape[-1] - 1
+        mixed = weights[..., :past] @ values + weights[..., past:] * v
+        x = x + self.output(mixed.squeeze(2).flatten(1))
         return x + self.mlp(x), k.squeeze(2), v.squeeze(2)
 
 
@@ -75,3 +90,19 @@ class Step(nn.Module):
             new_keys.append(key)
             new_values.append(value)
         return model.head(model.norm(x)), torch.stack(new_keys), torch.stack(new_values)
+
+
+class StepByLayer(nn.Module):
+    """The same step over a cache that is handed in layer by layer, keys0, values0, keys1, ...: keys (B, H, d/H, t)."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, observation, action, reward, position, *caches):
+        model, rows = self.model, []
+        x = model.observation(observation) + model.action(action) + model.reward(reward) + model.positions[position]
+        for block, keys, values in zip(model.blocks, caches[::2], caches[1::2]):
+            x, key, value = block.step_beside(x, keys, values)
+            rows += [key, value]
+        return model.head(model.norm(x)), *rows

@@ -5,7 +5,8 @@
 
     torch_step.py WIDTH LAYERS HEADS CONTEXT [--batch 1] [--runs 500] [--export-only]
 
-Writes $ONNX_DIR/step_WIDTH_LAYERS_HEADS_CONTEXT.onnx when the batch is one.
+When the batch is one, writes $ONNX_DIR/step_WIDTH_LAYERS_HEADS_CONTEXT.onnx, and step_..._by_layer.onnx, whose cache is
+handed in layer by layer and not copied.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import time
 
 import torch
 
-from small_gpt import SmallGPT, Step
+from small_gpt import SmallGPT, Step, StepByLayer
 
 
 def arguments():
@@ -38,24 +39,28 @@ def microseconds(function, inputs, runs):
     return sorted(times[-runs:])
 
 
-def export(step, inputs, args):
+def export(step, inputs, cache_names, args, suffix=""):
     folder = os.environ.get("ONNX_DIR", ".")
     os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, f"step_{args.width}_{args.layers}_{args.heads}_{args.context}.onnx")
-    torch.onnx.export(step, inputs, path, input_names=["observation", "action", "reward", "position", "keys", "values"],
-                      output_names=["logits", "new_keys", "new_values"], opset_version=17, dynamo=False)
+    path = os.path.join(folder, f"step_{args.width}_{args.layers}_{args.heads}_{args.context}{suffix}.onnx")
+    torch.onnx.export(step, inputs, path, input_names=["observation", "action", "reward", "position", *cache_names],
+                      opset_version=17, dynamo=False)
 
 
 def main():
     args = arguments()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    step = Step(SmallGPT(args.width, args.layers, args.heads, args.context)).eval()
+    model = SmallGPT(args.width, args.layers, args.heads, args.context).eval()
+    step = Step(model).eval()
     ids = torch.zeros(args.batch, dtype=torch.long)
     cache = torch.randn(args.layers, args.batch, args.heads, args.context - 1, args.width // args.heads)
     inputs = (ids, ids, torch.zeros(args.batch, 1), torch.full_like(ids, args.context - 1), cache, cache.clone())
     if args.batch == 1:
-        export(step, inputs, args)
+        export(step, inputs, ["keys", "values"], args)
+        caches = [part for keys, values in zip(cache, cache) for part in (keys.transpose(2, 3).contiguous(), values)]
+        names = [f"{kind}{layer}" for layer in range(args.layers) for kind in ("keys", "values")]
+        export(StepByLayer(model).eval(), (*inputs[:4], *caches), names, args, "_by_layer")
     if args.export_only:
         return
     with torch.inference_mode():

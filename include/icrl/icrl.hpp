@@ -93,6 +93,7 @@
 #include <icrl/nn/parameters.hpp>
 #include <icrl/nn/rotary.hpp>
 #include <icrl/nn/rounded_heads.hpp>
+#include <icrl/nn/row_blocks.hpp>
 #include <icrl/nn/score_blocks.hpp>
 #include <icrl/nn/stream_attention.hpp>
 #include <icrl/train/checkpoint.hpp>

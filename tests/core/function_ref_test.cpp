@@ -40,6 +40,16 @@ TEST_CASE("A copy of a FunctionRef refers to the same function", "[core]") {
   CHECK(calls == 2);
 }
 
+TEST_CASE("What a callable returns may be dropped", "[core]") {
+  int sum = 0;
+  auto add = [&](int number) { return sum += number; };
+  const FunctionRef<void(int)> function{add};
+
+  function(3);
+
+  CHECK(sum == 3);
+}
+
 TEST_CASE("Arguments that can only be moved are handed on", "[core]") {
   auto value_of = [](std::unique_ptr<int> number) { return *number; };
   const FunctionRef<int(std::unique_ptr<int>)> function{value_of};

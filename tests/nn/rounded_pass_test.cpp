@@ -47,6 +47,7 @@ TEST_CASE("A pass in bfloat16 agrees with one in float to bfloat16's precision, 
                              {32, 64, 2, 85, true},
                              {12, 20, 2, 21, true},
                              {6, 7, 3, 1, false},
+                             {40, 80, 20, 35, true},
                              {36, 50, 1, 50, false}}) {
     CAPTURE(shape.width, shape.tokens);
     Rng rng{7};

@@ -19,10 +19,16 @@ class FunctionRef<Result(Arguments...)> {
 public:
   /// From what can be called so, passed as it is; the copy of a FunctionRef is not such a thing.
   template <typename F>
-  requires(!std::same_as<std::remove_cvref_t<F>, FunctionRef> && std::is_invocable_r_v<Result, F&, Arguments...>)
+  requires(!std::same_as<std::remove_cvref_t<F>, FunctionRef> && std::is_invocable_r_v<Result, F&, Arguments...> &&
+           !std::is_member_pointer_v<std::remove_cvref_t<F>>)
       FunctionRef(F&& function)  // NOLINT(google-explicit-constructor,bugprone-forwarding-reference-overload)
       : call_{[](void* target, Arguments... arguments) -> Result {
-          return (*reinterpret_cast<std::remove_reference_t<F>*>(target))(std::forward<Arguments>(arguments)...);
+          auto& callee = *reinterpret_cast<std::remove_reference_t<F>*>(target);
+          if constexpr (std::is_void_v<Result>) {
+            callee(std::forward<Arguments>(arguments)...);
+          } else {
+            return callee(std::forward<Arguments>(arguments)...);
+          }
         }} {
     if constexpr (std::is_function_v<std::remove_reference_t<F>>) {
       target_ = reinterpret_cast<void*>(&function);

@@ -10,7 +10,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <icrl/core/byte_stream.hpp>
@@ -107,7 +106,7 @@ namespace detail {
   return text;
 }
 
-/// Sorts tensors by element size, the largest first, and then by name.
+/// Whether a stands before b: by element size, the largest first, and then by name.
 [[nodiscard, gnu::noinline]] inline bool comes_before(const TensorView* a, const TensorView* b) {
   const int a_bits = dtype_bits(a->dtype), b_bits = dtype_bits(b->dtype);
   return a_bits != b_bits ? a_bits > b_bits : a->name < b->name;

@@ -9,7 +9,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <icrl/io/config_text.hpp>
@@ -20,7 +19,7 @@
 //   1. "__metadata__" has "icrl.model": "causal_transformer"; "icrl.format_version": "1"; "icrl.config" and
 //      "icrl.layout": the configuration (sizes, reward scale, which windows it was trained on) and how steps are laid
 //      out (spaces, closing token), as JSON (see config_text.hpp). Keys without "icrl." are the user's
-//   2. one tensor a weight, under its name in the parameter walk ("blocks.0.attention.qkv.weight"), all F32 or F64.
+//   2. one tensor a weight, under its name in the list of parameters ("blocks.0.attention.qkv.weight"), all F32 or F64.
 //      Matrices have two sizes, rows and columns, vectors have one
 namespace icrl {
 

@@ -103,22 +103,16 @@ inline Packet<float> load_rounded(const Bf16Pair* from) {
   return values;
 }
 
-/// Calls compute(i), which gives the packet of numbers i .. of a row, and stores what it gives, rounded. `size` is a
-/// whole number of packets.
-template <typename Compute>
-inline void round_packets(Index size, Bf16Pair* to, Compute&& compute) {
-  constexpr Index step = lanes<float>;
-  Index i = 0;
-  for (; i + 2 * step <= size; i += 2 * step) store_rounded(compute(i), compute(i + step), to + i / 2);
-  if (i < size) store_rounded(compute(i), to + i / 2);
-}
-
-/// The same for any size: number(i) gives a single one of them. An odd last number is followed by 0.
+/// Stores a row of numbers, rounded, in pairs of neighbours: packet(i) gives those from i on, number(i) a single one of
+/// the tail. An odd last number is followed by 0.
 template <typename Compute, typename ComputeOne>
 inline void round_numbers(Index size, Bf16Pair* to, Compute&& packet, ComputeOne&& number) {
-  const Index whole = size - size % lanes<float>;
-  round_packets(whole, to, packet);
-  for (Index i = whole; i < size; i += 2) {
+  constexpr Index step = lanes<float>;
+  const Index whole = size - size % step;
+  Index i = 0;
+  for (; i + 2 * step <= whole; i += 2 * step) store_rounded(packet(i), packet(i + step), to + i / 2);
+  if (i < whole) store_rounded(packet(i), to + i / 2);
+  for (i = whole; i < size; i += 2) {
     const std::uint32_t first = to_bfloat16(number(i));
     to[i / 2] = first | (i + 1 < size ? to_bfloat16(number(i + 1)) << 16 : 0);
   }
@@ -166,21 +160,15 @@ inline void round_rows(MatrixIn<float> x, Matrix<Bf16Pair>& to) {
   for (Index r = 0; r < x.rows(); ++r) detail::round_row(row_data(x, r), x.cols(), row_data(to, r));
 }
 
-/// `size` columns of them, from `first` on, which is even, in pairs along the columns: `to` (pairs of T, size), a
-/// factor whose depth is T. `rounded` comes from `round_rows`.
-inline void pair_rows(const Matrix<Bf16Pair>& rounded, Index rows, Index first, Index size, Matrix<Bf16Pair>& to) {
-  ICRL_ASSERT(first % 2 == 0 && rounded.rows() >= rows && 2 * rounded.cols() >= first + size,
-              "pair_rows: there are no such columns");
+/// The first `size` columns of them in pairs along the columns: `to` (pairs of T, size), a factor whose depth is T.
+/// `rounded` comes from `round_rows`.
+inline void pair_rows(const Matrix<Bf16Pair>& rounded, Index rows, Index size, Matrix<Bf16Pair>& to) {
+  ICRL_ASSERT(rounded.rows() >= rows && 2 * rounded.cols() >= size, "pair_rows: there are no such columns");
   reserve_rows(to, pair_count(rows), size);
   for (Index r = 0; r < rows; r += 2) {
-    detail::interleave_rows(&rounded(r, first / 2), r + 1 < rows ? &rounded(r + 1, first / 2) : nullptr, size,
-                            row_data(to, r / 2));
+    const Bf16Pair* const lower = r + 1 < rows ? row_data(rounded, r + 1) : nullptr;
+    detail::interleave_rows(row_data(rounded, r), lower, size, row_data(to, r / 2));
   }
-}
-
-/// All columns of them.
-inline void pair_rows(const Matrix<Bf16Pair>& rounded, Index rows, Index size, Matrix<Bf16Pair>& to) {
-  pair_rows(rounded, rows, 0, size, to);
 }
 
 }  // namespace icrl

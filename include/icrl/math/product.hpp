@@ -58,9 +58,9 @@ void product_of_last_columns(Index rows, Index width, Index depth, const Strided
                              ProductSum<In>* c, Index c_stride, bool accumulate, const ProductSum<In>* bias) {
   using S = ProductSum<In>;
   for (Index r = 0; r < rows; ++r) {
-    Packet<S> sum{};
-    if (accumulate) sum += load_first(c + r * c_stride, width);
-    if (bias != nullptr) sum += load_first(bias, width);
+    const S* const start = accumulate ? c + r * c_stride : bias;
+    Packet<S> sum = start == nullptr ? Packet<S>{} : load_first(start, width);
+    if (accumulate && bias != nullptr) sum += load_first(bias, width);
     for (Index k = 0; k < depth; ++k) {
       const Packet<In> a_value = broadcast(a.data[r * a.row_stride + k * a.column_stride]);
       sum = add_product<In>(a_value, load_first(b + k * b_stride, width), sum);

@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
 #include <icrl/math/bfloat16.hpp>
-#include <icrl/math/row_kernels.hpp>
 
 // Loops over one or two rows (tokens) whose results are rounded to bfloat16. What is rounded next need not be more
 // exact than that: the exponential here is half as long as the one of floats.
@@ -15,7 +15,7 @@ namespace icrl {
 namespace detail {
 
 /// 2^x for x < 128, within 1.02e-4 of it; 2^-125 below -125. Rounding to bfloat16 may change 40 times as much. NaN
-/// stays NaN.
+/// stays NaN, unless its lowest 9 bits, the tail of its payload, say otherwise: no operation makes such a one.
 inline Packet<float> rough_exp2(const Packet<float>& x) {
   const Packet<float> clamped = at_least(x, -125.0f);
   // 2^x = 2^n 2^r with n = round(x): adding 1.5 * 2^23 rounds, and leaves n in the low bits.
@@ -43,7 +43,8 @@ inline Packet<float> rough_reciprocal(const Packet<float>& x) {
 
 inline constexpr float log2_e = 1.44269504088896341f;
 
-/// As gelu, for results that are rounded.
+/// As gelu, for results that are rounded: the value within 1.7e-4, the slope within 1e-3, half of what rounding to
+/// bfloat16 may change.
 inline Packet<float> rough_gelu(const Packet<float>& x, Packet<float>& slope) {
   constexpr float k = 1.5957691216057308f, cubic = 0.044715f;
   const Packet<float> x2 = x * x;
@@ -54,10 +55,6 @@ inline Packet<float> rough_gelu(const Packet<float>& x, Packet<float>& slope) {
   slope = multiply_add<float>(value * (1.0f - sigmoid), slope_of_u, sigmoid);
   return value;
 }
-
-}  // namespace detail
-
-namespace detail {
 
 /// How a kernel reads and writes packets of a row, and the part of a packet that ends one: beyond its end, zeros are
 /// read and nothing is written.
@@ -95,18 +92,6 @@ template <typename Kernel>
   if (whole < size) kernel(PartOfPacket{size - whole}, whole);
 }
 
-/// Few enough rows to stay in the second-level cache with all that is made of them.
-inline constexpr Index row_block = 48;
-
-/// Calls compute(first, count) for blocks of up to `row_block` rows of nearly equal size, of which only the last may
-/// have an odd number.
-template <typename Compute>
-void for_each_row_block(Index rows, Compute&& compute) {
-  const Index blocks = (rows + row_block - 1) / row_block,
-              size = blocks == 0 ? 0 : 2 * pair_count((rows + blocks - 1) / blocks);
-  for (Index first = 0; first < rows; first += size) compute(first, std::min(size, rows - first));
-}
-
 }  // namespace detail
 
 /// Where rows in pairs of neighbours go: row r to data + r * stride.
@@ -124,21 +109,21 @@ namespace detail {
 struct RowPair {
   Index lower;
   Bf16Pair *to_upper, *to_lower, *to_pairs;
-  Bf16Pair kept;  // bits of a pair
+  Bf16Pair mask;  // which halves of a pair count
 
   RowPair(Index r, Index count, const RoundedRows& rows, Bf16Pair* pairs)
       : lower{r + 1 < count ? r + 1 : r},
         to_upper{rows.data + r * rows.stride},
         to_lower{rows.data + lower * rows.stride},
         to_pairs{pairs},
-        kept{lower > r ? ~Bf16Pair{0} : Bf16Pair{0xffff}} {}
+        mask{lower > r ? ~Bf16Pair{0} : Bf16Pair{0xffff}} {}
 
   template <typename Access>
   [[gnu::always_inline]] void write(const Access& access, Index i, const Packet<float>& above,
                                     const Packet<float>& below) const {
     access.write_rounded(to_lower + i / 2, below);
     access.write_rounded(to_upper + i / 2, above);
-    access.write(to_pairs + i, round_pairs(above, below) & kept);
+    access.write(to_pairs + i, round_pairs(above, below) & mask);
   }
 };
 
@@ -186,7 +171,7 @@ inline void round_gelu(MatrixIn<float> x, Index first, RoundedRows rows, Matrix<
       const auto above = detail::rough_gelu(access.read(upper + i), slope_above),
                  below = detail::rough_gelu(access.read(lower + i), slope_below);
       pair.write(access, i, above, below);
-      access.write(to_slopes + i, detail::round_pairs(slope_above, slope_below) & pair.kept);
+      access.write(to_slopes + i, detail::round_pairs(slope_above, slope_below) & pair.mask);
     });
   }
 }

@@ -152,6 +152,7 @@ struct CausalTransformer {
   /// not depend on the other lanes.
   void step(std::span<const Lane> lanes, StreamWorkspace& workspace, MatrixOut<S> outputs) const {
     const auto count = static_cast<Index>(lanes.size());
+    ICRL_ASSERT(outputs.rows() >= count && outputs.cols() == actions.parameter_count(), "step: outputs' shape");
     reserve(workspace, count);
     workspace.acting.clear();
     for (int token = 0; token < config.tokens_per_step(); ++token) {

@@ -24,7 +24,7 @@ concept SequenceModel = requires(const M& model) {
   { model.actions } -> std::convertible_to<const ActionDistribution&>;
 };
 
-/// A model that can be trained: windows forward and back, and a walk over its weights.
+/// A model that can be trained: windows forward and back, and a list of its weights.
 template <typename M>
 concept Trainable = SequenceModel<M> && Parameterized<M> && std::copyable<M> &&
     requires(const M& model, std::span<const float> features, typename M::Cache& cache, M& grad,

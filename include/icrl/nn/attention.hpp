@@ -8,6 +8,7 @@
 #include <icrl/nn/linear.hpp>
 #include <icrl/nn/rotary.hpp>
 #include <icrl/nn/rounded_heads.hpp>
+#include <icrl/nn/row_blocks.hpp>
 #include <icrl/nn/score_blocks.hpp>
 
 namespace icrl {
@@ -76,28 +77,28 @@ struct CausalAttention {
     qkv.backward(x, scratch.dqkv.topRows(tokens), grad.qkv, dx);
   }
 
-  /// The same with products in bfloat16, see Linear; for floats. `input` and `output` as in Mlp.
-  template <typename Input>
-  void add_rounded_forward(const Rounded& rounded, Input&& input, const RotaryTable<S>& rotary, Cache& cache,
-                           Scratch& scratch, MatrixOut<S> y) const {
+  /// The same with products in bfloat16, see Linear; `x` is asked for all blocks before y changes.
+  void add_rounded_forward(const Rounded& rounded, InputBlocks x, const RotaryTable<S>& rotary, Cache& cache,
+                           Scratch& scratch, MatrixOut<S> y) const requires std::same_as<S, float> {
     const Index tokens = y.rows(), width = y.cols();
     const RoundedHeads heads{width, head_count};
     reserve_blocks(scratch, tokens, width);
     reserve_rows(cache.x_pairs, pair_count(tokens), width);
     heads.reserve(tokens, cache.rounded, scratch.rounded);
     detail::for_each_row_block(tokens, [&](Index first, Index count) {
-      input(first, count, scratch.rows, cache.x_pairs);
-      qkv.forward_rounded(rounded.qkv, scratch.rows, scratch.qkv.topRows(count), false);
+      x(first, count, scratch.rows, cache.x_pairs);
+      qkv.rounded_forward(rounded.qkv, scratch.rows, scratch.qkv.topRows(count));
       for (Index r = 0; !rotary.empty() && r < count; ++r) rotary.rotate(&scratch.qkv(r, 0), 2 * width, first + r);
       heads.take_input(scratch.qkv.topRows(count), first, cache.rounded, scratch.rounded);
     });
     heads.forward(tokens, cache.rounded, scratch.rounded, cache.mixed_rows);
-    output.forward_rounded(rounded.output, cache.mixed_rows, y, true);
+    output.add_rounded_forward(rounded.output, cache.mixed_rows, y);
   }
 
-  template <typename Output>
+  /// Adds to `grad`; `dx` takes blocks when dy is not read any more.
   void rounded_backward(const Rounded& rounded, MatrixIn<S> dy, const RotaryTable<S>& rotary, const Cache& cache,
-                        Scratch& scratch, CausalAttention& grad, Output&& output_of) const {
+                        Scratch& scratch, CausalAttention& grad,
+                        DerivativeBlocks dx) const requires std::same_as<S, float> {
     const Index tokens = dy.rows(), width = dy.cols();
     const RoundedHeads heads{width, head_count};
     reserve_blocks(scratch, tokens, width);
@@ -105,7 +106,7 @@ struct CausalAttention {
     add_column_sums<S>(dy, grad.output.bias);
     detail::for_each_row_block(tokens, [&](Index first, Index count) {
       round_both(dy.middleRows(first, count), first, scratch.rows, scratch.dy_pairs);
-      output.backward_rounded(rounded.output, scratch.rows, scratch.dmixed.topRows(count));
+      output.rounded_backward(rounded.output, scratch.rows, scratch.dmixed.topRows(count));
       heads.take_derivative(cache.mixed_rows, scratch.dmixed.topRows(count), first, cache.rounded, scratch.rounded);
     });
     pair_rows(cache.mixed_rows, tokens, width, scratch.mixed_pairs);
@@ -116,14 +117,14 @@ struct CausalAttention {
       for (Index r = 0; !rotary.empty() && r < count; ++r) rotary.rotate_back(&dqkv(r, 0), 2 * width, first + r);
       round_both(dqkv, first, scratch.qkv_rows, scratch.dqkv_pairs);
       add_column_sums<S>(dqkv, grad.qkv.bias);
-      qkv.backward_rounded(rounded.qkv, scratch.qkv_rows, scratch.dmixed.topRows(count));
-      output_of(first, scratch.dmixed.topRows(count));
+      qkv.rounded_backward(rounded.qkv, scratch.qkv_rows, scratch.dmixed.topRows(count));
+      dx(first, scratch.dmixed.topRows(count));
     });
     Linear<S>::add_rounded_gradient(cache.x_pairs, scratch.dqkv_pairs, tokens, grad.qkv);
   }
 
-  /// For floats and heads of an even size.
-  void round(Rounded& rounded, RoundingScratch& scratch) const {
+  /// For heads of an even size.
+  void round(Rounded& rounded, RoundingScratch& scratch) const requires std::same_as<S, float> {
     ICRL_ASSERT(qkv.weight.rows() / head_count % 2 == 0, "round: a head's numbers have to come in pairs");
     qkv.round(rounded.qkv, scratch.qkv);
     output.round(rounded.output, scratch.output);

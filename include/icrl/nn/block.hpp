@@ -41,7 +41,8 @@ struct Block {
   Block(Index width, Index hidden, Index heads)
       : attention_norm{width}, attention{width, heads}, mlp_norm{width}, mlp{width, hidden} {}
 
-  /// In place: x (T, C) is the residual stream. With `rounded`, for floats, products are in bfloat16, see Linear.
+  /// In place: x (T, C) is the residual stream. With `rounded`, products are in bfloat16, see Linear; for
+  /// floats alone.
   void forward(const RotaryTable<S>& rotary, Cache& cache, Scratch& scratch, MatrixOut<S> x,
                const Rounded* rounded = nullptr) const {
     if constexpr (std::same_as<S, float>) {
@@ -72,7 +73,7 @@ struct Block {
     attention_norm.add_backward(dnormed, 0, cache.attention_norm, grad.attention_norm, dx);
   }
 
-  void round(Rounded& rounded, RoundingScratch& scratch) const {
+  void round(Rounded& rounded, RoundingScratch& scratch) const requires std::same_as<S, float> {
     attention.round(rounded.attention, scratch.attention);
     mlp.round(rounded.mlp, scratch.mlp);
   }
@@ -88,7 +89,7 @@ private:
     const auto normed = [&](const LayerNorm<S>& norm, typename LayerNorm<S>::Cache& norm_cache) {
       norm.reserve(norm_cache, x.rows(), x.cols());
       return [&](Index first, Index count, RoundedRows rows, Matrix<Bf16Pair>& pairs) {
-        norm.forward_rounded(x.middleRows(first, count), first, norm_cache, rows, pairs);
+        norm.rounded_forward(x.middleRows(first, count), first, norm_cache, rows, pairs);
       };
     };
     attention.add_rounded_forward(rounded.attention, normed(attention_norm, cache.attention_norm), rotary,

@@ -53,21 +53,27 @@ struct Linear {
     rounded.transposed.assign({scratch.rows.data(), 1, pair_count(out)}, pair_count(out), in);
   }
 
-  /// Training with factors in bfloat16 and sums in float: y = x W + b or, with `add`, y += x W + b, of the first rows
-  /// of x, which are in pairs of neighbours.
-  void forward_rounded(const Rounded& rounded, const Matrix<Bf16Pair>& x, MatrixOut<S> y, bool add) const {
-    ICRL_ASSERT(x.rows() >= y.rows() && x.cols() == pair_count(weight.rows()) && y.cols() == weight.cols(),
-                "a linear map in bfloat16: shapes disagree");
-    rounded.weight.multiply(y.rows(), {x.data(), x.cols(), 1}, y.data(), y.outerStride(), add, bias.data());
+  /// Training with factors in bfloat16 and sums in float: y = x W + b, of the first rows of x, which are in pairs of
+  /// neighbours.
+  void rounded_forward(const Rounded& rounded, const Matrix<Bf16Pair>& x,
+                       MatrixOut<S> y) const requires std::same_as<S, float> {
+    rounded_forward(rounded, x, y, false);
+  }
+  /// y += x W + b: for residual streams.
+  void add_rounded_forward(const Rounded& rounded, const Matrix<Bf16Pair>& x,
+                           MatrixOut<S> y) const requires std::same_as<S, float> {
+    rounded_forward(rounded, x, y, true);
   }
   /// dx = dy W^T, of the first rows of dy, which are in pairs of neighbours.
-  void backward_rounded(const Rounded& rounded, const Matrix<Bf16Pair>& dy, MatrixOut<S> dx) const {
+  void rounded_backward(const Rounded& rounded, const Matrix<Bf16Pair>& dy,
+                        MatrixOut<S> dx) const requires std::same_as<S, float> {
     ICRL_ASSERT(dy.rows() >= dx.rows() && dy.cols() == pair_count(weight.cols()) && dx.cols() == weight.rows(),
                 "a linear map in bfloat16: shapes disagree");
     rounded.transposed.multiply(dx.rows(), {dy.data(), dy.cols(), 1}, dx.data(), dx.outerStride(), false);
   }
   /// dW += x^T dy, of the first `tokens` tokens, which are in pairs.
-  static void add_rounded_gradient(const Matrix<Bf16Pair>& x, const Matrix<Bf16Pair>& dy, Index tokens, Linear& grad) {
+  static void add_rounded_gradient(const Matrix<Bf16Pair>& x, const Matrix<Bf16Pair>& dy, Index tokens,
+                                   Linear& grad) requires std::same_as<S, float> {
     const Index in = grad.weight.rows(), out = grad.weight.cols(), depth = pair_count(tokens);
     ICRL_ASSERT(x.rows() >= depth && dy.rows() >= depth && x.cols() == in && dy.cols() == out,
                 "a linear map in bfloat16: shapes disagree");
@@ -76,6 +82,13 @@ struct Linear {
 
   static constexpr auto parameters() {
     return std::tuple{Field{"weight", &Linear::weight}, Field{"bias", &Linear::bias}};
+  }
+
+private:
+  void rounded_forward(const Rounded& rounded, const Matrix<Bf16Pair>& x, MatrixOut<S> y, bool add) const {
+    ICRL_ASSERT(x.rows() >= y.rows() && x.cols() == pair_count(weight.rows()) && y.cols() == weight.cols(),
+                "a linear map in bfloat16: shapes disagree");
+    rounded.weight.multiply(y.rows(), {x.data(), x.cols(), 1}, y.data(), y.outerStride(), add, bias.data());
   }
 };
 

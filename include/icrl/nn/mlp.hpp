@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <icrl/math/rounded_rows.hpp>
 #include <icrl/nn/linear.hpp>
+#include <icrl/nn/row_blocks.hpp>
 
 namespace icrl {
 
@@ -55,44 +55,41 @@ struct Mlp {
     up.backward(x, dhidden, grad.up, dx);
   }
 
-  /// The same with products in bfloat16, see Linear; for floats. A block of rows goes through both maps at once: what
-  /// lies between them need not leave the second-level cache. input(first, count, rows, pairs) gives `count` rows of x,
-  /// those from `first` on, see round_scaled; it is asked before these rows of y change.
-  template <typename Input>
-  void add_rounded_forward(const Rounded& rounded, Input&& input, Cache& cache, Scratch& scratch,
-                           MatrixOut<S> y) const {
+  /// The same with products in bfloat16, see Linear. A block of rows goes through both maps at once: what lies between
+  /// them need not leave the second-level cache. `x` is asked for a block before these rows of y change.
+  void add_rounded_forward(const Rounded& rounded, InputBlocks x, Cache& cache, Scratch& scratch,
+                           MatrixOut<S> y) const requires std::same_as<S, float> {
     const Index pairs = pair_count(y.rows());
     reserve_blocks(scratch, y.rows());
     reserve_rows(cache.x_pairs, pairs, up.weight.rows());
     reserve_rows(cache.hidden_pairs, pairs, up.weight.cols());
     reserve_rows(cache.slope_pairs, pairs, up.weight.cols());
     detail::for_each_row_block(y.rows(), [&](Index first, Index count) {
-      input(first, count, scratch.rows, cache.x_pairs);
-      up.forward_rounded(rounded.up, scratch.rows, scratch.hidden.topRows(count), false);
+      x(first, count, scratch.rows, cache.x_pairs);
+      up.rounded_forward(rounded.up, scratch.rows, scratch.hidden.topRows(count));
       round_gelu(scratch.hidden.topRows(count), first, scratch.hidden_rows, cache.hidden_pairs, cache.slope_pairs);
-      down.forward_rounded(rounded.down, scratch.hidden_rows, y.middleRows(first, count), true);
+      down.add_rounded_forward(rounded.down, scratch.hidden_rows, y.middleRows(first, count));
     });
   }
 
-  /// output(first, dx) takes the rows of dx from `first` on, after which these rows of dy are not read any more.
-  template <typename Output>
+  /// Adds to `grad`; `dx` takes a block when these rows of dy are not read any more.
   void rounded_backward(const Rounded& rounded, MatrixIn<S> dy, const Cache& cache, Scratch& scratch, Mlp& grad,
-                        Output&& output) const {
+                        DerivativeBlocks dx) const requires std::same_as<S, float> {
     reserve_blocks(scratch, dy.rows());
     add_column_sums<S>(dy, grad.down.bias);
     detail::for_each_row_block(dy.rows(), [&](Index first, Index count) {
       round_both(dy.middleRows(first, count), first, scratch.rows, scratch.dy_pairs);
-      down.backward_rounded(rounded.down, scratch.rows, scratch.hidden.topRows(count));
+      down.rounded_backward(rounded.down, scratch.rows, scratch.hidden.topRows(count));
       round_product(scratch.hidden.topRows(count), first, cache.slope_pairs, scratch.hidden_rows, scratch.dhidden_pairs,
                     grad.up.bias);
-      up.backward_rounded(rounded.up, scratch.hidden_rows, scratch.dx.topRows(count));
-      output(first, scratch.dx.topRows(count));
+      up.rounded_backward(rounded.up, scratch.hidden_rows, scratch.dx.topRows(count));
+      dx(first, scratch.dx.topRows(count));
     });
     Linear<S>::add_rounded_gradient(cache.hidden_pairs, scratch.dy_pairs, dy.rows(), grad.down);
     Linear<S>::add_rounded_gradient(cache.x_pairs, scratch.dhidden_pairs, dy.rows(), grad.up);
   }
 
-  void round(Rounded& rounded, RoundingScratch& scratch) const {
+  void round(Rounded& rounded, RoundingScratch& scratch) const requires std::same_as<S, float> {
     up.round(rounded.up, scratch.up);
     down.round(rounded.down, scratch.down);
   }

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <icrl/core/assert.hpp>
 #include <icrl/core/rng.hpp>
 #include <icrl/math/matrix.hpp>
 
@@ -57,7 +58,7 @@ inline constexpr bool is_vector = false;
 template <typename T>
 inline constexpr bool is_vector<std::vector<T>> = true;
 
-/// The type of the numbers of a tensor, or of the first tensor of a layer or a vector.
+/// The type of the numbers of a tensor, or of the first tensor of a layer or a vector; void where there is none.
 template <typename T>
 struct ScalarOf {
   using Type = typename T::Scalar;
@@ -67,7 +68,16 @@ struct ScalarOf<std::vector<T>> : ScalarOf<T> {};
 template <typename Layer, typename Member>
 struct ScalarOf<Field<Layer, Member>> : ScalarOf<Member> {};
 template <Parameterized Layer>
-struct ScalarOf<Layer> : ScalarOf<std::tuple_element_t<0, decltype(Layer::parameters())>> {};
+struct ScalarOf<Layer> : ScalarOf<decltype(Layer::parameters())> {};
+template <>
+struct ScalarOf<std::tuple<>> {
+  using Type = void;
+};
+template <typename First, typename... Rest>
+struct ScalarOf<std::tuple<First, Rest...>> {
+  using OfFirst = typename ScalarOf<First>::Type;
+  using Type = std::conditional_t<std::is_void_v<OfFirst>, typename ScalarOf<std::tuple<Rest...>>::Type, OfFirst>;
+};
 
 template <typename S, typename T>
 void list_parameters(const std::string& name, const T& part, std::vector<Parameter<const S>>& list) {
@@ -88,9 +98,10 @@ void list_parameters(const std::string& name, const T& part, std::vector<Paramet
 
 }  // namespace detail
 
-/// The type of a layer's weights.
+/// The type of a layer's weights; float if it has none.
 template <Parameterized Layer>
-using ParameterScalar = typename detail::ScalarOf<std::remove_const_t<Layer>>::Type;
+using ParameterScalar = std::conditional_t<std::is_void_v<typename detail::ScalarOf<std::remove_const_t<Layer>>::Type>,
+                                           float, typename detail::ScalarOf<std::remove_const_t<Layer>>::Type>;
 
 /// All weight tensors of a layer, in a fixed order. What is to be done with them is a plain loop over the list: a
 /// visitor would be compiled once for each layer and kind of tensor.
@@ -108,12 +119,24 @@ template <Parameterized Layer>
   return list;
 }
 
+namespace detail {
+
+/// Whether two lists are of layers of one shape.
+template <typename S, typename T>
+bool have_one_shape(const std::vector<Parameter<S>>& a, const std::vector<Parameter<T>>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto& p, const auto& q) { return p.rows == q.rows && p.columns == q.columns; });
+}
+
+}  // namespace detail
+
 /// Calls `visit(name, first.p, rest.p...)` for every weight tensor p, as a map of its rows and columns, in the order of
 /// `parameters_of`.
 template <typename Visit, Parameterized First, SameLayerAs<First>... Rest>
 void for_each_parameter(Visit&& visit, First& first, Rest&... rest) {
   const auto list_all = [&](const auto& list, const auto&... others) {
     const auto visit_one = [&](const std::string& name, auto... tensors) { visit(std::string_view{name}, tensors...); };
+    ICRL_ASSERT((detail::have_one_shape(list, others) && ...), "for_each_parameter: the layers have different shapes");
     for (std::size_t i = 0; i < list.size(); ++i) visit_one(list[i].name, list[i].map(), others[i].map()...);
   };
   list_all(parameters_of(first), parameters_of(rest)...);

@@ -37,7 +37,7 @@ struct RoundedHeads {
     Matrix<float> mixed;                           ///< (block, D): E V
   };
 
-  /// Sizes both for a pass, or for its backward half.
+  /// Sizes both for a pass; the scratch memory of its backward half may be another.
   void reserve(Index tokens, Cache& cache, Scratch& scratch) const {
     reserve_rows(cache.query_key_pairs, pair_count(tokens), 2 * width);
     reserve_rows(cache.value_rows, tokens, pair_count(width));
@@ -120,6 +120,8 @@ private:
   using Columns = detail::ScoreColumns;
   static constexpr Index block = Blocks::rows;
 
+  [[nodiscard]] float scale() const { return 1 / std::sqrt(static_cast<float>(width / head_count)); }
+
   static Index triangle(Index tokens) { return Columns{tokens}.begin(Blocks::count(tokens)); }
 
   static void multiply(Index rows, Index columns, Index depth, const detail::Strided<Bf16Pair>& a,
@@ -153,9 +155,9 @@ private:
     for (Index r = 0; r < std::min(block, tokens - first); r += 2) {
       const float* const scores = scratch.scores.data() + r * stride;
       Bf16Pair* const rows = scratch.rows.data() + r * stride / 2;
-      const auto inverse = round_exponentials(
-          scores, scores + stride, first + r + 1, stride, 1 / std::sqrt(static_cast<float>(size)), rows,
-          rows + stride / 2, [&](Index i) { return &cache.exponentials(h, at(columns, i, first + r)); });
+      const auto inverse =
+          round_exponentials(scores, scores + stride, first + r + 1, stride, scale(), rows, rows + stride / 2,
+                             [&](Index i) { return &cache.exponentials(h, at(columns, i, first + r)); });
       cache.inverse_sums(first + r, h) = inverse[0];
       if (first + r + 1 < tokens) cache.inverse_sums(first + r + 1, h) = inverse[1];
     }
@@ -180,8 +182,7 @@ private:
       const Index query = first + r;
       round_score_derivatives(
           d, d + stride, {scratch.means(query, h), query + 1 < tokens ? scratch.means(query + 1, h) : 0}, stride,
-          1 / std::sqrt(static_cast<float>(size)),
-          [&](Index i) { return &cache.exponentials(h, at(columns, i, query)); }, to, to + stride / 2,
+          scale(), [&](Index i) { return &cache.exponentials(h, at(columns, i, query)); }, to, to + stride / 2,
           [&](Index i) { return &scratch.dscores(0, at(columns, i, query)); });
     }
     multiply(rows, size, pair_count(last), {scratch.rows.data(), stride / 2, 1},

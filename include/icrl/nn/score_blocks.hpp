@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include <icrl/math/bfloat16.hpp>
 #include <icrl/math/product.hpp>
 
 namespace icrl::detail {
@@ -27,7 +28,7 @@ struct ScoreColumns {
   static constexpr Index keys = ScoreBlocks::rows;
   Index query_pairs;
 
-  explicit ScoreColumns(Index tokens) : query_pairs{(tokens + 1) / 2} {}
+  explicit ScoreColumns(Index tokens) : query_pairs{pair_count(tokens)} {}
 
   /// The first pair of queries that sees a column.
   static constexpr Index first(Index column) { return column * keys / 2; }

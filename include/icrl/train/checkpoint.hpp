@@ -56,6 +56,7 @@ template <Parameterized M>
 void copy_weights(const M& from, M& to) {
   const auto sources = parameters_of(from);
   const auto targets = parameters_of(to);
+  ICRL_ASSERT(detail::have_one_shape(sources, targets), "copy_weights: the models have different shapes");
   for (std::size_t i = 0; i < targets.size(); ++i)
     std::copy_n(sources[i].data, sources[i].rows * sources[i].columns, targets[i].data);
 }
