@@ -11,10 +11,18 @@ here=$(cd "$(dirname "$0")" && pwd)
 peers=${PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/icrl/peers}
 script=$1
 shift
-# Spinning OpenMP threads are several times slower on a shared machine. PyTorch hands its products of floats to OpenBLAS,
-# whose own threads make training a tenth quicker on free cores (and many times slower on busy ones).
-export OMP_WAIT_POLICY=passive
-[[ $script == torch_train.py ]] || export OPENBLAS_NUM_THREADS=1
+# Spinning OpenMP threads are several times slower on a shared machine.
+export OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1
+
+# PyTorch hands its products of floats to OpenBLAS, whose own threads make training quicker in some shapes and slower in
+# others: it is trained with and without them, and the quicker one counts.
+if [[ $script == torch_train.py && -z ${ICRL_PEER_BLAS_THREADS-} ]]; then
+  for threads in 1 "$(nproc)"; do ICRL_PEER_BLAS_THREADS=$threads "${BASH_SOURCE[0]}" "$script" "$@"; done |
+    awk '{ value = $0; sub(/.*"value": /, "", value); if (value + 0 > best) { best = value + 0; line = $0 } }
+         END { if (line == "") exit 3; print line }'
+  exit
+fi
+OPENBLAS_NUM_THREADS=${ICRL_PEER_BLAS_THREADS-1}
 
 run_in_root() {
   local root=$peers/root

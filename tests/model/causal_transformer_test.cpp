@@ -218,3 +218,43 @@ TEST_CASE("A shape that makes no model is refused with the value that is wrong",
   CHECK(has(refusal({.context = 1 << 30}), "context"));
   CHECK(has(refusal({.reward_scale = 1e300}), "reward_scale"));
 }
+
+TEST_CASE("Passes in bfloat16 agree with those in float under every scheme, also after a longer one", "[model]") {
+  for (const StepLayout& layout : {grid_layout(), number_layout()}) {
+    for (TransformerConfig config : all_schemes(60)) {
+      config.width = 32;
+      CAPTURE(config.positions, config.tokens);
+      CausalTransformer<float> model{config, layout};
+      Rng rng{3};
+      model.initialise(rng);
+      CausalTransformer<float>::Rounded rounded;
+      model.round(rounded);
+      CausalTransformer<float>::Cache full, quick;
+      quick.rounded = &rounded;
+      for (const int steps : {60, 21, 1}) {
+        const std::vector<float> features = random_features(layout, steps, rng);
+        const Index size = model.actions.parameter_count();
+        Matrix<float> expected(steps, size), found(steps, size), derivative(steps, size);
+        fill_normal(derivative, 1, rng);
+        auto expected_grad = model, found_grad = model;
+        set_zero(expected_grad);
+        set_zero(found_grad);
+
+        model.forward(features, steps, full, expected);
+        model.backward(features, steps, derivative, full, expected_grad);
+        model.forward(features, steps, quick, found);
+        model.backward(features, steps, derivative, quick, found_grad);
+
+        CHECK((found - expected).norm() < 0.02f * expected.norm());
+        CHECK(found != expected);
+        // Of the queries and keys of a single token nothing depends, and nothing of a key's bias.
+        for_each_parameter(
+            [&](std::string_view name, const auto& a, const auto& b) {
+              CAPTURE(std::string{name});
+              if (name.find("qkv") == std::string_view::npos) CHECK((a - b).norm() <= 0.05f * b.norm());
+            },
+            found_grad, expected_grad);
+      }
+    }
+  }
+}

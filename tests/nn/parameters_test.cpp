@@ -28,9 +28,29 @@ struct Tree {
   }
 };
 
+struct NoWeights {
+  static constexpr auto parameters() { return std::tuple{}; }
+};
+
+struct BeginsWithNone {
+  NoWeights activation;
+  Leaf leaf;
+  static constexpr auto parameters() {
+    return std::tuple{Field{"activation", &BeginsWithNone::activation}, Field{"leaf", &BeginsWithNone::leaf}};
+  }
+};
+
 }  // namespace
 
-TEST_CASE("The walk visits every tensor once, by its path, in the order of the lists", "[nn]") {
+TEST_CASE("A layer may be without weights, and begin with one that is", "[nn]") {
+  static_assert(std::is_same_v<ParameterScalar<BeginsWithNone>, float>);
+  const BeginsWithNone layer;
+  CHECK(parameter_count(NoWeights{}) == 0);
+  CHECK(parameter_count(layer) == 9);
+  CHECK(parameters_of(layer)[0].name == "leaf.table");
+}
+
+TEST_CASE("Every tensor is visited once, by its path, in the order of the lists", "[nn]") {
   const Tree tree;
   std::vector<std::string> names;
   for_each_parameter([&](std::string_view name, const auto&) { names.emplace_back(name); }, tree);
