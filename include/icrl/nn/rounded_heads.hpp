@@ -120,7 +120,10 @@ private:
   using Columns = detail::ScoreColumns;
   static constexpr Index block = Blocks::rows;
 
-  [[nodiscard]] float scale() const { return 1 / std::sqrt(static_cast<float>(width / head_count)); }
+  [[nodiscard]] float scale() const {
+    const Index size = width / head_count;
+    return 1 / std::sqrt(static_cast<float>(size));
+  }
 
   static Index triangle(Index tokens) { return Columns{tokens}.begin(Blocks::count(tokens)); }
 
