@@ -24,7 +24,7 @@ inline Packet<float> rough_exp2(const Packet<float>& x) {
   Packet<float> p = multiply_add<float>(broadcast(5.500913932e-2f), r, broadcast(2.422114952e-1f));
   p = multiply_add<float>(p, r, broadcast(6.932829637e-1f));
   p = multiply_add<float>(p, r, broadcast(1.0f));
-  PacketTraits<float>::Bits bits, exponent;
+  Packet<std::uint32_t> bits, exponent;  // unsigned: masked scores may lie far above and wrap around
   std::memcpy(&bits, &p, sizeof bits);
   std::memcpy(&exponent, &shifted, sizeof exponent);
   bits += exponent << 23;
