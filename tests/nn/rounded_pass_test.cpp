@@ -35,6 +35,21 @@ Pass run(const Block<float>& block, const Matrix<float>& x, const Matrix<float>&
   return pass;
 }
 
+/// A block of width 32 with weights that matter, its rounded weights, and as many tokens.
+struct RoundedExample {
+  Rng rng;
+  Block<float> block{32, 64, 2};
+  Block<float>::Rounded rounded;
+  Matrix<float> x;
+
+  RoundedExample(std::uint64_t seed, Index tokens) : rng{seed}, x(tokens, 32) {
+    for_each_parameter([&](std::string_view, auto& tensor) { fill_normal(tensor, 0.2, rng); }, block);
+    Block<float>::RoundingScratch scratch;
+    block.round(rounded, scratch);
+    fill_normal(x, 1.0, rng);
+  }
+};
+
 }  // namespace
 
 TEST_CASE("A pass in bfloat16 agrees with one in float to bfloat16's precision, derivatives included", "[nn]") {
@@ -105,14 +120,10 @@ TEST_CASE("The triangle of scores in columns has a place for every pair of queri
 }
 
 TEST_CASE("What an earlier, longer pass left behind does not show in one in bfloat16", "[nn]") {
-  Rng rng{5};
-  Block<float> block{32, 64, 2};
-  for_each_parameter([&](std::string_view, auto& tensor) { fill_normal(tensor, 0.2, rng); }, block);
-  Block<float>::Rounded rounded;
-  Block<float>::RoundingScratch rounding;
-  block.round(rounded, rounding);
-  Matrix<float> x(77, 32);
-  fill_normal(x, 1.0, rng);
+  const RoundedExample example{5, 77};
+  const auto& block = example.block;
+  const auto& rounded = example.rounded;
+  const Matrix<float>& x = example.x;
   const Pass expected = run(block, x, x, {}, &rounded);
 
   Block<float>::Cache cache;
@@ -133,14 +144,10 @@ TEST_CASE("What an earlier, longer pass left behind does not show in one in bflo
 }
 
 TEST_CASE("In bfloat16, too, a token's output does not depend on later tokens", "[nn]") {
-  Rng rng{3};
-  Block<float> block{32, 64, 2};
-  for_each_parameter([&](std::string_view, auto& tensor) { fill_normal(tensor, 0.2, rng); }, block);
-  Block<float>::Rounded rounded;
-  Block<float>::RoundingScratch scratch;
-  block.round(rounded, scratch);
-  Matrix<float> x(40, 32);
-  fill_normal(x, 1.0, rng);
+  const RoundedExample example{3, 40};
+  const auto& block = example.block;
+  const auto& rounded = example.rounded;
+  const Matrix<float>& x = example.x;
   Matrix<float> other = x;
   other.bottomRows(20).setConstant(100);
 

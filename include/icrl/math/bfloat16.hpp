@@ -78,29 +78,12 @@ inline Packet<Bf16Pair> round_pairs(const Packet<float>& first, const Packet<flo
   return pairs;
 }
 
-/// The first numbers of pairs, and the second ones.
-inline Packet<float> first_of(const Packet<Bf16Pair>& pairs) {
-  const Packet<Bf16Pair> bits = pairs << 16;
-  Packet<float> values;
-  std::memcpy(&values, &bits, sizeof values);
-  return values;
-}
-inline Packet<float> second_of(const Packet<Bf16Pair>& pairs) {
-  const Packet<Bf16Pair> bits = pairs & 0xffff0000u;
-  Packet<float> values;
-  std::memcpy(&values, &bits, sizeof values);
-  return values;
-}
-
 /// A packet of neighbours, from pairs.
 inline Packet<float> load_rounded(const Bf16Pair* from) {
   using Shorts = std::uint16_t __attribute__((vector_size(packet_bytes / 2)));
   Shorts shorts;
   std::memcpy(&shorts, from, sizeof shorts);
-  const Packet<Bf16Pair> bits = __builtin_convertvector(shorts, Packet<Bf16Pair>) << 16;
-  Packet<float> values;
-  std::memcpy(&values, &bits, sizeof values);
-  return values;
+  return first_of(__builtin_convertvector(shorts, Packet<Bf16Pair>));
 }
 
 /// Stores a row of numbers, rounded, in pairs of neighbours: packet(i) gives those from i on, number(i) a single one of

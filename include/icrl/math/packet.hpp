@@ -123,6 +123,20 @@ inline Packet<S> multiply_add(const Packet<S>& a, const Packet<S>& b, const Pack
 #endif
 }
 
+/// The first numbers of pairs, and the second ones.
+inline Packet<float> first_of(const Packet<Bf16Pair>& pairs) {
+  const Packet<Bf16Pair> bits = pairs << 16;
+  Packet<float> values;
+  std::memcpy(&values, &bits, sizeof values);
+  return values;
+}
+inline Packet<float> second_of(const Packet<Bf16Pair>& pairs) {
+  const Packet<Bf16Pair> bits = pairs & 0xffff0000u;
+  Packet<float> values;
+  std::memcpy(&values, &bits, sizeof values);
+  return values;
+}
+
 /// What products of such numbers are summed in.
 template <typename In>
 using ProductSum = std::conditional_t<std::is_same_v<In, Bf16Pair>, float, In>;
@@ -134,13 +148,7 @@ inline Packet<ProductSum<In>> add_product(const Packet<In>& a, const Packet<In>&
 #if defined(__AVX512BF16__)
     return Packet<float>(_mm512_dpbf16_ps(__m512(c), __m512bh(a), __m512bh(b)));
 #else
-    const auto number = [](const Packet<Bf16Pair>& bits) -> Packet<float> {
-      Packet<float> value;
-      std::memcpy(&value, &bits, sizeof value);
-      return value;
-    };
-    const Packet<float> sum = multiply_add<float>(number(a & 0xffff0000u), number(b & 0xffff0000u), c);
-    return multiply_add<float>(number(a << 16), number(b << 16), sum);
+    return multiply_add<float>(first_of(a), first_of(b), multiply_add<float>(second_of(a), second_of(b), c));
 #endif
   } else {
     return multiply_add<In>(a, b, c);
@@ -224,6 +232,8 @@ inline Packet<float> at_most(const Packet<float>& x, float most) {
 #endif
 }
 
+inline constexpr float log2_e = 1.44269504088896341f;
+
 /// e^x, within 2 units in the last place; 0 below -87, which is where a masked score lies. NaN stays NaN.
 inline Packet<float> exp(const Packet<float>& x) {
   using Float = Packet<float>;
@@ -232,7 +242,7 @@ inline Packet<float> exp(const Packet<float>& x) {
   const Float clamped = at_most(at_least(x, lowest), 88.0f);
   // e^x = 2^n e^r with n = round(x / ln 2): adding 1.5 * 2^23 rounds, and leaves n in the low bits.
   const auto fused = [](const Float& u, const Float& v, float w) { return multiply_add<float>(u, v, broadcast(w)); };
-  const Float shifted = fused(clamped, broadcast(1.44269504088896341f), 12582912.0f);
+  const Float shifted = fused(clamped, broadcast(log2_e), 12582912.0f);
   const Float n = shifted - 12582912.0f;
   Float r = multiply_add<float>(n, broadcast(-0.693359375f), clamped);
   r = multiply_add<float>(n, broadcast(2.12194440e-4f), r);

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include <icrl/math/bfloat16.hpp>
+#include <icrl/math/row_kernels.hpp>
 
 // Loops over one or two rows (tokens) whose results are rounded to bfloat16. What is rounded next need not be more
 // exact than that: the exponential here is half as long as the one of floats.
@@ -41,19 +42,11 @@ inline Packet<float> rough_reciprocal(const Packet<float>& x) {
 #endif
 }
 
-inline constexpr float log2_e = 1.44269504088896341f;
-
 /// As gelu, for results that are rounded: the value within 1.7e-4, the slope within 1e-3, half of what rounding to
 /// bfloat16 may change.
 inline Packet<float> rough_gelu(const Packet<float>& x, Packet<float>& slope) {
-  constexpr float k = 1.5957691216057308f, cubic = 0.044715f;
-  const Packet<float> x2 = x * x;
-  const Packet<float> u = x * multiply_add<float>(x2, broadcast(-cubic * k * log2_e), broadcast(-k * log2_e));
-  const Packet<float> sigmoid = rough_reciprocal(1.0f + rough_exp2(at_most(u, 126.0f)));
-  const Packet<float> value = x * sigmoid;
-  const Packet<float> slope_of_u = multiply_add<float>(x2, broadcast(3 * cubic * k), broadcast(k));
-  slope = multiply_add<float>(value * (1.0f - sigmoid), slope_of_u, sigmoid);
-  return value;
+  return gelu<float>(x, slope, log2_e,
+                     [](const Packet<float>& u) { return rough_reciprocal(1.0f + rough_exp2(at_most(u, 126.0f))); });
 }
 
 /// How a kernel reads and writes packets of a row, and the part of a packet that ends one: beyond its end, zeros are

@@ -148,17 +148,20 @@ S dot(const S* a, const S* b, Index size) {
 namespace detail {
 
 /// GELU(x) in its tanh form, x * sigmoid(2u) with u = sqrt(2/pi) (x + 0.044715 x^3) (Hendrycks & Gimpel, 2016), and its
-/// derivative.
-template <typename S>
-inline Packet<S> gelu(const Packet<S>& x, Packet<S>& slope) {
+/// derivative. sigmoid_of(-2u * unit) gives the sigmoid.
+template <typename S, typename Sigmoid>
+inline Packet<S> gelu(const Packet<S>& x, Packet<S>& slope, S unit, Sigmoid&& sigmoid_of) {
   constexpr S k = S(1.5957691216057308), cubic = S(0.044715);
   const Packet<S> x2 = x * x;
-  const Packet<S> u = x * multiply_add<S>(x2, broadcast(-cubic * k), broadcast(-k));
-  const Packet<S> sigmoid = reciprocal<S>(S(1) + exp(u));
+  const Packet<S> sigmoid = sigmoid_of(x * multiply_add<S>(x2, broadcast(-cubic * k * unit), broadcast(-k * unit)));
   const Packet<S> value = x * sigmoid;
   const Packet<S> slope_of_u = multiply_add<S>(x2, broadcast(3 * cubic * k), broadcast(k));
   slope = multiply_add<S>(value * (S(1) - sigmoid), slope_of_u, sigmoid);
   return value;
+}
+template <typename S>
+inline Packet<S> gelu(const Packet<S>& x, Packet<S>& slope) {
+  return gelu<S>(x, slope, S(1), [](const Packet<S>& u) { return reciprocal<S>(S(1) + exp(u)); });
 }
 
 }  // namespace detail
