@@ -41,16 +41,17 @@ struct Memory {
 
   /// Microseconds to read what a step has to read: weights once, keys and values of all open contexts, in the last
   /// layer only those of the acting one.
-  [[nodiscard]] double floor(int acting) const {
+  [[nodiscard]] double floor(int acting, bench::Pages pages = bench::Pages::ordinary) const {
     const Index steps = Index{model.config.layer_count - 1} * open_steps(acting) + acting;
     const Index remembered = Index{2} * model.config.width * steps;
-    return 1e6 * bench::seconds_to_read(static_cast<std::size_t>(weights_read(model) + agents * remembered));
+    return 1e6 * bench::seconds_to_read(static_cast<std::size_t>(weights_read(model) + agents * remembered), pages);
   }
 };
 
 /// Prints median and 99th percentile over all steps; the fullest step: the phase of the cycle whose median is largest;
 /// the 99th percentile of the steps in which a context is given up and another opened; and median and fullest step as
-/// multiples of the time that it takes to read what they have to. `remembered()` says how many steps an agent acts by.
+/// multiples of the time that it takes to read what they have to; the median also where that lies in large pages.
+/// `remembered()` says how many steps an agent acts by.
 template <typename Agents, typename Remembered>
 void measure(const std::string& name, Agents& agents, Remembered&& remembered, bench::Rooms& rooms,
              const Memory& memory, int cycles) {
@@ -72,8 +73,9 @@ void measure(const std::string& name, Agents& agents, Remembered&& remembered, b
   double fullest = 0;
   for (const auto& times : by_phase) fullest = std::max(fullest, bench::quantile(times, 0.5));
   const double median = bench::quantile(all, 0.5);
-  const double floor = memory.floor(static_cast<int>(bench::quantile(acting_steps, 0.5)));
-  const double fullest_floor = memory.floor(context);
+  const int acting = static_cast<int>(bench::quantile(acting_steps, 0.5));
+  const double floor = memory.floor(acting), fullest_floor = memory.floor(context);
+  const double large_page_floor = memory.floor(acting, bench::Pages::large);
   bench::print({.name = name,
                 .value = median,
                 .unit = "us",
@@ -84,7 +86,8 @@ void measure(const std::string& name, Agents& agents, Remembered&& remembered, b
                             {"floor", floor},
                             {"fullest_floor", fullest_floor},
                             {"x_floor", median / floor},
-                            {"fullest_x_floor", fullest / fullest_floor}}});
+                            {"fullest_x_floor", fullest / fullest_floor},
+                            {"x_large_page_floor", median / large_page_floor}}});
 }
 
 }  // namespace
@@ -109,7 +112,9 @@ int main(int argc, char** argv) {
       measure(fmt::format("act_{}_B{}", shape.text(), count), agents, remembered, rooms, memory, cycles);
       return;
     }
-    std::vector<InContextAgent<Model>> each(static_cast<std::size_t>(count), InContextAgent<Model>{model});
+    std::vector<InContextAgent<Model>> each;
+    each.reserve(static_cast<std::size_t>(count));
+    for (int i = 0; i < count; ++i) each.emplace_back(model);
     LearnerGroup<InContextAgent<Model>> agents{each};
     const auto remembered = [&] { return each.front().remembered_steps(); };
     const std::string name =

@@ -160,9 +160,9 @@ const std::vector<Chart>& charts() {
        64,
        {{"measured", memory_agent, figure("value", megabyte)},
         {"formula", memory_agent, figure("formula", megabyte), Fit::none, {}, PlotStroke::dashed}},
-       "The formula: 4 bytes x (2 contexts x L layers x 2 d T' + T F). `KeyValueCache` holds keys (d, T') and values (T', "
-       "d) for each layer, T' being T filled up to whole cache lines of 16 numbers; T F are the rows of the last "
-       "episode, of F features."},
+       "The formula: 4 bytes x (2 contexts x (L layers x 2 d T' + 1088) + T F). `KeyValueCache` holds keys (d, T') and "
+       "values (T', d) for each layer, T' being T filled up to whole cache lines of 16 numbers; 1088 is the gap to the "
+       "next; T F are the rows of the last episode, of F features. Measured is the memory that the process occupies."},
       {"growth_memory_train",
        "Memory of training by context (d = 64, 4 layers, B = 16, one thread)",
        "context T",

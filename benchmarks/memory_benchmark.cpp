@@ -1,10 +1,11 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
-// Bytes that the C library has handed out (mallinfo2, of all threads) for an agent and for training, beside what a
-// formula says (support/memory_formula.hpp).
+// Bytes of an agent and of training, beside what a formula says (support/memory_formula.hpp): of agents, memory that
+// the process really occupies (RssAnon); of training, what the C library has handed out (mallinfo2, of all threads).
 //
 //   memory_benchmark agent WIDTH LAYERS HEADS CONTEXT AGENTS              bytes an agent
 //   memory_benchmark train WIDTH LAYERS HEADS CONTEXT BATCH [--threads 2]  bytes in all, once steps have been made
+#include <fstream>
 #include <string>
 
 #include <malloc.h>
@@ -27,12 +28,22 @@ double bytes_in_use() {
   return static_cast<double>(info.uordblks + info.hblkhd);
 }
 
+/// Occupied pages that are not those of a file.
+double resident_bytes() {
+  std::ifstream status{"/proc/self/status"};
+  for (std::string name; status >> name;) {
+    double kilobytes = 0;
+    if (name == "RssAnon:" && status >> kilobytes) return kilobytes * 1024;
+  }
+  fail("memory_benchmark: /proc/self/status does not tell the resident memory");
+}
+
 void measure_agent(const bench::Shape& shape, int agents) {
   const bench::Model model = bench::fresh_model(shape, bench::Rooms::layout());
-  const double before = bytes_in_use();
+  const double before = resident_bytes();
   const InContextAgents<bench::Model> group{model, agents};
   bench::print({.name = fmt::format("extra_memory_agent_{}", shape.text()),
-                .value = (bytes_in_use() - before) / agents,
+                .value = (resident_bytes() - before) / agents,
                 .unit = "bytes",
                 .details = {{"formula", bench::agent_bytes(model)}}});
 }

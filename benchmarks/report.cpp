@@ -193,7 +193,9 @@ std::vector<std::vector<std::string>> table_rows(const std::vector<Measurement>&
   const auto optional = [](double value) { return value > 0 ? number(value) : std::string{}; };
   const auto floors = [](const Series& ours) {
     const double x_floor = ours.detail("x_floor");
-    return x_floor > 0 ? fmt::format("{:.1f}, {:.1f}", x_floor, ours.detail("fullest_x_floor")) : std::string{};
+    if (x_floor <= 0) return std::string{};
+    return fmt::format("{:.1f}, {:.1f}, {:.1f}", x_floor, ours.detail("fullest_x_floor"),
+                       ours.detail("x_large_page_floor"));
   };
   for (const Measurement& m : all) {
     const double share = m.share_of_roof();
@@ -287,7 +289,8 @@ void write_markdown(const std::string& table, const std::string& bounds, const s
          "and the matrix products of the roof took turns; spread is (largest - smallest) / median of the rounds.\n"
          "A ratio above 1 means that icrl is quicker; in brackets the smallest and the largest of a single round; without\n"
          "call: once what calling the peer costs is taken off its time. x floor: median and fullest step as multiples of\n"
-         "the time that reading their weights, keys and values takes.\n"
+         "the time that reading their weights, keys and values takes, then the median again as a multiple of the time\n"
+         "where these lie in pages of 2 MB, as keys and values of 2 MB and more do.\n"
          "[README.md](README.md) says what each name stands for.\n\n";
   for (const std::string& line : about) {
     const auto split = line.find('=');

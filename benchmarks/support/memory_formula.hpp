@@ -11,12 +11,13 @@
 // few hundred bytes of small vectors are left out.
 namespace icrl::bench {
 
-/// An agent's: two contexts, each with the keys and the values (C, padded T) of every layer, and the rows of the last
-/// episode.
+/// An agent's: two contexts, each with the keys and the values (C, padded T) of every layer and a gap to the next, and
+/// the rows of the last episode.
 inline double agent_bytes(const CausalTransformer<float>& model) {
   constexpr Index contexts = 2;
   const Index C = model.config.width, L = model.config.layer_count, T = model.config.context;
-  const Index numbers = contexts * L * 2 * C * padded<float>(T) + T * model.layout.feature_count();
+  const Index context = L * 2 * C * padded<float>(T) + static_cast<Index>(KeyValueCache<float>::gap);
+  const Index numbers = contexts * context + T * model.layout.feature_count();
   return static_cast<double>(numbers) * sizeof(float);
 }
 

@@ -14,6 +14,7 @@
 #include <icrl/core/fail.hpp>
 #include <icrl/core/file.hpp>
 #include <icrl/core/function_ref.hpp>
+#include <icrl/core/large_pages.hpp>
 #include <icrl/core/parallel.hpp>
 #include <icrl/core/read_ahead.hpp>
 #include <icrl/core/rng.hpp>

@@ -40,9 +40,9 @@ public:
         action_check_{model.layout.action_space} {
     validate(decoding);
     if (member_count < 1) fail("in-context agents: a group of {} members, it takes 1 or more", member_count);
-    const StaggeredMemory<M> memory{model, context_count};
-    members_ = std::vector<Member>(static_cast<std::size_t>(member_count),
-                                   Member{StepStream{model.layout}, memory, row_of(model.layout)});
+    members_.reserve(static_cast<std::size_t>(member_count));
+    for (StaggeredMemory<M>& memory : StaggeredMemory<M>::side_by_side(model, member_count, context_count))
+      members_.push_back({StepStream{model.layout}, std::move(memory), row_of(model.layout)});
     row_ = row_of(model.layout);
     outputs_.setZero(Index{member_count} * context_count, model.actions.parameter_count());
     model.reserve(workspace_, outputs_.rows());
@@ -153,7 +153,7 @@ public:
     auto restored = members_;
     for (int i = 0; i < member_count(); ++i) restore(restored[static_cast<std::size_t>(i)], i, in);
     in.expect_end();
-    members_ = std::move(restored);
+    std::copy(restored.begin(), restored.end(), members_.begin());  // their memories go on lying side by side
   }
 
 private:

@@ -114,6 +114,10 @@ struct CausalTransformer {
   }
 
   [[nodiscard]] KeyValueCache make_cache() const { return KeyValueCache{config}; }
+  /// So many at once lie side by side in memory, which is quicker to read.
+  [[nodiscard]] std::vector<KeyValueCache> make_caches(int count) const {
+    return KeyValueCache::side_by_side(config, count);
+  }
 
   /// One context that takes one step: `features` is a row of the layout. Of one that does not act only the keys and
   /// values are wanted, so that the work after the last layer's is left out.

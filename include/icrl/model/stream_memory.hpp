@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <icrl/core/byte_stream.hpp>
@@ -40,16 +42,29 @@ public:
   using Lane = typename M::Lane;
 
   /// The model must outlive the memory. More contexts cost more work (count times that of one) and remember longer.
-  explicit StaggeredMemory(const M& model, int context_count = 2) : model_{&model} {
-    const int least = is_free() ? 1 : 2;
-    if (context_count < least) {
-      fail("stream memory: {} contexts, it takes {} or more for windows that start {}", context_count, least,
-           to_string(model.config.window_start));
-    }
-    for (int i = 0; i < context_count; ++i) contexts_.push_back(model.make_cache());
+  explicit StaggeredMemory(const M& model, int context_count = 2)
+      : StaggeredMemory{model, (expect_enough(model, context_count), model.make_caches(context_count))} {}
+
+  /// Over empty contexts that have been made before.
+  StaggeredMemory(const M& model, std::vector<KeyValueCache> contexts)
+      : model_{&model}, contexts_{std::move(contexts)} {
+    expect_enough(model, context_count());
     row_.resize(row_size());
     first_row_.resize(row_size());
     if (!is_free()) episode_.resize(row_size() * static_cast<std::size_t>(model.config.context));
+  }
+
+  /// The memories of `count` streams, which lie side by side.
+  [[nodiscard]] static std::vector<StaggeredMemory> side_by_side(const M& model, int count, int context_count) {
+    expect_enough(model, context_count);
+    std::vector<KeyValueCache> contexts = model.make_caches(count * context_count);
+    std::vector<StaggeredMemory> memories;
+    memories.reserve(static_cast<std::size_t>(count));
+    for (auto next = contexts.begin(); next != contexts.end(); next += context_count) {
+      memories.emplace_back(
+          model, std::vector<KeyValueCache>(std::move_iterator{next}, std::move_iterator{next + context_count}));
+    }
+    return memories;
   }
 
   [[nodiscard]] int context_count() const { return static_cast<int>(contexts_.size()); }
@@ -124,6 +139,14 @@ public:
   }
 
 private:
+  static void expect_enough(const M& model, int context_count) {
+    const WindowStart start = model.config.window_start;
+    const int least = start == WindowStart::anywhere ? 1 : 2;
+    if (context_count >= least) return;
+    fail("stream memory: {} contexts, it takes {} or more for windows that start {}", context_count, least,
+         to_string(start));
+  }
+
   [[nodiscard]] bool is_free() const { return model_->config.window_start == WindowStart::anywhere; }
   [[nodiscard]] bool is_full(const KeyValueCache& cache) const { return cache.length() >= model_->config.context; }
   [[nodiscard]] bool holds_share(const KeyValueCache& cache) const {
