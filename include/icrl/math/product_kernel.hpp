@@ -61,7 +61,7 @@ inline void product_tile(const Strided<In>& a, const In* b, Index b_stride, Inde
     for (std::size_t p = 0; p < packets; ++p) b_row[p] = load(b + p * lane_count<S>);
 #pragma GCC unroll 16
     for (std::size_t r = 0; r < rows; ++r) {
-      const Packet<In> a_value = broadcast(a_column[static_cast<Index>(r) * a.row_stride]);
+      const Packet<In> a_value = load_to_all(a_column + static_cast<Index>(r) * a.row_stride);
 #pragma GCC unroll 8
       for (std::size_t p = 0; p < packets; ++p) sums[r][p] = add_product<In>(a_value, b_row[p], sums[r][p]);
     }

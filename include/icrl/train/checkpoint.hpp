@@ -102,8 +102,8 @@ template <Trainable M>
   found.progress.loss = in.value<double>();
   found.progress.best_update = in.value_in("best update", 0, found.progress.update);
   found.progress.best_score = in.value<double>();
-  if (in.value_in<std::uint8_t>("has an average", 0, 1) != 0) found.average = like;
-  if (in.value_in<std::uint8_t>("has a best", 0, 1) != 0) found.best = like;
+  if (in.value_in<std::uint8_t>("has an average", 0, 1) != 0) found.average.emplace(like);
+  if (in.value_in<std::uint8_t>("has a best", 0, 1) != 0) found.best.emplace(like);
   for (M* weights : {&found.model, &found.mean, &found.variance}) detail::read_weights(in, *weights);
   if (found.average) detail::read_weights(in, *found.average);
   if (found.best) detail::read_weights(in, *found.best);

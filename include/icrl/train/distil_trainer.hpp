@@ -73,7 +73,7 @@ public:
         parts_(static_cast<std::size_t>(config.gradient_slots)) {
     set_zero(mean_);
     set_zero(variance_);
-    if (config.weight_average > 0) average_ = model;
+    if (config.weight_average > 0) average_.emplace(model);
     if (average_) averages_ = weight_chunks<Scalar>(*average_);
     config_.products = used_products(model, config.products);
     if constexpr (Roundable<M>) {
@@ -132,7 +132,11 @@ public:
   void offer(double score) {
     if (std::isnan(score)) fail("distil: the score of update {} is not a number", progress_.update);
     if (best_ && score <= progress_.best_score) return;
-    best_ = averaged();
+    if (best_) {
+      copy_weights(averaged(), *best_);
+    } else {
+      best_.emplace(averaged());
+    }
     progress_.best_score = score;
     progress_.best_update = progress_.update;
   }
