@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
+#include <new>
 
 #include "support/catch.hpp"
 
@@ -21,4 +23,11 @@ TEMPLATE_TEST_CASE("Large pages begin where pages do and are all zero, also wher
       std::fill_n(numbers.get(), count, TestType(7));
     }
   }
+}
+
+TEST_CASE("More large pages than an address can tell of are no memory", "[core]") {
+  constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
+  CHECK_THROWS_AS(zeros_in_large_pages<float>(most), std::bad_alloc);
+  CHECK_THROWS_AS(zeros_in_large_pages<float>(most / 4 + 2, 2), std::bad_alloc);
+  CHECK(zeros_in_large_pages<float>(most, 0) != nullptr);
 }

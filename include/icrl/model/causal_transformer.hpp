@@ -115,7 +115,7 @@ struct CausalTransformer {
 
   [[nodiscard]] KeyValueCache make_cache() const { return KeyValueCache{config}; }
   /// So many at once lie side by side in memory, which is quicker to read.
-  [[nodiscard]] std::vector<KeyValueCache> make_caches(int count) const {
+  [[nodiscard]] std::vector<KeyValueCache> make_caches(std::size_t count) const {
     return KeyValueCache::side_by_side(config, count);
   }
 

@@ -46,7 +46,7 @@ template <typename M>
 concept Streaming = SequenceModel<M> &&
     requires(const M& model, typename M::KeyValueCache& cache, typename M::StreamWorkspace& workspace,
              const float* features, std::span<const typename M::Lane> lanes, Matrix<typename M::Scalar>& outputs) {
-  { model.make_caches(1) } -> std::same_as<std::vector<typename M::KeyValueCache>>;
+  { model.make_caches(std::size_t{1}) } -> std::same_as<std::vector<typename M::KeyValueCache>>;
   { cache.length() } -> std::convertible_to<int>;
   cache.set_length(1);
   cache.storage();

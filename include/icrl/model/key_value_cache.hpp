@@ -29,12 +29,12 @@ public:
       : KeyValueCache{config, zeros_in_large_pages<S>(number_count(config))} {}
 
   /// `count` empty caches side by side in one block of memory, so that small ones fill large pages together.
-  [[nodiscard]] static std::vector<KeyValueCache> side_by_side(const TransformerConfig& config, int count) {
+  [[nodiscard]] static std::vector<KeyValueCache> side_by_side(const TransformerConfig& config, std::size_t count) {
     const std::size_t stride = number_count(config) + gap;
-    const std::shared_ptr<S[]> block = zeros_in_large_pages<S>(stride * static_cast<std::size_t>(count));
+    const std::shared_ptr<S[]> block = zeros_in_large_pages<S>(count, stride);
     std::vector<KeyValueCache> caches;
-    caches.reserve(static_cast<std::size_t>(count));
-    for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i)
+    caches.reserve(count);
+    for (std::size_t i = 0; i < count; ++i)
       caches.push_back(KeyValueCache{config, std::shared_ptr<S[]>{block, block.get() + i * stride}});
     return caches;
   }

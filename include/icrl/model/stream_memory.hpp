@@ -43,7 +43,8 @@ public:
 
   /// The model must outlive the memory. More contexts cost more work (count times that of one) and remember longer.
   explicit StaggeredMemory(const M& model, int context_count = 2)
-      : StaggeredMemory{model, (expect_enough(model, context_count), model.make_caches(context_count))} {}
+      : StaggeredMemory{
+            model, (expect_enough(model, context_count), model.make_caches(static_cast<std::size_t>(context_count)))} {}
 
   /// Over empty contexts that have been made before.
   StaggeredMemory(const M& model, std::vector<KeyValueCache> contexts)
@@ -57,9 +58,10 @@ public:
   /// The memories of `count` streams, which lie side by side.
   [[nodiscard]] static std::vector<StaggeredMemory> side_by_side(const M& model, int count, int context_count) {
     expect_enough(model, context_count);
-    std::vector<KeyValueCache> contexts = model.make_caches(count * context_count);
+    const auto stream_count = static_cast<std::size_t>(count), each = static_cast<std::size_t>(context_count);
+    std::vector<KeyValueCache> contexts = model.make_caches(stream_count * each);
     std::vector<StaggeredMemory> memories;
-    memories.reserve(static_cast<std::size_t>(count));
+    memories.reserve(stream_count);
     for (auto next = contexts.begin(); next != contexts.end(); next += context_count) {
       memories.emplace_back(
           model, std::vector<KeyValueCache>(std::move_iterator{next}, std::move_iterator{next + context_count}));
