@@ -16,7 +16,7 @@ namespace icrl::bench {
 inline double agent_bytes(const CausalTransformer<float>& model) {
   constexpr Index contexts = 2;
   const Index C = model.config.width, L = model.config.layer_count, T = model.config.context;
-  const Index context = L * 2 * C * padded<float>(T) + static_cast<Index>(KeyValueCache<float>::gap);
+  const Index context = L * 2 * C * padded<float>(T) + static_cast<Index>(LargePageArray<float>::gap);
   const Index numbers = contexts * context + T * model.layout.feature_count();
   return static_cast<double>(numbers) * sizeof(float);
 }

@@ -233,6 +233,31 @@ TEST_CASE("Windows begin equally often wherever a full one fits", "[history]") {
   for (const auto& [begin, hits] : episodes) CHECK(std::abs(hits - count / 9) < 250);
 }
 
+TEST_CASE("Windows begin equally often among short episodes after a very long one", "[history]") {
+  const StepLayout layout{.observation_space = Discrete{13}, .action_space = Discrete{2}};
+  LearningHistory history{{.observation_space = layout.observation_space, .action_space = layout.action_space}};
+  HistoryRecorder recorder{history};
+  const float action[] = {0};
+  for (int episode = 0; episode < 13; ++episode) {
+    const float observation[] = {static_cast<float>(episode)};
+    const int length = episode == 0 ? 200000 : 1;
+    recorder.begin_episode(observation);
+    for (int t = 1; t <= length; ++t) recorder.step(action, 0, observation, false, t == length);
+  }
+  const WindowSampler sampler{
+      {history.view()},
+      layout,
+      {.context = 3, .skip_first = 0.08, .start = WindowStart::anywhere, .history_start_share = 0}};
+  ContextBatch batch;
+  sampler.sample(2000, Rng{5}, batch);
+  std::map<float, int> hits;
+  for (int b = 0; b < 2000; ++b) ++hits[batch.features_of(b)[0]];
+
+  CHECK(hits.size() == 10);
+  CHECK(hits.begin()->first == 1);
+  for (const auto& [episode, count] : hits) CHECK(std::abs(count - 200) < 80);  // six standard deviations
+}
+
 TEST_CASE("The asked share of windows begins with the first kept episode", "[history]") {
   std::vector<LearningHistory> histories;
   histories.push_back(telling_history(0, std::vector<int>(250, 1)));

@@ -145,7 +145,8 @@ TEST_CASE("A scaled row is rounded and multiplied by another", "[math]") {
     double expected = 0;
     for (Index i = 0; i < size; ++i) {
       CHECK(detail::number_at(to.data(), i) == Approx(3 * x(0, i)).epsilon(precision));
-      expected += 3.0 * static_cast<double>(x(0, i)) * static_cast<double>(detail::number_at(rounded_other.data(), i));
+      expected += static_cast<double>(detail::number_at(to.data(), i)) *
+                  static_cast<double>(detail::number_at(rounded_other.data(), i));
     }
     CHECK(sum == Approx(expected).margin(1e-5));
   }

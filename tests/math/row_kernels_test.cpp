@@ -46,6 +46,16 @@ TEMPLATE_TEST_CASE("Softmax sums to one over the counted numbers and gives the r
   }
 }
 
+TEMPLATE_TEST_CASE("The largest of numbers beyond any exponent share softmax equally", "[math]", float, double) {
+  using S = TestType;
+  for (const S most : {S(1e10), S(-1e10), S(1e30)}) {
+    std::vector<S> x(static_cast<std::size_t>(padded<S>(7)), most - std::abs(most) / 2);
+    for (const std::size_t i : {1u, 2u, 4u, 6u}) x[i] = most;
+    softmax_row<S>(x.data(), 7, padded<S>(7), S(1) / std::sqrt(S(3)));
+    for (const std::size_t i : {1u, 2u, 4u, 6u}) CHECK(x[i] == S(0.25));
+  }
+}
+
 TEST_CASE("GELU and its slope agree with the tanh formula", "[math]") {
   std::vector<double> y, slope(43);
   for (int i = 0; i < 43; ++i) y.push_back(-6.0 + 0.29 * i);
@@ -75,4 +85,14 @@ TEST_CASE("A normalised row has mean zero and variance one before gain and bias"
   }
   CHECK(std::abs(mean) < 1e-12);
   CHECK(std::abs(square - 1) < 1e-5);
+}
+
+TEST_CASE("A row whose variance overflows is no row of zeros", "[math]") {
+  for (const float size : {1e18f, 1e20f, 1e38f}) {
+    const std::vector<float> x{size, -size, 2 * size, 0};
+    std::vector<float> x_hat(4);
+    const float inverse_stddev = standardise_row(x.data(), 4, 1e-5f, x_hat.data());
+    CHECK(std::isnan(inverse_stddev) == (size > 1e19f));
+    CHECK(std::isnan(x_hat[0]) == (size > 1e19f));
+  }
 }

@@ -55,6 +55,8 @@ TEST_CASE("A copied cache has numbers of its own, and those of one size stay whe
 
   const KeyValueCache<float> taken = std::move(copy);
   CHECK(holds_only(taken, 2));
+  CHECK(copy.storage().empty());
+  CHECK(KeyValueCache<float>{copy}.storage().empty());
   copy = one;
   CHECK(holds_only(copy, 1));
 

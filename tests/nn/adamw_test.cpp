@@ -66,3 +66,20 @@ TEST_CASE("Many updates follow algorithm 2 of the paper, number by number", "[nn
 
   for (std::size_t i = 0; i < 37; ++i) CHECK(weights[i] == Approx(expected[i]).epsilon(1e-11));
 }
+
+TEST_CASE("A gradient whose square overflows is clipped first", "[nn]") {
+  const AdamWUpdate<float> first{.rate = 0.01f,
+                                 .beta1 = 0.9f,
+                                 .beta2 = 0.99f,
+                                 .epsilon = 1e-8f,
+                                 .decay = 0,
+                                 .gradient_scale = 1e-30f,
+                                 .mean_bias = 0.1f,
+                                 .deviation_bias = 0.1f};
+  const std::vector<float> gradient{1e30f, -3e19f, 3e38f};
+  std::vector<float> weights{1, 1, 1}, mean(3), variance(3);
+  first.apply(gradient, weights, mean, variance);
+  CHECK(weights[0] == Approx(0.99f));
+  CHECK(weights[1] == Approx(1).margin(0.01));
+  CHECK(weights[2] == Approx(0.99f));
+}

@@ -156,3 +156,16 @@ TEST_CASE("In bfloat16, too, a token's output does not depend on later tokens", 
   CHECK(before.topRows(20) == after.topRows(20));
   CHECK(before.bottomRows(20) != after.bottomRows(20));
 }
+
+TEST_CASE("Attention that is certain has no derivative in bfloat16 either", "[nn]") {
+  RoundedExample example{5, 40};
+  example.block.attention.qkv.weight.leftCols(64) *= 1000;  // queries and keys
+  Block<float>::RoundingScratch scratch;
+  example.block.round(example.rounded, scratch);
+  Matrix<float> dy(40, 32);
+  fill_normal(dy, 1, example.rng);
+  const Pass full = run(example.block, example.x, dy, {}, nullptr),
+             quick = run(example.block, example.x, dy, {}, &example.rounded);
+  CHECK(quick.grad.attention.qkv.weight.norm() < 1.1f * full.grad.attention.qkv.weight.norm());
+  CHECK(quick.dx.norm() < 1.1f * full.dx.norm());
+}

@@ -102,3 +102,21 @@ TEST_CASE("A run that goes on adds to its metrics, and two runs cannot write one
   CHECK(lines[2]["update"] == 2);
   CHECK(lines[2]["loss"] == 7);
 }
+
+TEST_CASE("A line of metrics that was cut short does not take the next one with it", "[train]") {
+  const TemporaryFolder folder;
+  const auto path = folder / "metrics.jsonl";
+  write_bytes(path, std::string_view{"{\"up"});
+  MetricsFile{path}.append({.update = 1});
+  MetricsFile{path}.append({.update = 2});
+
+  const auto bytes = read_bytes(path);
+  std::istringstream text{{bytes.begin(), bytes.end()}};
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(text, line);) lines.push_back(line);
+
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[0] == "{\"up");
+  CHECK(parse_json(lines[1], "metrics")["update"] == 1);
+  CHECK(parse_json(lines[2], "metrics")["update"] == 2);
+}

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <system_error>
@@ -200,14 +201,26 @@ public:
     return static_cast<std::uint64_t>(status.st_size);
   }
 
-  /// All of it, or an Error and the file cut back to what it was.
+  /// The last byte of the file, if it has one.
+  [[nodiscard]] std::optional<std::byte> last_byte() const {
+    std::byte last{};
+    const std::uint64_t end = size();
+    if (end == 0) return std::nullopt;
+    if (::pread(file_.get(), &last, 1, static_cast<::off_t>(end - 1)) != 1)
+      detail::fail_with_errno("cannot read", path_);
+    return last;
+  }
+
+  /// All of it, or an Error and the file cut back to what it was, at the latest by the next call.
   void append(std::span<const std::byte> bytes) {
-    const std::uint64_t before = size();
+    if (is_torn_) truncate(whole_size_);
+    is_torn_ = false;
+    whole_size_ = size();
     try {
       detail::write_all(file_.get(), bytes, path_);
     } catch (...) {
-      if (::ftruncate(file_.get(), static_cast<::off_t>(before)) != 0) throw;  // says why it could not be written
-      throw;
+      is_torn_ = ::ftruncate(file_.get(), static_cast<::off_t>(whole_size_)) != 0;
+      throw;  // says why it could not be written
     }
   }
 
@@ -223,6 +236,8 @@ public:
 private:
   std::filesystem::path path_;
   detail::FileDescriptor file_;
+  std::uint64_t whole_size_ = 0;  // before the last append
+  bool is_torn_ = false;          // a part of it is still there
 };
 
 }  // namespace icrl

@@ -252,7 +252,7 @@ inline constexpr float log2_e = 1.44269504088896341f;
 /// e^x, within 2 units in the last place; 0 below -87, which is where a masked score lies. NaN stays NaN.
 inline Packet<float> exp(const Packet<float>& x) {
   using Float = Packet<float>;
-  using Bits = PacketTraits<float>::Bits;
+  using Bits = Packet<std::uint32_t>;  // unsigned: those of a NaN may wrap around
   constexpr float lowest = -87.0f;
   const Float clamped = at_most(at_least(x, lowest), 88.0f);
   // e^x = 2^n e^r with n = round(x / ln 2): adding 1.5 * 2^23 rounds, and leaves n in the low bits.
@@ -269,7 +269,7 @@ inline Packet<float> exp(const Packet<float>& x) {
   p = multiply_add<float>(p, r * r, r + 1.0f);
   Bits exponent;
   std::memcpy(&exponent, &shifted, sizeof exponent);
-  exponent = (exponent << 23) + (127 << 23);
+  exponent = (exponent << 23) + (127u << 23);
   Float scale;
   std::memcpy(&scale, &exponent, sizeof scale);
   const Float result = p * scale;

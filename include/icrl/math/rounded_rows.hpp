@@ -195,23 +195,16 @@ inline void round_scaled_row(const float* x, float factor, Index size, Bf16Pair*
       size, to, [&](Index i) -> Packet<float> { return load(x + i) * factor; }, [&](Index i) { return x[i] * factor; });
 }
 
-/// The same, and the sum of to * other before rounding.
+/// The same, and the sum of to * other: of the rounded numbers, so that it takes exactly what their product gives.
 inline float round_scaled_row(const float* x, float factor, Index size, Bf16Pair* to, const Bf16Pair* other) {
   using namespace detail;
+  round_scaled_row(x, factor, size, to);
   Packet<float> total{};
+  const Index whole = size - size % lanes<float>;
+  for (Index i = 0; i < whole; i += lanes<float>)
+    total = multiply_add<float>(load_rounded(to + i / 2), load_rounded(other + i / 2), total);
   float tail = 0;
-  round_numbers(
-      size, to,
-      [&](Index i) -> Packet<float> {
-        const Packet<float> scaled = load(x + i) * factor;
-        total = multiply_add<float>(scaled, load_rounded(other + i / 2), total);
-        return scaled;
-      },
-      [&](Index i) {
-        const float scaled = x[i] * factor;
-        tail += scaled * number_at(other, i);
-        return scaled;
-      });
+  for (Index i = whole; i < size; ++i) tail += number_at(to, i) * number_at(other, i);
   return sum<float>(total) + tail;
 }
 

@@ -43,7 +43,9 @@ S standardise_row(const S* x, Index size, S epsilon, S* x_hat) {
     tail_squares += x_hat[i] * x_hat[i];
   }
   const S variance = (sum<S>(squares) + tail_squares) * share;
-  const S inverse_stddev = S(1) / std::sqrt(variance + epsilon);
+  // A variance that overflows must not make zeros of a row, which nobody would notice.
+  const S inverse_stddev =
+      std::isfinite(variance) ? S(1) / std::sqrt(variance + epsilon) : std::numeric_limits<S>::quiet_NaN();
 
   for (Index i = 0; i < whole; i += lanes<S>) store(x_hat + i, load(x_hat + i) * inverse_stddev);
   for (Index i = whole; i < size; ++i) x_hat[i] *= inverse_stddev;
@@ -106,10 +108,10 @@ S exponentiate_row(S* x, Index count, Index padded_count, S scale) {
     const Packet<S> value = load(x + i);
     most = value > most ? value : most;
   }
-  const S shift = largest<S>(most) * scale;
+  const S shift = largest<S>(most);
   Packet<S> total{};
   for (Index i = 0; i < padded_count; i += lanes<S>) {
-    const Packet<S> e = exp(multiply_add<S>(load(x + i), broadcast(scale), broadcast(-shift)));
+    const Packet<S> e = exp((load(x + i) - shift) * scale);  // 0 for the largest, whatever its size
     total += e;
     store(x + i, e);
   }

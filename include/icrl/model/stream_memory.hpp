@@ -35,6 +35,8 @@ namespace icrl {
 ///   the context is an Error.
 /// A closing row opens nothing, since a window that begins with it has nothing to say; so where there are closing rows
 /// memory may fall one step further.
+///
+/// What was moved from can be assigned to or destroyed, no more.
 template <Streaming M>
 class StaggeredMemory {
 public:
@@ -46,15 +48,6 @@ public:
       : StaggeredMemory{
             model, (expect_enough(model, context_count), model.make_caches(static_cast<std::size_t>(context_count)))} {}
 
-  /// Over empty contexts that have been made before.
-  StaggeredMemory(const M& model, std::vector<KeyValueCache> contexts)
-      : model_{&model}, contexts_{std::move(contexts)} {
-    expect_enough(model, context_count());
-    row_.resize(row_size());
-    first_row_.resize(row_size());
-    if (!is_free()) episode_.resize(row_size() * static_cast<std::size_t>(model.config.context));
-  }
-
   /// The memories of `count` streams, which lie side by side.
   [[nodiscard]] static std::vector<StaggeredMemory> side_by_side(const M& model, int count, int context_count) {
     expect_enough(model, context_count);
@@ -63,8 +56,8 @@ public:
     std::vector<StaggeredMemory> memories;
     memories.reserve(stream_count);
     for (auto next = contexts.begin(); next != contexts.end(); next += context_count) {
-      memories.emplace_back(
-          model, std::vector<KeyValueCache>(std::move_iterator{next}, std::move_iterator{next + context_count}));
+      memories.push_back(StaggeredMemory{
+          model, std::vector<KeyValueCache>(std::move_iterator{next}, std::move_iterator{next + context_count})});
     }
     return memories;
   }
@@ -141,12 +134,21 @@ public:
   }
 
 private:
+  /// Over empty contexts that have been made before.
+  StaggeredMemory(const M& model, std::vector<KeyValueCache> contexts)
+      : model_{&model}, contexts_{std::move(contexts)} {
+    expect_enough(model, context_count());
+    row_.resize(row_size());
+    first_row_.resize(row_size());
+    if (!is_free()) episode_.resize(row_size() * static_cast<std::size_t>(model.config.context));
+  }
+
   static void expect_enough(const M& model, int context_count) {
     const WindowStart start = model.config.window_start;
-    const int least = start == WindowStart::anywhere ? 1 : 2;
-    if (context_count >= least) return;
-    fail("stream memory: {} contexts, it takes {} or more for windows that start {}", context_count, least,
-         to_string(start));
+    const int least = start == WindowStart::anywhere ? 1 : 2, most = std::max(least, model.config.context);
+    if (context_count >= least && context_count <= most) return;
+    fail("stream memory: {} contexts, for windows of {} steps that start {} it takes {} to {}", context_count,
+         model.config.context, to_string(start), least, most);
   }
 
   [[nodiscard]] bool is_free() const { return model_->config.window_start == WindowStart::anywhere; }

@@ -30,7 +30,7 @@ struct AdamWUpdate {
     const Eigen::Map<const Numbers> g{gradient.data(), size};
     Eigen::Map<Numbers> w{weights.data(), size}, m{mean.data(), size}, v{variance.data(), size};
     m = beta1 * m + ((S(1) - beta1) * gradient_scale) * g;
-    v = beta2 * v + ((S(1) - beta2) * gradient_scale * gradient_scale) * g.square();
+    v = beta2 * v + (S(1) - beta2) * (gradient_scale * g).square();  // a clipped gradient's square is no overflow
     w = (S(1) - rate * decay) * w - (rate / mean_bias) * m / (v.sqrt() * (S(1) / deviation_bias) + epsilon);
   }
 };

@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include <icrl/core/file.hpp>
 #include <icrl/train/distil_trainer.hpp>
@@ -22,14 +24,16 @@ namespace icrl {
 /// counts.
 class MetricsFile {
 public:
-  explicit MetricsFile(const std::filesystem::path& path) : file_{path} {}
-
-  void append(const DistilMetrics& metrics) {
-    const std::string line = to_json(metrics) + "\n";
-    file_.append(std::as_bytes(std::span{line}));
+  explicit MetricsFile(const std::filesystem::path& path) : file_{path} {
+    const auto last = file_.last_byte();
+    if (last && *last != std::byte{'\n'}) add("\n");  // a line that a crash has cut short ends alone
   }
 
+  void append(const DistilMetrics& metrics) { add(to_json(metrics) + "\n"); }
+
 private:
+  void add(std::string_view text) { file_.append(std::as_bytes(std::span{text})); }
+
   AppendFile file_;
 };
 
