@@ -22,6 +22,8 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <icrl/core/fail.hpp>
+
 #include "support/measurement.hpp"
 #include "support/program.hpp"
 
@@ -316,6 +318,7 @@ int main(int argc, char** argv) {
 
   return run_program(app, argc, argv, [&] {
     const auto all = read_measurements(raw);
+    if (all.empty()) fail("\"{}\" holds no measurement", raw);
     const std::string table = table_text(table_rows(all));
     const std::string bounds = limits_text(all);
     fmt::print("{}{}{}", table, bounds.empty() ? "" : "\n", bounds);

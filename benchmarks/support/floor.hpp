@@ -2,11 +2,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <span>
-#include <vector>
 
+#include <sys/mman.h>
+
+#include <icrl/core/fail.hpp>
 #include <icrl/core/large_pages.hpp>
 
 #include "support/measurement.hpp"
@@ -31,17 +34,30 @@ inline float sum_of(std::span<const float> numbers) {
   return total;
 }
 
-/// Where numbers lie that are read.
+/// Where numbers lie that are read: in pages of 4 KB, as the system gives them out for anything large, or of 2 MB.
 enum class Pages { ordinary, large };
 
 /// Seconds in which one thread reads so many numbers that lie side by side, and has read them before: no work that
 /// needs all of them takes less.
 inline double seconds_to_read(std::size_t float_count, Pages pages) {
-  std::vector<float> ordinary(pages == Pages::ordinary ? float_count : 0, 1.0f);
-  const auto large = zeros_in_large_pages<float>(pages == Pages::large ? float_count : 0);
-  const std::span<const float> numbers{pages == Pages::ordinary ? ordinary.data() : large.get(), float_count};
-  volatile float total = 0;  // so that no compiler leaves the reading out
-  return quantile(time_calls(0.1, [&] { total = sum_of(numbers); }), 0.5);
+  const auto time_of = [](std::span<const float> numbers) {
+    volatile float total = 0;  // so that no compiler leaves the reading out
+    return quantile(time_calls(0.1, [&] { total = sum_of(numbers); }), 0.5);
+  };
+  if (pages == Pages::large) {
+    const LargePageArray<float> numbers{float_count};
+    return time_of({numbers.data(), float_count});
+  }
+  // Not from the heap, parts of which may have been in use before.
+  const std::size_t bytes = float_count * sizeof(float);
+  void* const memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) fail("no memory for {} bytes to read", bytes);
+  (void)::madvise(memory, bytes, MADV_NOHUGEPAGE);
+  const std::span<float> numbers{static_cast<float*>(memory), float_count};
+  std::fill(numbers.begin(), numbers.end(), 1.0f);
+  const double seconds = time_of(numbers);
+  ::munmap(memory, bytes);
+  return seconds;
 }
 
 }  // namespace icrl::bench

@@ -12,6 +12,8 @@
 
 #include <fmt/format.h>
 
+#include <icrl/core/fail.hpp>
+
 namespace icrl::bench {
 
 inline double now_seconds() {
@@ -70,8 +72,7 @@ inline void print(const Figure& figure) {
   std::string line = fmt::format(R"({{"name": "{}", "who": "{}", "value": {:.6g}, "unit": "{}")", figure.name,
                                  figure.who, figure.value, figure.unit);
   for (const auto& [name, value] : figure.details) line += fmt::format(R"(, "{}": {:.6g})", name, value);
-  std::puts((line + "}").c_str());
-  std::fflush(stdout);
+  if (std::puts((line + "}").c_str()) < 0 || std::fflush(stdout) != 0) fail("{} cannot be written", figure.name);
 }
 
 }  // namespace icrl::bench
