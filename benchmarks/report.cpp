@@ -318,7 +318,7 @@ int main(int argc, char** argv) {
 
   return run_program(app, argc, argv, [&] {
     const auto all = read_measurements(raw);
-    if (all.empty()) fail("\"{}\" holds no measurement", raw);
+    if (all.empty()) icrl::fail("\"{}\" holds no measurement", raw);
     const std::string table = table_text(table_rows(all));
     const std::string bounds = limits_text(all);
     fmt::print("{}{}{}", table, bounds.empty() ? "" : "\n", bounds);
