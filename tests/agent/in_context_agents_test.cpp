@@ -517,6 +517,12 @@ TEST_CASE("What one member's huge observation did is forgotten with a reset, and
   const int both[] = {0, 1}, first[] = {0};
   const std::array<float, 2> observations{0, 3e38f};
   CHECK(has(error_of([&] { agents.act({both, observations, {}}, actions, rngs); }), "not finite"));
+  for (const float huge : {1e20f, 1e30f}) {  // finite throughout, but for the variance of a row
+    InContextAgents<Model> others{model, 1};
+    const std::array<float, 1> observed{huge};
+    std::array<float, 1> action{};
+    CHECK(has(error_of([&] { others.act({first, observed, {}}, action, rngs); }), "not finite"));
+  }
 
   agents.reset(0);
   agents.reset(1);

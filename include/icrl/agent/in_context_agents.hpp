@@ -279,7 +279,7 @@ private:
     model_->step(lanes, workspace_, outputs_.topRows(rows));
     for (Index i = 0; i < rows; ++i) {
       if (lanes[static_cast<std::size_t>(i)].acts && !is_finite_row(i))
-        fail("in-context agents: the model's outputs are not finite (are its weights?)");
+        fail("in-context agents: the model's outputs are not finite (its weights, or a huge observation or reward?)");
     }
   }
 
