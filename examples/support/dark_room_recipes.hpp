@@ -72,7 +72,7 @@ struct Recipe {
           .histories_per_task = 100,
           .episodes = 14,
           .windows = {.context = 160, .history_start_share = 0.6},
-          .distil = {.updates = 500, .batch = 32, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 250},
+          .distil = {.updates = 800, .batch = 32, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 250},
           .decoding = {.temperature = 0.3}};
 }
 
