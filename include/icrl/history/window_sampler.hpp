@@ -264,23 +264,17 @@ private:
     const detail::KeptEpisodes& kept = window.kept;
     const detail::WindowBegin last = last_begin(kept);
     if (config_.start == WindowStart::episode) return {window.rng.below(last.episode + 1), 0};
+    const auto begin_count = [&](int i) { return i < last.episode ? kept.length(i) : last.step + 1; };
     for (int tries = 0; tries < 1000; ++tries) {  // uniform over steps, without adding up the lengths of all episodes
       const detail::WindowBegin drawn{window.rng.below(last.episode + 1), window.rng.below(kept.lengths.longest)};
-      if (drawn.step < begin_count(kept, last, drawn.episode)) return drawn;
+      if (drawn.step < begin_count(drawn.episode)) return drawn;
     }
-    // One episode is far longer than most others.
-    std::int64_t total = 0;
-    for (int i = 0; i <= last.episode; ++i) total += begin_count(kept, last, i);
+    std::int64_t total = 0;  // one episode is far longer than most others
+    for (int i = 0; i <= last.episode; ++i) total += begin_count(i);
     auto left = static_cast<std::int64_t>(window.rng.uniform() * static_cast<double>(total));
-    int episode = 0;
-    while (episode < last.episode && left >= begin_count(kept, last, episode))
-      left -= begin_count(kept, last, episode++);
-    return {episode, static_cast<int>(std::min<std::int64_t>(left, begin_count(kept, last, episode) - 1))};
-  }
-
-  /// At how many steps of kept episode i a window may begin, where `last` is the last begin.
-  static int begin_count(const detail::KeptEpisodes& kept, const detail::WindowBegin& last, int i) {
-    return i < last.episode ? kept.length(i) : last.step + 1;
+    int i = 0;
+    while (i < last.episode && left >= begin_count(i)) left -= begin_count(i++);
+    return {i, static_cast<int>(std::min<std::int64_t>(left, begin_count(i) - 1))};
   }
 
   /// Calls visit(part) for each episode that a window shows steps of.
