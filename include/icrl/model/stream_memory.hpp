@@ -145,10 +145,10 @@ private:
 
   static void expect_enough(const M& model, int context_count) {
     const WindowStart start = model.config.window_start;
-    const int least = start == WindowStart::anywhere ? 1 : 2, most = std::max(least, model.config.context);
+    const int least = start == WindowStart::anywhere ? 1 : 2, most = 1024;
     if (context_count >= least && context_count <= most) return;
-    fail("stream memory: {} contexts, for windows of {} steps that start {} it takes {} to {}", context_count,
-         model.config.context, to_string(start), least, most);
+    fail("stream memory: {} contexts, it takes {} to {} for windows that start {}", context_count, least, most,
+         to_string(start));
   }
 
   [[nodiscard]] bool is_free() const { return model_->config.window_start == WindowStart::anywhere; }
