@@ -134,10 +134,9 @@ public:
   }
 
 private:
-  /// Over empty contexts that have been made before.
+  /// Over empty contexts, as many as expect_enough allows.
   StaggeredMemory(const M& model, std::vector<KeyValueCache> contexts)
       : model_{&model}, contexts_{std::move(contexts)} {
-    expect_enough(model, context_count());
     row_.resize(row_size());
     first_row_.resize(row_size());
     if (!is_free()) episode_.resize(row_size() * static_cast<std::size_t>(model.config.context));

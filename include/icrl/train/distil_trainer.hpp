@@ -132,11 +132,7 @@ public:
   void offer(double score) {
     if (std::isnan(score)) fail("distil: the score of update {} is not a number", progress_.update);
     if (best_ && score <= progress_.best_score) return;
-    if (best_) {
-      copy_weights(averaged(), *best_);
-    } else {
-      best_.emplace(averaged());
-    }
+    best_.emplace(averaged());
     progress_.best_score = score;
     progress_.best_update = progress_.update;
   }
