@@ -78,7 +78,7 @@ void product_of_few_rows(Index rows, Index width, Index depth, const Strided<In>
   const auto from = [&](Index column) { return bias == nullptr ? nullptr : bias + column; };
   const auto tile = rows == 1 ? product_tile<In, 1, packets> : product_tile<In, 2, packets>;
   Index j = 0;
-  for (; j + panel <= width; j += panel) tile(a, b + j, b_stride, depth, c + j, c_stride, accumulate, from(j));
+  for (; j + panel <= width; j += panel) tile(a, b + j, b_stride, depth, c + j, c_stride, accumulate, from(j), 0);
   if (j == width) return;
   const auto rest =
       packets > 1 ? product_of_few_rows<In, std::max<std::size_t>(1, packets / 2)> : product_of_last_columns<In>;

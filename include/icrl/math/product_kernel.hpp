@@ -33,19 +33,28 @@ struct Strided {
   Index column_stride;
 };
 
+/// Moves on by `stride` and hides the sum from the compiler. It would compute the addresses of all rows of a tile at
+/// once, for which scalar registers do not suffice, and what goes through vector registers instead waits behind
+/// multiply-adds.
+template <typename S>
+inline void next_row(S*& row, Index stride) {
+  row += stride;
+  asm("" : "+r"(row));
+}
+
+/// `next_rows` is how many rows of C right below this tile come next: they are asked for while the depth runs.
 template <typename In, std::size_t rows, std::size_t packets>
 inline void product_tile(const Strided<In>& a, const In* b, Index b_stride, Index depth, ProductSum<In>* c,
-                         Index c_stride, bool accumulate, const ProductSum<In>* bias) {
+                         Index c_stride, bool accumulate, const ProductSum<In>* bias, Index next_rows) {
   using S = ProductSum<In>;
   Packet<S> sums[rows][packets];
   alignas(64) static constexpr S zeros[packets * lane_count<S>] = {};
-  const S* const start = accumulate ? c : bias != nullptr ? bias : zeros;
-  const Index start_stride = accumulate ? c_stride : 0;
+  const S* start = accumulate ? c : bias != nullptr ? bias : zeros;
 #pragma GCC unroll 16
   for (std::size_t r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
-    for (std::size_t p = 0; p < packets; ++p)
-      sums[r][p] = load(start + static_cast<Index>(r) * start_stride + p * lane_count<S>);
+    for (std::size_t p = 0; p < packets; ++p) sums[r][p] = load(start + p * lane_count<S>);
+    next_row(start, accumulate ? c_stride : 0);
   }
   if (accumulate && bias != nullptr) {
 #pragma GCC unroll 16
@@ -55,7 +64,15 @@ inline void product_tile(const Strided<In>& a, const In* b, Index b_stride, Inde
     }
   }
   const In* a_column = a.data;
+  const S* next = c + static_cast<Index>(rows) * c_stride;
   for (Index k = 0; k < depth; ++k, b += b_stride, a_column += a.column_stride) {
+    if (k < next_rows) {
+#pragma GCC unroll 8
+      for (std::size_t p = 0; p < packets; ++p) __builtin_prefetch(next + p * lane_count<S>, 1);
+      next += c_stride;
+    }
+    // Down the columns of a transposed factor every number is on a line of its own: those of the tiles below.
+    if constexpr (rows > 2) __builtin_prefetch(a_column + 64 / sizeof(In));
     Packet<In> b_row[packets];
 #pragma GCC unroll 8
     for (std::size_t p = 0; p < packets; ++p) b_row[p] = load(b + p * lane_count<S>);
@@ -69,8 +86,8 @@ inline void product_tile(const Strided<In>& a, const In* b, Index b_stride, Inde
 #pragma GCC unroll 16
   for (std::size_t r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
-    for (std::size_t p = 0; p < packets; ++p)
-      store(c + static_cast<Index>(r) * c_stride + p * lane_count<S>, sums[r][p]);
+    for (std::size_t p = 0; p < packets; ++p) store(c + p * lane_count<S>, sums[r][p]);
+    next_row(c, c_stride);
   }
 }
 
@@ -87,13 +104,9 @@ void product_panel(Index row_count, Strided<In> a, const In* b, Index b_stride, 
                       : rows == 2  ? product_tile<In, 2, packets>
                                    : product_tile<In, 1, packets>;
     left -= rows;
-    ProductSum<In>* const next = c + rows * c_stride;
-    // What the next tile writes comes from memory while this one is computed.
-    for (Index r = 0; r < std::min(left, most); ++r)
-      for (std::size_t p = 0; p < packets; ++p) __builtin_prefetch(next + r * c_stride + p * lane_count<In>, 1);
-    tile(a, b, b_stride, depth, c, c_stride, accumulate, bias);
+    tile(a, b, b_stride, depth, c, c_stride, accumulate, bias, std::min(left, most));
     a.data += rows * a.row_stride;
-    c = next;
+    c += rows * c_stride;
   }
 }
 
