@@ -15,22 +15,32 @@ namespace icrl {
 
 namespace detail {
 
-/// 2^x for x < 128, within 1.02e-4 of it; 2^-125 below -125. Rounding to bfloat16 may change 40 times as much. NaN
-/// stays NaN, unless its lowest 9 bits, the tail of its payload, say otherwise: no operation makes such a one.
+/// 2^x within 1.02e-4 of it for -125 <= x <= 126, beyond no less exact or as at these ends. Rounding to bfloat16 may
+/// change 40 times as much. NaN stays NaN, unless its lowest 9 bits, the tail of its payload, say otherwise: no
+/// operation makes such a one.
 inline Packet<float> rough_exp2(const Packet<float>& x) {
-  const Packet<float> clamped = at_least(x, -125.0f);
-  // 2^x = 2^n 2^r with n = round(x): adding 1.5 * 2^23 rounds, and leaves n in the low bits.
-  const Packet<float> shifted = clamped + 12582912.0f, r = clamped - (shifted - 12582912.0f);
+  // 2^x = 2^n 2^r with n = round(x).
+#if defined(__AVX512DQ__)
+  const auto r = Packet<float>(_mm512_maskz_reduce_ps(0xffff, __m512(x), _MM_FROUND_TO_NEAREST_INT));
+#else
+  // Adding 1.5 * 2^23 rounds, and leaves n in the low bits.
+  const Packet<float> clamped = at_most(at_least(x, -125.0f), 126.0f), shifted = clamped + 12582912.0f,
+                      r = clamped - (shifted - 12582912.0f);
+#endif
   // The polynomial of degree 3 that is 1 at 0 and whose largest relative error for |r| <= 1/2 is least.
   Packet<float> p = multiply_add<float>(broadcast(5.500913932e-2f), r, broadcast(2.422114952e-1f));
   p = multiply_add<float>(p, r, broadcast(6.932829637e-1f));
   p = multiply_add<float>(p, r, broadcast(1.0f));
-  Packet<std::uint32_t> bits, exponent;  // unsigned: masked scores may lie far above and wrap around
+#if defined(__AVX512DQ__)
+  return Packet<float>(_mm512_maskz_scalef_ps(0xffff, __m512(p), __m512(x - r)));
+#else
+  Packet<std::uint32_t> bits, exponent;  // unsigned: those of a NaN may wrap around
   std::memcpy(&bits, &p, sizeof bits);
   std::memcpy(&exponent, &shifted, sizeof exponent);
   bits += exponent << 23;
   std::memcpy(&p, &bits, sizeof p);
   return p;
+#endif
 }
 
 /// 1 / x for x >= 1, within 6.2e-5 of it.
@@ -45,8 +55,7 @@ inline Packet<float> rough_reciprocal(const Packet<float>& x) {
 /// As gelu, for results that are rounded: the value within 1.7e-4, the slope within 1e-3, half of what rounding to
 /// bfloat16 may change.
 inline Packet<float> rough_gelu(const Packet<float>& x, Packet<float>& slope) {
-  return gelu<float>(x, slope, log2_e,
-                     [](const Packet<float>& u) { return rough_reciprocal(1.0f + rough_exp2(at_most(u, 126.0f))); });
+  return gelu<float>(x, slope, log2_e, [](const Packet<float>& u) { return rough_reciprocal(1.0f + rough_exp2(u)); });
 }
 
 /// How a kernel reads and writes packets of a row, and the part of a packet that ends one: beyond its end, zeros are
@@ -260,7 +269,11 @@ void round_score_derivatives(const float* d_upper, const float* d_lower, std::ar
   const Packet<float> factor = broadcast(scale), shift_upper = broadcast(-mean[0] * scale),
                       shift_lower = broadcast(-mean[1] * scale);
   for (Index i = 0; i < size; i += lanes<float>) {
-    const Packet<Bf16Pair> pairs = load<Bf16Pair>(p(i));
+    const Bf16Pair* const from = p(i);
+    // Behind it stand those of the next pairs of rows. Each i is a stream of its own, too many for the hardware to read
+    // ahead.
+    __builtin_prefetch(from + 4 * lanes<float>);
+    const Packet<Bf16Pair> pairs = load(from);
     const Packet<float> upper = first_of(pairs) * multiply_add<float>(load(d_upper + i), factor, shift_upper),
                         lower = second_of(pairs) * multiply_add<float>(load(d_lower + i), factor, shift_lower);
     store_rounded(upper, to_upper + i / 2);
