@@ -1,14 +1,12 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
-// Bytes of an agent and of training, beside what a formula says (support/memory_formula.hpp): of agents, memory that
-// the process really occupies (RssAnon); of training, what the C library has handed out (mallinfo2, of all threads).
+// Bytes of an agent and of training that the process really occupies (RssAnon), beside what a formula says
+// (support/memory_formula.hpp).
 //
 //   memory_benchmark agent WIDTH LAYERS HEADS CONTEXT AGENTS              bytes an agent
 //   memory_benchmark train WIDTH LAYERS HEADS CONTEXT BATCH [--threads 2]  bytes in all, once steps have been made
 #include <fstream>
 #include <string>
-
-#include <malloc.h>
 
 #include <icrl/agent/in_context_agents.hpp>
 
@@ -22,11 +20,6 @@
 using namespace icrl;
 
 namespace {
-
-double bytes_in_use() {
-  const struct ::mallinfo2 info = ::mallinfo2();
-  return static_cast<double>(info.uordblks + info.hblkhd);
-}
 
 /// Occupied pages that are not those of a file.
 double resident_bytes() {
@@ -51,11 +44,11 @@ void measure_agent(const bench::Shape& shape, int agents) {
 void measure_training(const bench::Shape& shape, int batch, int threads) {
   const auto histories = bench::record_histories(bench::episodes_for(shape.context));
   const auto views = bench::views_of(histories);
-  const double before = bytes_in_use();
+  const double before = resident_bytes();
   bench::Training training{shape, views, batch, threads};
   for (int i = 0; i < 3; ++i) training.trainer.step();
   bench::print({.name = fmt::format("extra_memory_threads{}_train_{}_B{}", threads, shape.text(), batch),
-                .value = bytes_in_use() - before,
+                .value = resident_bytes() - before,
                 .unit = "bytes",
                 .details = {{"formula", bench::training_bytes(training.model, training.trainer.config())}}});
 }

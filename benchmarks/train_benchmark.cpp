@@ -46,7 +46,7 @@ double attention_seconds(const bench::Model& model, Products products, double se
   if (products == Products::bfloat16) attention.round(rounded, rounding);
   const Matrix<float> x = Matrix<float>::Random(tokens, width), dy = Matrix<float>::Random(tokens, width);
   Matrix<float> y = Matrix<float>::Zero(tokens, width), dx(tokens, width);
-  const auto input = [&](Index first, Index count, RoundedRows rows, Matrix<Bf16Pair>& pairs) {
+  const auto input = [&](Index first, Index count, RoundedRows rows, Buffer<Bf16Pair>& pairs) {
     round_both(x.middleRows(first, count), first, rows, pairs);
   };
   const auto times = bench::time_calls(seconds, [&] {

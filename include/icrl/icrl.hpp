@@ -69,6 +69,7 @@
 #include <icrl/learner/systematic_explorer.hpp>
 #include <icrl/learner/table_index.hpp>
 #include <icrl/math/bfloat16.hpp>
+#include <icrl/math/buffer.hpp>
 #include <icrl/math/matrix.hpp>
 #include <icrl/math/packet.hpp>
 #include <icrl/math/product.hpp>

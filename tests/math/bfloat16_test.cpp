@@ -42,7 +42,7 @@ TEST_CASE("Rows and pairs of rows hold the rounded numbers, whatever the size", 
     for (const Index size : {1, 2, 15, 16, 31, 32, 33, 64, 70, 97}) {
       CAPTURE(rows, size);
       const Matrix<float> x = random_matrix<float>(rows, size, 1), expected = rounded(x);
-      Matrix<Bf16Pair> along, across;
+      Buffer<Bf16Pair> along, across;
       round_rows(x, along);
       pair_rows(along, rows, size, across);
       for (Index r = 0; r < rows; ++r) {
@@ -66,7 +66,7 @@ TEST_CASE("Products of pairs are those of the rounded numbers, packed or not", "
         const Matrix<float> a = random_matrix<float>(rows, depth, 1), b = random_matrix<float>(depth, width, 2),
                             bias = random_matrix<float>(1, width, 3);
         const Matrix<float> expected = plain_product<float>(rounded(a), rounded(b));
-        Matrix<Bf16Pair> a_pairs, b_rows, b_pairs;
+        Buffer<Bf16Pair> a_pairs, b_rows, b_pairs;
         round_rows(a, a_pairs);
         round_rows(b, b_rows);
         pair_rows(b_rows, depth, width, b_pairs);

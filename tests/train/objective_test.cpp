@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <icrl/train/objective.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -25,7 +26,9 @@ ContextBatch windows_of(const SmallRun& run, int count) {
 
 /// Fills all scratch memory with numbers that spoil whatever they touch.
 void poison(WindowScratch<DoubleModel>& scratch) {
-  const auto spoil = [](auto&... matrices) { (matrices.setConstant(std::numeric_limits<double>::quiet_NaN()), ...); };
+  const auto spoil = [](auto&... matrices) {
+    (std::fill_n(matrices.data(), matrices.rows() * matrices.cols(), std::numeric_limits<double>::quiet_NaN()), ...);
+  };
   auto& cache = scratch.cache;
   spoil(scratch.outputs, scratch.doutputs, cache.stream, cache.dstream, cache.normed, cache.dnormed,
         cache.final_norm.x_hat, cache.final_norm.inverse_stddev);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include <icrl/core/assert.hpp>
+#include <icrl/math/buffer.hpp>
 #include <icrl/math/packet.hpp>
 
 // Matrices in bfloat16 (a float's upper half: 8 bits of precision, all of its range) as factors of products, which take
@@ -138,14 +139,14 @@ inline void interleave_rows(const Bf16Pair* upper, const Bf16Pair* lower, Index 
 }  // namespace detail
 
 /// x (T, n) rounded, pairs along its rows: `to` (T, pairs of n). It is a left factor whose depth is n.
-inline void round_rows(MatrixIn<float> x, Matrix<Bf16Pair>& to) {
+inline void round_rows(MatrixIn<float> x, Buffer<Bf16Pair>& to) {
   reserve_rows(to, x.rows(), pair_count(x.cols()));
   for (Index r = 0; r < x.rows(); ++r) detail::round_row(row_data(x, r), x.cols(), row_data(to, r));
 }
 
 /// The first `size` columns of them in pairs along the columns: `to` (pairs of T, size), a factor whose depth is T.
 /// `rounded` comes from `round_rows`.
-inline void pair_rows(const Matrix<Bf16Pair>& rounded, Index rows, Index size, Matrix<Bf16Pair>& to) {
+inline void pair_rows(const Buffer<Bf16Pair>& rounded, Index rows, Index size, Buffer<Bf16Pair>& to) {
   ICRL_ASSERT(rounded.rows() >= rows && 2 * rounded.cols() >= size, "pair_rows: there are no such columns");
   reserve_rows(to, pair_count(rows), size);
   for (Index r = 0; r < rows; r += 2) {

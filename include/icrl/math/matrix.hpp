@@ -38,16 +38,16 @@ auto* row_data(M& matrix, Index r) {
 
 /// Makes `buffer` hold at least `rows` x `columns`. A pass that asks again for no more rows than before allocates
 /// nothing; it works on the top rows.
-template <typename S>
-void reserve_rows(Matrix<S>& buffer, Index rows, Index columns) {
+template <typename M>
+void reserve_rows(M& buffer, Index rows, Index columns) {
   if (buffer.rows() < rows || buffer.cols() != columns) buffer.resize(rows, columns);
 }
 
 /// Zeros in `count` columns from `first` on of the top rows. In place of setZero(), which is compiled anew for every
 /// kind of block.
-template <typename S>
-void clear_columns(Matrix<S>& buffer, Index rows, Index first, Index count) {
-  for (Index r = 0; r < rows; ++r) std::fill_n(row_data(buffer, r) + first, count, S(0));
+template <typename M>
+void clear_columns(M& buffer, Index rows, Index first, Index count) {
+  for (Index r = 0; r < rows; ++r) std::fill_n(row_data(buffer, r) + first, count, typename M::Scalar(0));
 }
 
 /// Rows or columns rounded up to a whole number of cache lines, so that vector loops need no tail.

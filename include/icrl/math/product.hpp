@@ -3,6 +3,7 @@
 #pragma once
 
 #include <icrl/core/assert.hpp>
+#include <icrl/math/buffer.hpp>
 #include <icrl/math/product_packing.hpp>
 
 // The one seam for matrix products. Everything goes through `detail::product`, which never allocates: B's panels are
@@ -145,7 +146,7 @@ public:
 
 private:
   static constexpr auto panel = static_cast<Index>(panel_size<In>);
-  Matrix<In> panels_;
+  Buffer<In> panels_;
   Index depth_ = 0, width_ = 0;
 };
 

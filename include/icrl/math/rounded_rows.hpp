@@ -101,7 +101,7 @@ struct RoundedRows {
   Bf16Pair* data;
   Index stride;
 
-  RoundedRows(Matrix<Bf16Pair>& matrix, Index first = 0) : data{row_data(matrix, first)}, stride{matrix.cols()} {}
+  RoundedRows(Buffer<Bf16Pair>& matrix, Index first = 0) : data{row_data(matrix, first)}, stride{matrix.cols()} {}
 };
 
 namespace detail {
@@ -136,7 +136,7 @@ struct RowPair {
 // counts as zeros.
 
 /// x (block, n).
-inline void round_both(MatrixIn<float> x, Index first, RoundedRows rows, Matrix<Bf16Pair>& pairs) {
+inline void round_both(MatrixIn<float> x, Index first, RoundedRows rows, Buffer<Bf16Pair>& pairs) {
   for (Index r = 0; r < x.rows(); r += 2) {
     const detail::RowPair pair{r, x.rows(), rows, row_data(pairs, (first + r) / 2)};
     const float *const upper = row_data(x, r), *const lower = row_data(x, pair.lower);
@@ -147,7 +147,7 @@ inline void round_both(MatrixIn<float> x, Index first, RoundedRows rows, Matrix<
 
 /// gain * x_hat + bias, where x_hat (block, n) has been standardised.
 inline void round_scaled(MatrixIn<float> x_hat, const RowVector<float>& gain, const RowVector<float>& bias, Index first,
-                         RoundedRows rows, Matrix<Bf16Pair>& pairs) {
+                         RoundedRows rows, Buffer<Bf16Pair>& pairs) {
   const float *const factor = gain.data(), *const summand = bias.data();
   for (Index r = 0; r < x_hat.rows(); r += 2) {
     const detail::RowPair pair{r, x_hat.rows(), rows, row_data(pairs, (first + r) / 2)};
@@ -162,8 +162,8 @@ inline void round_scaled(MatrixIn<float> x_hat, const RowVector<float>& gain, co
 }
 
 /// GELU of x (block, n), and its derivative in pairs of tokens.
-inline void round_gelu(MatrixIn<float> x, Index first, RoundedRows rows, Matrix<Bf16Pair>& pairs,
-                       Matrix<Bf16Pair>& slopes) {
+inline void round_gelu(MatrixIn<float> x, Index first, RoundedRows rows, Buffer<Bf16Pair>& pairs,
+                       Buffer<Bf16Pair>& slopes) {
   for (Index r = 0; r < x.rows(); r += 2) {
     const detail::RowPair pair{r, x.rows(), rows, row_data(pairs, (first + r) / 2)};
     const float *const upper = row_data(x, r), *const lower = row_data(x, pair.lower);
@@ -179,8 +179,8 @@ inline void round_gelu(MatrixIn<float> x, Index first, RoundedRows rows, Matrix<
 }
 
 /// d (block, n) times `slopes`, pairs of the tokens from `first` on; the sums are added to `total`.
-inline void round_product(MatrixIn<float> d, Index first, const Matrix<Bf16Pair>& slopes, RoundedRows rows,
-                          Matrix<Bf16Pair>& pairs, RowVector<float>& total) {
+inline void round_product(MatrixIn<float> d, Index first, const Buffer<Bf16Pair>& slopes, RoundedRows rows,
+                          Buffer<Bf16Pair>& pairs, RowVector<float>& total) {
   float* const sums = total.data();
   for (Index r = 0; r < d.rows(); r += 2) {
     const detail::RowPair pair{r, d.rows(), rows, row_data(pairs, (first + r) / 2)};

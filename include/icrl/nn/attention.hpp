@@ -26,21 +26,21 @@ struct CausalAttention {
   /// blocks that it cuts.
   struct Cache {
     Matrix<S> qkv;            ///< (T, 3C), queries and keys already turned
-    Matrix<S> probabilities;  ///< (H, triangle): blocks of rows one after another, each as wide as its last row looks
+    Buffer<S> probabilities;  ///< (H, triangle): blocks of rows one after another, each as wide as its last row looks
     Matrix<S> mixed;          ///< (T, C): values weighted by attention, heads side by side
     RoundedHeads::Cache rounded;           ///< instead of them
-    Matrix<Bf16Pair> x_pairs, mixed_rows;  ///< with it: (pairs of T, C), (T, pairs of C)
+    Buffer<Bf16Pair> x_pairs, mixed_rows;  ///< with it: (pairs of T, C), (T, pairs of C)
   };
   /// What is of use within one call only, and so may serve all layers of a pass.
   struct Scratch {
-    Matrix<S> transposed;  ///< (D, padded T): one head's keys or values
-    Matrix<S> dscores;     ///< (block, padded T)
+    Buffer<S> transposed;  ///< (D, padded T): one head's keys or values
+    Buffer<S> dscores;     ///< (block, padded T)
     Matrix<S> dmixed;      ///< (T, C), then a block's dx
     Matrix<S> dqkv;        ///< (T, 3C)
     RoundedHeads::Scratch rounded;
     Matrix<S> qkv;                                       ///< (block, 3C), before rounding
-    Matrix<Bf16Pair> rows, qkv_rows;                     ///< (block, pairs of C), (block, pairs of 3C)
-    Matrix<Bf16Pair> dy_pairs, mixed_pairs, dqkv_pairs;  ///< (pairs of T, C), (pairs of T, C), (pairs of T, 3C)
+    Buffer<Bf16Pair> rows, qkv_rows;                     ///< (block, pairs of C), (block, pairs of 3C)
+    Buffer<Bf16Pair> dy_pairs, mixed_pairs, dqkv_pairs;  ///< (pairs of T, C), (pairs of T, C), (pairs of T, 3C)
   };
   struct Rounded {
     typename Linear<S>::Rounded qkv, output;

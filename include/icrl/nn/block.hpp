@@ -88,7 +88,7 @@ private:
                        MatrixOut<S> x) const {
     const auto normed = [&](const LayerNorm<S>& norm, typename LayerNorm<S>::Cache& norm_cache) {
       norm.reserve(norm_cache, x.rows(), x.cols());
-      return [&](Index first, Index count, RoundedRows rows, Matrix<Bf16Pair>& pairs) {
+      return [&](Index first, Index count, RoundedRows rows, Buffer<Bf16Pair>& pairs) {
         norm.rounded_forward(x.middleRows(first, count), first, norm_cache, rows, pairs);
       };
     };

@@ -34,7 +34,7 @@ struct LayerNorm {
   /// y of a block of rows, those from `first` on, in bfloat16; see round_scaled. The cache has to be
   /// reserved.
   void rounded_forward(MatrixIn<S> x, Index first, Cache& cache, RoundedRows rows,
-                       Matrix<Bf16Pair>& pairs) const requires std::same_as<S, float> {
+                       Buffer<Bf16Pair>& pairs) const requires std::same_as<S, float> {
     for (Index r = 0; r < x.rows(); ++r) {
       cache.inverse_stddev(first + r, 0) =
           standardise_row(row_data(x, r), x.cols(), epsilon, row_data(cache.x_hat, first + r));

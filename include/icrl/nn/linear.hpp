@@ -24,7 +24,7 @@ struct Linear {
   };
   /// Used on the way there.
   struct RoundingScratch {
-    Matrix<Bf16Pair> rows, pairs;  ///< (in, pairs of out), (pairs of in, out)
+    Buffer<Bf16Pair> rows, pairs;  ///< (in, pairs of out), (pairs of in, out)
   };
 
   /// y = x W + b. x (T, in) -> y (T, out).
@@ -55,24 +55,24 @@ struct Linear {
 
   /// Training with factors in bfloat16 and sums in float: y = x W + b, of the first rows of x, which are in pairs of
   /// neighbours.
-  void rounded_forward(const Rounded& rounded, const Matrix<Bf16Pair>& x,
+  void rounded_forward(const Rounded& rounded, const Buffer<Bf16Pair>& x,
                        MatrixOut<S> y) const requires std::same_as<S, float> {
     rounded_forward(rounded, x, y, false);
   }
   /// y += x W + b: for residual streams.
-  void add_rounded_forward(const Rounded& rounded, const Matrix<Bf16Pair>& x,
+  void add_rounded_forward(const Rounded& rounded, const Buffer<Bf16Pair>& x,
                            MatrixOut<S> y) const requires std::same_as<S, float> {
     rounded_forward(rounded, x, y, true);
   }
   /// dx = dy W^T, of the first rows of dy, which are in pairs of neighbours.
-  void rounded_backward(const Rounded& rounded, const Matrix<Bf16Pair>& dy,
+  void rounded_backward(const Rounded& rounded, const Buffer<Bf16Pair>& dy,
                         MatrixOut<S> dx) const requires std::same_as<S, float> {
     ICRL_ASSERT(dy.rows() >= dx.rows() && dy.cols() == pair_count(weight.cols()) && dx.cols() == weight.rows(),
                 "a linear map in bfloat16: shapes disagree");
     rounded.transposed.multiply(dx.rows(), {dy.data(), dy.cols(), 1}, dx.data(), dx.outerStride(), false);
   }
   /// dW += x^T dy, of the first `tokens` tokens, which are in pairs.
-  static void add_rounded_gradient(const Matrix<Bf16Pair>& x, const Matrix<Bf16Pair>& dy, Index tokens,
+  static void add_rounded_gradient(const Buffer<Bf16Pair>& x, const Buffer<Bf16Pair>& dy, Index tokens,
                                    Linear& grad) requires std::same_as<S, float> {
     const Index in = grad.weight.rows(), out = grad.weight.cols(), depth = pair_count(tokens);
     ICRL_ASSERT(x.rows() >= depth && dy.rows() >= depth && x.cols() == in && dy.cols() == out,
@@ -85,7 +85,7 @@ struct Linear {
   }
 
 private:
-  void rounded_forward(const Rounded& rounded, const Matrix<Bf16Pair>& x, MatrixOut<S> y, bool add) const {
+  void rounded_forward(const Rounded& rounded, const Buffer<Bf16Pair>& x, MatrixOut<S> y, bool add) const {
     ICRL_ASSERT(x.rows() >= y.rows() && x.cols() == pair_count(weight.rows()) && y.cols() == weight.cols(),
                 "a linear map in bfloat16: shapes disagree");
     rounded.weight.multiply(y.rows(), {x.data(), x.cols(), 1}, y.data(), y.outerStride(), add, bias.data());

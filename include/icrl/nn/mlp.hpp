@@ -16,14 +16,14 @@ struct Mlp {
   struct Cache {
     Matrix<S> hidden;                                     ///< (T, hidden), after the GELU
     Matrix<S> slope;                                      ///< (T, hidden), the GELU's derivative
-    Matrix<Bf16Pair> x_pairs, hidden_pairs, slope_pairs;  ///< instead of them (pairs of T, C or hidden)
+    Buffer<Bf16Pair> x_pairs, hidden_pairs, slope_pairs;  ///< instead of them (pairs of T, C or hidden)
   };
   /// What is of use within one call only, and so may serve all layers of a pass. In bfloat16, T is a block's.
   struct Scratch {
     Matrix<S> hidden;                          ///< (T, hidden), before the GELU, or its derivative
     Matrix<S> dx;                              ///< (T, C)
-    Matrix<Bf16Pair> rows, hidden_rows;        ///< (T, pairs of C), (T, pairs of hidden)
-    Matrix<Bf16Pair> dy_pairs, dhidden_pairs;  ///< (pairs of all T, C), (pairs of all T, hidden)
+    Buffer<Bf16Pair> rows, hidden_rows;        ///< (T, pairs of C), (T, pairs of hidden)
+    Buffer<Bf16Pair> dy_pairs, dhidden_pairs;  ///< (pairs of all T, C), (pairs of all T, hidden)
   };
   struct Rounded {
     typename Linear<S>::Rounded up, down;

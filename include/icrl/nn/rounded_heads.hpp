@@ -20,21 +20,21 @@ struct RoundedHeads {
 
   /// What backward needs of the forward pass.
   struct Cache {
-    Matrix<Bf16Pair> query_key_pairs;  ///< (pairs of T, 2C)
-    Matrix<Bf16Pair> value_rows;       ///< (T, pairs of C)
-    Matrix<Bf16Pair> exponentials;     ///< (H, triangle): E in ScoreColumns
-    Matrix<float> inverse_sums;        ///< (T, H): 1 / r
+    Buffer<Bf16Pair> query_key_pairs;  ///< (pairs of T, 2C)
+    Buffer<Bf16Pair> value_rows;       ///< (T, pairs of C)
+    Buffer<Bf16Pair> exponentials;     ///< (H, triangle): E in ScoreColumns
+    Buffer<float> inverse_sums;        ///< (T, H): 1 / r
   };
   /// What is of use within one call only, and so may serve all layers of a pass.
   struct Scratch {
-    Matrix<Bf16Pair> query_key_rows, value_pairs;  ///< (T, pairs of 2C), (pairs of T, C)
-    Matrix<Bf16Pair> dmixed_rows, dmixed_pairs;    ///< (T, pairs of C), (pairs of T, C): dO'
-    Matrix<float> means;                           ///< (T, H): rowsum(dO' * O)
-    Matrix<Bf16Pair> transposed;                   ///< (pairs of D, padded T): one head's keys or values
-    Matrix<float> scores;                          ///< (block, padded T), or their derivatives
-    Matrix<Bf16Pair> rows;                         ///< (block, pairs of padded T): E or dS
-    Matrix<Bf16Pair> dscores;                      ///< (1, triangle): a head's dS in ScoreColumns
-    Matrix<float> mixed;                           ///< (block, D): E V
+    Buffer<Bf16Pair> query_key_rows, value_pairs;  ///< (T, pairs of 2C), (pairs of T, C)
+    Buffer<Bf16Pair> dmixed_rows, dmixed_pairs;    ///< (T, pairs of C), (pairs of T, C): dO'
+    Buffer<float> means;                           ///< (T, H): rowsum(dO' * O)
+    Buffer<Bf16Pair> transposed;                   ///< (pairs of D, padded T): one head's keys or values
+    Buffer<float> scores;                          ///< (block, padded T), or their derivatives
+    Buffer<Bf16Pair> rows;                         ///< (block, pairs of padded T): E or dS
+    Buffer<Bf16Pair> dscores;                      ///< (1, triangle): a head's dS in ScoreColumns
+    Buffer<float> mixed;                           ///< (block, D): E V
   };
 
   /// Sizes both for a pass; the scratch memory of its backward half may be another.
@@ -67,7 +67,7 @@ struct RoundedHeads {
   }
 
   /// mixed (T, pairs of C).
-  void forward(Index tokens, Cache& cache, Scratch& scratch, Matrix<Bf16Pair>& mixed) const {
+  void forward(Index tokens, Cache& cache, Scratch& scratch, Buffer<Bf16Pair>& mixed) const {
     const Index size = width / head_count;
     reserve_rows(mixed, tokens, pair_count(width));
     for (Index h = 0; h < head_count; ++h) {
@@ -87,7 +87,7 @@ struct RoundedHeads {
 
   /// Makes dO' of the tokens first .. of dO: dmixed (block, C). mixed (T, pairs of C) is what forward gave. Blocks as
   /// in `take_input`.
-  void take_derivative(const Matrix<Bf16Pair>& mixed, MatrixIn<float> dmixed, Index first, const Cache& cache,
+  void take_derivative(const Buffer<Bf16Pair>& mixed, MatrixIn<float> dmixed, Index first, const Cache& cache,
                        Scratch& scratch) const {
     const Index size = width / head_count, last = first + dmixed.rows();
     for (Index t = first; t < last; ++t) {
@@ -134,7 +134,7 @@ private:
 
   /// Transposes one head's columns, from `column` on, and pads them with zeros: what lies beyond is multiplied
   /// by zeros, which would not undo an infinity.
-  void transpose(const Matrix<Bf16Pair>& rows, Index column, Index tokens, Scratch& scratch) const {
+  void transpose(const Buffer<Bf16Pair>& rows, Index column, Index tokens, Scratch& scratch) const {
     const Index pairs = width / head_count / 2;
     detail::pack_panel<Bf16Pair>({&rows(0, column / 2), 1, rows.cols()}, pairs, tokens, scratch.transposed.data(),
                                  scratch.transposed.cols());

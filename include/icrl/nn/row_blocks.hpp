@@ -11,7 +11,7 @@
 namespace icrl {
 
 /// Gives `count` rows of a layer's input, those from `first` on, in both orders of bfloat16 (see round_scaled).
-using InputBlocks = FunctionRef<void(Index first, Index count, RoundedRows rows, Matrix<Bf16Pair>& pairs)>;
+using InputBlocks = FunctionRef<void(Index first, Index count, RoundedRows rows, Buffer<Bf16Pair>& pairs)>;
 
 /// Takes the derivative of a layer's input, its rows from `first` on.
 using DerivativeBlocks = FunctionRef<void(Index first, MatrixIn<float> dx)>;

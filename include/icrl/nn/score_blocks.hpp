@@ -42,13 +42,13 @@ struct ScoreColumns {
 
 /// As reserve_rows, but a buffer that has more columns keeps them.
 template <typename S>
-void reserve_columns(Matrix<S>& buffer, Index rows, Index columns) {
+void reserve_columns(Buffer<S>& buffer, Index rows, Index columns) {
   reserve_rows(buffer, rows, std::max(columns, buffer.cols()));
 }
 
-template <typename S>
-Strided<S> rows_of(const Matrix<S>& m, Index row, Index column) {
-  return {&m(row, column), m.outerStride(), 1};
+template <typename M>
+auto rows_of(const M& m, Index row, Index column) {
+  return Strided<typename M::Scalar>{&m(row, column), m.outerStride(), 1};
 }
 
 }  // namespace icrl::detail

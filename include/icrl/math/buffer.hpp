@@ -1,0 +1,81 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include <icrl/core/assert.hpp>
+#include <icrl/core/large_pages.hpp>
+#include <icrl/math/matrix.hpp>
+
+namespace icrl {
+
+/// Rows of numbers that a pass leaves for a later one, row-major without gaps, for kernels rather than for algebra.
+/// Buffers lie in pages of 2 MB, many to a page: see `share_large_pages`.
+template <typename T>
+class Buffer {
+  static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_default_constructible_v<T>);
+
+public:
+  using Scalar = T;
+
+  Buffer() = default;
+  /// Their numbers are unspecified.
+  Buffer(Index rows, Index columns) { resize(rows, columns); }
+  Buffer(const Buffer& other) { *this = other; }
+  Buffer(Buffer&& other) noexcept { swap(other); }
+  Buffer& operator=(const Buffer& other) {
+    if (this == &other) return *this;
+    resize(other.rows_, other.columns_);
+    std::copy_n(other.data(), other.rows_ * other.columns_, data());
+    return *this;
+  }
+  Buffer& operator=(Buffer&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~Buffer() = default;
+
+  /// Allocates only if it has never been so large. What it holds then is unspecified.
+  void resize(Index rows, Index columns) {
+    ICRL_ASSERT(rows >= 0 && columns >= 0, "a buffer has no fewer than 0 rows and columns");
+    const auto count = static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns);
+    if (count > capacity_) {
+      numbers_ = share_large_pages<T>(count);
+      capacity_ = count;
+    }
+    rows_ = rows;
+    columns_ = columns;
+  }
+
+  [[nodiscard]] Index rows() const { return rows_; }
+  [[nodiscard]] Index cols() const { return columns_; }
+  [[nodiscard]] Index outerStride() const { return columns_; }
+  [[nodiscard]] T* data() { return numbers_.get(); }
+  [[nodiscard]] const T* data() const { return numbers_.get(); }
+  [[nodiscard]] T& operator()(Index row, Index column) { return data()[place(row, column)]; }
+  [[nodiscard]] const T& operator()(Index row, Index column) const { return data()[place(row, column)]; }
+
+private:
+  [[nodiscard]] Index place(Index row, Index column) const {
+    ICRL_ASSERT(row >= 0 && row < rows_ && column >= 0 && column < columns_, "there is no such number in a buffer");
+    return row * columns_ + column;
+  }
+
+  void swap(Buffer& other) noexcept {
+    std::swap(numbers_, other.numbers_);
+    std::swap(capacity_, other.capacity_);
+    std::swap(rows_, other.rows_);
+    std::swap(columns_, other.columns_);
+  }
+
+  std::shared_ptr<T[]> numbers_;
+  std::size_t capacity_ = 0;
+  Index rows_ = 0, columns_ = 0;
+};
+
+}  // namespace icrl
