@@ -170,15 +170,16 @@ const std::vector<Chart>& charts() {
        64,
        {{"measured", memory_train, figure("value", megabyte), Fit::none},
         {"formula", memory_train, figure("formula", megabyte), Fit::none, {}, PlotStroke::dashed}},
-       "The formula: 4 bytes x ((3 + S) W + threads x A + B T (F + 2)) and, in whole pages of 2 MB, 4 bytes x (R + "
-       "threads x A'). W weights are kept 3 + S times: themselves, AdamW's two moments, and a gradient in each of S = 4 "
-       "slots. A (`Matrix`) and A' (`Buffer`) are what a thread keeps of the window that it works on, the `Cache` and "
-       "`Scratch` structures of the layers, P being the head's outputs and b = T / 16 the blocks of rows of scores. With "
-       "products in bfloat16: A = 2 L T (d + 1) + 8 T d + T + 432 d + 2 T P and A' = L (7 T d + H T + 64 H b (b + 1)) + 15 "
-       "T d / 2 + H T + 216 d + 64 b (b + 1) + 16 b (d / 2H + 24) + 16 d / H (432 d and 216 d are what a block of 48 rows "
-       "takes), and R = 12 (L + 1) d^2 for the rounded matrices. In float: A = L (14 T d + 2 T) + 15 T d + T + 2 T P, A' = "
-       "128 L H b (b + 1) + 16 b (d / H + 16), and no R. B T (F + 2) are the windows: features, label and weight. The "
-       "triangles of scores are what makes it grow faster than T. Measured is the memory that the process occupies."},
+       "The formula: 4 bytes x ((3 + S) W + R + threads x A + B T (F + 2)). W weights are kept 3 + S times: themselves, "
+       "AdamW's two moments, and a gradient in each of S = 4 slots. A is what a thread keeps of the window that it works "
+       "on, the `Cache` and `Scratch` structures of the layers, P being the head's outputs and b = T / 16 the blocks of "
+       "rows of scores. With products in bfloat16: L (9 T d + (2 + H) T + 64 H b (b + 1)) for the blocks, 31 T d / 2 + (1 "
+       "+ H) T + 648 d + 64 b (b + 1) + 16 b (d / 2H + 24) + 16 d / H + 2 T P for what exists once (648 d is what a block "
+       "of 48 rows takes), and R = 12 (L + 1) d^2 for the rounded matrices. In float: L (14 T d + 2 "
+       "T + 128 H b (b + 1)), 15 T d + T + 16 b (d / H + 16) + 2 T P, and no R. B T (F + 2) are the windows: features, "
+       "label and weight. The triangles of scores are what makes it grow faster than T. Those of these arrays that are "
+       "`Buffer`s of 64 KB to 2 MB share pages of 2 MB, which are taken whole. Measured is the memory that the process "
+       "occupies."},
       {"growth_memory_threads",
        "Memory of training by threads (d = 64, 4 layers, T = 80, B = 16)",
        "threads",
@@ -186,7 +187,7 @@ const std::vector<Chart>& charts() {
        1,
        {{"measured", memory_threads, figure("value", megabyte), Fit::none},
         {"formula", memory_threads, figure("formula", megabyte), Fit::none, {}, PlotStroke::dashed}},
-       "Every thread adds what it keeps, most of it in whole pages; weights, moments, gradient slots and windows do not "
+       "Every thread adds what it keeps; weights, moments, gradient slots and windows do not "
        "depend on the threads."},
   };
   return all;

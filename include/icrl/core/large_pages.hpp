@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -24,7 +25,7 @@ namespace detail {
 
 inline constexpr auto most_bytes = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
 
-/// Whether arrays may share a block. On Linux memory that nobody has touched yet is not taken from anybody. The address
+/// Whether arrays share blocks. On Linux the rest of a block that nobody has touched is not occupied. The address
 /// sanitizer notices who leaves an array only where nothing else of use follows.
 inline constexpr bool shares_blocks =
 #if !defined(__linux__) || defined(__SANITIZE_ADDRESS__)
@@ -52,22 +53,54 @@ template <typename T>
   return owner;
 }
 
-/// A part of a block of large pages, which all callers share.
+/// A part of a block of large pages that all callers share, or null if there is no room for a block. It begins at a
+/// cache line, neighbours not at the same place of a page.
 [[nodiscard]] inline std::shared_ptr<std::byte[]> share_block(std::size_t bytes) {
-  constexpr std::size_t block_bytes = 16 * large_page_bytes, cache_line = 64;
-  static std::mutex mutex;
-  static std::weak_ptr<std::byte[]> current;
-  static std::size_t used = 0;
-  const std::size_t with_gap = (bytes / cache_line + 2) * cache_line;
-  const std::lock_guard lock{mutex};
-  std::shared_ptr<std::byte[]> block = current.lock();
-  if (block == nullptr || block_bytes - used < with_gap) {
-    block = in_large_pages<std::byte>(block_bytes);
-    current = block;
-    used = 0;
+  constexpr std::size_t block_bytes = 4 * large_page_bytes, cache_line = 64, page = 4096;
+  struct State {
+    std::mutex mutex;
+    std::weak_ptr<std::byte[]> block;
+    std::size_t used = 0;
+  };
+  static State& state = *new State;  // never destroyed: there may be calls until the very end of a program
+  std::size_t with_gap = (bytes / cache_line + 1) * cache_line;
+  if (with_gap % page == 0) with_gap += cache_line;
+  const std::lock_guard lock{state.mutex};
+  std::shared_ptr<std::byte[]> block = state.block.lock();
+  if (block == nullptr || block_bytes - state.used < with_gap) {
+    try {
+      block = in_large_pages<std::byte>(block_bytes);
+    } catch (const std::bad_alloc&) {
+      return nullptr;
+    }
+    state.block = block;
+    state.used = 0;
   }
-  std::byte* const begin = block.get() + std::exchange(used, used + with_gap);
+  std::byte* const begin = block.get() + std::exchange(state.used, state.used + with_gap);
   return {std::move(block), begin};
+}
+
+/// What may lie in memory where nothing was constructed.
+template <typename T>
+concept PlainNumber = std::is_trivially_copyable_v<T> && std::is_trivially_default_constructible_v<T> &&
+                      alignof(T) <= 64;
+
+/// Arrays from here on, in bytes, share pages: so large that it pays, and that few of them fill a block.
+inline constexpr std::size_t least_shared_bytes = large_page_bytes / 32;
+
+/// `count` numbers, not initialised. Arrays of 64 KB to 2 MB fill large pages together with those of other calls;
+/// larger ones have pages of their own. For arrays that live about as long as those asked for next to them: a block of
+/// 8 MB is given back when the last array in it is. Any thread may call. Throws std::bad_alloc.
+template <PlainNumber T>
+[[nodiscard]] std::shared_ptr<T[]> share_large_pages(std::size_t count) {
+  if (shares_blocks && count >= least_shared_bytes / sizeof(T) && count < large_page_bytes / sizeof(T)) {
+    if (std::shared_ptr<std::byte[]> bytes = share_block(count * sizeof(T))) {
+      T* const begin = ::new (bytes.get()) T[count];
+      // An owner of its own: whoever counts allocations is to see this one.
+      return {begin, [block = std::move(bytes)](T*) {}};
+    }
+  }
+  return in_large_pages<T>(count);
 }
 
 }  // namespace detail
@@ -81,18 +114,6 @@ template <std::floating_point T>
   std::shared_ptr<T[]> numbers = detail::in_large_pages<T>(count * each);
   std::fill_n(numbers.get(), count * each, T(0));
   return numbers;
-}
-
-/// `count` numbers, not initialised, that fill large pages together with those of other calls, if they are fewer than
-/// would fill one alone. For arrays that live about as long as those asked for next to them: their block of pages is
-/// given back when the last of them is. They begin at a cache line, neighbours never at the same place of a page. Any
-/// thread may call. Throws std::bad_alloc.
-template <typename T>
-[[nodiscard]] std::shared_ptr<T[]> share_large_pages(std::size_t count) {
-  if (!detail::shares_blocks || count >= large_page_bytes / sizeof(T)) return detail::in_large_pages<T>(count);
-  std::shared_ptr<std::byte[]> bytes = detail::share_block(count * sizeof(T));
-  T* const begin = ::new (bytes.get()) T[count];
-  return {std::move(bytes), begin};
 }
 
 /// `size` numbers in large pages. A copy has memory of its own; one that is assigned as many stays where it is; what

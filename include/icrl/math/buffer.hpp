@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <memory>
-#include <type_traits>
+#include <new>
 #include <utility>
 
 #include <icrl/core/assert.hpp>
@@ -15,11 +16,9 @@
 namespace icrl {
 
 /// Rows of numbers that a pass leaves for a later one, row-major without gaps, for kernels rather than for algebra.
-/// Buffers lie in pages of 2 MB, many to a page: see `share_large_pages`.
-template <typename T>
+/// Large ones lie in pages of 2 MB, several to a page: see `detail::share_large_pages`. What was moved from is empty.
+template <detail::PlainNumber T>
 class Buffer {
-  static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_default_constructible_v<T>);
-
 public:
   using Scalar = T;
 
@@ -35,18 +34,23 @@ public:
     return *this;
   }
   Buffer& operator=(Buffer&& other) noexcept {
-    swap(other);
+    Buffer{std::move(other)}.swap(*this);
     return *this;
   }
   ~Buffer() = default;
 
-  /// Allocates only if it has never been so large. What it holds then is unspecified.
+  /// Allocates only if it has never been so large, and then, unless it is the first time, half as much again as it had
+  /// before: windows that grow step by step. What it holds then is unspecified. Throws std::bad_alloc, and is empty,
+  /// where there is not so much memory.
   void resize(Index rows, Index columns) {
     ICRL_ASSERT(rows >= 0 && columns >= 0, "a buffer has no fewer than 0 rows and columns");
-    const auto count = static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns);
+    if (columns > 0 && rows > std::numeric_limits<Index>::max() / columns) throw std::bad_alloc{};
+    const auto count = static_cast<std::size_t>(rows * columns);
     if (count > capacity_) {
-      numbers_ = share_large_pages<T>(count);
-      capacity_ = count;
+      const std::size_t capacity = std::max(count, capacity_ + capacity_ / 2);
+      *this = Buffer{};
+      numbers_ = detail::share_large_pages<T>(capacity);
+      capacity_ = capacity;
     }
     rows_ = rows;
     columns_ = columns;

@@ -71,7 +71,7 @@ inline void product_tile(const Strided<In>& a, const In* b, Index b_stride, Inde
       for (std::size_t p = 0; p < packets; ++p) __builtin_prefetch(next + p * lane_count<S>, 1);
       next += c_stride;
     }
-    // Down the columns of a transposed factor every number is on a line of its own: those of the tiles below.
+    // Of a transposed A every k is on a line of its own: the one that the tiles below read. Low tiles have none below.
     if constexpr (rows > 2) __builtin_prefetch(a_column + 64 / sizeof(In));
     Packet<In> b_row[packets];
 #pragma GCC unroll 8

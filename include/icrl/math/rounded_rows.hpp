@@ -15,9 +15,9 @@ namespace icrl {
 
 namespace detail {
 
-/// 2^x within 1.02e-4 of it for -125 <= x <= 126, beyond no less exact or as at these ends. Rounding to bfloat16 may
-/// change 40 times as much. NaN stays NaN, unless its lowest 9 bits, the tail of its payload, say otherwise: no
-/// operation makes such a one.
+/// 2^x within 1.02e-4 of it for -125 <= x <= 126; between 0 and 2^-125 below, 2^126 or more above, maybe infinity.
+/// Rounding to bfloat16 may change 40 times as much. NaN stays NaN, unless its lowest 9 bits, the tail of its payload,
+/// say otherwise: no operation makes such a one.
 inline Packet<float> rough_exp2(const Packet<float>& x) {
   // 2^x = 2^n 2^r with n = round(x).
 #if defined(__AVX512DQ__)
@@ -52,7 +52,7 @@ inline Packet<float> rough_reciprocal(const Packet<float>& x) {
 #endif
 }
 
-/// As gelu, for results that are rounded: the value within 1.7e-4, the slope within 1e-3, half of what rounding to
+/// As gelu, for results that are rounded: the value within 1.7e-4, the slope within 1.01e-3, half of what rounding to
 /// bfloat16 may change.
 inline Packet<float> rough_gelu(const Packet<float>& x, Packet<float>& slope) {
   return gelu<float>(x, slope, log2_e, [](const Packet<float>& u) { return rough_reciprocal(1.0f + rough_exp2(u)); });
@@ -262,6 +262,8 @@ std::array<float, 2> round_exponentials(const float* upper, const float* lower, 
 
 /// The derivatives of two rows of scores: p * (d - mean) * scale, where p are pairs of the two rows, packet i of them
 /// at p(i), and d and `mean` belong to one row each. Goes to two rows and to columns, as `round_exponentials` does.
+/// Behind p(i) are expected, and asked for, the packets of the pairs of rows that come next: every i is a stream of its
+/// own, too many for the hardware to read ahead.
 template <typename Probabilities, typename Column>
 void round_score_derivatives(const float* d_upper, const float* d_lower, std::array<float, 2> mean, Index size,
                              float scale, Probabilities&& p, Bf16Pair* to_upper, Bf16Pair* to_lower, Column&& column) {
@@ -270,9 +272,7 @@ void round_score_derivatives(const float* d_upper, const float* d_lower, std::ar
                       shift_lower = broadcast(-mean[1] * scale);
   for (Index i = 0; i < size; i += lanes<float>) {
     const Bf16Pair* const from = p(i);
-    // Behind it stand those of the next pairs of rows. Each i is a stream of its own, too many for the hardware to read
-    // ahead.
-    __builtin_prefetch(from + 4 * lanes<float>);
+    __builtin_prefetch(from + 64);
     const Packet<Bf16Pair> pairs = load(from);
     const Packet<float> upper = first_of(pairs) * multiply_add<float>(load(d_upper + i), factor, shift_upper),
                         lower = second_of(pairs) * multiply_add<float>(load(d_lower + i), factor, shift_lower);
