@@ -70,11 +70,13 @@ TEST_CASE("The rough exponential is within 1.02e-4, and NaN stays NaN", "[math]"
     REQUIRE(static_cast<double>(at(x)) == Approx(std::exp2(static_cast<double>(x))).epsilon(1.02e-4));
   }
   CHECK(at(0) == 1);
-  for (const float x : {-126.3f, -1000.0f, -infinity}) {
-    CHECK(at(x) >= 0);
-    CHECK(at(x) <= std::exp2(-125.0f));
-  }
-  for (const float x : {127.0f, 1000.0f, infinity}) CHECK(at(x) >= std::exp2(126.0f));
+#if defined(__AVX512DQ__)
+  const float least = 0, most = infinity;
+#else
+  const float least = std::exp2(-125.0f), most = std::exp2(126.0f);
+#endif
+  for (const float x : {-1000.0f, -infinity}) CHECK(at(x) == least);
+  for (const float x : {1000.0f, infinity}) CHECK(at(x) == most);
   CHECK(std::isnan(at(std::numeric_limits<float>::quiet_NaN())));
 }
 
