@@ -40,8 +40,8 @@ public:
   ~Buffer() = default;
 
   /// Allocates only if it has never been so large, and then, unless it is the first time, half as much again as it had
-  /// before: windows that grow step by step. What it holds then is unspecified. Throws std::bad_alloc where there is not
-  /// so much memory, and is empty or as before.
+  /// before: windows that grow step by step. What it holds then is unspecified. Throws std::bad_alloc where there is
+  /// not so much memory, and is empty or as before.
   void resize(Index rows, Index columns) {
     ICRL_ASSERT(rows >= 0 && columns >= 0, "a buffer has no fewer than 0 rows and columns");
     if (columns > 0 && rows > std::numeric_limits<Index>::max() / columns) throw std::bad_alloc{};
