@@ -67,6 +67,18 @@ inline void score_blocks(const S* query, Index head_size, const S* keys, Index w
   }
 }
 
+/// The scores of all heads with the tokens of `blocks` blocks from block `first` on.
+template <typename S, std::size_t blocks>
+inline void score_heads(const S* query, Index head_count, const StreamKeyValues<S>& past, Index first,
+                        Matrix<S>& scores) {
+  constexpr Index block = StreamKeyValues<S>::block;
+  const Index width = past.width, size = width / head_count;
+  for (Index h = 0; h < head_count; ++h) {
+    score_blocks<S, blocks>(query + h * size, size, past.keys + (first * width + h * size) * block, width,
+                            &scores(h, first * block));
+  }
+}
+
 /// mixed[c] = the sum over tokens of weights[head of c][t] * values[t][c], for `packets` packets of columns from
 /// `first` on. Heads are whole packets.
 template <typename S, std::size_t packets>
@@ -100,11 +112,17 @@ void attend(const S* query, Index head_count, const StreamKeyValues<S>& past, In
   const Index blocks = (count + block - 1) / block;
   // All heads of a few blocks, then the next blocks: keys are read from first to last.
   for (Index b = 0; b < blocks;) {
-    const Index together = blocks - b >= 4 ? 4 : blocks - b >= 2 ? 2 : 1;
-    const auto score = together == 4 ? score_blocks<S, 4> : together == 2 ? score_blocks<S, 2> : score_blocks<S, 1>;
-    for (Index h = 0; h < head_count; ++h)
-      score(query + h * size, size, past.keys + (b * width + h * size) * block, width, &scores(h, b * block));
-    b += together;
+    const Index left = blocks - b;
+    if (left >= 4) {
+      score_heads<S, 4>(query, head_count, past, b, scores);
+      b += 4;
+    } else if (left >= 2) {
+      score_heads<S, 2>(query, head_count, past, b, scores);
+      b += 2;
+    } else {
+      score_heads<S, 1>(query, head_count, past, b, scores);
+      b += 1;
+    }
   }
   for (Index h = 0; h < head_count; ++h)
     softmax_row(&scores(h, 0), count, blocks * block, S(1) / std::sqrt(static_cast<S>(size)));
