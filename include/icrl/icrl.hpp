@@ -83,6 +83,12 @@
 #include <icrl/model/decoding.hpp>
 #include <icrl/model/fingerprint.hpp>
 #include <icrl/model/key_value_cache.hpp>
+#include <icrl/model/self_test.hpp>
+#include <icrl/model/self_test_kernels.hpp>
+#include <icrl/model/self_test_model.hpp>
+#include <icrl/model/self_test_numbers.hpp>
+#include <icrl/model/self_test_report.hpp>
+#include <icrl/model/self_test_training.hpp>
 #include <icrl/model/step_embedding.hpp>
 #include <icrl/model/stream_memory.hpp>
 #include <icrl/model/transformer_config.hpp>
