@@ -11,6 +11,8 @@
 #include <icrl/core/fail.hpp>
 #include <icrl/core/file.hpp>
 #include <icrl/io/json.hpp>
+#include <icrl/model/self_test.hpp>
+#include <icrl/model/self_test_training.hpp>
 
 namespace example {
 
@@ -48,6 +50,8 @@ int Program::run(int argc, char** argv, const std::function<void(const Options&)
   CLI11_PARSE(*app_, argc, argv);
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // line by line, also into a pipe
   try {
+    icrl::self_test();  // what a compiler made wrong is told before anything is computed with it
+    icrl::self_test_training();
     std::error_code error;
     std::filesystem::create_directories(options_.out, error);
     if (error) icrl::fail("cannot make the folder \"{}\": {}", options_.out.string(), error.message());

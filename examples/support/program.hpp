@@ -42,7 +42,7 @@ public:
   void add(const std::string& name, std::filesystem::path& value, const std::string& help);
   void add(const std::string& name, std::vector<std::string>& values, const std::string& help);
 
-  /// Parses, makes the folder, runs the body, and ends with what went wrong in one line.
+  /// Parses, lets the library test itself, makes the folder, runs the body, and ends with what went wrong in one line.
   int run(int argc, char** argv, const std::function<void(const Options&)>& body);
 
 private:

@@ -142,6 +142,7 @@ inline double half_of(Bf16Pair pair, Index i) {
   std::memcpy(&x, &bits, sizeof x);
   return static_cast<double>(x);
 }
+
 /// `size` numbers between margins. What a kernel writes beyond them harms nothing and is noticed, and what it reads
 /// there is NaN: so a wrong kernel ends in a report, not in a broken heap.
 template <typename T>
