@@ -53,6 +53,17 @@ void product_of_ragged_panel(Index rows, Index width, Index depth, Strided<In> a
   }
 }
 
+/// A panel of any width.
+template <typename In>
+void product_of_columns(Index rows, Index width, Index depth, const Strided<In>& a, const In* b, Index b_stride,
+                        ProductSum<In>* c, Index c_stride, bool accumulate, const ProductSum<In>* bias) {
+  if (width % lanes<In> == 0) {
+    product_of_panel<In>(rows, width, depth, a, b, b_stride, c, c_stride, accumulate, bias);
+  } else {
+    product_of_ragged_panel<In>(rows, width, depth, a, b, b_stride, c, c_stride, accumulate, bias);
+  }
+}
+
 /// A last part of a panel that is narrower than a packet, for one or two rows: B's numbers are read where they lie.
 template <typename In>
 void product_of_last_columns(Index rows, Index width, Index depth, const Strided<In>& a, const In* b, Index b_stride,
@@ -77,13 +88,21 @@ void product_of_few_rows(Index rows, Index width, Index depth, const Strided<In>
                          ProductSum<In>* c, Index c_stride, bool accumulate, const ProductSum<In>* bias) {
   constexpr Index panel = static_cast<Index>(packets) * lanes<In>;
   const auto from = [&](Index column) { return bias == nullptr ? nullptr : bias + column; };
-  const auto tile = rows == 1 ? product_tile<In, 1, packets> : product_tile<In, 2, packets>;
   Index j = 0;
-  for (; j + panel <= width; j += panel) tile(a, b + j, b_stride, depth, c + j, c_stride, accumulate, from(j), 0);
+  for (; j + panel <= width; j += panel) {
+    if (rows == 1) {
+      product_tile<In, 1, packets>(a, b + j, b_stride, depth, c + j, c_stride, accumulate, from(j), 0);
+    } else {
+      product_tile<In, 2, packets>(a, b + j, b_stride, depth, c + j, c_stride, accumulate, from(j), 0);
+    }
+  }
   if (j == width) return;
-  const auto rest =
-      packets > 1 ? product_of_few_rows<In, std::max<std::size_t>(1, packets / 2)> : product_of_last_columns<In>;
-  rest(rows, width - j, depth, a, b + j, b_stride, c + j, c_stride, accumulate, from(j));
+  if constexpr (packets > 1) {
+    product_of_few_rows<In, packets / 2>(rows, width - j, depth, a, b + j, b_stride, c + j, c_stride, accumulate,
+                                         from(j));
+  } else {
+    product_of_last_columns<In>(rows, width - j, depth, a, b + j, b_stride, c + j, c_stride, accumulate, from(j));
+  }
 }
 
 /// C = A B, or C += A B when `accumulate`; plus `bias` (one row of `width` numbers, or null) on every row.
@@ -107,9 +126,8 @@ void product(Index rows, Index width, Index depth, const Strided<In>& a, const S
       const Strided<In> b_block{b.data + k * b.row_stride + j * b.column_stride, b.row_stride, b.column_stride};
       const bool pack = wants_packing(b_block, rows, deep, wide, panel);
       if (pack) pack_panel(b_block, deep, wide, packed, panel);
-      const auto compute = wide % lanes<In> == 0 ? product_of_panel<In> : product_of_ragged_panel<In>;
-      compute(rows, wide, deep, a_block, pack ? packed : b_block.data, pack ? panel : b.row_stride, c + j, c_stride,
-              add, bias != nullptr && k == 0 ? bias + j : nullptr);
+      product_of_columns<In>(rows, wide, deep, a_block, pack ? packed : b_block.data, pack ? panel : b.row_stride,
+                             c + j, c_stride, add, bias != nullptr && k == 0 ? bias + j : nullptr);
     }
   }
 }
@@ -137,9 +155,9 @@ public:
       const Strided<In> a_block{a.data + k * a.column_stride, a.row_stride, a.column_stride};
       for (Index j = 0; j < width_; j += panel) {
         const Index wide = std::min(panel, width_ - j);
-        const auto compute = wide % lanes<In> == 0 ? product_of_panel<In> : product_of_ragged_panel<In>;
-        compute(rows, wide, std::min(block, depth_ - k), a_block, &panels_(j / panel * depth_ + k, 0), panel, c + j,
-                c_stride, accumulate || k > 0, bias != nullptr && k == 0 ? bias + j : nullptr);
+        product_of_columns<In>(rows, wide, std::min(block, depth_ - k), a_block, &panels_(j / panel * depth_ + k, 0),
+                               panel, c + j, c_stride, accumulate || k > 0,
+                               bias != nullptr && k == 0 ? bias + j : nullptr);
       }
     }
   }

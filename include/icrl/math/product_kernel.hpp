@@ -97,17 +97,18 @@ template <typename In, std::size_t packets>
 void product_panel(Index row_count, Strided<In> a, const In* b, Index b_stride, Index depth, ProductSum<In>* c,
                    Index c_stride, bool accumulate, const ProductSum<In>* bias) {
   constexpr auto most = static_cast<Index>(tile_rows(packets));
-  for (Index left = row_count; left > 0;) {
-    const Index rows = left >= most ? most : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-    const auto tile = rows == most ? product_tile<In, tile_rows(packets), packets>
-                      : rows == 4  ? product_tile<In, 4, packets>
-                      : rows == 2  ? product_tile<In, 2, packets>
-                                   : product_tile<In, 1, packets>;
-    left -= rows;
-    tile(a, b, b_stride, depth, c, c_stride, accumulate, bias, std::min(left, most));
-    a.data += rows * a.row_stride;
-    c += rows * c_stride;
-  }
+  static_assert(most < 9, "what full tiles leave is one tile each of 4, 2 and 1 rows at most");
+  Index left = row_count;
+  const auto next_tile = [&](auto rows) {
+    left -= Index{rows};
+    product_tile<In, rows, packets>(a, b, b_stride, depth, c, c_stride, accumulate, bias, std::min(left, most));
+    a.data += Index{rows} * a.row_stride;
+    c += Index{rows} * c_stride;
+  };
+  while (left >= most) next_tile(std::integral_constant<std::size_t, tile_rows(packets)>{});
+  if (left >= 4) next_tile(std::integral_constant<std::size_t, 4>{});
+  if (left >= 2) next_tile(std::integral_constant<std::size_t, 2>{});
+  if (left >= 1) next_tile(std::integral_constant<std::size_t, 1>{});
 }
 
 }  // namespace icrl::detail
