@@ -18,6 +18,7 @@
 #include <icrl/core/parallel.hpp>
 #include <icrl/core/read_ahead.hpp>
 #include <icrl/core/rng.hpp>
+#include <icrl/core/target.hpp>
 #include <icrl/core/version.hpp>
 #include <icrl/env/check_environment.hpp>
 #include <icrl/env/dark_plane.hpp>
@@ -77,6 +78,7 @@
 #include <icrl/math/product_packing.hpp>
 #include <icrl/math/rounded_rows.hpp>
 #include <icrl/math/row_kernels.hpp>
+#include <icrl/math/target.hpp>
 #include <icrl/model/action_distribution.hpp>
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/model/concepts.hpp>

@@ -2,7 +2,8 @@
 # SPDX-FileCopyrightText: The icrl authors
 # SPDX-License-Identifier: MIT
 # Compiles types that break one promise each. The compiler must refuse them in at most 25 lines that name the concept
-# after "breaks:" as not satisfied and hold the text after "shows:"; the case "none" must compile.
+# after "breaks:" as not satisfied and hold the text after "shows:"; the case "none" must compile. Then the flags that no
+# program that includes icrl can be right with: the compiler must refuse them in the words of core/target.hpp.
 #   [CXX=c++] check.sh [compiler [flags...]]     prints one line for each fault; fails when there is one
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,7 +12,7 @@ most_lines=25
 compiler=${1:-${CXX:-c++}}
 [ $# -eq 0 ] || shift
 output=$(mktemp)
-trap 'rm -f "$output"' EXIT
+trap 'rm -f "$output" "$output.cpp"' EXIT
 export LC_ALL=C # plain quotes, no translations
 
 compiles() {
@@ -50,6 +51,37 @@ for source in "$here"/cases/*.cpp; do
     fault "$name: the error does not show \"$text\""
   fi
 done
+
+# refuses TEXT FLAG [FLAG...]: left out where the compiler does not know the flags.
+refuses() {
+  text=$1
+  shift
+  echo 'int main() {}' >"$output.cpp"
+  "$compiler" -fsyntax-only "$@" "$output.cpp" >"$output" 2>&1 || return 0
+  cases=$((cases + 1))
+  # Without one header of the system: those of other word sizes may not be installed.
+  echo '#include <icrl/core/target.hpp>' >"$output.cpp"
+  if compiles "$output.cpp" "$@"; then
+    fault "$*: compiles"
+  elif [ "$(grep -c 'error:' "$output")" -ne 1 ] || ! grep -qF -e "$text" "$output"; then
+    fault "$*: the error does not show \"$text\", or is not the only one"
+  fi
+}
+
+for flag in -ffast-math -Ofast -ffinite-math-only; do
+  refuses "remove icrl's checks for NaN and infinity" "$flag"
+  source=$here/cases/none.cpp
+  compiles "$source" "$flag" && fault "$flag: ${source##*/} compiles"
+  compiles "$source" "$flag" -fno-fast-math || fault "$flag -fno-fast-math: does not compile"
+done
+case $("$compiler" -fassociative-math -fno-signed-zeros -fno-trapping-math -dM -E -x c++ /dev/null 2>/dev/null) in
+  *__ASSOCIATIVE_MATH__*) # others do not tell
+    refuses "reorder sums whose order icrl relies on" -fassociative-math -fno-signed-zeros -fno-trapping-math
+    refuses "reorder sums whose order icrl relies on" -funsafe-math-optimizations ;;
+esac
+refuses "compile with -mfpmath=sse" -mfpmath=387
+refuses "icrl is for 64-bit targets" -m32
+refuses "icrl is for 64-bit targets" -mx32
 
 [ $faults -eq 0 ] || { echo "$faults faults in $cases cases"; exit 1; }
 echo "$compiler refuses what breaks a promise, readably: $cases cases"

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <icrl/core/target.hpp>
+
 // ICRL_ASSERT(condition, "message") guards against a caller's bug. It is on without NDEBUG, or with
 // ICRL_ENABLE_ASSERTS; define ICRL_ASSERT_HANDLER(message, file, line) before including icrl to do something else than
 // print and abort.

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <span>
 
+#include <icrl/core/target.hpp>
+
 namespace icrl {
 namespace detail {
 

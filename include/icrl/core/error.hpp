@@ -4,6 +4,8 @@
 
 #include <stdexcept>
 
+#include <icrl/core/target.hpp>
+
 namespace icrl {
 
 /// The world's fault: a file, a configuration, an environment that breaks its promise, a number that is not finite. The

@@ -7,6 +7,8 @@
 #include <type_traits>
 #include <utility>
 
+#include <icrl/core/target.hpp>
+
 namespace icrl {
 
 /// A parameter that is called: refers to a lambda or a function and must not outlive it. What takes one is compiled

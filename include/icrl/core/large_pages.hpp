@@ -17,6 +17,8 @@
 #include <sys/mman.h>
 #endif
 
+#include <icrl/core/target.hpp>
+
 namespace icrl {
 
 inline constexpr std::size_t large_page_bytes = std::size_t{1} << 21;
@@ -54,22 +56,24 @@ template <typename T>
 }
 
 /// A part of a block of large pages that all callers share, or null if there is no room for a block. It begins at a
-/// cache line, neighbours not at the same place of a page.
-[[nodiscard]] inline std::shared_ptr<std::byte[]> share_block(std::size_t bytes) {
+/// cache line, neighbours not at the same place of a page. Not an array to its owner: emscripten's library has
+/// no weak pointers to those.
+[[nodiscard]] inline std::shared_ptr<std::byte> share_block(std::size_t bytes) {
   constexpr std::size_t block_bytes = 4 * large_page_bytes, cache_line = 64, page = 4096;
   struct State {
     std::mutex mutex;
-    std::weak_ptr<std::byte[]> block;
+    std::weak_ptr<std::byte> block;
     std::size_t used = 0;
   };
   static State& state = *new State;  // never destroyed: there may be calls until the very end of a program
   std::size_t with_gap = (bytes / cache_line + 1) * cache_line;
   if (with_gap % page == 0) with_gap += cache_line;
   const std::lock_guard lock{state.mutex};
-  std::shared_ptr<std::byte[]> block = state.block.lock();
+  std::shared_ptr<std::byte> block = state.block.lock();
   if (block == nullptr || block_bytes - state.used < with_gap) {
     try {
-      block = in_large_pages<std::byte>(block_bytes);
+      const std::shared_ptr<std::byte[]> bytes_of_block = in_large_pages<std::byte>(block_bytes);
+      block = {bytes_of_block, bytes_of_block.get()};
     } catch (const std::bad_alloc&) {
       return nullptr;
     }
@@ -94,7 +98,7 @@ inline constexpr std::size_t least_shared_bytes = large_page_bytes / 32;
 template <PlainNumber T>
 [[nodiscard]] std::shared_ptr<T[]> share_large_pages(std::size_t count) {
   if (shares_blocks && count >= least_shared_bytes / sizeof(T) && count < large_page_bytes / sizeof(T)) {
-    if (std::shared_ptr<std::byte[]> bytes = share_block(count * sizeof(T))) {
+    if (std::shared_ptr<std::byte> bytes = share_block(count * sizeof(T))) {
       T* const begin = ::new (bytes.get()) T[count];
       // An owner of its own: whoever counts allocations is to see this one.
       return {begin, [block = std::move(bytes)](T*) {}};

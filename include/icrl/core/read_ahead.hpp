@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <icrl/core/target.hpp>
+
 namespace icrl {
 
 /// Asks the system to read parts of mapped files that will be needed soon, and does not wait for them (POSIX). Parts

@@ -4,6 +4,8 @@
 
 #include <string_view>
 
+#include <icrl/core/target.hpp>
+
 /// major * 10000 + minor * 100 + patch; the build reads the version from here.
 #define ICRL_VERSION 100
 

@@ -15,12 +15,7 @@ namespace icrl {
 using Bf16Pair = detail::Bf16Pair;
 
 /// Whether the target multiplies pairs in one instruction. Elsewhere their products are right, but slower than floats'.
-inline constexpr bool has_bfloat16_products =
-#if defined(__AVX512BF16__)
-    true;
-#else
-    false;
-#endif
+inline constexpr bool has_bfloat16_products = detail::multiplies_bfloat16;
 
 /// Pairs that hold `count` numbers.
 constexpr Index pair_count(Index count) { return (count + 1) / 2; }
@@ -42,15 +37,38 @@ inline float to_float(std::uint32_t bfloat16) {
   return x;
 }
 
+/// The same for every number of a packet.
+inline Packet<Bf16Pair> to_bfloat16(const Packet<float>& x) {
+  Packet<Bf16Pair> bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  const Packet<Bf16Pair> rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  return x != x ? broadcast<Bf16Pair>(0x7fc0u) : rounded;
+}
+
+/// Pairs of what stands in the same lane of two packets.
+inline Packet<Bf16Pair> round_pairs(const Packet<float>& first, const Packet<float>& second) {
+#if defined(__AVX512BF16__)
+  using Shorts = std::uint16_t __attribute__((vector_size(packet_bytes)));
+  const auto one_after_another = Shorts(_mm512_cvtne2ps_pbh(__m512(second), __m512(first)));
+  return [&]<std::size_t... k>(std::index_sequence<k...>) {
+    return Packet<Bf16Pair>(__builtin_shufflevector(one_after_another, one_after_another, (k / 2 + k % 2 * 16)...));
+  }
+  (std::make_index_sequence<32>{});
+#else
+  return to_bfloat16(first) | to_bfloat16(second) << 16;
+#endif
+}
+
 /// Two packets of neighbours, and one.
 inline void store_rounded(const Packet<float>& first, const Packet<float>& second, Bf16Pair* to) {
 #if defined(__AVX512BF16__)
   store(to, Packet<Bf16Pair>(_mm512_cvtne2ps_pbh(__m512(second), __m512(first))));
 #else
-  for (std::size_t i = 0; i < lane_count<float>; i += 2) {
-    to[i / 2] = to_bfloat16(first[i]) | to_bfloat16(first[i + 1]) << 16;
-    to[(lane_count<float> + i) / 2] = to_bfloat16(second[i]) | to_bfloat16(second[i + 1]) << 16;
+  [&]<std::size_t... k>(std::index_sequence<k...>) {
+    store(to, round_pairs(__builtin_shufflevector(first, second, 2 * k...),
+                          __builtin_shufflevector(first, second, (2 * k + 1)...)));
   }
+  (std::make_index_sequence<lane_count<float>>{});
 #endif
 }
 inline void store_rounded(const Packet<float>& values, Bf16Pair* to) {
@@ -58,25 +76,10 @@ inline void store_rounded(const Packet<float>& values, Bf16Pair* to) {
   const __m256bh pairs = _mm512_cvtneps_pbh(__m512(values));
   std::memcpy(to, &pairs, sizeof pairs);
 #else
-  for (std::size_t i = 0; i < lane_count<float>; i += 2)
-    to[i / 2] = to_bfloat16(values[i]) | to_bfloat16(values[i + 1]) << 16;
+  Bf16Pair pairs[lane_count<float>];
+  store_rounded(values, values, pairs);
+  std::memcpy(to, pairs, sizeof pairs / 2);
 #endif
-}
-
-/// Pairs of what stands in the same lane of two packets.
-inline Packet<Bf16Pair> round_pairs(const Packet<float>& first, const Packet<float>& second) {
-  Packet<Bf16Pair> pairs;
-#if defined(__AVX512BF16__)
-  using Shorts = std::uint16_t __attribute__((vector_size(packet_bytes)));
-  const auto one_after_another = Shorts(_mm512_cvtne2ps_pbh(__m512(second), __m512(first)));
-  pairs = [&]<std::size_t... k>(std::index_sequence<k...>) {
-    return Packet<Bf16Pair>(__builtin_shufflevector(one_after_another, one_after_another, (k / 2 + k % 2 * 16)...));
-  }
-  (std::make_index_sequence<32>{});
-#else
-  for (std::size_t i = 0; i < lane_count<float>; ++i) pairs[i] = to_bfloat16(first[i]) | to_bfloat16(second[i]) << 16;
-#endif
-  return pairs;
 }
 
 /// A packet of neighbours, from pairs.

@@ -9,7 +9,8 @@
 #include <type_traits>
 #include <utility>
 
-#if defined(__FMA__)
+// Under the very conditions under which intrinsics are used below: Eigen includes them, too, but not always.
+#if defined(__AVX512F__) || defined(__FMA__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
@@ -20,14 +21,6 @@
 // Vectors of the compiler's own (g++ and clang), as wide as the target's registers: one source for AVX-512, AVX2, SSE2
 // and NEON, and for float and double.
 namespace icrl::detail {
-
-#if defined(__AVX512F__)
-inline constexpr int packet_bytes = 64;
-#elif defined(__AVX__)
-inline constexpr int packet_bytes = 32;
-#else
-inline constexpr int packet_bytes = 16;
-#endif
 
 template <typename S>
 struct PacketTraits;
@@ -173,11 +166,10 @@ inline Packet<ProductSum<In>> add_product(const Packet<In>& a, const Packet<In>&
 /// The same on one number: the tail of a row agrees with its packets.
 template <typename S>
 inline S multiply_add_one(S a, S b, S c) {
-#if defined(__FMA__) || defined(__aarch64__)
-  return std::fma(a, b, c);
-#else
-  return a * b + c;
-#endif
+  if constexpr (fuses_multiply_add)
+    return std::fma(a, b, c);
+  else
+    return a * b + c;
 }
 
 /// The value where its lane's number is below `count`, elsewhere `other`.

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <numbers>
 
+#include <icrl/core/target.hpp>
+
 namespace icrl {
 
 /// A learning rate that rises linearly over the first updates and then falls along half a cosine wave.
