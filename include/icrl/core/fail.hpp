@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -14,17 +16,30 @@ namespace icrl {
 
 namespace detail {
 
-/// Kept out of line: what throws is never worth inlining.
-[[noreturn, gnu::cold, gnu::noinline]] inline void fail_with(fmt::string_view text, fmt::format_args arguments) {
-  throw Error{fmt::vformat(text, arguments)};
+/// Kept out of line: what throws is never worth inlining. A text that somebody's data makes huge loses its middle, so
+/// that what it says and where can still be read.
+[[noreturn, gnu::cold, gnu::noinline]] inline void throw_error(std::string text) {
+  constexpr std::size_t most = 4000, head = 2400, tail = 1200;
+  if (text.size() > most) {
+    const auto is_inside_character = [&](std::size_t i) {
+      return (static_cast<unsigned char>(text[i]) & 0xC0) == 0x80;
+    };
+    std::size_t cut = head, rest = text.size() - tail;
+    while (cut > 0 && is_inside_character(cut)) --cut;
+    while (rest < text.size() && is_inside_character(rest)) ++rest;
+    text = fmt::format("{} [... {} characters left out ...] {}", text.substr(0, cut), rest - cut, text.substr(rest));
+  }
+  throw Error{text};
 }
 
 }  // namespace detail
 
-/// Throws Error with a formatted text. The one header that pays for fmt: hot headers leave it out.
+/// Throws Error with a formatted text of at most 4000 characters. The one header that pays for fmt: hot headers leave
+/// it out.
 template <typename... Args>
-[[noreturn]] void fail(fmt::format_string<Args...> text, Args&&... args) {
-  detail::fail_with(text, fmt::make_format_args(args...));
+[[noreturn, gnu::cold, gnu::noinline]] void fail(fmt::format_string<Args...> text, Args&&... args) {
+  // Handed on as it is, because what turns it into a string differs between fmt's versions.
+  detail::throw_error(fmt::format(text, std::forward<Args>(args)...));
 }
 
 /// "1, 2, 3". In place of fmt::join, which compiles fmt's parsing of formats and printing of numbers once more for
@@ -39,6 +54,16 @@ template <typename Values>
     text += fmt::format("{}", value);
   }
   return text;
+}
+
+/// The same with ", " for error texts: of many values only the first few, "0, 0, 0, 0, ... (7056 in all)".
+template <typename Values>
+[[nodiscard]] std::string shortened(const Values& values) {
+  constexpr std::size_t most = 12, shown = 4;
+  if (values.size() <= most) return joined(values, ", ");
+  const auto begin = values.begin();
+  return fmt::format("{}, ... ({} in all)",
+                     joined(std::vector(begin, begin + static_cast<std::ptrdiff_t>(shown)), ", "), values.size());
 }
 
 }  // namespace icrl
