@@ -25,6 +25,7 @@
 #include <icrl/env/dark_room.hpp>
 #include <icrl/env/environment.hpp>
 #include <icrl/env/space.hpp>
+#include <icrl/env/space_text.hpp>
 #include <icrl/env/task_family.hpp>
 #include <icrl/env/time_limit.hpp>
 #include <icrl/eval/comparison.hpp>

@@ -455,7 +455,8 @@ TEST_CASE("What cannot be is refused by name, and nobody in the group changes", 
   };
   const auto learn = [&](Transition transition) { return error_of([&] { agents.learn(0, transition); }); };
 
-  CHECK(has(act({1, 2, 1, not_a_number}), "member 0 observes [1, nan], which is not in multi_discrete(4, 5)"));
+  CHECK(has(act({1, 2, 1, not_a_number}),
+            "member 0 observes [1, nan], which is not in multi_discrete(4, 5): id 1 is nan"));
   CHECK(has(act({1, 2, 4, 0}), "member 0 observes [4, 0]"));
   CHECK(has(act({1, 2, 0.5f, 0}), "member 0 observes [0.5, 0]"));
   CHECK(has(act({1, 2, -1, 0}), "member 0 observes [-1, 0]"));
@@ -485,6 +486,26 @@ TEST_CASE("What cannot be is refused by name, and nobody in the group changes", 
 
   CHECK(act({1, 2, 1, 2}, {1, 0, 0, 0, 1, 0}).empty());
   CHECK(actions == std::array{0.0f, 1.0f});
+}
+
+TEST_CASE("An agent of pictures names the one number that is wrong, in a short text", "[agent]") {
+  constexpr std::size_t size = 84 * 84;
+  Box picture{std::vector<float>(size, 0), std::vector<float>(size, 1)};
+  const auto model = small_model(small_config(3), {picture, Discrete{2}});
+  InContextAgents agents{model, 1};
+  std::vector<float> seen(size, 0.125f);
+  seen[4321] = not_a_number;
+  const std::array told{1.0f};
+
+  const std::string value =
+      error_of([&] { agents.learn(0, {.observation = seen, .action = told, .next_observation = seen}); });
+  picture.high[4321] = 255;
+  const std::string space = error_of([&] { agents.expect_spaces(picture, Discrete{2}); });
+
+  CHECK(has(value, "number 4321 is nan, outside 0 .. 1"));
+  CHECK(value.size() < 300);
+  CHECK(has(space, "number 4321 lies in 0 .. 1 and in 0 .. 255"));
+  CHECK(space.size() < 600);
 }
 
 TEST_CASE("Numbers that are not finite or leave their box are refused", "[agent]") {

@@ -52,6 +52,14 @@ TEST_CASE("Spaces are written as a reader would", "[env]") {
   CHECK(to_string(Box{{-1, -0.5f}, {1, infinity}}) == "box([-1, -0.5], [1, inf])");
 }
 
+TEST_CASE("Short texts of spaces show the first few of many components", "[env]") {
+  CHECK(to_short_string(Discrete{5}) == "discrete(5)");
+  CHECK(to_short_string(MultiDiscrete{{9, 9}}) == to_string(MultiDiscrete{{9, 9}}));
+  CHECK(to_short_string(MultiDiscrete{std::vector<int>(13, 2)}) == "multi_discrete(2, 2, 2, 2, ... (13 in all))");
+  CHECK(to_short_string(Box{std::vector<float>(12), std::vector<float>(7056, 1)}) ==
+        "box([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], [1, 1, 1, 1, ... (7056 in all)])");
+}
+
 TEST_CASE("Only whole ids below the count lie in a space of ids", "[env]") {
   CHECK(holds(Discrete{3}, {0}));
   CHECK(holds(Discrete{3}, {2}));
@@ -124,4 +132,10 @@ TEST_CASE("A space that holds nothing, or too much, is refused", "[env]") {
   for (const Box& box : {Box{{0, 2}, {1, 1}}, Box{{0, not_a_number}, {1, 1}}, Box{{0, 0}, {1, not_a_number}},
                          Box{{0, infinity}, {1, infinity}}, Box{{0, -infinity}, {1, -infinity}}})
     CHECK(test::has(error_of_validating(box), "number 1 of box([0, "));
+
+  Box crossed{std::vector<float>(7056, 0), std::vector<float>(7056, 1)};
+  crossed.high[4321] = -1;
+  CHECK(error_of_validating(crossed) ==
+        "the action space: number 4321 of box([0, 0, 0, 0, ... (7056 in all)], [1, 1, 1, 1, ... (7056 in all)]) has no "
+        "value between its bounds");
 }

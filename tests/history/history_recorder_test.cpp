@@ -94,7 +94,7 @@ TEST_CASE("Values outside their space are refused, saying where", "[history]") {
   CHECK(has(error_of([&] {
               recorder.begin_episode(std::array{0.0f, 4.0f});
             }),
-            "(0, 4) is outside multi_discrete(3, 4)"));
+            "(0, 4) is outside multi_discrete(3, 4): id 1 is 4, outside 0 .. 3"));
   recorder.begin_episode(here);
   recorder.step(std::array{0.0f}, 0, here, false, false);
   const auto refusal = [&](float action, float reward, float next) {
@@ -109,6 +109,21 @@ TEST_CASE("Values outside their space are refused, saying where", "[history]") {
   CHECK(has(refusal(0, infinity, 0), "reward (inf)"));
   CHECK(has(refusal(0, 0, 4), "next observation (0, 4)"));
   CHECK(has(error_of([&] { recorder.step({}, 0, here, false, false); }), "action () is outside"));
+}
+
+TEST_CASE("One wrong number of an 84 x 84 picture is named in a short text", "[history]") {
+  constexpr std::size_t size = 84 * 84;
+  const Box picture{std::vector<float>(size, 0), std::vector<float>(size, 1)};
+  LearningHistory history{{.observation_space = picture, .action_space = Discrete{2}}};
+  HistoryRecorder recorder{history};
+  std::vector<float> seen(size, 0.125f);
+  seen[4321] = not_a_number;
+
+  const std::string error = error_of([&] { recorder.begin_episode(seen); });
+
+  CHECK(has(error, "observation (0.125, 0.125, 0.125, 0.125, ... (7056 in all)) is outside box("));
+  CHECK(has(error, ": number 4321 is nan, outside 0 .. 1"));
+  CHECK(error.size() < 300);
 }
 
 TEST_CASE("A refused step changes nothing", "[history]") {

@@ -60,3 +60,17 @@ TEST_CASE("Values may already lie at their place in the row", "[history]") {
 
   CHECK(row == std::vector<float>{1, 2, 3, 4, 5, 0});
 }
+
+TEST_CASE("Layouts that differ say in what", "[history]") {
+  const StepLayout layout{MultiDiscrete{{4, 5}}, Discrete{3}};
+  StepLayout closed = layout, other_actions = layout, other_ids = layout;
+  closed.closing_token = true;
+  other_actions.action_space = Box{{0}, {1}};
+  other_ids.observation_space = MultiDiscrete{{4, 6}};
+
+  CHECK(difference(layout, layout).empty());
+  CHECK(difference(layout, closed) == "closing tokens false and true");
+  CHECK(difference(layout, other_actions) == "action spaces discrete(3) and box([0], [1])");
+  CHECK(difference(layout, other_ids) ==
+        "observation spaces multi_discrete(4, 5) and multi_discrete(4, 6): component 1 has 5 and 6 ids");
+}

@@ -12,6 +12,7 @@
 
 #include <icrl/core/assert.hpp>
 #include <icrl/core/checked_file.hpp>
+#include <icrl/env/space_text.hpp>
 #include <icrl/history/space_check.hpp>
 #include <icrl/history/step_stream.hpp>
 #include <icrl/learner/learner.hpp>
@@ -57,11 +58,11 @@ public:
   /// Throws Error unless these are the spaces that the model was made for.
   void expect_spaces(const Space& observation_space, const Space& action_space) const {
     const StepLayout& ours = model_->layout;
-    if (ours.observation_space != observation_space || ours.action_space != action_space) {
-      fail("in-context agents: the model takes {} to {}, but the environment has {} and {}",
-           to_string(ours.observation_space), to_string(ours.action_space), to_string(observation_space),
-           to_string(action_space));
-    }
+    const std::string differ = difference(ours, StepLayout{observation_space, action_space, ours.closing_token});
+    if (differ.empty()) return;
+    fail("in-context agents: the model takes {} to {}, but the environment has {} and {} ({})",
+         to_short_string(ours.observation_space), to_short_string(ours.action_space),
+         to_short_string(observation_space), to_short_string(action_space), differ);
   }
 
   /// Chooses an action for every member that `group` names. Throws Error, and changes nothing, for an observation
@@ -179,7 +180,7 @@ private:
     const auto size = static_cast<std::size_t>(model_->layout.observation_size());
     if (group.observations.size() != group.members.size() * size) {
       fail("in-context agents: {} numbers are observed, {} observations in {} are {}", group.observations.size(),
-           group.members.size(), to_string(model_->layout.observation_space), group.members.size() * size);
+           group.members.size(), to_short_string(model_->layout.observation_space), group.members.size() * size);
     }
     for (std::size_t i = 0; i < group.members.size(); ++i) {
       const int member = group.members[i];
@@ -196,7 +197,7 @@ private:
         (!std::holds_alternative<Discrete>(model_->layout.action_space) ||
          group.masks.size() != group.members.size() * static_cast<std::size_t>(model_->actions.parameter_count()))) {
       fail("in-context agents: masks of {} bytes for {} members whose actions are {}", group.masks.size(),
-           group.members.size(), to_string(model_->layout.action_space));
+           group.members.size(), to_short_string(model_->layout.action_space));
     }
     for (std::size_t i = 0; mask_size > 0 && i < group.members.size(); ++i) {
       const auto mask = group.masks.subspan(i * mask_size, mask_size);
@@ -207,13 +208,13 @@ private:
 
   void check_observation(std::span<const float> observation, int member) const {
     if (observation_check_.contains(observation)) return;
-    fail("in-context agents: member {} observes [{}], which is not in {}", member, joined(observation, ", "),
-         to_string(model_->layout.observation_space));
+    fail("in-context agents: member {} observes [{}", member,
+         describe_outside(observation, "], which is not in ", model_->layout.observation_space));
   }
   void check_action(std::span<const float> action, int member) const {
     if (action_check_.contains(action)) return;
-    fail("in-context agents: member {} is told of action [{}], which is not in {}", member, joined(action, ", "),
-         to_string(model_->layout.action_space));
+    fail("in-context agents: member {} is told of action [{}", member,
+         describe_outside(action, "], which is not in ", model_->layout.action_space));
   }
 
   static void save(const Member& m, ByteWriter& out) {

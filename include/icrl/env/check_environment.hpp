@@ -18,6 +18,7 @@
 #include <icrl/core/fail.hpp>
 #include <icrl/core/rng.hpp>
 #include <icrl/env/environment.hpp>
+#include <icrl/env/space_text.hpp>
 
 namespace icrl {
 
@@ -90,11 +91,12 @@ private:
     }
     const bool is_discrete = std::holds_alternative<Discrete>(action_space_);
     if (!StepsByValues<E> && !is_discrete) {
-      note("step", "step takes one id, but its action space is " + to_string(action_space_) +
+      note("step", "step takes one id, but its action space is " + to_short_string(action_space_) +
                        " (write step(std::span<const float>, Rng&))");
     }
     if (HasActionMask<E> && !is_discrete)
-      note("mask", "it has an action mask, but its action space is " + to_string(action_space_) + ", not discrete");
+      note("mask",
+           "it has an action mask, but its action space is " + to_short_string(action_space_) + ", not discrete");
     return report_.ok();
   }
 
@@ -170,8 +172,8 @@ private:
   void look(Player& p) {
     const std::vector<float> seen = observed(p.env);
     if (!contains(observation_space_, seen)) {
-      note("observation", fmt::format("the observation [{}] in {} is not in {}", joined(seen, ", "), place(),
-                                      to_string(observation_space_)));
+      note("observation",
+           "the observation [" + describe_outside(seen, "] in " + place() + " is not in ", observation_space_));
     }
     if (!same(observed(p.env), seen))
       note("restless", fmt::format("two observations in {} differ, without a step between them", place()));

@@ -99,7 +99,7 @@ inline void sample(const Space& space, Rng& rng, std::span<float> out) {
   }
 }
 
-/// "discrete(5)", "multi_discrete(9, 9)", "box([-1, -1], [1, 1])".
+/// "discrete(5)", "multi_discrete(9, 9)", "box([-1, -1], [1, 1])": all of the space, however large it is.
 [[nodiscard]] inline std::string to_string(const Space& space) {
   if (const auto* discrete = std::get_if<Discrete>(&space)) return fmt::format("discrete({})", discrete->count);
   if (const auto* multi = std::get_if<MultiDiscrete>(&space))
@@ -108,16 +108,27 @@ inline void sample(const Space& space, Rng& rng, std::span<float> out) {
   return fmt::format("box([{}], [{}])", joined(box.low, ", "), joined(box.high, ", "));
 }
 
+/// The same for error texts, which name the first few of many components: "box([0, 0, 0, 0, ... (7056 in all)], [1, 1,
+/// 1, 1, ... (7056 in all)])".
+[[nodiscard]] inline std::string to_short_string(const Space& space) {
+  if (const auto* multi = std::get_if<MultiDiscrete>(&space))
+    return fmt::format("multi_discrete({})", shortened(multi->counts));
+  if (const auto* box = std::get_if<Box>(&space))
+    return fmt::format("box([{}], [{}])", shortened(box->low), shortened(box->high));
+  return to_string(space);
+}
+
 /// Throws Error, which begins with `what`, unless the space has elements and keeps to the limits.
 inline void validate(const Space& space, std::string_view what) {
   constexpr float infinity = std::numeric_limits<float>::infinity();
-  if (value_count(space) < 1) fail("{}: the space {} has no components", what, to_string(space));
+  if (value_count(space) < 1) fail("{}: the space {} has no components", what, to_short_string(space));
   if (value_count(space) > SpaceLimits::components)
     fail("{}: the space has {} components, {} are possible", what, value_count(space), SpaceLimits::components);
   std::int64_t ids = 0;
   for (const int count : id_counts(space)) {
     if (count < 1 || count > SpaceLimits::ids)
-      fail("{}: {} has a component of {} ids, 1 .. {} are possible", what, to_string(space), count, SpaceLimits::ids);
+      fail("{}: {} has a component of {} ids, 1 .. {} are possible", what, to_short_string(space), count,
+           SpaceLimits::ids);
     ids += count;
   }
   if (ids > SpaceLimits::all_ids)
@@ -128,7 +139,7 @@ inline void validate(const Space& space, std::string_view what) {
     fail("{}: a box has {} lower and {} upper bounds", what, box->low.size(), box->high.size());
   for (std::size_t i = 0; i < box->low.size(); ++i) {
     if (!(box->low[i] <= box->high[i]) || box->low[i] == infinity || box->high[i] == -infinity)
-      fail("{}: number {} of {} has no value between its bounds", what, i, to_string(space));
+      fail("{}: number {} of {} has no value between its bounds", what, i, to_short_string(space));
   }
 }
 

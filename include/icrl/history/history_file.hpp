@@ -17,6 +17,7 @@
 
 #include <icrl/core/assert.hpp>
 #include <icrl/core/file.hpp>
+#include <icrl/env/space_text.hpp>
 #include <icrl/history/history_format.hpp>
 #include <icrl/history/history_view.hpp>
 #include <icrl/history/space_check.hpp>
@@ -44,8 +45,7 @@ inline void check_columns(const HistoryRecord& record, const std::string& what) 
     std::vector<float> row(check.size());
     for (std::uint64_t r = 0; r < rows; ++r) {
       column.read(static_cast<std::int64_t>(r), row);
-      if (!check.contains(row))
-        fail("{}: {} {} ({}) is outside {}", what, name, r, joined(row, ", "), to_string(space));
+      if (!check.contains(row)) fail("{}: {} {} ({}", what, name, r, describe_outside(row, ") is outside ", space));
     }
   };
   const auto check_numbers = [&](const float* numbers, float least, const char* name) {

@@ -12,6 +12,7 @@
 
 #include <icrl/core/assert.hpp>
 #include <icrl/core/fail.hpp>
+#include <icrl/env/space_text.hpp>
 #include <icrl/history/learning_history.hpp>
 #include <icrl/history/space_check.hpp>
 
@@ -41,7 +42,7 @@ public:
 
   void begin_episode(std::span<const float> observation) {
     if (is_open_) refuse("the episode is still open (end it, or call abandon_episode())");
-    if (!observation_check_.contains(observation)) refuse_value("observation", observation, observation_space());
+    if (!observation_check_.contains(observation)) refuse_value("observation", observation, info().observation_space);
     drop_open_rows();
     history_->observations_.append(observation);
     is_open_ = true;
@@ -52,7 +53,7 @@ public:
   void step(std::span<const float> action, float reward, std::span<const float> next_observation, bool terminated,
             bool truncated, const StepExtras& extras = {}) {
     if (!is_open_) refuse("a step came before begin_episode()");
-    if (!action_check_.contains(action)) refuse_value("action", action, action_space());
+    if (!action_check_.contains(action)) refuse_value("action", action, info().action_space);
     step_checked(action, reward, next_observation, terminated, truncated, extras);
   }
 
@@ -62,9 +63,9 @@ public:
                                            const StepExtras& extras = {}) {
     if (!is_open_) refuse("a step came before begin_episode()");
     ICRL_ASSERT(action_check_.contains(action), "a checked action lies in its space");
-    if (!std::isfinite(reward)) refuse_value("reward", {&reward, 1}, "finite number");
+    if (!std::isfinite(reward)) refuse(fmt::format("reward ({}) is outside finite number", reward));
     if (!observation_check_.contains(next_observation))
-      refuse_value("next observation", next_observation, observation_space());
+      refuse_value("next observation", next_observation, info().observation_space);
     if (has_extras_) check_extras(action, extras);
 
     history_->actions_.append(action);
@@ -113,9 +114,9 @@ private:
     }
     const float probability = extras.behaviour_probability;  // a density where actions are continuous
     if (info.has_behaviour_probability && !(std::isfinite(probability) && probability >= 0))
-      refuse_value("behaviour probability", {&probability, 1}, "finite number from 0");
+      refuse(fmt::format("behaviour probability ({}) is outside finite number from 0", probability));
     if (info.has_expert_action && !action_check_.contains(extras.expert_action))
-      refuse_value("expert action", extras.expert_action, action_space());
+      refuse_value("expert action", extras.expert_action, info.action_space);
   }
 
   void append_extras(const StepExtras& extras) {
@@ -130,14 +131,13 @@ private:
   [[nodiscard]] std::size_t mask_size() const {
     return static_cast<std::size_t>(std::get<Discrete>(history_->info().action_space).count);
   }
-  [[nodiscard]] std::string observation_space() const { return to_string(history_->info().observation_space); }
-  [[nodiscard]] std::string action_space() const { return to_string(history_->info().action_space); }
+  [[nodiscard]] const HistoryInfo& info() const { return history_->info(); }
 
   [[noreturn]] void refuse(std::string_view problem) const {
     fail("recording step {} of episode {}: {}", is_open_ ? length_ : 0, history_->episode_count(), problem);
   }
-  [[noreturn]] void refuse_value(std::string_view what, std::span<const float> values, std::string_view where) const {
-    refuse(fmt::format("{} ({}) is outside {}", what, joined(values, ", "), where));
+  [[noreturn]] void refuse_value(std::string_view what, std::span<const float> values, const Space& space) const {
+    refuse(fmt::format("{} ({}", what, describe_outside(values, ") is outside ", space)));
   }
 
   LearningHistory* history_;

@@ -32,8 +32,12 @@ struct HistoryInfo {
 inline void validate(const HistoryInfo& info) {
   validate(info.observation_space, "observation space of a history");
   validate(info.action_space, "action space of a history");
-  if (info.has_action_mask && !std::holds_alternative<Discrete>(info.action_space))
-    fail("action masks need a Discrete action space, not {}", to_string(info.action_space));
+  if (info.has_action_mask && !std::holds_alternative<Discrete>(info.action_space)) {
+    fail(
+        "action masks need a Discrete action space, not {} (number its actions as one Discrete space, or let the "
+        "environment ignore what is forbidden)",
+        to_short_string(info.action_space));
+  }
 }
 
 /// The columns of a history of E episodes and N steps, wherever they lie. Absent columns are null.

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <span>
+#include <string>
 #include <string_view>
 #include <variant>
 
 #include <icrl/core/assert.hpp>
 #include <icrl/env/space.hpp>
+#include <icrl/env/space_text.hpp>
 
 namespace icrl {
 
@@ -74,6 +76,16 @@ struct StepLayout {
   }
 
   friend bool operator==(const StepLayout&, const StepLayout&) = default;
+
+  /// Where two layouts differ first, `one` named before `other`; empty where they are equal.
+  [[nodiscard]] friend std::string difference(const StepLayout& one, const StepLayout& other) {
+    if (one.observation_space != other.observation_space)
+      return "observation spaces " + difference(one.observation_space, other.observation_space);
+    if (one.action_space != other.action_space)
+      return "action spaces " + difference(one.action_space, other.action_space);
+    if (one.closing_token == other.closing_token) return {};
+    return fmt::format("closing tokens {} and {}", one.closing_token, other.closing_token);
+  }
 
   /// Throws Error unless both spaces make sense.
   friend void validate(const StepLayout& layout) {

@@ -191,10 +191,11 @@ public:
 private:
   void check_history(std::size_t i) const {
     const HistoryInfo& info = histories_[i].info();
-    if (info.observation_space != layout_.observation_space || info.action_space != layout_.action_space) {
-      fail("window sampler: history {} has observations {} and actions {}, the layout wants {} and {}", i,
-           to_string(info.observation_space), to_string(info.action_space), to_string(layout_.observation_space),
-           to_string(layout_.action_space));
+    const std::string differ = difference({info.observation_space, info.action_space, layout_.closing_token}, layout_);
+    if (!differ.empty()) {
+      fail("window sampler: history {} has observations {} and actions {}, the layout wants {} and {} ({})", i,
+           to_short_string(info.observation_space), to_short_string(info.action_space),
+           to_short_string(layout_.observation_space), to_short_string(layout_.action_space), differ);
     }
     if (config_.use_expert_action && !info.has_expert_action)
       fail("window sampler: history {} has no expert actions to learn from (was it recorded with them?)", i);

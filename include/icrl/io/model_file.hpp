@@ -170,7 +170,8 @@ void read_weights(const SafetensorsFile& file, CausalTransformer<S>& model) {
   }
   if (!unread.empty()) {
     fail("{}: {} is no weight of the configuration (layers {}, {} of {})", file.what(), unread.begin()->first,
-         model.config.layer_count, to_string(model.layout.observation_space), to_string(model.layout.action_space));
+         model.config.layer_count, to_short_string(model.layout.observation_space),
+         to_short_string(model.layout.action_space));
   }
 }
 

@@ -47,7 +47,8 @@ public:
     if (const auto* box = std::get_if<Box>(&action_space_); box != nullptr && config_.jitter > 0) {
       for (std::size_t i = 0; i < box->low.size(); ++i) {
         if (!std::isfinite(box->high[i] - box->low[i]))
-          fail("noisy demonstrator: jitter is a share of an action's range, but {} has none", to_string(action_space_));
+          fail("noisy demonstrator: jitter is a share of an action's range, but {} has none",
+               to_short_string(action_space_));
       }
     }
     const auto size = static_cast<std::size_t>(value_count(action_space_));

@@ -55,7 +55,7 @@ public:
     validate(config);
     validate(noise_);
     if (!std::holds_alternative<Discrete>(action_space))
-      fail("Q-learning: actions must be Discrete, not {}", to_string(action_space));
+      fail("Q-learning: actions must be Discrete, not {}", to_short_string(action_space));
     action_count_ = std::get<Discrete>(action_space).count;
     values_.assign(index_.row_count() * static_cast<std::size_t>(action_count_),
                    static_cast<float>(config.initial_value));

@@ -13,9 +13,11 @@
 #include <icrl/core/fail.hpp>
 #include <icrl/core/rng.hpp>
 #include <icrl/env/environment.hpp>
+#include <icrl/env/space_text.hpp>
 #include <icrl/history/history_recorder.hpp>
 #include <icrl/history/learning_history.hpp>
 #include <icrl/history/space_check.hpp>
+#include <icrl/history/step_layout.hpp>
 #include <icrl/learner/learner.hpp>
 
 namespace icrl {
@@ -61,8 +63,9 @@ protected:
   static constexpr int most_steps = 10'000'000;  // of an episode; nobody means more
 
   [[noreturn, gnu::noinline]] void refuse(std::span<const float> action, int member) const {
-    fail("run: learner {} chose action [{}], which is not in {}", member, joined(action, ", "),
-         to_string(recorders_[static_cast<std::size_t>(member)].history().info().action_space));
+    const HistoryInfo& info = recorders_[static_cast<std::size_t>(member)].history().info();
+    fail("run: learner {} chose action [{}", member,
+         describe_outside(action, "], which is not in ", info.action_space));
   }
   [[noreturn, gnu::noinline]] static void refuse_endless() {
     fail("run: an episode has not ended after {} steps (wrap the environment in a TimeLimit)", most_steps);
@@ -190,8 +193,9 @@ inline void expect_counts(std::size_t members, std::size_t environments, std::si
 /// The members of a group are answered in one batch, so they must see and do things of one kind.
 inline void expect_same_spaces(const HistoryInfo& one, const HistoryInfo& other) {
   if (one.observation_space != other.observation_space || one.action_space != other.action_space) {
-    fail("run: a group has environments of different spaces: {} and {}, {} and {}", to_string(other.observation_space),
-         to_string(one.observation_space), to_string(other.action_space), to_string(one.action_space));
+    fail("run: a group has environments of different spaces: {}",
+         difference(StepLayout{other.observation_space, other.action_space},
+                    StepLayout{one.observation_space, one.action_space}));
   }
 }
 

@@ -18,12 +18,13 @@ class TableIndex {
 public:
   /// Throws Error for a Box, and for a space of more than 2^28 elements. `what` names the table.
   TableIndex(const Space& space, std::string_view what) : counts_{id_counts(space)} {
-    if (!has_ids(space)) fail("{}: a table needs a space of ids, not {}", what, to_string(space));
+    if (!has_ids(space)) fail("{}: a table needs a space of ids, not {}", what, to_short_string(space));
     constexpr std::int64_t most = std::int64_t{1} << 28;
     std::int64_t rows = 1;
     for (const int count : counts_) {
       rows *= count;
-      if (rows > most) fail("{}: {} has more than {} elements, too many for a table", what, to_string(space), most);
+      if (rows > most)
+        fail("{}: {} has more than {} elements, too many for a table", what, to_short_string(space), most);
     }
     row_count_ = static_cast<std::size_t>(rows);
   }

@@ -184,7 +184,7 @@ private:
     const bool has_previous = has_flags && (static_cast<int>(row.back()) & StepFlag::no_previous) == 0;
     if (!has_flags || !contains(layout.observation_space, layout.observation_of(row)) ||
         (has_previous && !contains(layout.action_space, layout.previous_action_of(row))))
-      fail("{}: row {} of the last episode, ({}), is no row of the model's layout", what, t, joined(row, ", "));
+      fail("{}: row {} of the last episode, ({}), is no row of the model's layout", what, t, shortened(row));
     if (!has_previous) layout.forget_previous(row);
   }
 

@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/env/space.hpp>
+
+// What error texts say of spaces and of values that do not fit them: which one of many it is, and both sides.
+namespace icrl {
+
+/// What keeps an element out of a space: "number 4321 is nan, outside 0 .. 1". Empty where it lies in the space.
+[[nodiscard]] inline std::string why_outside(const Space& space, std::span<const float> element) {
+  const auto size = static_cast<std::size_t>(value_count(space));
+  if (element.size() != size) return fmt::format("{} values, but an element has {}", element.size(), size);
+  if (contains(space, element)) return {};
+  const std::vector<int> counts = id_counts(space);
+  for (std::size_t i = 0; i < size; ++i) {
+    const float value = element[i];
+    if (has_ids(space)) {
+      if (contains(Discrete{counts[i]}, {&value, 1})) continue;
+      const bool is_between = value > 0 && value < static_cast<float>(counts[i] - 1);
+      return fmt::format("id {} is {}, {} 0 .. {}", i, value, is_between ? "not a whole number in" : "outside",
+                         counts[i] - 1);
+    }
+    const float low = std::get<Box>(space).low[i], high = std::get<Box>(space).high[i];
+    if (!contains(Box{{low}, {high}}, {&value, 1}))
+      return fmt::format("number {} is {}, {} {} .. {}", i, value,
+                         std::isinf(value) ? "not a finite number in" : "outside", low, high);
+  }
+  return {};
+}
+
+/// Values that do not lie in their space, for error texts: "0, nan], which is not in box([0, 0], [1, 1]): number 1 is
+/// nan, outside 0 .. 1". The text in the middle is the caller's.
+[[nodiscard]] inline std::string describe_outside(std::span<const float> values, std::string_view is_not_in,
+                                                  const Space& space) {
+  const std::string text = shortened(values) + std::string{is_not_in} + to_short_string(space);
+  return values.size() == 1 && value_count(space) == 1 ? text : text + ": " + why_outside(space, values);
+}
+
+/// Where two spaces differ first, `one` named before `other`: "discrete(5) and discrete(6)", or for long ones "number
+/// 4321 lies in 0 .. 1 and in 0 .. 255". Empty where they are equal.
+[[nodiscard]] inline std::string difference(const Space& one, const Space& other) {
+  if (one == other) return {};
+  const std::string both = to_short_string(one) + " and " + to_short_string(other);
+  if (one.index() != other.index() || value_count(one) != value_count(other) || value_count(one) < 2) return both;
+  const std::vector<int> ids = id_counts(one), other_ids = id_counts(other);
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    if (ids[i] != other_ids[i]) return fmt::format("{}: component {} has {} and {} ids", both, i, ids[i], other_ids[i]);
+  if (!ids.empty()) return both;
+  const auto& box = std::get<Box>(one);
+  const auto& other_box = std::get<Box>(other);
+  for (std::size_t i = 0; i < std::min({box.low.size(), box.high.size(), other_box.high.size()}); ++i) {
+    if (box.low[i] != other_box.low[i] || box.high[i] != other_box.high[i]) {
+      return fmt::format("{}: number {} lies in {} .. {} and in {} .. {}", both, i, box.low[i], box.high[i],
+                         other_box.low[i], other_box.high[i]);
+    }
+  }
+  return both;
+}
+
+}  // namespace icrl
