@@ -3,12 +3,15 @@
 #include <icrl/env/environment.hpp>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include "support/catch.hpp"
+#include "support/errors.hpp"
 
 using namespace icrl;
+using namespace icrl::test;
 
 namespace {
 
@@ -34,6 +37,25 @@ struct Masked : ById {
 struct Unsteppable : Base {};
 struct ByText : Base {
   StepResult step(const char* action, Rng&) { return {static_cast<float>(*action)}; }
+};
+struct ByFloat : Base {
+  StepResult step(float action, Rng&) { return {action}; }
+};
+struct ByShort : Base {
+  StepResult step(short action, Rng&) { return {static_cast<float>(action)}; }
+};
+struct BySize : Base {
+  StepResult step(std::size_t action, Rng&) { return {static_cast<float>(action)}; }
+};
+struct ByReference : Base {
+  StepResult step(const int& action, Rng&) { return {static_cast<float>(action)}; }
+};
+struct ByIntOrFloat : ById {
+  using ById::step;
+  StepResult step(float action, Rng&) { return {action / 2}; }
+};
+struct OfTwoIds : ById {
+  [[nodiscard]] Space action_space() const { return MultiDiscrete{{3, 4}}; }
 };
 struct Uncopyable : ById {
   Uncopyable(const Uncopyable&) = delete;
@@ -70,6 +92,27 @@ TEST_CASE("What breaks a promise is no environment", "[env]") {
   STATIC_REQUIRE_FALSE(Environment<ById&>);
   STATIC_REQUIRE_FALSE(Environment<Unresettable>);
   STATIC_REQUIRE_FALSE(Environment<ObservesByValue>);
+}
+
+TEST_CASE("A step that would lose a part of an id is none, any that takes all of it is one", "[env]") {
+  STATIC_REQUIRE_FALSE(Environment<ByFloat>);
+  STATIC_REQUIRE_FALSE(Environment<ByShort>);
+  STATIC_REQUIRE_FALSE(StepKeepsIds<ByFloat>);
+  STATIC_REQUIRE(StepsById<ByFloat>);
+  STATIC_REQUIRE(Environment<BySize>);
+  STATIC_REQUIRE(Environment<ByReference>);
+  STATIC_REQUIRE(Environment<ByIntOrFloat>);
+}
+
+TEST_CASE("An environment that steps by one id has to have actions of one id", "[env]") {
+  CHECK(error_of([] { expect_step_takes<ById>(Discrete{3}, "the task"); }).empty());
+  CHECK(error_of([] { expect_step_takes<ByValues>(MultiDiscrete{{3, 4}}, "the task"); }).empty());
+  CHECK(error_of([] {
+          expect_step_takes<OfTwoIds>(MultiDiscrete{{3, 4}}, "the task");
+        }) ==
+        "the task: step takes one id, but its action space is multi_discrete(3, 4) (write step(std::span<const float>, "
+        "Rng&))");
+  CHECK(has(error_of([] { expect_step_takes<ById>(Box{{0}, {1}}, "the task"); }), "is box([0], [1])"));
 }
 
 TEST_CASE("A mask is an offer, not a duty", "[env]") {

@@ -47,6 +47,18 @@ TEST_CASE("A mask that allows nothing is refused", "[learner]") {
   CHECK(has(error_of([&] { (void)random_allowed(nothing, rng); }), "none of the 3 actions is allowed"));
 }
 
+TEST_CASE("A random policy of several ids refuses a mask", "[learner]") {
+  RandomPolicy policy{MultiDiscrete{{2, 3}}};
+  Rng rng{1};
+  std::array<float, 2> action{};
+  const std::array<std::uint8_t, 5> allowed{1, 1, 1, 1, 1};
+
+  CHECK(has(error_of([&] { policy.act({}, allowed, action, rng); }),
+            "a mask over 5 actions, but its actions are multi_discrete(2, 3)"));
+  policy = RandomPolicy{Discrete{4}};
+  CHECK(has(error_of([&] { policy.act({}, allowed, std::span{action}.first(1), rng); }), "discrete(4)"));
+}
+
 TEST_CASE("A random policy stays inside a box", "[learner]") {
   const Space box = Box{{-1, 2}, {1, 3}};
   RandomPolicy policy{box};

@@ -2,11 +2,16 @@
 // SPDX-License-Identifier: MIT
 #include <icrl/learner/run.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <span>
+#include <string>
 #include <vector>
 
+#include <icrl/env/time_limit.hpp>
 #include <icrl/history/history_file.hpp>
 #include <icrl/history/history_format.hpp>
 #include <icrl/learner/q_learning.hpp>
@@ -227,6 +232,43 @@ TEST_CASE("An action outside its space is stopped before the environment sees it
     Wild wild{action};
     CHECK(has(error_of([&] { (void)run(wild, Corridor{}, 1, Rng{1}); }), "which is not in discrete(2)"));
   }
+}
+
+TEST_CASE("An environment whose step does not fit its actions is refused before the first one", "[learner]") {
+  struct Joystick : Corridor {
+    int* steps;
+    explicit Joystick(int& count) : steps{&count} {}
+    [[nodiscard]] Space action_space() const { return MultiDiscrete{{3, 4}}; }
+    StepResult step(int action, Rng& rng) {
+      ++*steps;
+      return Corridor::step(action, rng);
+    }
+  };
+  struct Throttle : Joystick {
+    using Joystick::Joystick;
+    [[nodiscard]] Space action_space() const { return Box{{0}, {1}}; }
+  };
+  int steps = 0;
+  RandomPolicy two_ids{MultiDiscrete{{3, 4}}}, number{Box{{0}, {1}}};
+
+  CHECK(has(error_of([&] { (void)run(two_ids, Joystick{steps}, 1, Rng{1}); }),
+            "run: the environment: step takes one id, but its action space is multi_discrete(3, 4)"));
+  CHECK(has(error_of([&] { (void)run(number, Throttle{steps}, 1, Rng{1}); }), "its action space is box([0], [1])"));
+  CHECK(has(error_of([&] { (void)run(number, TimeLimit{Throttle{steps}, 3}, 1, Rng{1}); }), "step takes one id"));
+  CHECK(steps == 0);
+}
+
+TEST_CASE("A mask over actions of several ids is refused with a way out", "[learner]") {
+  struct MaskedJoystick : Slider {
+    [[nodiscard]] Space action_space() const { return MultiDiscrete{{3, 4}}; }
+    void action_mask(std::span<std::uint8_t> allowed) const { std::fill(allowed.begin(), allowed.end(), 1); }
+  };
+  RandomPolicy policy{MultiDiscrete{{3, 4}}};
+
+  const std::string error = error_of([&] { (void)run(policy, MaskedJoystick{}, 1, Rng{1}); });
+
+  CHECK(has(error, "action masks need a Discrete action space, not multi_discrete(3, 4)"));
+  CHECK(has(error, "number its actions as one Discrete space"));
 }
 
 TEST_CASE("A learner that names its spaces is asked before the run", "[learner]") {

@@ -5,8 +5,12 @@
 #include <concepts>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <type_traits>
+#include <variant>
 
+#include <icrl/core/assert.hpp>
+#include <icrl/core/fail.hpp>
 #include <icrl/core/rng.hpp>
 #include <icrl/env/space.hpp>
 
@@ -45,6 +49,21 @@ concept Observable = requires(const E& env, std::span<float> out) {
   { env.observe(out) } -> std::same_as<void>;
 };
 
+namespace detail {
+
+/// Turns into any of the numbers that an int silently becomes and loses by it: real ones, bool and what is narrower.
+struct LossyNumber {
+  template <typename T>
+  requires(std::floating_point<T> || (std::integral<T> && sizeof(T) < sizeof(int))) operator T() const;
+};
+/// Turns into an int and nothing else.
+struct ExactInt {
+  template <std::same_as<int> T>
+  operator T() const;
+};
+
+}  // namespace detail
+
 /// `step(int action, rng)`, for a Discrete action space.
 template <typename E>
 concept StepsById = requires(E& env, int action, Rng& rng) {
@@ -57,14 +76,29 @@ concept StepsByValues = requires(E& env, std::span<const float> action, Rng& rng
   { env.step(action, rng) } -> std::same_as<StepResult>;
 };
 
+namespace detail {
+
+template <typename E, typename Action>
+inline constexpr bool steps_with = requires(E& env, Action action, Rng& rng) {
+  env.step(action, rng);
+};
+
+}  // namespace detail
+
 /// Either of them. As one bool, because compilers tell at length why each half of a disjunction fails.
 template <typename E>
 concept Steppable = bool(StepsById<E> || StepsByValues<E>);
 
+/// Its `step` takes an id as an int and not as a float, bool or char, which an int would silently turn into: a torque
+/// would be cut to a whole number. Actions of numbers come as std::span<const float>, also if it is one only.
+template <typename E>
+concept StepKeepsIds = bool(StepsByValues<E> || !detail::steps_with<E, detail::LossyNumber> ||
+                            detail::steps_with<E, detail::ExactInt>);
+
 /// A task that an agent can act in. Copies are independent of each other. All chance comes from the Rng that is handed
 /// in.
 template <typename E>
-concept Environment = Copyable<E> && HasSpaces<E> && Resettable<E> && Observable<E> && Steppable<E>;
+concept Environment = Copyable<E> && HasSpaces<E> && Resettable<E> && Observable<E> && Steppable<E> && StepKeepsIds<E>;
 
 /// Optional: `action_mask(allowed)` writes one byte an action of a Discrete space, 0 = forbidden now.
 template <typename E>
@@ -72,12 +106,23 @@ concept HasActionMask = requires(const E& env, std::span<std::uint8_t> allowed) 
   { env.action_mask(allowed) } -> std::same_as<void>;
 };
 
-/// Calls whichever `step` the environment has.
+/// Throws Error, which begins with `what`, where `step(int, rng)` is all that an environment has and its actions are
+/// more than one id.
+template <Environment E>
+void expect_step_takes(const Space& action_space, std::string_view what) {
+  if (StepsByValues<E> || std::holds_alternative<Discrete>(action_space)) return;
+  fail("{}: step takes one id, but its action space is {} (write step(std::span<const float>, Rng&))", what,
+       to_short_string(action_space));
+}
+
+/// Calls whichever `step` the environment has, the one with an int only for an action of one id (see
+/// expect_step_takes).
 template <Environment E>
 StepResult step(E& env, std::span<const float> action, Rng& rng) {
   if constexpr (StepsByValues<E>) {
     return env.step(action, rng);
   } else {
+    ICRL_ASSERT(action.size() == 1, "step(int, rng) takes an action of one id");
     return env.step(static_cast<int>(action[0]), rng);
   }
 }

@@ -25,9 +25,22 @@ concept MakesEnvironments = requires(const F& family, int task) {
   { family.make(task) } -> Environment;
 };
 
+namespace detail {
+
+template <typename F, typename Task>
+inline constexpr bool makes_with = requires(const F& family, Task task) {
+  family.make(task);
+};
+
+}  // namespace detail
+
+/// Its `make` takes the task as an int and not as a char, bool or float, in which many tasks would be one.
+template <typename F>
+concept MakeKeepsTasks = bool(!detail::makes_with<F, detail::LossyNumber> || detail::makes_with<F, detail::ExactInt>);
+
 /// Many tasks of one kind, which differ in something that the agent has to find out.
 template <typename F>
-concept TaskFamily = HasTaskCount<F> && MakesEnvironments<F>;
+concept TaskFamily = HasTaskCount<F> && MakesEnvironments<F> && MakeKeepsTasks<F>;
 
 /// Throws Error, which begins with `what`, unless all of these are tasks of the family.
 template <HasTaskCount F>

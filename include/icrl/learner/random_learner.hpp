@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <utility>
+#include <variant>
 
 #include <icrl/core/fail.hpp>
 #include <icrl/core/rng.hpp>
@@ -33,7 +34,12 @@ public:
   }
 
   void act(std::span<const float>, std::span<float> action, Rng& rng) { sample(action_space_, rng, action); }
+  /// Throws Error for a mask that is not one byte per action of a Discrete space, or allows nothing.
   void act(std::span<const float>, std::span<const std::uint8_t> allowed, std::span<float> action, Rng& rng) {
+    const auto* const discrete = std::get_if<Discrete>(&action_space_);
+    if (discrete == nullptr || allowed.size() != static_cast<std::size_t>(discrete->count))
+      fail("random policy: a mask over {} actions, but its actions are {}", allowed.size(),
+           to_short_string(action_space_));
     action[0] = static_cast<float>(random_allowed(allowed, rng));
   }
   void learn(const Transition&) {}

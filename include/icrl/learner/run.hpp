@@ -221,6 +221,7 @@ std::vector<LearningHistory> run_group(G& group, std::vector<E> envs, int episod
     info.observation_space = envs[i].observation_space();
     info.action_space = envs[i].action_space();
     info.has_action_mask = HasActionMask<E>;
+    expect_step_takes<E>(info.action_space, "run: the environment");
     detail::expect_columns(
         info, requires { group.expert_action(0, std::span<float>{}); }, requires { group.behaviour_probability(0); });
     histories.emplace_back(std::move(info));
