@@ -83,7 +83,8 @@ std::vector<std::string> make_files(const std::filesystem::path& folder, std::ui
   const DarkRoom room = DarkRooms{}.make(40);
   RandomPolicy policy{room.action_space()};
   std::filesystem::remove(paths[0]);
-  HistoryWriter{paths[0]}.append(run(policy, room, 20, Rng{seed}, {.algorithm = "random", .seed = seed}).view());
+  const LearningHistory history = run(policy, room, 20, Rng{seed}, {.algorithm = "random", .seed = seed});
+  HistoryWriter{paths[0]}.append(history.view());
   CausalTransformer<float> model{{},
                                  {.observation_space = room.observation_space(), .action_space = room.action_space()}};
   Rng rng{seed};

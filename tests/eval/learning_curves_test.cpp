@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include <icrl/eval/learning_curves.hpp>
 
+#include <limits>
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -22,6 +24,12 @@ LearningCurves telling_curves() {
   return curves;
 }
 
+template <typename C>
+concept GivesSpans = requires(C&& curves) {
+  std::forward<C>(curves).tasks();
+  std::forward<C>(curves).returns(0, 0);
+};
+
 }  // namespace
 
 TEST_CASE("Curves are averaged over the axis that is asked for", "[eval]") {
@@ -34,12 +42,13 @@ TEST_CASE("Curves are averaged over the axis that is asked for", "[eval]") {
 
 TEST_CASE("Returns come from histories, and longer histories are cut", "[eval]") {
   LearningCurves curves{{0}, 1, 2};
+  const LearningHistory longer = telling_history(0, {2, 1, 3}), shorter = telling_history(0, {2});
 
-  set_returns(curves, 0, 0, telling_history(0, {2, 1, 3}).view());
+  set_returns(curves, 0, 0, longer.view());
 
   CHECK(curves.returns(0, 0)[0] == Approx(telling_reward(0, 0) + telling_reward(0, 1)));
   CHECK(curves.returns(0, 0)[1] == Approx(telling_reward(1, 0)));
-  CHECK_THROWS_AS(set_returns(curves, 0, 0, telling_history(0, {2}).view()), Error);
+  CHECK_THROWS_AS(set_returns(curves, 0, 0, shorter.view()), Error);
 }
 
 TEST_CASE("Joined curves hold the tasks of both in order", "[eval]") {
@@ -58,4 +67,18 @@ TEST_CASE("Episodes that curves do not have are errors", "[eval]") {
   CHECK_THROWS_AS(curves.mean_by_task(3, 2), Error);
   CHECK_THROWS_AS(curves.mean_by_task(2, 4), Error);
   CHECK_THROWS_AS(LearningCurves({1}, -1, 4), Error);
+}
+
+TEST_CASE("Temporary curves give no spans of what goes with them", "[eval]") {
+  STATIC_REQUIRE(GivesSpans<LearningCurves&>);
+  STATIC_REQUIRE(GivesSpans<const LearningCurves&>);
+  STATIC_REQUIRE_FALSE(GivesSpans<LearningCurves>);
+}
+
+TEST_CASE("More returns than can be counted are refused", "[eval]") {
+  constexpr int most = std::numeric_limits<int>::max();
+  CHECK(has(error_of([] {
+              LearningCurves{{1, 2, 3, 4}, most, most};
+            }),
+            "4 tasks x 2147483647 runs x 2147483647 episodes"));
 }

@@ -265,10 +265,11 @@ TEST_CASE("A file of somebody else is refused and left as it is", "[history]") {
 
 TEST_CASE("A second writer is refused while the first is there", "[history]") {
   const TemporaryFolder folder;
+  const LearningHistory history = telling_history(0, {1});
   {
     HistoryWriter first{folder / "h"};
     CHECK(has(error_of([&] { HistoryWriter{folder / "h"}; }), "another writer"));
-    first.append(telling_history(0, {1}).view());
+    first.append(history.view());
   }
   CHECK(HistoryWriter{folder / "h"}.history_count() == 1);
 }
@@ -281,11 +282,12 @@ TEST_CASE("A file that is not there is refused", "[history]") {
 
 TEST_CASE("A file can be read while it grows", "[history]") {
   const TemporaryFolder folder;
+  const LearningHistory early = telling_history(0, {2}), late = telling_history(1, {2});
   HistoryWriter writer{folder / "h"};
-  writer.append(telling_history(0, {2}).view());
+  writer.append(early.view());
   const HistoryFile file{folder / "h"};
 
-  writer.append(telling_history(1, {2}).view());
+  writer.append(late.view());
 
   CHECK(file.history_count() == 1);
   CHECK(file.history(0).step_count() == 2);

@@ -3,6 +3,9 @@
 #include <icrl/history/learning_history.hpp>
 
 #include <array>
+#include <cstddef>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -10,6 +13,19 @@
 
 using namespace icrl;
 using namespace icrl::test;
+
+namespace {
+
+template <typename H>
+concept GivesView = requires(H&& history) {
+  std::forward<H>(history).view();
+};
+template <typename H>
+concept GivesEpisode = requires(H&& history) {
+  std::forward<H>(history).episode(0);
+};
+
+}  // namespace
 
 TEST_CASE("A history keeps one observation more than steps in every episode", "[history]") {
   const LearningHistory history = telling_history(4, {2, 1, 3});
@@ -84,4 +100,31 @@ TEST_CASE("A history of spaces that make no sense is refused", "[history]") {
             LearningHistory{{.observation_space = Discrete{2}, .action_space = Box{{0}, {1}}, .has_action_mask = true}};
           }),
           "action masks need a Discrete action space, not box"));
+}
+
+TEST_CASE("Views survive a move of their history, as when the vector grows that it lies in", "[history]") {
+  std::vector<LearningHistory> histories;
+  std::vector<HistoryView> views;
+  for (int number = 0; number < 20; ++number) {
+    histories.push_back(telling_history(number, {2, 1}));
+    views.push_back(histories.back().view());
+  }
+
+  for (std::size_t i = 0; i < views.size(); ++i) {
+    CHECK(&views[i].info() == &histories[i].info());
+    CHECK(views[i].info().task == static_cast<int>(i));
+    CHECK(views[i].columns().rewards == histories[i].view().columns().rewards);
+    CHECK(views[i].episode(1).reward(0) == histories[i].episode(1).reward(0));
+  }
+  histories[0] = std::move(histories[1]);
+  CHECK(&views[1].info() == &histories[0].info());
+}
+
+TEST_CASE("A temporary history gives no views, and its info by value", "[history]") {
+  STATIC_REQUIRE(GivesView<const LearningHistory&>);
+  STATIC_REQUIRE_FALSE(GivesView<LearningHistory>);
+  STATIC_REQUIRE_FALSE(GivesView<const LearningHistory>);
+  STATIC_REQUIRE(GivesEpisode<LearningHistory&>);
+  STATIC_REQUIRE_FALSE(GivesEpisode<LearningHistory>);
+  STATIC_REQUIRE(std::is_same_v<decltype(std::declval<LearningHistory>().info()), HistoryInfo>);
 }

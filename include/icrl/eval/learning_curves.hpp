@@ -18,25 +18,32 @@ namespace icrl {
 /// How good a learner became: the return of every episode of several runs on several tasks.
 class LearningCurves {
 public:
-  /// All returns 0. Throws Error for a negative count.
+  /// All returns 0. Throws Error for a negative count or more than 2^33 returns.
   LearningCurves(std::vector<int> tasks, int run_count, int episode_count)
       : tasks_{std::move(tasks)}, run_count_{run_count}, episode_count_{episode_count} {
     if (run_count < 0 || episode_count < 0) fail("learning curves: {} runs of {} episodes", run_count, episode_count);
+    constexpr double most = 0x1p33;
+    if (static_cast<double>(tasks_.size()) * run_count * episode_count > most) {
+      fail("learning curves: {} tasks x {} runs x {} episodes are more returns than the {} that are possible",
+           tasks_.size(), run_count, episode_count, most);
+    }
     returns_.resize(tasks_.size() * static_cast<std::size_t>(run_count) * static_cast<std::size_t>(episode_count));
   }
 
-  [[nodiscard]] std::span<const int> tasks() const { return tasks_; }
+  [[nodiscard]] std::span<const int> tasks() const& { return tasks_; }
+  std::span<const int> tasks() const&& = delete;
   [[nodiscard]] int task_count() const { return static_cast<int>(tasks_.size()); }
   [[nodiscard]] int run_count() const { return run_count_; }
   [[nodiscard]] int episode_count() const { return episode_count_; }
 
   /// The returns of one run, episode by episode; `task` is an index into tasks().
-  [[nodiscard]] std::span<double> returns(int task, int run) {
+  [[nodiscard]] std::span<double> returns(int task, int run) & {
     return std::span{returns_}.subspan(first(task, run), width());
   }
-  [[nodiscard]] std::span<const double> returns(int task, int run) const {
+  [[nodiscard]] std::span<const double> returns(int task, int run) const& {
     return std::span{returns_}.subspan(first(task, run), width());
   }
+  std::span<const double> returns(int task, int run) const&& = delete;
 
   /// Mean over all tasks and runs, for each episode. Throws Error where there are none.
   [[nodiscard]] std::vector<double> mean_by_episode() const {

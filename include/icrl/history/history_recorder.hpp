@@ -99,9 +99,9 @@ private:
     history.actions_.truncate(steps);
     history.rewards_.resize(size);
     if (!has_extras_) return;
-    if (history.info_.has_action_mask) history.action_masks_.resize(size * mask_size());
-    if (history.info_.has_behaviour_probability) history.behaviour_probabilities_.resize(size);
-    if (history.info_.has_expert_action) history.expert_actions_.truncate(steps);
+    if (history.info().has_action_mask) history.action_masks_.resize(size * mask_size());
+    if (history.info().has_behaviour_probability) history.behaviour_probabilities_.resize(size);
+    if (history.info().has_expert_action) history.expert_actions_.truncate(steps);
   }
 
   void check_extras(std::span<const float> action, const StepExtras& extras) const {
@@ -121,11 +121,11 @@ private:
 
   void append_extras(const StepExtras& extras) {
     LearningHistory& history = *history_;
-    if (history.info_.has_action_mask)
+    if (history.info().has_action_mask)
       history.action_masks_.insert(history.action_masks_.end(), extras.action_mask.begin(), extras.action_mask.end());
-    if (history.info_.has_behaviour_probability)
+    if (history.info().has_behaviour_probability)
       history.behaviour_probabilities_.push_back(extras.behaviour_probability);
-    if (history.info_.has_expert_action) history.expert_actions_.append(extras.expert_action);
+    if (history.info().has_expert_action) history.expert_actions_.append(extras.expert_action);
   }
 
   [[nodiscard]] std::size_t mask_size() const {

@@ -117,7 +117,7 @@ private:
 };
 
 /// One learner's life on one task, episode after episode. Does not own what it shows: it lives as long as the
-/// LearningHistory or HistoryFile it came from, and no longer.
+/// LearningHistory or HistoryFile it came from, moved or not, and no longer.
 class HistoryView {
 public:
   HistoryView(const HistoryInfo& info, const HistoryColumns& columns) : info_{&info}, columns_{columns} {}

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -12,47 +14,55 @@
 
 namespace icrl {
 
-/// A learning history in memory: the finished episodes of one learner on one task. A HistoryRecorder fills it.
+/// A learning history in memory: the finished episodes of one learner on one task. A HistoryRecorder fills it. What was
+/// moved from can be assigned to or destroyed, no more.
 class LearningHistory {
 public:
   /// Throws Error for an info that makes no sense.
   explicit LearningHistory(HistoryInfo info)
-      : info_{(validate(info), std::move(info))},
-        observations_{info_.observation_space},
-        actions_{info_.action_space},
-        expert_actions_{info_.action_space} {}
+      : info_{(validate(info), std::make_shared<const HistoryInfo>(std::move(info)))},
+        observations_{info_->observation_space},
+        actions_{info_->action_space},
+        expert_actions_{info_->action_space} {}
 
-  [[nodiscard]] const HistoryInfo& info() const { return info_; }
+  [[nodiscard]] const HistoryInfo& info() const& { return *info_; }
+  [[nodiscard]] HistoryInfo info() const&& { return *info_; }
   [[nodiscard]] int episode_count() const { return static_cast<int>(episode_ends_.size()); }
   [[nodiscard]] std::int64_t step_count() const { return view().step_count(); }
-  [[nodiscard]] EpisodeView episode(int index) const { return view().episode(index); }
+  /// Valid as long as view().
+  [[nodiscard]] EpisodeView episode(int index) const& { return view().episode(index); }
+  EpisodeView episode(int index) const&& = delete;
 
-  /// Valid until the history is recorded into, moved or destroyed.
-  [[nodiscard]] HistoryView view() const {
+  /// Valid until the history is recorded into, assigned to or destroyed, also where it is moved: as when the vector
+  /// grows that it lies in.
+  [[nodiscard]] HistoryView view() const& {
     HistoryColumns columns{.episode_count = episode_count(),
                            .episode_ends = episode_ends_.data(),
                            .episode_endings = episode_endings_.data(),
                            .observations = observations_.view(),
                            .actions = actions_.view(),
                            .rewards = rewards_.data()};
-    if (info_.has_action_mask) {
+    if (info_->has_action_mask) {
       columns.action_masks = action_masks_.data();
-      columns.mask_size = std::get<Discrete>(info_.action_space).count;
+      columns.mask_size = std::get<Discrete>(info_->action_space).count;
     }
-    if (info_.has_behaviour_probability) columns.behaviour_probabilities = behaviour_probabilities_.data();
-    if (info_.has_expert_action) columns.expert_actions = expert_actions_.view();
-    return {info_, columns};
+    if (info_->has_behaviour_probability) columns.behaviour_probabilities = behaviour_probabilities_.data();
+    if (info_->has_expert_action) columns.expert_actions = expert_actions_.view();
+    return {*info_, columns};
   }
+  HistoryView view() const&& = delete;
 
 private:
   friend class HistoryRecorder;  // it appends rows of an open episode, which count once the episode has ended
 
-  HistoryInfo info_;
+  std::shared_ptr<const HistoryInfo> info_;  // views point at it, so it stays where it is when the history moves
   std::vector<std::uint64_t> episode_ends_;
   std::vector<std::uint8_t> episode_endings_;
   Column observations_, actions_, expert_actions_;
   std::vector<float> rewards_, behaviour_probabilities_;
   std::vector<std::uint8_t> action_masks_;
 };
+// Else a vector that grows would copy its histories, and all views of them would be lost.
+static_assert(std::is_nothrow_move_constructible_v<LearningHistory>);
 
 }  // namespace icrl

@@ -48,6 +48,8 @@ public:
       : StaggeredMemory{
             model, (expect_enough(model, context_count), model.make_caches(static_cast<std::size_t>(context_count)))} {}
 
+  explicit StaggeredMemory(const M&&, int = 2) = delete;
+
   /// The memories of `count` streams, which lie side by side.
   [[nodiscard]] static std::vector<StaggeredMemory> side_by_side(const M& model, int count, int context_count) {
     expect_enough(model, context_count);
