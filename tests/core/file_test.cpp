@@ -18,6 +18,7 @@
 
 #include "support/catch.hpp"
 #include "support/errors.hpp"
+#include "support/forked_process.hpp"
 #include "support/temporary_folder.hpp"
 
 using namespace icrl;
@@ -249,6 +250,49 @@ TEST_CASE("A second writer of an append file is refused while the first lives", 
   CHECK(error_of([&] { AppendFile{folder / "log"}; }).empty());
 
   CHECK(read_text(folder / "log") == "mine");
+}
+
+TEST_CASE("A forked process neither writes to its parent's append file nor gives it free", "[core]") {
+  const test::TemporaryFolder folder;
+  std::optional<AppendFile> file{std::in_place, folder / "log"};
+  file->append(bytes_of("mine"));
+  const auto is_refused = [](const std::string& error) { return test::has(error, "forked from it (open it here)"); };
+
+  CHECK(test::holds_in_forked_process([&] {
+    return is_refused(error_of([&] { file->append(bytes_of("not mine")); })) &&
+           is_refused(error_of([&] { file->truncate(0); }));
+  }));
+  CHECK(test::holds_in_forked_process([&] {
+    file.reset();
+    return test::has(error_of([&] { AppendFile{folder / "log"}; }), "another writer");
+  }));
+
+  CHECK(test::has(error_of([&] { AppendFile{folder / "log"}; }), "another writer"));
+  CHECK(read_text(folder / "log") == "mine");
+}
+
+TEST_CASE("A writer that is gone gives its file free, though a forked process lives on", "[core]") {
+  const test::TemporaryFolder folder;
+  std::optional<AppendFile> file{std::in_place, folder / "log"};
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const ::pid_t child = ::fork();
+  if (child == 0) {
+    char byte;
+    ::close(ends[1]);
+    (void)!::read(ends[0], &byte, 1);  // until the parent has closed its end
+    ::_exit(0);
+  }
+
+  file.reset();
+  const std::string error = error_of([&] { AppendFile{folder / "log"}.append(bytes_of("again")); });
+
+  CHECK(error.empty());
+  CHECK(read_text(folder / "log") == "again");
+  ::close(ends[1]);
+  int status = 0;
+  CHECK(::waitpid(child, &status, 0) == child);
+  ::close(ends[0]);
 }
 
 TEST_CASE("An append that fails halfway is taken back", "[core]") {

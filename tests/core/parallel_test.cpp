@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <ctime>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -14,6 +15,8 @@
 
 #include "support/alloc_counter.hpp"
 #include "support/catch.hpp"
+#include "support/errors.hpp"
+#include "support/forked_process.hpp"
 
 using namespace icrl;
 
@@ -147,3 +150,26 @@ TEST_CASE("Idle workers take no processor time", "[core]") {
 }
 
 TEST_CASE("There is at least one thread by default", "[core]") { CHECK(default_thread_count() >= 1); }
+
+TEST_CASE("In a forked process the caller does all work, and the pool ends without its threads", "[core]") {
+  std::optional<WorkerPool> pool{std::in_place, 4};
+  std::atomic<int> done{0};
+  pool->run(8, [&](int, int) { ++done; });
+
+  for (int fork = 0; fork < 10; ++fork) {
+    CHECK(test::holds_in_forked_process([&] {
+      int sum = 0;
+      bool is_first = true;
+      pool->run(10, [&](int index, int worker) {
+        sum += index;
+        is_first = is_first && worker == 0;
+      });
+      const bool has_thrown = !test::error_of([&] { pool->run(3, [](int, int) { throw Error{"no"}; }); }).empty();
+      const bool has_size = pool->thread_count() == 4;
+      pool.reset();
+      return sum == 45 && is_first && has_thrown && has_size;
+    }));
+  }
+  pool->run(8, [&](int, int) { ++done; });
+  CHECK(done == 16);
+}

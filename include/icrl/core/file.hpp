@@ -183,7 +183,8 @@ inline void write_file_atomically(const std::filesystem::path& path, std::span<c
 }
 
 /// A file that is written at its end only. One writer at a time: a second one, in this process or another, gets an
-/// Error.
+/// Error. A process that is forked from the writer's gets one too when it writes to its copy of the object; it opens
+/// the file itself once the writer is gone, which gives the file free however long such processes live.
 class AppendFile {
 public:
   explicit AppendFile(const std::filesystem::path& path)
@@ -194,6 +195,12 @@ public:
     }
     if (size() == 0) detail::Folder{path}.sync();  // a new name has to reach the disk as well
   }
+  /// The lock belongs to the open file, which forked processes share: closing it here would not be enough.
+  ~AppendFile() {
+    if (file_.get() >= 0 && is_owner()) ::flock(file_.get(), LOCK_UN);
+  }
+  AppendFile(AppendFile&&) = default;
+  AppendFile& operator=(AppendFile&&) = default;
 
   [[nodiscard]] std::uint64_t size() const {
     struct ::stat status {};
@@ -213,6 +220,7 @@ public:
 
   /// All of it, or an Error and the file cut back to what it was, at the latest by the next call.
   void append(std::span<const std::byte> bytes) {
+    expect_owner();
     if (is_torn_) truncate(whole_size_);
     is_torn_ = false;
     whole_size_ = size();
@@ -225,6 +233,7 @@ public:
   }
 
   void truncate(std::uint64_t size) {
+    expect_owner();
     if (::ftruncate(file_.get(), static_cast<::off_t>(size)) != 0) detail::fail_with_errno("cannot cut", path_);
   }
 
@@ -234,8 +243,16 @@ public:
   }
 
 private:
+  [[nodiscard]] bool is_owner() const { return owner_ == ::getpid(); }
+  void expect_owner() const {
+    if (is_owner()) return;
+    fail("cannot append to \"{}\": process {} has it open, this is process {}, forked from it (open it here)",
+         path_.string(), owner_, ::getpid());
+  }
+
   std::filesystem::path path_;
   detail::FileDescriptor file_;
+  ::pid_t owner_ = ::getpid();
   std::uint64_t whole_size_ = 0;  // before the last append
   bool is_torn_ = false;          // a part of it is still there
 };

@@ -6,12 +6,15 @@
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include <unistd.h>
 
 #include <icrl/core/assert.hpp>
 #include <icrl/core/error.hpp>
@@ -21,93 +24,117 @@ namespace icrl {
 
 /// Threads that wait for work without spinning, so that they never slow a shared machine down. The caller takes part as
 /// worker 0. After construction a run allocates nothing.
+///
+/// A process that is forked while no work runs has none of its threads: there the caller does all work as worker 0,
+/// with the same results, and the end of the pool leaves alone what belonged to the threads.
 class WorkerPool {
 public:
   /// Throws Error when the system gives fewer threads.
-  explicit WorkerPool(int thread_count) {
+  explicit WorkerPool(int thread_count) : shared_{std::make_unique<Shared>()} {
     ICRL_ASSERT(thread_count >= 1, "WorkerPool needs at least one thread");
+    Shared& shared = *shared_;
     try {
-      for (int worker = 1; worker < thread_count; ++worker) threads_.emplace_back([this, worker] { serve(worker); });
+      for (int worker = 1; worker < thread_count; ++worker)
+        shared.threads.emplace_back([&shared, worker] { shared.serve(worker); });
     } catch (const std::system_error& error) {
-      const std::string started = std::to_string(threads_.size() + 1);
-      stop();
+      const std::string started = std::to_string(shared.threads.size() + 1);
+      shared.stop();
       throw Error{"worker pool: only " + started + " of " + std::to_string(thread_count) +
                   " threads could be started: " + error.what()};
     } catch (...) {
-      stop();
+      shared.stop();
       throw;
     }
   }
-  ~WorkerPool() { stop(); }
+  ~WorkerPool() {
+    if (is_forked()) {
+      (void)shared_.release();  // threads that are gone can neither be joined nor be waited for
+    } else {
+      shared_->stop();
+    }
+  }
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  [[nodiscard]] int thread_count() const { return static_cast<int>(threads_.size()) + 1; }
+  [[nodiscard]] int thread_count() const { return static_cast<int>(shared_->threads.size()) + 1; }
 
   /// Calls work(index, worker) for index = 0 .. count - 1, handed out in order to whichever worker is free, and returns
   /// when all are done. If calls throw, the first exception is rethrown here and indices not yet begun are left out.
   [[gnu::noinline]] void run(int count, FunctionRef<void(int, int)> work) {
-    std::unique_lock lock{mutex_};
-    ICRL_ASSERT(busy_ == 0, "WorkerPool::run was called from its own work or from two threads at once");
-    work_ = &work;
-    next_ = 0;
-    count_ = count;
-    ++generation_;
-    if (count > 1) wake_.notify_all();
-    take_work(lock, 0);
-    done_.wait(lock, [this] { return busy_ == 0; });
-    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+    if (!is_forked()) return shared_->run(count, work);
+    for (int index = 0; index < count; ++index) work(index, 0);
   }
 
 private:
-  void stop() {
-    {
-      const std::lock_guard lock{mutex_};
-      stopping_ = true;
-    }
-    wake_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
-    threads_.clear();
-  }
+  /// What the threads look at. A fork may find any of it in use, so that a forked process touches nothing of it.
+  struct Shared {
+    std::mutex mutex;
+    std::condition_variable wake, done;
+    const FunctionRef<void(int, int)>* work = nullptr;
+    int next = 0, count = 0, busy = 0;
+    std::uint64_t generation = 0;
+    bool stopping = false;
+    std::exception_ptr error;
+    std::vector<std::thread> threads;
 
-  void serve(int worker) {
-    std::unique_lock lock{mutex_};
-    std::uint64_t seen = 0;
-    for (;;) {
-      wake_.wait(lock, [&] { return stopping_ || generation_ != seen; });
-      if (stopping_) return;
-      seen = generation_;
-      take_work(lock, worker);
+    void run(int work_count, const FunctionRef<void(int, int)>& new_work) {
+      std::unique_lock lock{mutex};
+      ICRL_ASSERT(busy == 0, "WorkerPool::run was called from its own work or from two threads at once");
+      work = &new_work;
+      next = 0;
+      count = work_count;
+      ++generation;
+      if (count > 1) wake.notify_all();
+      take_work(lock, 0);
+      done.wait(lock, [this] { return busy == 0; });
+      if (error) std::rethrow_exception(std::exchange(error, nullptr));
     }
-  }
 
-  /// Runs indices until none is left. Holds the lock on entry and return.
-  void take_work(std::unique_lock<std::mutex>& lock, int worker) {
-    ++busy_;
-    while (next_ < count_) {
-      const int index = next_++;
-      lock.unlock();
-      std::exception_ptr error;
-      try {
-        (*work_)(index, worker);
-      } catch (...) {
-        error = std::current_exception();
+    void stop() {
+      {
+        const std::lock_guard lock{mutex};
+        stopping = true;
       }
-      lock.lock();
-      if (error && !error_) error_ = error;
-      if (error) next_ = count_;
+      wake.notify_all();
+      for (std::thread& thread : threads) thread.join();
+      threads.clear();
     }
-    if (--busy_ == 0) done_.notify_all();
-  }
 
-  std::mutex mutex_;
-  std::condition_variable wake_, done_;
-  const FunctionRef<void(int, int)>* work_ = nullptr;
-  int next_ = 0, count_ = 0, busy_ = 0;
-  std::uint64_t generation_ = 0;
-  bool stopping_ = false;
-  std::exception_ptr error_;
-  std::vector<std::thread> threads_;
+    void serve(int worker) {
+      std::unique_lock lock{mutex};
+      std::uint64_t seen = 0;
+      for (;;) {
+        wake.wait(lock, [&] { return stopping || generation != seen; });
+        if (stopping) return;
+        seen = generation;
+        take_work(lock, worker);
+      }
+    }
+
+    /// Runs indices until none is left. Holds the lock on entry and return.
+    void take_work(std::unique_lock<std::mutex>& lock, int worker) {
+      ++busy;
+      while (next < count) {
+        const int index = next++;
+        lock.unlock();
+        std::exception_ptr thrown;
+        try {
+          (*work)(index, worker);
+        } catch (...) {
+          thrown = std::current_exception();
+        }
+        lock.lock();
+        if (thrown && !error) error = thrown;
+        if (thrown) next = count;
+      }
+      if (--busy == 0) done.notify_all();
+    }
+  };
+
+  [[nodiscard]] bool is_forked() const { return owner_ != ::getpid(); }
+
+  std::unique_ptr<Shared> shared_;
+  ::pid_t owner_ = ::getpid();
 };
 
 /// One thread a core that the machine offers.
