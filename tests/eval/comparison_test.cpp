@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: MIT
 #include <icrl/eval/comparison.hpp>
 
+#include <cmath>
+#include <limits>
+#include <string>
 #include <vector>
 
 #include <icrl/env/dark_room.hpp>
@@ -69,6 +72,51 @@ TEST_CASE("Tasks at or below the share are named as not learned", "[eval]") {
   CHECK(unlearned_tasks(constant_curves({9, 19, 9}), sample_references, 1, 4).empty());
   CHECK(unlearned_tasks(rising_curves({2, 4, 2}), sample_references, 1, 2).size() == 3);
   CHECK(unlearned_tasks(rising_curves({2, 4, 2}), sample_references, 3, 4).empty());
+}
+
+TEST_CASE("Where returns are costs, shares are refused and normalised scores order learners rightly", "[eval]") {
+  const ReferenceReturns costs{.oracle = {-10, -10, -10}, .random = {-100, -100, -100}};
+  const LearningCurves perfect = constant_curves({-10, -10, -10}), good = constant_curves({-20, -20, -20}),
+                       random = constant_curves({-100, -100, -100});
+  const auto is_refused = [](const std::string& error) {
+    return has(error, "the oracle of task 3 earns -10, and a share of the oracle takes a positive return") &&
+           has(error, "normalised_by_task");
+  };
+
+  CHECK(is_refused(error_of([&] { (void)share_of_oracle(perfect, costs, 1, 2); })));
+  CHECK(is_refused(error_of([&] { (void)estimate_share_of_oracle(perfect, costs, 1, 2); })));
+  CHECK(is_refused(error_of([&] { (void)unlearned_tasks(perfect, costs, 1, 2); })));
+
+  CHECK(estimate_normalized_score(perfect, costs, 1, 2).value == 1);
+  CHECK(estimate_normalized_score(good, costs, 1, 2).value == Approx(80.0 / 90));
+  CHECK(estimate_normalized_score(random, costs, 1, 2).value == 0);
+  CHECK(unlearned_tasks_by_score(perfect, costs, 1, 2).empty());
+  CHECK(unlearned_tasks_by_score(good, costs, 1, 2).empty());
+  CHECK(unlearned_tasks_by_score(constant_curves({-10, -55, -56}), costs, 1, 2) == std::vector<int>{5, 8});
+  CHECK(unlearned_tasks_by_score(good, costs, 1, 2, 0.9).size() == 3);
+}
+
+TEST_CASE("A share takes a positive, finite oracle on every task", "[eval]") {
+  const LearningCurves curves = constant_curves({0, 5, 1});
+  for (const double other : {0.0, -1.0, std::nan(""), std::numeric_limits<double>::infinity()}) {
+    const ReferenceReturns references{.oracle = {10, other, 1}, .random = {0, -5, 0}};
+    CHECK(has(error_of([&] { (void)share_of_oracle(curves, references, 1, 4); }), "the oracle of task 5 earns"));
+    CHECK(has(error_of([&] { (void)unlearned_tasks(curves, references, 1, 4); }), "the oracle of task 5 earns"));
+  }
+  CHECK(normalised_by_task(constant_curves({0, -1, 0}), {.oracle = {1, 0, 1}, .random = {0, -5, 0}}, 1, 4)[1] == 0.8);
+}
+
+TEST_CASE("References of other tasks than the curves' are refused", "[eval]") {
+  const LearningCurves curves = constant_curves({1, 1, 1});
+  const ReferenceReturns two{.oracle = {1, 1}, .random = {0, 0}}, no_random{.oracle = {1, 1, 1}, .random = {}};
+  const std::string wanted = "3 tasks, returns of the oracle on 2 and of random actions on 2";
+
+  CHECK(has(error_of([&] { (void)share_of_oracle(curves, two, 1, 4); }), wanted));
+  CHECK(has(error_of([&] { (void)estimate_share_of_oracle(curves, two, 1, 4); }), wanted));
+  CHECK(has(error_of([&] { (void)unlearned_tasks(curves, two, 1, 4); }), wanted));
+  CHECK(has(error_of([&] { (void)normalised_by_task(curves, two, 1, 4); }), wanted));
+  CHECK(has(error_of([&] { (void)unlearned_tasks_by_score(curves, no_random, 1, 4); }), "of random actions on 0"));
+  CHECK(share_of_oracle(curves, no_random, 1, 4) == 1);
 }
 
 TEST_CASE("References are what the family says of each task", "[eval]") {

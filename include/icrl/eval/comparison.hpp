@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <numeric>
 #include <span>
@@ -34,16 +35,43 @@ requires HasOracleReturn<F>
   return references;
 }
 
+namespace detail {
+
+/// Throws Error unless there are references for each of the curves' tasks.
+inline void expect_references(const LearningCurves& curves, const ReferenceReturns& references, bool with_random) {
+  const auto tasks = static_cast<std::size_t>(curves.task_count());
+  if (references.oracle.size() == tasks && (!with_random || references.random.size() == tasks)) return;
+  fail("comparison: {} tasks, returns of the oracle on {} and of random actions on {}", tasks, references.oracle.size(),
+       references.random.size());
+}
+
+/// A share of nothing, or of a cost, orders learners wrongly: half of a return of -10 is better than all of it.
+inline void expect_positive_oracles(const LearningCurves& curves, const ReferenceReturns& references) {
+  expect_references(curves, references, false);
+  for (std::size_t i = 0; i < references.oracle.size(); ++i) {
+    if (references.oracle[i] > 0 && std::isfinite(references.oracle[i])) continue;
+    fail(
+        "comparison: the oracle of task {} earns {}, and a share of the oracle takes a positive return (where returns "
+        "are costs, use the normalised scores: normalised_by_task, estimate_normalized_score, "
+        "unlearned_tasks_by_score)",
+        curves.tasks()[i], references.oracle[i]);
+  }
+}
+
+}  // namespace detail
+
 /// Mean return over the episodes first .. last as a share of the mean oracle return of the same tasks. Episodes count
-/// from 1, here and below.
+/// from 1, here and below. Throws Error, like all that takes shares, where an oracle's return is not above 0.
 [[nodiscard]] inline double share_of_oracle(const LearningCurves& curves, const ReferenceReturns& references, int first,
                                             int last) {
+  detail::expect_positive_oracles(curves, references);
   return mean(curves.mean_by_task(first, last)) / mean(references.oracle);
 }
 
 /// The same with the interval that the tasks leave: tasks are resampled together with their oracles.
 [[nodiscard]] inline Estimate estimate_share_of_oracle(const LearningCurves& curves, const ReferenceReturns& references,
                                                        int first, int last, const BootstrapConfig& config = {}) {
+  detail::expect_positive_oracles(curves, references);
   const std::vector<double> returns = curves.mean_by_task(first, last);
   std::vector<double> tasks(returns.size());
   std::iota(tasks.begin(), tasks.end(), 0.0);
@@ -58,17 +86,15 @@ requires HasOracleReturn<F>
   return {share(tasks), bootstrap_interval(tasks, share, config)};
 }
 
-/// For each task, the mean return over the episodes on a scale from 0 (random actions) to 1 (the oracle).
+/// For each task, the mean return over the episodes on a scale from 0 (random actions) to 1 (the oracle): right for
+/// returns of any sign. Throws Error where the oracle does not earn more than random actions.
 [[nodiscard]] inline std::vector<double> normalised_by_task(const LearningCurves& curves,
                                                             const ReferenceReturns& references, int first, int last) {
+  detail::expect_references(curves, references, true);
   std::vector<double> scores = curves.mean_by_task(first, last);
-  if (references.random.size() != scores.size() || references.oracle.size() != scores.size()) {
-    fail("comparison: {} tasks, returns of the oracle on {} and of random actions on {}", scores.size(),
-         references.oracle.size(), references.random.size());
-  }
   for (std::size_t i = 0; i < scores.size(); ++i) {
     const double floor = references.random[i], height = references.oracle[i] - floor;
-    if (!(height > 0)) {
+    if (!(height > 0) || !std::isfinite(height)) {
       fail("comparison: the oracle of task {} earns {}, random actions {}", curves.tasks()[i], references.oracle[i],
            floor);
     }
@@ -77,13 +103,32 @@ requires HasOracleReturn<F>
   return scores;
 }
 
+/// The mean of the normalised scores with the interval that the tasks leave.
+[[nodiscard]] inline Estimate estimate_normalized_score(const LearningCurves& curves,
+                                                        const ReferenceReturns& references, int first, int last,
+                                                        const BootstrapConfig& config = {}) {
+  return estimate_mean(normalised_by_task(curves, references, first, last), config);
+}
+
 /// Tasks on which the mean return over the episodes does not exceed `share` of the oracle's: those that the mean hides.
 [[nodiscard]] inline std::vector<int> unlearned_tasks(const LearningCurves& curves, const ReferenceReturns& references,
                                                       int first, int last, double share = 0.5) {
+  detail::expect_positive_oracles(curves, references);
   const std::vector<double> means = curves.mean_by_task(first, last);
   std::vector<int> tasks;
   for (std::size_t i = 0; i < means.size(); ++i)
     if (!(means[i] > share * references.oracle[i])) tasks.push_back(curves.tasks()[i]);
+  return tasks;
+}
+
+/// The same by normalised score, for returns of any sign.
+[[nodiscard]] inline std::vector<int> unlearned_tasks_by_score(const LearningCurves& curves,
+                                                               const ReferenceReturns& references, int first, int last,
+                                                               double score = 0.5) {
+  const std::vector<double> scores = normalised_by_task(curves, references, first, last);
+  std::vector<int> tasks;
+  for (std::size_t i = 0; i < scores.size(); ++i)
+    if (!(scores[i] > score)) tasks.push_back(curves.tasks()[i]);
   return tasks;
 }
 
