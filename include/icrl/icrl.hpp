@@ -19,6 +19,7 @@
 #include <icrl/core/read_ahead.hpp>
 #include <icrl/core/rng.hpp>
 #include <icrl/core/target.hpp>
+#include <icrl/core/text_difference.hpp>
 #include <icrl/core/version.hpp>
 #include <icrl/env/check_environment.hpp>
 #include <icrl/env/dark_plane.hpp>

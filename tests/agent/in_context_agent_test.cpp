@@ -129,11 +129,15 @@ TEST_CASE("A saved agent goes on in another one", "[agent]") {
       heir.act(step.observation, action, rng);
       REQUIRE(copied(heir.outputs()) == copied(agent.outputs()));
     }
+    CHECK(agent.awaits_learn());
     if (++steps == 15) {
       agent.save(folder / "memory");
+      CHECK_FALSE(heir.awaits_learn());
       heir.restore(folder / "memory");
+      CHECK(heir.awaits_learn());
     }
     agent.learn(transition_of(step));
+    CHECK_FALSE(agent.awaits_learn());
     if (steps >= 15) heir.learn(transition_of(step));
   }
 

@@ -24,5 +24,23 @@ TEST_CASE("Histories that earn nothing at their end are left out", "[history]") 
 
   REQUIRE(kept.size() == 1);
   CHECK(kept[0].info().task == 1);
-  CHECK(keep_solved({rich.view()}, 1, 100).empty());
+  CHECK(keep_solved({}, 1).empty());
+}
+
+TEST_CASE("A choice that leaves nothing says how close the best history came", "[history]") {
+  const LearningHistory poor = telling_history(0, {1}), rich = telling_history(1, {1, 1}),
+                        none = telling_history(2, {});
+
+  CHECK(error_of([&] {
+          (void)keep_solved({poor.view(), rich.view(), none.view()}, 1, 100);
+        }) ==
+        "keep_solved: of 3 histories none earns more than 100 in its last 1 episodes, the best of them 100 (record "
+        "longer ones, or lower least_return)");
+  CHECK(has(error_of([&] { (void)keep_solved({none.view()}, 1, -5); }), "the best of them -inf"));
+}
+
+TEST_CASE("Where rewards are costs, histories above the least return are kept", "[history]") {
+  const LearningHistory poor = telling_history(0, {1}), none = telling_history(2, {});
+
+  CHECK(keep_solved({poor.view(), none.view()}, 1, -5).size() == 1);
 }

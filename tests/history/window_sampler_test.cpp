@@ -376,9 +376,11 @@ TEST_CASE("A sampler refuses what it cannot sample from", "[history]") {
     return error_of([&] { WindowSampler{{from.view()}, layout, config}; });
   };
 
-  CHECK(has(refusal(empty, telling_layout(), {}), "no history with an episode"));
-  CHECK(has(refusal(history, {telling_observations(), Discrete{8}}, {}),
-            "history 0 has observations multi_discrete(20, 300, 300)"));
+  CHECK(has(refusal(empty, telling_layout(), {}), "no history with an episode to sample from (of 1 given)"));
+  CHECK(has(
+      refusal(history, {telling_observations(), Discrete{8}}, {}),
+      "history 0 has observations multi_discrete(20, 300, 300) and actions discrete(7), the layout has others: action "
+      "spaces discrete(7) and discrete(8)"));
   CHECK(has(refusal(history, telling_layout(), {.use_expert_action = true}), "history 0 has no expert actions"));
   CHECK(has(refusal(history, telling_layout(), {.context = 0}), "context is 0"));
   CHECK(has(refusal(history, telling_layout(), {.keep_every = 0}), "keep_every is 0"));

@@ -43,6 +43,8 @@ public:
 
   /// What the model said to the last observation, of which there has to be one: logits, or means and log-deviations.
   [[nodiscard]] std::span<const Scalar> outputs() const { return group_.outputs(0); }
+  /// Whether learn() has to come next, else act(): as it was when the agent was saved.
+  [[nodiscard]] bool awaits_learn() const { return group_.awaits_learn(0); }
   /// Steps in the window that the agent acts by.
   [[nodiscard]] int remembered_steps() const { return group_.remembered_steps(0); }
   [[nodiscard]] const M& model() const { return group_.model(); }

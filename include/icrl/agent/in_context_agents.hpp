@@ -12,6 +12,7 @@
 
 #include <icrl/core/assert.hpp>
 #include <icrl/core/checked_file.hpp>
+#include <icrl/core/text_difference.hpp>
 #include <icrl/env/space_text.hpp>
 #include <icrl/history/space_check.hpp>
 #include <icrl/history/step_stream.hpp>
@@ -126,6 +127,9 @@ public:
     m.has_observed = m.has_closing_row = false;
   }
 
+  /// Whether the member has acted and waits for the learn() that tells what came of it. If not, its next call is act(),
+  /// or learn() to watch another one: what a program has to know that goes on with restored agents.
+  [[nodiscard]] bool awaits_learn(int member) const { return at(member).has_observed; }
   /// Steps in the window that the member acts by.
   [[nodiscard]] int remembered_steps(int member) const { return at(member).memory.acting_steps(); }
 
@@ -149,7 +153,10 @@ public:
     const CheckedFile file{path, file_kind};
     ByteReader in = file.reader();
     const std::string theirs = in.text(), ours = fingerprint(*model_);
-    if (theirs != ours) fail("{}: was made with another model ({}); this one is ({})", in.what(), theirs, ours);
+    if (theirs != ours) {
+      const TextDifference found = difference(theirs, ours);
+      fail("{}: was made with another model ({}); this one is ({})", in.what(), found.one, found.other);
+    }
     (void)in.value_in("number of members", member_count(), member_count());
     auto restored = members_;
     for (int i = 0; i < member_count(); ++i) restore(restored[static_cast<std::size_t>(i)], i, in);

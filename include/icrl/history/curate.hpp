@@ -3,8 +3,11 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
+#include <limits>
 #include <vector>
 
+#include <icrl/core/fail.hpp>
 #include <icrl/history/history_view.hpp>
 
 namespace icrl {
@@ -18,13 +21,25 @@ namespace icrl {
   return begin == end ? 0.0 : total / (end - begin);
 }
 
-/// The histories whose last `episodes` episodes earn more than `least_return` in the mean. A source that never solved
-/// its task teaches nothing but failing.
+/// The histories whose last `episodes` episodes earn more than `least_return` in the mean, which is below 0 where
+/// rewards are costs. A source that never solved its task teaches nothing but failing. Throws Error where none of them
+/// does.
 [[nodiscard]] inline std::vector<HistoryView> keep_solved(std::vector<HistoryView> histories, int episodes = 20,
                                                           double least_return = 0) {
+  double best = -std::numeric_limits<double>::infinity();
+  const std::size_t count = histories.size();
   std::erase_if(histories, [&](const HistoryView& history) {
-    return !(mean_return(history, std::max(0, history.episode_count() - episodes), episodes) > least_return);
+    if (history.episode_count() == 0) return true;
+    const double earned = mean_return(history, std::max(0, history.episode_count() - episodes), episodes);
+    best = std::max(best, earned);
+    return !(earned > least_return);
   });
+  if (histories.empty() && count > 0) {
+    fail(
+        "keep_solved: of {} histories none earns more than {} in its last {} episodes, the best of them {} (record "
+        "longer ones, or lower least_return)",
+        count, least_return, episodes, best);
+  }
   return histories;
 }
 

@@ -113,9 +113,11 @@ public:
   WindowSampler(std::vector<HistoryView> histories, StepLayout layout, const WindowConfig& config)
       : histories_{std::move(histories)}, layout_{std::move(layout)}, config_{config} {
     validate(config_);
-    for (std::size_t i = 0; i < histories_.size(); ++i) check_history(i);
+    const std::size_t given = histories_.size();
+    for (std::size_t i = 0; i < given; ++i) check_history(i);
     std::erase_if(histories_, [](const HistoryView& history) { return history.episode_count() == 0; });
-    if (histories_.empty()) fail("window sampler: there is no history with an episode to sample from");
+    if (histories_.empty())
+      fail("window sampler: there is no history with an episode to sample from (of {} given)", given);
     for (const HistoryView& history : histories_) {
       is_mapped_ = is_mapped_ || history.columns().is_mapped;
       lengths_.push_back(lengths_in(history));
@@ -193,9 +195,8 @@ private:
     const HistoryInfo& info = histories_[i].info();
     const std::string differ = difference({info.observation_space, info.action_space, layout_.closing_token}, layout_);
     if (!differ.empty()) {
-      fail("window sampler: history {} has observations {} and actions {}, the layout wants {} and {} ({})", i,
-           to_short_string(info.observation_space), to_short_string(info.action_space),
-           to_short_string(layout_.observation_space), to_short_string(layout_.action_space), differ);
+      fail("window sampler: history {} has observations {} and actions {}, the layout has others: {}", i,
+           to_short_string(info.observation_space), to_short_string(info.action_space), differ);
     }
     if (config_.use_expert_action && !info.has_expert_action)
       fail("window sampler: history {} has no expert actions to learn from (was it recorded with them?)", i);

@@ -7,7 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <new>
 #include <span>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -46,7 +48,7 @@ inline void validate(const QLearningConfig& config) {
 /// would overwrite the value of a goal each time the clock runs out on it.
 class QLearning {
 public:
-  /// Observations of ids and Discrete actions; throws Error for others.
+  /// Observations of ids and Discrete actions; throws Error for others, and for a table too large for memory.
   QLearning(const QLearningConfig& config, const Space& observation_space, const Space& action_space)
       : config_{config},
         noise_{config.epsilon_start, config.epsilon_end, config.anneal_share, config.episodes},
@@ -56,9 +58,9 @@ public:
     validate(noise_);
     if (!std::holds_alternative<Discrete>(action_space))
       fail("Q-learning: actions must be Discrete, not {}", to_short_string(action_space));
+    validate(action_space, "Q-learning, actions");
     action_count_ = std::get<Discrete>(action_space).count;
-    values_.assign(index_.row_count() * static_cast<std::size_t>(action_count_),
-                   static_cast<float>(config.initial_value));
+    make_table();
   }
 
   void act(std::span<const float> observation, std::span<float> action, Rng& rng) {
@@ -90,6 +92,23 @@ public:
   [[nodiscard]] double epsilon() const { return epsilon_; }
 
 private:
+  void make_table() {
+    const std::uint64_t rows = index_.row_count(), actions = static_cast<std::uint64_t>(action_count_);
+    constexpr std::uint64_t most = std::uint64_t{1} << 32;
+    const auto refuse = [&](std::string_view why) {
+      fail(
+          "Q-learning: a table of {} observations x {} actions takes {:.3g} GB, {} (has an observation ids that the "
+          "task does not need?)",
+          rows, actions, 4e-9 * static_cast<double>(rows) * static_cast<double>(actions), why);
+    };
+    if (rows > most / actions) refuse("17.2 are possible");
+    try {
+      values_.assign(static_cast<std::size_t>(rows * actions), static_cast<float>(config_.initial_value));
+    } catch (const std::bad_alloc&) {
+      refuse("more than the system gives");
+    }
+  }
+
   [[nodiscard]] std::size_t first_value(std::span<const float> observation) const {
     return index_(observation) * static_cast<std::size_t>(action_count_);
   }

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include <icrl/core/checked_file.hpp>
+#include <icrl/core/text_difference.hpp>
 #include <icrl/model/fingerprint.hpp>
 
 namespace icrl {
@@ -91,10 +92,15 @@ template <Trainable M>
 [[nodiscard]] Checkpoint<M> read_checkpoint(const std::filesystem::path& path, std::string_view config, const M& like) {
   const CheckedFile file{path, detail::checkpoint_kind};
   ByteReader in = file.reader();
-  if (const auto theirs = in.text(), ours = describe(like); theirs != ours)
-    fail("{}: is of another model ({}); this one is ({})", in.what(), theirs, ours);
-  if (const auto theirs = in.text(); theirs != config)
-    fail("{}: is of another run ({}); this one is ({}); remove it to start afresh", in.what(), theirs, config);
+  if (const auto theirs = in.text(), ours = describe(like); theirs != ours) {
+    const TextDifference found = difference(theirs, ours);
+    fail("{}: is of another model ({}); this one is ({})", in.what(), found.one, found.other);
+  }
+  if (const auto theirs = in.text(); theirs != config) {
+    const TextDifference found = difference(theirs, config);
+    fail("{}: is of another run ({}); this one is ({}); remove it to start afresh, or name another file", in.what(),
+         found.one, found.other);
+  }
   Checkpoint<M> found{{}, like, like, like, {}, {}};
   found.progress.update = in.value_in("update", 0, 1 << 30);
   found.progress.tokens = in.value<std::int64_t>();

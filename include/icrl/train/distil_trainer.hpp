@@ -217,8 +217,8 @@ private:
     };
     if (const auto all = parameters_of(model); std::none_of(all.begin(), all.end(), has_weight))
       fail("distil: all matrices of the model are zero, nothing can be learned (was it initialised?)");
-    if (!(sampler.layout() == model.layout))
-      fail("distil: the windows' step layout differs from the model's (spaces or closing token)");
+    if (const std::string differ = difference(sampler.layout(), model.layout); !differ.empty())
+      fail("distil: the windows' step layout differs from the model's: {}", differ);
   }
 
   [[nodiscard]] WarmupCosine schedule() const {
