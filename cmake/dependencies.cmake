@@ -4,10 +4,11 @@
 # Installed packages come first; the network is asked only for what is missing.
 include(FetchContent)
 
+include(${CMAKE_CURRENT_LIST_DIR}/icrlEigen.cmake)
 set(icrl_fetched Eigen3 fmt nlohmann_json)
 FetchContent_Declare(Eigen3
   GIT_REPOSITORY https://gitlab.com/libeigen/eigen.git GIT_TAG 3.4.0 GIT_SHALLOW ON SYSTEM
-  FIND_PACKAGE_ARGS 3.4 NO_MODULE)
+  FIND_PACKAGE_ARGS ${icrl_eigen_version} NO_MODULE)
 FetchContent_Declare(fmt
   GIT_REPOSITORY https://github.com/fmtlib/fmt.git GIT_TAG 10.2.1 GIT_SHALLOW ON SYSTEM
   FIND_PACKAGE_ARGS)

@@ -12,5 +12,6 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/icrlConfigVersion.cmake
 install(TARGETS icrl EXPORT icrlTargets FILE_SET HEADERS)
 install(EXPORT icrlTargets NAMESPACE icrl:: DESTINATION ${icrl_cmake_folder})
 install(FILES ${PROJECT_BINARY_DIR}/icrlConfig.cmake ${PROJECT_BINARY_DIR}/icrlConfigVersion.cmake
+  ${PROJECT_SOURCE_DIR}/cmake/icrlEigen.cmake
   DESTINATION ${icrl_cmake_folder})
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
