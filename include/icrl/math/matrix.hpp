@@ -10,10 +10,32 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 #include <Eigen/Core>
-
-#include <icrl/math/target.hpp>
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
+#endif
+
+#include <icrl/math/target.hpp>
+
+#if defined(__ELF__) && !defined(__wasm__)
+namespace icrl::detail {
+
+/// Files compiled for different targets do not link, in place of corrupting each other's memory: a linker keeps one
+/// copy of what is inline, be it the other target's. This function, too, is kept once for each target, and the name
+/// that its copies define is the same for all: defined twice, it is what the linker reports.
+template <int packet, int alignment, int static_alignment, bool... features>
+[[gnu::noinline]] void define_target() {
+  asm volatile(
+      ".globl icrl_error_files_of_this_program_were_compiled_with_different_march_flags\n"
+      ".hidden icrl_error_files_of_this_program_were_compiled_with_different_march_flags\n"
+      "icrl_error_files_of_this_program_were_compiled_with_different_march_flags:");
+}
+namespace {
+[[gnu::used]] void (*const defined_target)() =
+    &define_target<packet_bytes, EIGEN_MAX_ALIGN_BYTES, EIGEN_MAX_STATIC_ALIGN_BYTES, fuses_multiply_add,
+                   multiplies_bfloat16, scales_by_exponents>;
+}  // namespace
+
+}  // namespace icrl::detail
 #endif
 
 namespace icrl {
