@@ -124,13 +124,14 @@ inline void interleave_rows(const Bf16Pair* upper, const Bf16Pair* lower, Index 
     Shorts a, b;
     std::memcpy(&a, upper + i / 2, sizeof a);
     std::memcpy(&b, lower + i / 2, sizeof b);
-    const auto [first, second] = [&]<std::size_t... k>(std::index_sequence<k...>) {
-      return std::pair{__builtin_shufflevector(a, b, (k / 2 + k % 2 * shorts)...),
-                       __builtin_shufflevector(a, b, (k / 2 + shorts / 2 + k % 2 * shorts)...)};
+    // Stored here and not returned in a pair, which g++ for aarch64 would note a change of its conventions for.
+    [&]<std::size_t... k>(std::index_sequence<k...>) {
+      const Shorts first = __builtin_shufflevector(a, b, (k / 2 + k % 2 * shorts)...),
+                   second = __builtin_shufflevector(a, b, (k / 2 + shorts / 2 + k % 2 * shorts)...);
+      std::memcpy(to + i, &first, sizeof first);
+      std::memcpy(to + i + shorts / 2, &second, sizeof second);
     }
     (std::make_index_sequence<shorts>{});
-    std::memcpy(to + i, &first, sizeof first);
-    std::memcpy(to + i + shorts / 2, &second, sizeof second);
   }
   for (; i < size; ++i) {
     const std::uint32_t a = upper[i / 2] >> (i % 2 * 16) & 0xffffu;
