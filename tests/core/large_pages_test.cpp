@@ -113,7 +113,7 @@ struct AtTheEnd {
   AtTheEnd() = default;
   AtTheEnd(const AtTheEnd&) = delete;
   AtTheEnd& operator=(const AtTheEnd&) = delete;
-  ~AtTheEnd() { detail::share_block(1000)[0] = std::byte{1}; }
+  ~AtTheEnd() { *detail::share_block(1000) = std::byte{1}; }
 } at_the_end;
 
 }  // namespace

@@ -24,8 +24,9 @@ std::size_t length(Index n) { return static_cast<std::size_t>(n); }
 void check_numbers(KernelChecks& checks) {
   checks.at("single numbers");
   const auto rounded = [](float x) { return first_of_pair(detail::to_bfloat16(hidden(x))); };
-  for (std::uint64_t i = 0; i < 0x100000000u; i += 49999) {
-    const auto bits = static_cast<std::uint32_t>(i);
+  for (std::uint64_t i = 0; i < 0x200000000u; i += 49999) {
+    const auto number = static_cast<std::uint32_t>(i / 2);
+    const std::uint32_t bits = i % 2 == 0 ? number : (number & 0xffff0000u) | 0x8000u;  // a tie
     float x;
     std::memcpy(&x, &bits, sizeof x);
     if (!std::isnormal(x) || std::abs(x) > 3.3e38f) continue;
