@@ -60,13 +60,13 @@ TEST_CASE("Arrays that share large pages do not overlap, whoever asks for them",
 
 TEST_CASE("A block that is shared holds its arrays, not at the same place of a page, and is given back with the last",
           "[core]") {
-  using Part = std::shared_ptr<std::byte[]>;
+  using Part = std::shared_ptr<std::byte>;
   constexpr std::size_t block_bytes = 4 * large_page_bytes;
   // The second would just fit into the first one's block, but for the gap behind it.
   const auto size_of = [](std::size_t i) {
     return i < 2 ? block_bytes / 2 - 64 : i % 2 == 0 ? std::size_t{4096} : 300000 - 64 * i;
   };
-  std::weak_ptr<std::byte[]> first_block, last_block;
+  std::weak_ptr<std::byte> first_block, last_block;
   {
     std::vector<Part> parts;
     for (std::size_t i = 0; i < 400; ++i) parts.push_back(detail::share_block(size_of(i)));
