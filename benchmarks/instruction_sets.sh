@@ -24,12 +24,12 @@ while (($#)); do
 done
 warn_if_busy
 
-# name | flags of the compiler | what /proc/cpuinfo must list | PyTorch's and OpenBLAS's names for the same instructions
+# name | flags of the compiler | products | what /proc/cpuinfo must list | PyTorch's and OpenBLAS's names of the set
 sets=(
-  "AVX-512 with BF16|-march=x86-64-v4 -mavx512bf16|avx512f avx512dq avx512bw avx512vl avx512_bf16|avx512|SkylakeX"
-  "AVX-512|-march=x86-64-v4|avx512f avx512dq avx512bw avx512vl|avx512|SkylakeX"
-  "AVX2 with FMA|-march=x86-64-v3|avx2 fma|avx2|Haswell"
-  "SSE2 (no -march)|-march=x86-64|sse2|default|Core2"
+  "AVX-512 BF16, bfloat16|-march=x86-64-v4 -mavx512bf16|bfloat16|avx512f avx512dq avx512bw avx512vl avx512_bf16|avx512|SkylakeX"
+  "AVX-512, float32|-march=x86-64-v4|full|avx512f avx512dq avx512bw avx512vl|avx512|SkylakeX"
+  "AVX2 and FMA, float32|-march=x86-64-v3|full|avx2 fma|avx2|Haswell"
+  "SSE2 (no -march), float32|-march=x86-64|full|sse2|default|Core2"
 )
 trainings=("64 4 4 80 128" "64 4 4 200 64" "128 4 4 256 32" "256 4 8 256 16")
 actions=("64 4 4 200" "64 4 4 1024" "256 4 8 1024")
@@ -56,13 +56,13 @@ note() {
     cat "$out/bench_errors.txt" >&2
     exit 1
   fi
-  printf '%s\t%s\t%s\t%s\n' "$set" "$who" "$(sed -E 's/.*"name": *"([^"]*)".*/\1/' <<<"$line")" \
+  printf '%s\t%s\t%s\t%s\n' "$set" "$who" "$(sed -E 's/.*"name": *"(extra_full_)?([^"]*)".*/\2/' <<<"$line")" \
     "$(sed -E 's/.*"value": *([0-9.e+-]+).*/\1/' <<<"$line")" >>"$raw"
 }
 
 runnable=()
 for set in "${sets[@]}"; do
-  IFS='|' read -r name flags needs _ _ <<<"$set"
+  IFS='|' read -r name flags _ needs _ _ <<<"$set"
   if ! can_run "$needs"; then
     echo "left out, this CPU has not got it: $name"
     continue
@@ -75,12 +75,12 @@ done
 
 for ((round = 1; round <= rounds; ++round)); do
   for set in "${runnable[@]}"; do
-    IFS='|' read -r name _ _ torch_name blas_name <<<"$set"
+    IFS='|' read -r name _ products _ torch_name blas_name <<<"$set"
     bin=$build/$(folder_of "$name")/benchmarks
     for shape in "${trainings[@]}"; do
       say "$name, training $shape, round $round of $rounds"
       read -ra sizes <<<"$shape"
-      note "$name" icrl "$bin/train_benchmark" "${sizes[@]}" --threads 2 --seconds "$seconds"
+      note "$name" icrl "$bin/train_benchmark" "${sizes[@]}" --threads 2 --seconds "$seconds" --products "$products"
       note "$name" peer env ATEN_CPU_CAPABILITY="$torch_name" OPENBLAS_CORETYPE="$blas_name" \
         benchmarks/peers/run_peer.sh torch_train.py "${sizes[@]}" --threads 2 --seconds "$seconds"
     done
@@ -103,7 +103,8 @@ about_this_run "\`$command\`: $rounds rounds of $seconds s, 2 threads for traini
 Made by `benchmarks/instruction_sets.sh`; do not edit. One machine, programs compiled for newer and for older CPUs in turns;
 medians over the rounds. A CPU that lacks an instruction set may also differ in clock and caches, so compare columns, not
 absolute numbers. PyTorch trains in float32, limited to the same instruction set; the ratio is above 1 where icrl is
-quicker. Only with BF16 does training multiply in bfloat16; all else is float32, and acting always is.
+quicker. Acting is always float32. Which products training takes by itself (`Products::automatic`) depends on the CPU:
+bfloat16 where it is quicker, AMD's with AVX512-BF16, else float32.
 
 TEXT
   for ((i = 0; i < ${#about[@]}; i += 2)); do printf -- '- **%s**: %s\n' "${about[i + 1]%%=*}" "${about[i + 1]#*=}"; done

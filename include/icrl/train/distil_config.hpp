@@ -16,7 +16,7 @@ namespace icrl {
 
 /// What the factors of a training pass's matrix products are; sums, norms, softmax and weights are not touched by it.
 enum class Products {
-  automatic,  ///< bfloat16 where the target multiplies it quicker and the model can, else full
+  automatic,  ///< bfloat16 where `bfloat16_is_quicker()` and the model can, else full
   full,       ///< the model's own numbers
   bfloat16    ///< 8 bits of precision
 };

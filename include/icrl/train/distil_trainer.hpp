@@ -195,7 +195,7 @@ private:
           "Products::automatic or Products::full");
     }
     if (wanted != Products::automatic) return wanted;
-    return can_round && has_bfloat16_products ? Products::bfloat16 : Products::full;
+    return can_round && bfloat16_is_quicker() ? Products::bfloat16 : Products::full;
   }
 
   static void validate_pairing(const M& model, const WindowSampler& sampler) {
