@@ -14,21 +14,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 scripts=("${@:2}")
 [[ ${#scripts[@]} -gt 0 ]] || scripts=(demo.sh test.sh)
 
-own_suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-suite=${SUITE:-$own_suite}
-# shellcheck disable=SC2016  # apt's own dollars
-mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
-  awk -v suite="$own_suite" '$2 == suite { print $1; exit }')
-[[ -n $mirror ]] || { echo "$0: apt has no mirror of $own_suite" >&2; exit 1; }
-
-if [[ ! -e $bare/etc/debian_version ]]; then
-  need debootstrap
-  say "a bare $suite in $bare"
-  debootstrap --variant=minbase --include=git "$suite" "$bare" "$mirror" >/dev/null
-fi
-# What lets apt reach its mirror here (a proxy, a frozen copy) has to hold there too.
-{ grep -lr '^ *Acquire::' /etc/apt/apt.conf.d || true; } | xargs -r cp -t "$bare/etc/apt/apt.conf.d"
-cp -L /etc/resolv.conf "$bare/etc/resolv.conf"
+suite=${SUITE:-$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)}
+make_root "$suite" "$bare"
 rm -rf "$bare/root/icrl"
 git clone -q "$root" "$bare/root/icrl"
 
@@ -40,7 +27,7 @@ took=()
 for script in "${scripts[@]}"; do
   say "$script in $bare"
   begin=$SECONDS
-  env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root chroot "$bare" "/root/icrl/scripts/$script"
+  without_warnings env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root chroot "$bare" "/root/icrl/scripts/$script"
   took+=("$script: $((SECONDS - begin)) s, packages included")
 done
 say "in a bare $suite on $(nproc) cores"

@@ -67,3 +67,69 @@ build() {
   shift
   cmake --build "build/$preset" -j "$(job_count)" ${1:+--target "$@"}
 }
+
+# make_root SUITE FOLDER: a bare Debian of that release with git in it, unless the folder holds one. Needs root.
+# Packages come from where this machine's apt gets its own.
+make_root() {
+  local suite=$1 folder=$2 own_suite mirror
+  if [[ ! -e $folder/etc/debian_version ]]; then
+    own_suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+    # shellcheck disable=SC2016  # apt's own dollars
+    mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
+      awk -v suite="$own_suite" '$2 == suite { print $1; exit }')
+    [[ -n $mirror ]] || { echo "$0: apt has no mirror of $own_suite" >&2; return 1; }
+    need debootstrap
+    say "a bare $suite in $folder"
+    mkdir -p "$folder"
+    debootstrap --variant=minbase --include=git "$suite" "$folder" "$mirror" >/dev/null
+  fi
+  # What lets apt reach its mirror here (a proxy, a frozen copy) has to hold there too.
+  { grep -lr '^ *Acquire::' /etc/apt/apt.conf.d || true; } | xargs -r cp -t "$folder/etc/apt/apt.conf.d"
+  cp -L /etc/resolv.conf "$folder/etc/resolv.conf"
+}
+
+# in_root FOLDER PROGRAM [ARGUMENTS]: runs it in that root with this repository at the same path. Its mounts are its own
+# and end with it.
+in_root() {
+  local folder=$1
+  shift
+  mkdir -p "$folder$root"
+  # shellcheck disable=SC2016  # the inner shell's dollars
+  unshare --mount bash -c 'set -e
+    folder=$1 root=$2
+    shift 2
+    mount --rbind --make-rslave /dev "$folder/dev"
+    mount -t proc proc "$folder/proc"
+    mount --bind "$root" "$folder$root"
+    exec chroot "$folder" /usr/bin/env -C "$root" PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"
+  ' in_root "$folder" "$root" "$@"
+}
+
+# header_folder FOLDER: the packaged libraries that are headers alone, for a compiler of another processor, which must not
+# see the other headers beside them.
+header_folder() {
+  local library
+  mkdir -p "$1"
+  for library in fmt nlohmann catch2 CLI; do
+    [[ ! -d /usr/include/$library ]] || ln -sfn "/usr/include/$library" "$1/$library"
+  done
+}
+
+# record NAME TEXT: a line for the table of docs/targets.md.
+record() {
+  mkdir -p out/targets
+  printf '%s\t%s\t%s\n' "$1" "$(git describe --always --dirty 2>/dev/null || echo unknown)" "$2" >>out/targets/checks.tsv
+}
+
+# without_warnings COMMAND...: runs it, and fails where it prints a compiler's warning, too.
+without_warnings() {
+  local log status=0
+  log=$(mktemp)
+  "$@" 2>&1 | tee "$log" || status=$?
+  if grep -q 'warning:' "$log"; then
+    echo "$0: $1 printed warnings" >&2
+    status=1
+  fi
+  rm -f "$log"
+  return "$status"
+}
