@@ -1,0 +1,184 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The icrl authors
+# SPDX-License-Identifier: MIT
+#
+# Builds for one target, with warnings as errors, and runs what it built if this machine's processor can. Used by
+# targets.sh and aarch64.sh, which may run it in another root; installs nothing.
+#   build_target.sh attend OUT TOOLCHAIN MARCH MTUNE                      tests/kernels/attend.cpp at each level, with
+#                                                                         and without -flto and -fno-strict-aliasing
+#   build_target.sh tests OUT TOOLCHAIN MARCH MTUNE LEVEL LTO ALIASING    kernels (unless $KERNELS is "no"), the tests of
+#                                                                         the modules $MODULES, the example $DEMO
+# The values are those of tests/targets/cover.txt; TOOLCHAIN may also be the name of a compiler. OUT is the path, without
+# an ending, of what this writes: OUT.log, and OUT.tsv with one line "outcome, target, seconds, what failed".
+# shellcheck source=common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+what=$1 out=$2 toolchain=$3 march=$4 mtune=$5
+build=$(mktemp -d)
+trap 'rm -rf "$build"' EXIT
+levels=(O1 O2 O3 Os)
+[[ ${CC_LEVELS:-} ]] && read -ra levels <<<"$CC_LEVELS"
+
+read -ra warnings < <(sed -n 's/^set(icrl_warnings \(.*\))$/\1/p' cmake/dev.cmake)
+common=(-std=c++20 -pthread -Iinclude -Itests -Iexamples -isystem /usr/include/eigen3 "${warnings[@]}" -Werror)
+link=()
+runner=()
+
+# ---- what the target's names mean ----
+case $toolchain in
+  clang-*-libc++)
+    version=${toolchain#clang-}
+    compiler=("clang++-${version%-libc++}" -stdlib=libc++)
+    common+=(-DFMT_HEADER_ONLY) # the packaged fmt belongs to the other library
+    ;;
+  clang-*) compiler=("clang++-${toolchain#clang-}") ;;
+  aarch64-*)
+    compiler=("$toolchain")
+    common+=(-DFMT_HEADER_ONLY -isystem "$build/headers")
+    header_folder "$build/headers"
+    runner=(qemu-aarch64-static -L /usr/aarch64-linux-gnu)
+    ;;
+  *) compiler=("$toolchain") ;;
+esac
+[[ " ${common[*]} " == *FMT_HEADER_ONLY* ]] || link+=(-lfmt)
+
+# The processor's features, as /proc/cpuinfo names them, that code for $march needs.
+case $march in
+  x86-64-v2) features='sse4_2 popcnt' ;;
+  x86-64-v3) features='avx2 fma bmi2 movbe' ;;
+  x86-64-v4) features='avx512f avx512bw avx512cd avx512dq avx512vl' ;;
+  x86-64-v4+bf16) features='avx512f avx512bw avx512cd avx512dq avx512vl avx512_bf16 avx512_vnni' ;;
+  sandybridge) features='avx aes pclmulqdq' ;;
+  knl-like) features='avx2 fma bmi2 avx512f avx512cd' ;;
+  *) features='' ;;
+esac
+case $march in
+  x86-64-v4+bf16) machine=(-march=x86-64-v4 -mavx512bf16 -mavx512vnni) ;;
+  knl-like) machine=(-march=x86-64-v3 -mavx512f -mavx512cd) ;;
+  *) machine=("-march=$march") ;;
+esac
+machine+=("-mtune=$mtune")
+runs=yes
+for feature in $features; do
+  grep -qm1 "^flags.*\b$feature\b" /proc/cpuinfo || runs=no
+done
+
+mkdir -p "$(dirname "$out")"
+exec 3>&1 >"$out.log" 2>&1
+
+# Runs a command and notes it; says nothing but whether it succeeded.
+step() {
+  echo "+ $*"
+  "$@"
+}
+
+run() { [[ $runs == no ]] || step timeout 1200 "${runner[@]}" "$@"; }
+
+# result TARGET SECONDS [WHAT FAILED]
+result() {
+  local outcome=passed
+  [[ $runs == yes ]] || outcome=built
+  [[ -z ${3:-} ]] || outcome=FAILED
+  printf '%s\t%s\t%s\t%s\n' "$outcome" "$1" "$2" "${3:-}" >>"$build/result"
+}
+
+finish() {
+  mv "$build/result" "$out.tsv.new"
+  mv "$out.tsv.new" "$out.tsv"
+  cat "$out.tsv" >&3
+  ! grep -q ^FAILED "$out.tsv"
+}
+
+flags_of() { # LEVEL LTO ALIASING
+  flags=("-$1" "${machine[@]}")
+  [[ $2 == no-lto ]] || flags+=(-flto)
+  [[ $3 == strict ]] || flags+=(-fno-strict-aliasing)
+}
+
+# ---- one kernel, every level ----
+# What takes longest, parsing the libraries, is done once per level that they can tell apart (-Os from the others).
+attend() {
+  local level lto aliasing kind begin
+  local headers='algorithm array cmath concepts cstdint limits memory mutex string vector Eigen/Core'
+  for kind in O2 Os; do
+    mkdir "$build/$kind"
+    # shellcheck disable=SC2086  # one word per header
+    printf '#include <%s>\n' $headers >"$build/$kind/libraries.hpp"
+    step "${compiler[@]}" "${common[@]}" "${machine[@]}" "-$kind" -x c++-header "$build/$kind/libraries.hpp" \
+      -o "$build/$kind/libraries.hpp.gch" || true # without it each program parses them itself
+  done
+  for level in "${levels[@]}"; do
+    kind=O2
+    [[ $level != Os ]] || kind=Os
+    parsed=(-Winvalid-pch -include "$build/$kind/libraries.hpp")
+    [[ ${compiler[0]} != clang* ]] || parsed=(-include-pch "$build/$kind/libraries.hpp.gch")
+    for lto in no-lto lto; do
+      for aliasing in strict no-strict; do
+        flags_of "$level" "$lto" "$aliasing"
+        begin=$SECONDS failed=
+        if ! step "${compiler[@]}" "${common[@]}" "${flags[@]}" "${parsed[@]}" tests/kernels/attend.cpp \
+          -o "$build/attend" "${link[@]}"; then
+          failed='does not compile'
+        elif ! run "$build/attend"; then
+          failed='wrong'
+        fi
+        result "$toolchain $march $mtune $level $lto $aliasing" $((SECONDS - begin)) "$failed"
+      done
+    done
+  done
+}
+
+# ---- the tests ----
+# All files of the tests of some modules as one: each stands in a namespace of its own, behind all that any includes.
+tests_as_one() {
+  local module file sources=() number=0
+  for module in "$@"; do sources+=("tests/$module"/*_test.cpp); done
+  grep -h '^#include' "${sources[@]}" | sort -u
+  for file in "${sources[@]}"; do
+    number=$((number + 1))
+    printf 'namespace file_%d {\n#include "%s"\n}\n' "$number" "$PWD/$file"
+  done
+}
+
+# Sets `failed` to what is the first to fail.
+try_tests() {
+  local source name catch=() support=(tests/support/{advice_log,alloc_counter}.cpp)
+  for source in tests/{kernels,guarded}/*.cpp; do
+    [[ ${KERNELS:-} != no ]] || break
+    name=$(basename "$source" .cpp)
+    failed="kernel $name"
+    step "${compiler[@]}" "${common[@]}" "${flags[@]}" "$source" -o "$build/kernel" "${link[@]}" &&
+      run "$build/kernel" || return
+  done
+  if [[ -n ${MODULES:-} ]]; then
+    [[ ! -e /usr/include/catch2/catch_test_macros.hpp ]] || catch=(-lCatch2)
+    # shellcheck disable=SC2086  # one word per module
+    tests_as_one $MODULES >"$build/tests.cpp"
+    failed='tests do not compile'
+    # Catch2 itself is no matter of levels.
+    step "${compiler[@]}" "${common[@]}" -O0 -c tests/support/main.cpp -o "$build/main.o" &&
+      step "${compiler[@]}" "${common[@]}" "${flags[@]}" "$build/tests.cpp" \
+        "${support[@]}" "$build/main.o" -o "$build/tests" "${catch[@]}" "${link[@]}" || return
+    failed='a test'
+    run "$build/tests" '~[slow]' || return
+  fi
+  if [[ -n ${DEMO:-} ]]; then
+    failed="$DEMO does not compile"
+    step "${compiler[@]}" "${common[@]}" "${flags[@]}" "examples/$DEMO.cpp" examples/support/program.cpp \
+      -o "$build/demo" "${link[@]}" || return
+    failed=$DEMO
+    run "$build/demo" --quick --out "$build/demo_output" || return
+  fi
+  failed=
+}
+
+case $what in
+  attend) attend ;;
+  tests)
+    flags_of "$6" "$7" "$8"
+    begin=$SECONDS
+    try_tests || true
+    result "$toolchain $march $mtune $6 $7 $8" $((SECONDS - begin)) "$failed"
+    ;;
+  *) exit 2 ;;
+esac
+finish
