@@ -10,14 +10,17 @@
 #   dev      the tests under the address and the undefined-behaviour sanitizer
 #   tsan     the tests under the thread sanitizer
 #   tidy     clang-tidy over every header
-#   bare     demo.sh and test.sh in a bare Debian root; only root can make one
+#   targets  compilers, levels and processors (scripts/targets.sh); hours, goes on where it was interrupted
+#   aarch64  kernels and tests run by qemu, files exchanged with it (scripts/aarch64.sh)
+#   tuned    demo.sh and test.sh in a clean clone by a g++ that tunes for skylake-avx512
+#   bare     demo.sh and test.sh in a bare root of this Debian and of the next one; only root can make one
 #   claims   what the README claims to be learned, over five seeds
 #   scripts/check.sh [CHECK...]     by default all of them; goes on after a failure and ends on a line for each
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 checks=("$@")
-((${#checks[@]})) || checks=(format test clang release dev tsan tidy bare claims)
+((${#checks[@]})) || checks=(format test clang release dev tsan tidy targets aarch64 tuned bare claims)
 
 if ((${#checks[@]} > 1)); then
   results=()
@@ -57,21 +60,49 @@ case ${checks[0]} in
   dev | tsan) # what the tests compile on their own is no different under a sanitizer
     configure "${checks[0]}"
     build "${checks[0]}"
-    ctest --preset "${checks[0]}" -LE compiles -j "$(nproc)"
+    outcome=passed
+    ctest --preset "${checks[0]}" -LE compiles -j "$(nproc)" || outcome=FAILED
+    record "tests, preset ${checks[0]}" "$outcome"
+    [[ $outcome == passed ]]
     ;;
   tidy)
     need clang clang-tidy
     configure tidy
     build tidy icrl_verify_interface_header_sets
     ;;
+  targets)
+    scripts/targets.sh
+    ;;
+  aarch64)
+    scripts/aarch64.sh
+    ;;
+  tuned)
+    folder=$(mktemp -d)
+    # shellcheck disable=SC2016  # the wrapper's own dollars
+    printf '#!/bin/sh\nexec %s "$@" -mtune=skylake-avx512\n' "$(command -v g++)" >"$folder/g++"
+    chmod +x "$folder/g++"
+    git clone -q . "$folder/icrl"
+    outcome=passed
+    for script in demo.sh test.sh; do
+      without_warnings env PATH="$folder:$PATH" CXX="$folder/g++" "$folder/icrl/scripts/$script" || outcome=FAILED
+    done
+    record "demo.sh and test.sh by a g++ with -mtune=skylake-avx512" "$outcome"
+    rm -rf "$folder"
+    [[ $outcome == passed ]]
+    ;;
   bare)
     if ((EUID != 0)); then
       echo "left out: only root can make a root"
       exit
     fi
-    folder=$(mktemp -d)
-    scripts/bare_root.sh "$folder"
-    rm -rf --one-file-system "$folder"
+    failed=0
+    for suite in bookworm trixie; do
+      folder=$(mktemp -d) outcome=passed
+      SUITE=$suite scripts/bare_root.sh "$folder" || { outcome=FAILED failed=1; }
+      record "demo.sh and test.sh in a bare $suite" "$outcome"
+      rm -rf --one-file-system "$folder"
+    done
+    exit "$failed"
     ;;
   claims)
     if [[ ! -x scripts/claims.sh ]]; then
