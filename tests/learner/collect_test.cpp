@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -113,6 +114,40 @@ TEST_CASE("Expert actions are collected where they are asked for", "[learner]") 
     different += taken != expert;
   }
   CHECK((different > 0 && different < 20));
+}
+
+TEST_CASE("A maker's generator is its own: what it draws changes no other number of the life", "[learner]") {
+  const CollectConfig config{.histories_per_task = 3, .episodes = 10, .seed = 8, .thread_count = 2};
+  const auto without = collect(DarkRooms{}, some_tasks, make_q, config);
+  const auto draws = [](int task, const DarkRoom& room, Rng& rng) {
+    for (int i = 0; i < 100; ++i) (void)rng.bits();
+    return make_q(task, room);
+  };
+
+  const auto with = collect(DarkRooms{}, some_tasks, draws, config);
+
+  for (std::size_t i = 0; i < with.size(); ++i) CHECK(bytes_of(with[i].view()) == bytes_of(without[i].view()));
+}
+
+TEST_CASE("A maker's generator depends on seed, task and number of the history alone", "[learner]") {
+  const auto drawn = [](std::vector<int> tasks, int per_task, std::uint64_t seed) {
+    std::vector<std::uint64_t> numbers;
+    const auto make = [&](int task, const DarkRoom& room, Rng& rng) {
+      numbers.push_back(rng.bits());
+      return make_q(task, room);
+    };
+    (void)collect(DarkRooms{}, tasks, make,
+                  {.histories_per_task = per_task, .episodes = 1, .seed = seed, .thread_count = 1});
+    return numbers;
+  };
+  const auto all = drawn({7, 0, 40}, 2, 1);
+
+  CHECK(std::set<std::uint64_t>(all.begin(), all.end()).size() == 6);
+  CHECK(drawn({40}, 2, 1) == std::vector<std::uint64_t>{all[4], all[5]});
+  CHECK(drawn({40}, 1, 2)[0] != all[4]);
+  // Neither the environment's stream nor the learner's, see run().
+  const Rng life = Rng{1, 40}.fork(0);
+  CHECK((all[4] != life.fork(0).bits() && all[4] != life.fork(1).bits()));
 }
 
 TEST_CASE("Nothing to collect gives nothing", "[learner]") {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -83,6 +84,20 @@ namespace detail {
   }
 }
 
+/// A fresh learner for one life. A maker that takes a generator gets one on a stream of its own: what it draws changes
+/// neither the environment's numbers nor those that the learner acts by.
+template <typename MakeLearner, Environment E>
+[[nodiscard]] auto made_learner(MakeLearner& make_learner, int task, E& env, const Rng& life) {
+  static_assert(std::invocable<MakeLearner&, int, E&, Rng&> || std::invocable<MakeLearner&, int, E&>,
+                "a maker of learners takes (int task, const Environment&) or (int task, const Environment&, Rng&)");
+  if constexpr (std::invocable<MakeLearner&, int, E&, Rng&>) {
+    Rng rng = life.fork(2);  // run() takes 0 and 1
+    return make_learner(task, env, rng);
+  } else {
+    return make_learner(task, env);
+  }
+}
+
 /// Lives all histories, a batch at a time on all threads, and hands them to `take(history)` in order: task by task,
 /// history by history. What a history holds depends on the seed, its task and its number alone.
 template <TaskFamily F, typename MakeLearner>
@@ -94,8 +109,8 @@ void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make
   const auto live = [&](std::size_t number) {
     const int task = tasks[number / per_task];
     auto env = family.make(task);
-    auto learner = make_learner(task, env);
     const Rng rng = Rng{config.seed, static_cast<std::uint64_t>(task)}.fork(number % per_task);
+    auto learner = made_learner(make_learner, task, env, rng);
     return run(learner, std::move(env), config.episodes, rng,
                {.task = task,
                 .algorithm = config.algorithm,
@@ -107,8 +122,9 @@ void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make
 
 }  // namespace detail
 
-/// Records `histories_per_task` histories on each task, from a fresh `make_learner(task, env)` each, on all threads.
-/// Order and contents do not depend on the number of threads. `progress(done, total)` is called on this thread.
+/// Records `histories_per_task` histories on each task, from a fresh `make_learner(task, env)` each, on all threads, or
+/// `make_learner(task, env, rng)`, for what is drawn once per life. Order and contents do not depend on the number of
+/// threads. `progress(done, total)` is called on this thread.
 template <TaskFamily F, typename MakeLearner>
 [[nodiscard]] std::vector<LearningHistory> collect(const F& family, std::span<const int> tasks,
                                                    MakeLearner make_learner, const CollectConfig& config,
