@@ -66,6 +66,7 @@
 #include <icrl/learner/learner.hpp>
 #include <icrl/learner/noise_schedule.hpp>
 #include <icrl/learner/noisy_demonstrator.hpp>
+#include <icrl/learner/noisy_learner.hpp>
 #include <icrl/learner/q_learning.hpp>
 #include <icrl/learner/random_learner.hpp>
 #include <icrl/learner/run.hpp>

@@ -1,0 +1,96 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/core/rng.hpp>
+#include <icrl/env/space.hpp>
+#include <icrl/learner/learner.hpp>
+#include <icrl/learner/random_learner.hpp>
+
+namespace icrl {
+
+struct NoisyLearnerConfig {
+  double min_noise = 0, max_noise = 0.3;  ///< probability of a random action, drawn from this range once per life
+};
+
+/// Throws Error for a value out of its range.
+inline void validate(const NoisyLearnerConfig& config) {
+  if (!(0 <= config.min_noise && config.min_noise <= config.max_noise && config.max_noise <= 1)) {
+    fail("noisy learner: noise from {} to {}, it takes 0 <= min_noise <= max_noise <= 1", config.min_noise,
+         config.max_noise);
+  }
+}
+
+/// A learner some of whose actions are replaced by random ones, in all its life with the same probability. It learns
+/// from what really happened. What it wanted to do is on offer as the expert's action: a model that is trained on these
+/// labels (WindowConfig::use_expert_action) sees the learner off its usual ways, and is told how it goes on from there.
+///
+///   const auto make_learner = [](int, const DarkRoom& room, Rng& rng) {
+///     return NoisyLearner{SystematicExplorer{GridMoves{9}, {.noise = 0}}, room.action_space(), {}, rng};
+///   };
+template <Learner L>
+class NoisyLearner {
+public:
+  /// Draws the life's probability from `rng`. Throws Error for a configuration or a space that makes no sense.
+  NoisyLearner(L learner, Space action_space, const NoisyLearnerConfig& config, Rng& rng)
+      : learner_{std::move(learner)}, action_space_{std::move(action_space)} {
+    validate(config);
+    validate(action_space_, "action space of a noisy learner");
+    noise_ = config.min_noise + (config.max_noise - config.min_noise) * rng.uniform();
+    intended_action_.resize(static_cast<std::size_t>(value_count(action_space_)));
+  }
+
+  void act(std::span<const float> observation, std::span<float> action, Rng& rng) {
+    learner_.act(observation, intended_action_, rng);
+    if (is_noise(rng)) return sample(action_space_, rng, action);
+    std::ranges::copy(intended_action_, action.begin());
+  }
+
+  /// Random actions are allowed ones. A learner that does not look at masks is asked without.
+  void act(std::span<const float> observation, std::span<const std::uint8_t> allowed, std::span<float> action,
+           Rng& rng) {
+    if constexpr (MaskedPolicy<L>) {
+      learner_.act(observation, allowed, intended_action_, rng);
+    } else {
+      learner_.act(observation, intended_action_, rng);
+    }
+    if (is_noise(rng)) {
+      action[0] = static_cast<float>(random_allowed(allowed, rng));
+    } else {
+      std::ranges::copy(intended_action_, action.begin());
+    }
+  }
+
+  void learn(const Transition& transition) { learner_.learn(transition); }
+
+  /// What the learner wanted where it last acted.
+  void expert_action(std::span<float> action) const { std::ranges::copy(intended_action_, action.begin()); }
+
+  void expect_spaces(const Space& observation_space, const Space& action_space) const requires ExpectsSpaces<L> {
+    learner_.expect_spaces(observation_space, action_space);
+  }
+
+  /// Probability of a random action in this life.
+  [[nodiscard]] double noise() const { return noise_; }
+  [[nodiscard]] const L& learner() const { return learner_; }
+
+private:
+  /// Without noise nothing is drawn: the learner then acts as it would alone.
+  [[nodiscard]] bool is_noise(Rng& rng) const { return noise_ > 0 && rng.chance(noise_); }
+
+  L learner_;
+  Space action_space_;
+  double noise_ = 0;
+  std::vector<float> intended_action_;
+};
+
+}  // namespace icrl
