@@ -13,6 +13,7 @@
 #include <icrl/core/fail.hpp>
 #include <icrl/core/rng.hpp>
 #include <icrl/env/environment.hpp>
+#include <icrl/env/symmetry.hpp>
 #include <icrl/env/task_family.hpp>
 
 namespace icrl {
@@ -90,10 +91,14 @@ public:
     out[1] = static_cast<float>(position_.column);
   }
 
+  /// What an action adds to the row and the column where no wall is in the way.
+  [[nodiscard]] static constexpr Cell move_of(int action) {
+    constexpr Cell moves[action_count] = {{0, 0}, {-1, 0}, {0, 1}, {1, 0}, {0, -1}};
+    return moves[action];
+  }
   /// Where an action leads in a room of `side` x `side` cells.
   [[nodiscard]] static Cell moved(Cell from, int action, int side) {
-    static constexpr Cell moves[action_count] = {{0, 0}, {-1, 0}, {0, 1}, {1, 0}, {0, -1}};
-    const Cell move = moves[action];
+    const Cell move = move_of(action);
     return {std::clamp(from.row + move.row, 0, side - 1), std::clamp(from.column + move.column, 0, side - 1)};
   }
 
@@ -117,6 +122,51 @@ private:
 };
 static_assert(Environment<DarkRoom>);
 
+/// One of the eight ways to lay a square onto itself: rows and columns are exchanged or not, then the order of the rows
+/// and that of the columns are reversed or not.
+class DarkRoomSymmetry {
+public:
+  /// `number` in 0 .. 7; bit 0 exchanges, bit 1 reverses the rows, bit 2 the columns. 0 changes nothing.
+  DarkRoomSymmetry(int side, int number) : side_{side}, number_{number} {
+    ICRL_ASSERT(number >= 0 && number < count, "a square has the symmetries 0 .. 7");
+  }
+  static constexpr int count = 8;
+
+  [[nodiscard]] Cell map_cell(Cell cell) const {
+    const Cell turned = exchanged(cell);
+    return {reverses_rows() ? side_ - 1 - turned.row : turned.row,
+            reverses_columns() ? side_ - 1 - turned.column : turned.column};
+  }
+  [[nodiscard]] int map_action(int action) const {
+    const Cell turned = exchanged(DarkRoom::move_of(action));
+    const Cell move{reverses_rows() ? -turned.row : turned.row, reverses_columns() ? -turned.column : turned.column};
+    int image = 0;
+    while (DarkRoom::move_of(image) != move) ++image;
+    return image;
+  }
+
+  void map_observation(std::span<const float> from, std::span<float> to) const {
+    const Cell cell = map_cell({static_cast<int>(from[0]), static_cast<int>(from[1])});
+    to[0] = static_cast<float>(cell.row);
+    to[1] = static_cast<float>(cell.column);
+  }
+  void map_action(std::span<const float> from, std::span<float> to) const {
+    to[0] = static_cast<float>(map_action(static_cast<int>(from[0])));
+  }
+  [[nodiscard]] int map_task(int task) const {
+    const Cell goal = map_cell({task / side_, task % side_});
+    return goal.row * side_ + goal.column;
+  }
+
+private:
+  [[nodiscard]] Cell exchanged(Cell cell) const { return (number_ & 1) != 0 ? Cell{cell.column, cell.row} : cell; }
+  [[nodiscard]] bool reverses_rows() const { return (number_ & 2) != 0; }
+  [[nodiscard]] bool reverses_columns() const { return (number_ & 4) != 0; }
+
+  int side_, number_;
+};
+static_assert(Symmetry<DarkRoomSymmetry>);
+
 /// A Dark Room for every goal cell; task = row * side + column of the goal.
 class DarkRooms {
 public:
@@ -125,6 +175,19 @@ public:
   [[nodiscard]] int task_count() const { return options_.side * options_.side; }
   [[nodiscard]] DarkRoom make(int task) const { return {options_, cell(task)}; }
   [[nodiscard]] const DarkRoomOptions& options() const { return options_; }
+
+  /// Those of the square that leave the start where it is: all eight where episodes begin in the middle of an odd side
+  /// or anywhere, else two. The middle of an even side is the cell behind the true one, which only the exchange of rows
+  /// and columns keeps; so it is with the corner.
+  [[nodiscard]] std::vector<DarkRoomSymmetry> symmetries() const {
+    std::vector<DarkRoomSymmetry> kept;
+    const Cell start = cell(start_cells().first);
+    for (int number = 0; number < DarkRoomSymmetry::count; ++number) {
+      const DarkRoomSymmetry symmetry{options_.side, number};
+      if (options_.start == DarkRoomStart::random || symmetry.map_cell(start) == start) kept.push_back(symmetry);
+    }
+    return kept;
+  }
 
   /// Walks a shortest way and stays; exact.
   [[nodiscard]] double oracle_return(int task) const {
@@ -182,5 +245,6 @@ private:
   DarkRoomOptions options_;
 };
 static_assert(TaskFamily<DarkRooms> && HasOracleReturn<DarkRooms> && HasRandomReturn<DarkRooms>);
+static_assert(HasSymmetries<DarkRooms>);
 
 }  // namespace icrl

@@ -1,0 +1,235 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/core/rng.hpp>
+#include <icrl/env/environment.hpp>
+#include <icrl/env/symmetry.hpp>
+
+namespace icrl {
+
+struct SymmetryCheckConfig {
+  int tasks = 100;        ///< the most that are played, drawn at random where the family has more
+  int episodes = 4;       ///< on each of them, under each symmetry
+  int max_steps = 1000;   ///< of an episode; longer ones are left
+  int max_resets = 1000;  ///< tries to begin where the image of an episode begins, where beginnings are random
+  float tolerance = 0;    ///< between rewards and between numbers of a Box
+  std::uint64_t seed = 0;
+};
+
+inline void validate(const SymmetryCheckConfig& config) {
+  const auto positive = [](const char* name, int value) {
+    if (value < 1) fail("check_symmetries: {} is {}, it must be at least 1", name, value);
+  };
+  positive("tasks", config.tasks);
+  positive("episodes", config.episodes);
+  positive("max_steps", config.max_steps);
+  positive("max_resets", config.max_resets);
+  if (!(config.tolerance >= 0)) fail("check_symmetries: tolerance is {}, it must be 0 or more", config.tolerance);
+}
+
+namespace detail {
+
+/// Plays tasks and their images side by side, under the same random numbers.
+template <HasSymmetries F>
+class SymmetryCheck {
+public:
+  SymmetryCheck(const F& family, const SymmetryCheckConfig& config)
+      : family_{family}, config_{config}, symmetries_{family.symmetries()} {}
+
+  void run() {
+    if (symmetries_.empty()) fail("check_symmetries: the family names none; the identity, which comes first, is one");
+    const std::vector<int> tasks = drawn_tasks();
+    for (number_ = 0; number_ < symmetries_.size(); ++number_) {
+      std::set<int> images;
+      for (const int task : tasks) {
+        begin_task(task);
+        if (!images.insert(image_).second) refuse("another task has the same image");
+      }
+      for (const int task : tasks) {
+        begin_task(task);
+        for (episode_ = 0; episode_ < config_.episodes; ++episode_) play();
+      }
+    }
+  }
+
+private:
+  using E = EnvironmentOf<F>;
+  using Values = std::vector<float>;
+
+  /// All tasks, or some of them.
+  [[nodiscard]] std::vector<int> drawn_tasks() const {
+    const int count = family_.task_count();
+    Rng rng{config_.seed};
+    std::set<int> drawn;
+    if (count <= config_.tasks) {
+      for (int task = 0; task < count; ++task) drawn.insert(task);
+    } else {
+      while (static_cast<int>(drawn.size()) < config_.tasks) drawn.insert(rng.below(count));
+    }
+    return {drawn.begin(), drawn.end()};
+  }
+
+  void begin_task(int task) {
+    task_ = task;
+    image_ = symmetry().map_task(task);
+    episode_ = step_ = 0;
+    if (image_ < 0 || image_ >= family_.task_count())
+      refuse(fmt::format("that is none of the family's {} tasks", family_.task_count()));
+    if (number_ == 0 && image_ != task) refuse("the first symmetry is not the identity");
+    const E env = family_.make(task), other = family_.make(image_);
+    observation_space_ = env.observation_space();
+    action_space_ = env.action_space();
+    if (other.observation_space() != observation_space_ || other.action_space() != action_space_) {
+      refuse(fmt::format("spaces differ: {} and {}, {} and {}", to_string(observation_space_),
+                         to_string(other.observation_space()), to_string(action_space_),
+                         to_string(other.action_space())));
+    }
+    if (const auto* discrete = std::get_if<Discrete>(&action_space_)) expect_one_to_one(discrete->count);
+  }
+
+  void expect_one_to_one(int action_count) const {
+    std::set<float> images;
+    for (int a = 0; a < action_count; ++a) {
+      if (!images.insert(mapped_action({static_cast<float>(a)})[0]).second)
+        refuse(fmt::format("action {} has the image of an action before it", a));
+    }
+  }
+
+  void play() {
+    Rng rng = Rng{config_.seed, static_cast<std::uint64_t>(task_)}.fork(static_cast<std::uint64_t>(episode_));
+    Rng action_rng = rng.fork(0);
+    E env = family_.make(task_), other = family_.make(image_);
+    step_ = 0;
+    const Rng before = rng;
+    env.reset(rng);
+    reset_to_image(other, mapped_observation(observed(env)), before);
+    Rng other_rng = rng;
+    for (step_ = 1; step_ <= config_.max_steps; ++step_) {
+      const Values action = allowed_action(env, other, action_rng), image = mapped_action(action);
+      const StepResult result = icrl::step(env, std::span<const float>{action}, rng);
+      const StepResult other_result = icrl::step(other, std::span<const float>{image}, other_rng);
+      const std::string how = fmt::format("action [{}] and its image [{}] ", joined(action, ", "), joined(image, ", "));
+      if (!(std::abs(result.reward - other_result.reward) <= config_.tolerance))
+        refuse(how + fmt::format("earn {} and {}", result.reward, other_result.reward));
+      if (result.terminated != other_result.terminated || result.truncated != other_result.truncated)
+        refuse(how + "do not end both episodes alike");
+      const Values seen = observed(env), wanted = mapped_observation(seen), got = observed(other);
+      if (!same(wanted, got, observation_space_)) {
+        refuse(how + fmt::format("lead to [{}], whose image is [{}], and to [{}]", joined(seen, ", "),
+                                 joined(wanted, ", "), joined(got, ", ")));
+      }
+      if (result.terminated || result.truncated) return;
+    }
+  }
+
+  /// The same random numbers first, then others: a random beginning is mapped in law, not number by number.
+  void reset_to_image(E& other, const Values& wanted, const Rng& before) const {
+    Values got;
+    for (int i = 0; i < config_.max_resets; ++i) {
+      Rng rng = i == 0 ? before : before.fork(static_cast<std::uint64_t>(i));
+      other.reset(rng);
+      got = observed(other);
+      if (same(wanted, got, observation_space_)) return;
+    }
+    refuse(fmt::format("no episode of {} begins at the image [{}] of a beginning, but at [{}], say", config_.max_resets,
+                       joined(wanted, ", "), joined(got, ", ")));
+  }
+
+  /// A random action that the environment allows. Masks must be images of each other.
+  Values allowed_action(const E& env, const E& other, Rng& rng) const {
+    Values action(static_cast<std::size_t>(value_count(action_space_)));
+    sample(action_space_, rng, action);
+    if constexpr (HasActionMask<E>) {
+      const auto count = static_cast<std::size_t>(std::get<Discrete>(action_space_).count);
+      std::vector<std::uint8_t> allowed(count), other_allowed(count);
+      env.action_mask(allowed);
+      other.action_mask(other_allowed);
+      for (std::size_t a = 0; a < count; ++a) {
+        const auto image = static_cast<std::size_t>(mapped_action({static_cast<float>(a)})[0]);
+        if ((allowed[a] != 0) != (other_allowed[image] != 0))
+          refuse(
+              fmt::format("action {} is {}, its image {} is not", a, allowed[a] != 0 ? "allowed" : "forbidden", image));
+      }
+      if (std::ranges::count(allowed, std::uint8_t{0}) == static_cast<std::ptrdiff_t>(count))
+        refuse("no action is allowed");
+      while (allowed[static_cast<std::size_t>(action[0])] == 0) sample(action_space_, rng, action);
+    }
+    return action;
+  }
+
+  [[nodiscard]] Values observed(const E& env) const {
+    Values values(static_cast<std::size_t>(value_count(observation_space_)));
+    env.observe(values);
+    return values;
+  }
+  [[nodiscard]] Values mapped_observation(const Values& from) const {
+    Values to(from.size());
+    symmetry().map_observation(from, to);
+    expect_image(from, to, observation_space_, "observation");
+    return to;
+  }
+  [[nodiscard]] Values mapped_action(const Values& from) const {
+    Values to(from.size());
+    symmetry().map_action(from, to);
+    expect_image(from, to, action_space_, "action");
+    return to;
+  }
+
+  void expect_image(const Values& from, const Values& to, const Space& space, std::string_view what) const {
+    if (!contains(space, to))
+      refuse(fmt::format("{} [{}] is mapped to [{}], which is not in {}", what, joined(from, ", "), joined(to, ", "),
+                         to_string(space)));
+    if (number_ == 0 && from != to)
+      refuse(fmt::format("the first symmetry is not the identity: it maps {} [{}] to [{}]", what, joined(from, ", "),
+                         joined(to, ", ")));
+  }
+
+  [[nodiscard]] bool same(const Values& a, const Values& b, const Space& space) const {
+    const float tolerance = has_ids(space) ? 0.0f : config_.tolerance;
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [&](float x, float y) { return std::abs(x - y) <= tolerance; });
+  }
+
+  [[nodiscard]] const auto& symmetry() const { return symmetries_[number_]; }
+
+  [[noreturn]] void refuse(const std::string& problem) const {
+    fail("check_symmetries: symmetry {} from task {} to task {}, episode {}, step {}: {}", number_, task_, image_,
+         episode_, step_, problem);
+  }
+
+  const F& family_;
+  const SymmetryCheckConfig& config_;
+  SymmetriesOf<F> symmetries_;
+  std::size_t number_ = 0;  // of the symmetry
+  int task_ = 0, image_ = 0, episode_ = 0, step_ = 0;
+  Space observation_space_, action_space_;
+};
+
+}  // namespace detail
+
+/// Plays tasks of a family with random actions, and their images with the images of these actions beside them. Throws
+/// Error unless both show, earn, allow and end the same under each of the family's symmetries, and the first of these
+/// is the identity. Chance in a step must come from the same random numbers in both; where an episode begins may be
+/// random, its image must then be a beginning as well. For the tests of one's own families.
+template <HasSymmetries F>
+void check_symmetries(const F& family, const SymmetryCheckConfig& config = {}) {
+  validate(config);
+  detail::SymmetryCheck<F>{family, config}.run();
+}
+
+}  // namespace icrl
