@@ -51,6 +51,7 @@
 #include <icrl/history/space_check.hpp>
 #include <icrl/history/step_layout.hpp>
 #include <icrl/history/step_stream.hpp>
+#include <icrl/history/symmetric_image.hpp>
 #include <icrl/history/window_sampler.hpp>
 #include <icrl/io/config_json.hpp>
 #include <icrl/io/config_text.hpp>
@@ -62,6 +63,7 @@
 #include <icrl/io/save_model.hpp>
 #include <icrl/io/tensor_view.hpp>
 #include <icrl/learner/collect.hpp>
+#include <icrl/learner/collect_images.hpp>
 #include <icrl/learner/dark_plane_oracle.hpp>
 #include <icrl/learner/dark_room_oracle.hpp>
 #include <icrl/learner/grid_moves.hpp>
