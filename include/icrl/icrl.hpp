@@ -37,6 +37,7 @@
 #include <icrl/eval/learning_curves.hpp>
 #include <icrl/eval/plot.hpp>
 #include <icrl/eval/statistics.hpp>
+#include <icrl/eval/success.hpp>
 #include <icrl/eval/svg.hpp>
 #include <icrl/eval/terminal.hpp>
 #include <icrl/history/column.hpp>

@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/eval/learning_curves.hpp>
+
+namespace icrl {
+
+/// What failing runs fail at: one that never finds anything explores too little, one that does not keep what it found
+/// forgets.
+struct SuccessCounts {
+  std::int64_t runs = 0;
+  std::int64_t found = 0;           ///< runs with at least one successful episode
+  std::int64_t later_episodes = 0;  ///< episodes after the first success of their run
+  std::int64_t kept = 0;            ///< those of them that succeed
+
+  /// Share of the runs in which any episode succeeds. Throws Error for no runs.
+  [[nodiscard]] double ever_found() const {
+    if (runs == 0) fail("ever found: of no runs");
+    return static_cast<double>(found) / static_cast<double>(runs);
+  }
+  /// Share of the episodes after a run's first success that succeed as well; nothing where there is no such episode.
+  [[nodiscard]] std::optional<double> kept_after_first_success() const {
+    if (later_episodes == 0) return std::nullopt;
+    return static_cast<double>(kept) / static_cast<double>(later_episodes);
+  }
+};
+
+/// For each task, over its runs. An episode succeeds if its return exceeds `threshold`.
+[[nodiscard]] inline std::vector<SuccessCounts> successes_by_task(const LearningCurves& curves, double threshold = 0) {
+  std::vector<SuccessCounts> by_task;
+  for (int task = 0; task < curves.task_count(); ++task) {
+    SuccessCounts counts;
+    for (int run = 0; run < curves.run_count(); ++run) {
+      bool was_found = false;
+      for (const double value : curves.returns(task, run)) {
+        const bool succeeds = value > threshold;
+        counts.later_episodes += was_found;
+        counts.kept += was_found && succeeds;
+        was_found = was_found || succeeds;
+      }
+      ++counts.runs;
+      counts.found += was_found;
+    }
+    by_task.push_back(counts);
+  }
+  return by_task;
+}
+
+/// The same over all tasks: runs and episodes are pooled.
+[[nodiscard]] inline SuccessCounts successes(const LearningCurves& curves, double threshold = 0) {
+  SuccessCounts all;
+  for (const SuccessCounts& task : successes_by_task(curves, threshold)) {
+    all.runs += task.runs;
+    all.found += task.found;
+    all.later_episodes += task.later_episodes;
+    all.kept += task.kept;
+  }
+  return all;
+}
+
+}  // namespace icrl
