@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: MIT
 //
 // The main job from end to end: two learners, Q-learning and a systematic explorer, learn rooms with a hidden goal;
-// their histories are recorded; a transformer is trained to predict what they do next; then it is frozen and put into
-// rooms that it has never seen, where it gets better from episode to episode without one weight changing (Laskin et
-// al., 2022).
+// their histories are recorded, and turned and mirrored where that makes them lives in another training room; a
+// transformer is trained to predict what they do next; then it is frozen and put into rooms that it has never seen,
+// where it gets better from episode to episode without one weight changing (Laskin et al., 2022).
 #include <chrono>
 #include <cstdio>
 #include <string>
@@ -45,10 +45,12 @@ int main(int argc, char** argv) {
       const std::string source{name_of(recipe.source)};
 
       fmt::print("\nSource: {}\n", source);
-      const auto histories = record(recipe, rooms, split.train, options.seed, options.threads);
+      const auto [histories, images] = record(recipe, rooms, split.train, options.seed, options.threads);
       std::int64_t steps = 0;
       for (const LearningHistory& history : histories) steps += history.step_count();
-      fmt::print("  recorded   {} histories, {} steps\n", histories.size(), steps);
+      fmt::print(
+          "  recorded   {} histories, {} of them images; {} images of rooms not trained in are left out; {} steps\n",
+          histories.size(), images.kept, images.dropped, steps);
 
       const auto [model, trained] =
           distil_recipe(recipe, histories, rooms, split.validation, options.seed, options.threads, options.out, source);
@@ -91,6 +93,8 @@ int main(int argc, char** argv) {
                                                                    {"91-100", share(91, 100)}})},
                                   {"unlearned_tasks", unlearned},
                                   {"histories", histories.size()},
+                                  {"kept_images", images.kept},
+                                  {"dropped_images", images.dropped},
                                   {"recorded_steps", steps},
                                   {"weight_count", parameter_count(model)},
                                   {"tokens", trained.tokens},
@@ -103,7 +107,8 @@ int main(int argc, char** argv) {
                                   {"weights_after", weights_after},
                                   {"held_out_tasks", split.held_out},
                                   {"runs_per_task", evaluation.runs},
-                                  {"decoding", json_object({{"temperature", recipe.decoding.temperature}})}}));
+                                  {"decoding", json_object({{"temperature", recipe.decoding.temperature},
+                                                            {"min_p", recipe.decoding.min_p}})}}));
     }
 
     plot.levels = {{"oracle", mean(references.oracle)}, {"random", mean(references.random)}};

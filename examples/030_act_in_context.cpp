@@ -50,14 +50,16 @@ int main(int argc, char** argv) {
       path = options.out / "untrained.safetensors";
       save_untrained_model(path);
     }
-    const double asked = temperature;
     const auto model = load_model<float>(path);
     const auto metadata = read_model_info(path).metadata;
-    if (temperature < 0) temperature = 1;
-    if (const auto said = metadata.find("temperature"); said != metadata.end() && asked < 0)
-      temperature = number_of(said->second, path.string() + ": temperature");
+    Decoding decoding{.temperature = temperature < 0 ? 1 : temperature};
+    if (const auto said = metadata.find("temperature"); said != metadata.end() && temperature < 0)
+      decoding.temperature = number_of(said->second, path.string() + ": temperature");
+    if (const auto said = metadata.find("min_p"); said != metadata.end())
+      decoding.min_p = number_of(said->second, path.string() + ": min_p");
     if (options.quick) episodes = 3;
-    fmt::print("{}: {}\ntemperature {}\n\n", path.string(), describe(model), temperature);
+    fmt::print("{}: {}\ntemperature {}, min_p {}\n\n", path.string(), describe(model), decoding.temperature,
+               decoding.min_p);
 
     const DarkRooms rooms;
     Json lives = Json::array();
@@ -66,7 +68,7 @@ int main(int argc, char** argv) {
     for (const int task : split_tasks(rooms.task_count(), {.held_out = rooms_count, .seed = options.seed}).held_out) {
       DarkRoom room = rooms.make(task);
       Rng room_rng{options.seed, 1}, agent_rng{options.seed, 2};
-      InContextAgent agent{model, {.temperature = temperature}};
+      InContextAgent agent{model, decoding};
       agent.expect_spaces(room.observation_space(), room.action_space());
       std::vector<float> observation(2), next_observation(2), action(1), returns;
       for (int episode = 0; episode < episodes; ++episode) {
@@ -88,7 +90,7 @@ int main(int argc, char** argv) {
         returns.push_back(total);
         if (episode == episodes / 2) {  // switched off, and on again
           agent.save(options.out / "agent.memory");
-          agent = InContextAgent{model, {.temperature = temperature}};
+          agent = InContextAgent{model, decoding};
           agent.restore(options.out / "agent.memory");
         }
       }
@@ -100,7 +102,8 @@ int main(int argc, char** argv) {
     fmt::print("\n{} actions, {:.1f} us each\n", actions, microseconds);
     example::write_json_summary(options.out, {{"seed", options.seed},
                                               {"model", path.string()},
-                                              {"temperature", temperature},
+                                              {"temperature", decoding.temperature},
+                                              {"min_p", decoding.min_p},
                                               {"actions", actions},
                                               {"microseconds_per_action", microseconds},
                                               {"lives", lives}});

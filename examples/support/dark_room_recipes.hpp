@@ -2,8 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <iterator>
+#include <numeric>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,8 +18,9 @@
 #include <icrl/eval/evaluate.hpp>
 #include <icrl/history/curate.hpp>
 #include <icrl/io/save_model.hpp>
-#include <icrl/learner/collect.hpp>
+#include <icrl/learner/collect_images.hpp>
 #include <icrl/learner/dark_room_oracle.hpp>
+#include <icrl/learner/noisy_learner.hpp>
 #include <icrl/learner/q_learning.hpp>
 #include <icrl/learner/systematic_explorer.hpp>
 #include <icrl/train/distil.hpp>
@@ -44,13 +48,35 @@ enum class Source { q_learning, systematic_explorer, oracle };
   return {};
 }
 
+/// Which turned and mirrored images of the histories are trained on as well.
+enum class Images {
+  none,
+  of_training_tasks,  ///< those that are lives in another training room
+  all                 ///< control: also those in rooms held out, which are then not new to the model
+};
+
+[[nodiscard]] inline std::string_view to_string(Images images) {
+  switch (images) {
+    case Images::none:
+      return "no images";
+    case Images::of_training_tasks:
+      return "images of training tasks";
+    case Images::all:
+      break;
+  }
+  return "all images";
+}
+
 struct Recipe {
   Source source;
   int histories_per_task;
-  int episodes;  ///< of each history
+  int episodes;           ///< of each history
+  double most_noise = 0;  ///< share of random actions, drawn once per history from 0 .. most_noise
+  Images images = Images::of_training_tasks;
   icrl::WindowConfig windows;
   icrl::DistilConfig distil;
   icrl::Decoding decoding;
+  int validation_runs = 8;  ///< lives in each validation room by which updates are chosen
 };
 
 /// Q-learning begins with high values, so that it tries everything (Sutton & Barto, 2018, section 2.6), and takes 100
@@ -59,20 +85,22 @@ struct Recipe {
 /// not show, and an agent with an empty memory should not act like that.
 [[nodiscard]] inline Recipe q_learning_recipe() {
   return {.source = Source::q_learning,
-          .histories_per_task = 40,
+          .histories_per_task = 10,
           .episodes = 100,
           .windows = {.context = 80, .keep_every = 12, .skip_first = 0.1, .history_start_share = 0.5},
-          .distil = {.updates = 600, .batch = 64, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 200},
-          .decoding = {.temperature = 0.5}};
+          .distil = {.updates = 1200, .batch = 32, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 200},
+          .decoding = {.temperature = 0.7, .min_p = 0.1}};
 }
 
-/// The explorer has seen every cell after about five episodes; all 14 are kept, and a window holds eight.
+/// The explorer has seen every cell after about five episodes; all 14 are kept, and a window holds eight. Its noise
+/// leads it where it would not go, and the labels tell how it goes on from there.
 [[nodiscard]] inline Recipe systematic_explorer_recipe() {
   return {.source = Source::systematic_explorer,
-          .histories_per_task = 100,
+          .histories_per_task = 20,
           .episodes = 14,
-          .windows = {.context = 160, .history_start_share = 0.6},
-          .distil = {.updates = 800, .batch = 32, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 250},
+          .most_noise = 0.3,
+          .windows = {.context = 160, .history_start_share = 0.5, .use_expert_action = true},
+          .distil = {.updates = 1600, .batch = 16, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 200},
           .decoding = {.temperature = 0.3}};
 }
 
@@ -80,11 +108,12 @@ struct Recipe {
 [[nodiscard]] inline std::string describe(const Recipe& recipe) {
   const icrl::WindowConfig& w = recipe.windows;
   return fmt::format(
-      "{}, {} histories a task of {} episodes; windows of {} {}, every {}. episode after {}, {} from the start, {}; {}; "
-      "temperature {}",
-      name_of(recipe.source), recipe.histories_per_task, recipe.episodes, w.context, to_string(w.start), w.keep_every,
-      w.skip_first, w.history_start_share, w.shuffle_episodes ? "shuffled" : "in order", icrl::describe(recipe.distil),
-      recipe.decoding.temperature);
+      "{}, {} histories per task of {} episodes, noise up to {}, {}; windows of {} {}, every {}. episode after {}, {} "
+      "from the start, {}, labels {}; {}; temperature {}, min_p {}",
+      name_of(recipe.source), recipe.histories_per_task, recipe.episodes, recipe.most_noise, to_string(recipe.images),
+      w.context, to_string(w.start), w.keep_every, w.skip_first, w.history_start_share,
+      w.shuffle_episodes ? "shuffled" : "in order", w.use_expert_action ? "intended" : "taken",
+      icrl::describe(recipe.distil), recipe.decoding.temperature, recipe.decoding.min_p);
 }
 
 /// As --quick has it: everything happens, nothing is learned.
@@ -93,6 +122,7 @@ struct Recipe {
   recipe.distil.updates = 4;
   recipe.distil.warmup = 2;
   recipe.distil.batch = 8;
+  recipe.validation_runs = 1;
   return recipe;
 }
 
@@ -103,9 +133,12 @@ struct Recipe {
     return icrl::QLearning{config, room.observation_space(), room.action_space()};
   };
 }
-[[nodiscard]] inline auto systematic_explorer_maker() {
-  return [](int, const icrl::DarkRoom& room) {
-    return icrl::SystematicExplorer{icrl::GridMoves{room.options().side}, {.random_ties = false}};
+[[nodiscard]] inline auto systematic_explorer_maker(double most_noise) {
+  return [most_noise](int, const icrl::DarkRoom& room, icrl::Rng& rng) {
+    const icrl::GridMoves moves{room.options().side};
+    const icrl::NoisyLearnerConfig noise{.max_noise = most_noise};
+    return icrl::NoisyLearner{icrl::SystematicExplorer{moves, {.noise = 0, .random_ties = false}}, room.action_space(),
+                              noise, rng};
   };
 }
 [[nodiscard]] inline auto oracle_maker() {
@@ -119,24 +152,39 @@ auto with_learner(const Recipe& recipe, Use&& use) {
     case Source::q_learning:
       return use(q_learning_maker(recipe.episodes));
     case Source::systematic_explorer:
-      return use(systematic_explorer_maker());
+      return use(systematic_explorer_maker(recipe.most_noise));
     case Source::oracle:
       break;
   }
   return use(oracle_maker());
 }
 
-[[nodiscard]] inline std::vector<icrl::LearningHistory> record(const Recipe& recipe, const icrl::DarkRooms& rooms,
-                                                               std::span<const int> tasks, std::uint64_t seed,
-                                                               int threads) {
+/// Unless a control asks for them, no images of held-out and of validation rooms are made: to what is trained these
+/// rooms are new.
+[[nodiscard]] inline icrl::CollectedImages record(const Recipe& recipe, const icrl::DarkRooms& rooms,
+                                                  std::span<const int> tasks, std::uint64_t seed, int threads) {
   ProgressBar bar{"recording"};
   const icrl::CollectConfig config{.histories_per_task = recipe.histories_per_task,
                                    .episodes = recipe.episodes,
                                    .seed = seed,
                                    .thread_count = threads,
-                                   .algorithm = std::string{name_of(recipe.source)}};
-  return with_learner(
-      recipe, [&](auto make_learner) { return icrl::collect(rooms, tasks, make_learner, config, bar.counter()); });
+                                   .algorithm = std::string{name_of(recipe.source)},
+                                   .with_expert_action = recipe.windows.use_expert_action};
+  return with_learner(recipe, [&](auto make_learner) -> icrl::CollectedImages {
+    if (recipe.images == Images::of_training_tasks)
+      return icrl::collect_with_images(rooms, tasks, make_learner, config, bar.counter());
+    icrl::CollectedImages collected{icrl::collect(rooms, tasks, make_learner, config, bar.counter()), {}};
+    if (recipe.images == Images::none) return collected;
+    std::vector<int> everywhere(static_cast<std::size_t>(rooms.task_count()));
+    std::iota(everywhere.begin(), everywhere.end(), 0);
+    icrl::SymmetricImages images{rooms, everywhere};
+    std::vector<icrl::LearningHistory> made;
+    for (const icrl::LearningHistory& history : collected.histories)
+      images.make(history.view(), [&](icrl::LearningHistory&& image) { made.push_back(std::move(image)); });
+    std::ranges::move(made, std::back_inserter(collected.histories));
+    collected.images = images.counts();
+    return collected;
+  });
 }
 
 /// The source itself on the same tasks: what the distilled agent is compared with.
@@ -156,7 +204,7 @@ public:
       : rooms_{rooms},
         validation_{validation},
         recipe_{recipe},
-        config_{.runs = 8, .episodes = 50, .seed = 1, .thread_count = threads},
+        config_{.runs = recipe.validation_runs, .episodes = 50, .seed = 1, .thread_count = threads},
         bar_{"distilling"},
         metrics_{metrics} {}
 
@@ -216,6 +264,7 @@ struct Distilled {
   const icrl::DistilResult result = icrl::distil(model, sampler, config, observer);
   icrl::save_model(model, folder / (name + ".safetensors"),
                    {{"temperature", fmt::format("{}", recipe.decoding.temperature)},
+                    {"min_p", fmt::format("{}", recipe.decoding.min_p)},
                     {"source", std::string{name_of(recipe.source)}}});
   return {std::move(model), result};
 }
