@@ -99,7 +99,7 @@ struct Recipe {
           .histories_per_task = 20,
           .episodes = 14,
           .most_noise = 0.3,
-          .windows = {.context = 160, .history_start_share = 0.5, .use_expert_action = true},
+          .windows = {.context = 160, .history_start_share = 0.7, .use_expert_action = true},
           .distil = {.updates = 1600, .batch = 16, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 200},
           .decoding = {.temperature = 0.3}};
 }
