@@ -88,7 +88,7 @@ struct Recipe {
           .histories_per_task = 10,
           .episodes = 100,
           .windows = {.context = 80, .keep_every = 12, .skip_first = 0.1, .history_start_share = 0.5},
-          .distil = {.updates = 1200, .batch = 32, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 200},
+          .distil = {.updates = 1200, .batch = 32, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 400},
           .decoding = {.temperature = 0.7, .min_p = 0.1}};
 }
 
@@ -100,7 +100,7 @@ struct Recipe {
           .episodes = 14,
           .most_noise = 0.3,
           .windows = {.context = 160, .history_start_share = 0.7, .use_expert_action = true},
-          .distil = {.updates = 1600, .batch = 16, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 200},
+          .distil = {.updates = 1600, .batch = 16, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 400},
           .decoding = {.temperature = 0.3}};
 }
 

@@ -41,6 +41,11 @@ struct Life {
   int steps = 0, different = 0;
 };
 
+std::vector<std::byte> bytes_of(const HistoryView& history) {
+  const auto writer = detail::write_record(history, 0);
+  return {writer.bytes().begin(), writer.bytes().end()};
+}
+
 /// How many of the actions of a history are not what was intended.
 Life life_of(const HistoryView& history) {
   Life life;
@@ -122,8 +127,8 @@ TEST_CASE("Without noise a noisy learner is the learner itself", "[learner]") {
 
   const LearningHistory one = run(alone, room, 30, Rng{5}), other = run(noisy, room, 30, Rng{5});
 
-  const auto bytes = [](const LearningHistory& history) { return detail::write_record(history.view(), 0).bytes(); };
-  CHECK(std::ranges::equal(bytes(one), bytes(other)));
+  CHECK(one.step_count() == 600);
+  CHECK(bytes_of(one.view()) == bytes_of(other.view()));
 }
 
 TEST_CASE("Random actions keep to the mask, whether the learner looks at it or not", "[learner]") {
