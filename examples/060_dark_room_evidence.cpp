@@ -9,8 +9,8 @@
 //   half_an_episode                          Q-learning's histories, but a context of half an episode: what it knows of
 //                                            the one before it forgets on its way; with more contexts open later on it
 //   shuffled_episodes                        Q-learning's histories with their episodes in random order
-//   ..._leaking                              the two recipes with images of held-out rooms among the histories: what
-//                                            a leak would add
+//   q_learning_leaking                       Q-learning's recipe with images of held-out rooms among the histories:
+//                                            what a leak would add
 //   ..., forgetting                          the same models, their memory emptied after every episode
 #include <algorithm>
 #include <chrono>

@@ -14,7 +14,7 @@
 #   aarch64  kernels and tests run by qemu, files exchanged with it (scripts/aarch64.sh)
 #   tuned    demo.sh and test.sh in a clean clone by a g++ that tunes for skylake-avx512
 #   bare     demo.sh and test.sh in a bare root of this Debian and of the next one; only root can make one
-#   claims   what the README claims to be learned, over five seeds
+#   claims   what the README claims to be learned, over twenty seeds
 #   scripts/check.sh [CHECK...]     by default all of them; goes on after a failure and ends on a line for each
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"

@@ -83,10 +83,9 @@ struct Outcome {
   recipe.windows.shuffle_episodes = true;
   add_control("shuffled_episodes", recipe, {q_learning.decoding});
 
-  for (Recipe leaking : {explorer, q_learning}) {
-    leaking.images = Images::all;
-    add_control(fmt::format("{}_leaking", name_of(leaking.source)), leaking, {leaking.decoding});
-  }
+  recipe = q_learning;
+  recipe.images = Images::all;
+  add_control("q_learning_leaking", recipe, {q_learning.decoding});
   return arms;
 }
 

@@ -35,7 +35,7 @@ enum class Fault {
 /// symmetry. Walking off an end is forbidden.
 struct Line {
   int cells, goal;
-  bool begins_anywhere = false, pays_left_double = false, ends_at_goal = true;
+  bool begins_anywhere = false, pays_left_double = false, ends_at_goal = true, rests_left = true;
   int position = 0, time = 0;
 
   [[nodiscard]] Space observation_space() const { return Discrete{cells}; }
@@ -48,7 +48,7 @@ struct Line {
   void action_mask(std::span<std::uint8_t> allowed) const {
     allowed[0] = position > 0;
     allowed[1] = position < cells - 1;
-    allowed[2] = 1;
+    allowed[2] = rests_left || position >= cells / 2;
   }
   StepResult step(int action, Rng&) {
     position += action == 0 ? -1 : action == 1 ? 1 : 0;
@@ -81,11 +81,11 @@ struct Mirror {
 struct Lines {
   Fault fault = Fault::none;
   int cells = 5;
-  bool begins_anywhere = false, pays_left_double = false, left_goals_end = true;
+  bool begins_anywhere = false, pays_left_double = false, left_goals_end = true, rests_left = true;
 
   [[nodiscard]] int task_count() const { return cells; }
   [[nodiscard]] Line make(int task) const {
-    return {cells, task, begins_anywhere, pays_left_double, left_goals_end || task >= cells / 2};
+    return {cells, task, begins_anywhere, pays_left_double, left_goals_end || task >= cells / 2, rests_left};
   }
   [[nodiscard]] std::vector<Mirror> symmetries() const {
     if (fault == Fault::no_symmetry) return {};
@@ -124,19 +124,7 @@ TEST_CASE("The check finds every kind of broken promise", "[env]") {
   CHECK(has(refusal({.cells = 4}), "no episode of 1000 begins at the image [1] of a beginning, but at [2]"));
   CHECK(has(refusal({.pays_left_double = true}), "earn "));
   CHECK(has(refusal({.left_goals_end = false}), "do not end both episodes alike"));
-}
-
-TEST_CASE("Masks of images are compared", "[env]") {
-  // Both maps leave everything where it is: beginnings anywhere agree, what is allowed at the ends does not.
-  struct Crooked : Mirror {
-    void map_observation(std::span<const float> from, std::span<float> to) const { to[0] = from[0]; }
-  };
-  struct CrookedLines : Lines {
-    [[nodiscard]] std::vector<Crooked> symmetries() const { return {{{cells, false}}, {{cells, true}}}; }
-  };
-  const CrookedLines lines{{.begins_anywhere = true}};
-
-  CHECK(has(error_of([&] { check_symmetries(lines, {.episodes = 20}); }), "its image"));
+  CHECK(has(refusal({.rests_left = false}), "action 2 is forbidden, its image 2 is not"));
 }
 
 TEST_CASE("The check refuses a configuration that makes no sense", "[env]") {
