@@ -90,7 +90,8 @@ TEST_CASE("An image has every column mapped, and rewards and endings as they wer
 TEST_CASE("A mirror used twice gives the history back", "[history]") {
   const LearningHistory history = telling_history(3, {4, 2}, {.has_action_mask = true, .has_expert_action = true});
 
-  const LearningHistory twice = symmetric_image(symmetric_image(history.view(), Reversal{}).view(), Reversal{});
+  const LearningHistory once = symmetric_image(history.view(), Reversal{});
+  const LearningHistory twice = symmetric_image(once.view(), Reversal{});
 
   for (int e = 0; e < 2; ++e) {
     for (int t = 0; t < history.episode(e).length(); ++t) {
@@ -123,7 +124,8 @@ TEST_CASE("Images of tasks that are not trained on are dropped and counted", "[h
   std::vector<std::pair<std::size_t, std::size_t>> counts;
   for (const int task : {1, 4, 40}) {
     tasks.emplace_back();
-    images.make(room_history(task).view(), [&](LearningHistory&& image) { tasks.back().push_back(image.info().task); });
+    const LearningHistory history = room_history(task);
+    images.make(history.view(), [&](LearningHistory&& image) { tasks.back().push_back(image.info().task); });
     counts.emplace_back(images.counts().kept, images.counts().dropped);
   }
 
@@ -136,8 +138,8 @@ TEST_CASE("Images of tasks that are not trained on are dropped and counted", "[h
 TEST_CASE("Images refuse training tasks and histories of no task of the family", "[history]") {
   CHECK(has(error_of([] { (void)SymmetricImages{DarkRooms{}, std::array{81}}; }), "task 81 is not one of"));
   SymmetricImages images{DarkRooms{}, std::array{0}};
+  const LearningHistory foreign = room_history(81);
   const auto ignore = [](LearningHistory&&) {};
-  CHECK(
-      has(error_of([&] { images.make(room_history(81).view(), ignore); }), "symmetric images: task 81 is not one of"));
+  CHECK(has(error_of([&] { images.make(foreign.view(), ignore); }), "symmetric images: task 81 is not one of"));
   CHECK(images.counts().dropped == 0);
 }
