@@ -51,6 +51,10 @@ struct ModelFileFixture {
   }
 };
 
+/// The same once for each scalar.
+template <typename S>
+struct ModelFileOf : ModelFileFixture {};
+
 }  // namespace
 
 TEST_CASE_METHOD(ModelFileFixture, "A model comes back bit for bit, with all that belongs to it", "[io]") {
@@ -87,6 +91,24 @@ TEST_CASE_METHOD(ModelFileFixture, "A model of one precision is read into the ot
   save_model(wide, folder / "wide");
 
   CHECK(equal_bits(load_model<float>(folder / "wide"), model));
+}
+
+TEMPLATE_TEST_CASE_METHOD(ModelFileOf, "Weights are read from any byte of a file", "[io]", float, double) {
+  const auto model = small_model<TestType>(small_config(4), id_layout());
+  save_model(model, this->path);
+  const auto aligned = read_bytes(this->path);
+  std::uint64_t header_size = 0;
+  std::memcpy(&header_size, aligned.data(), sizeof header_size);
+
+  for (std::size_t spaces = 0; spaces < 8; ++spaces) {
+    std::vector<char> bytes = aligned;
+    bytes.insert(bytes.begin() + 8 + static_cast<std::ptrdiff_t>(header_size), spaces, ' ');
+    const std::uint64_t filled_up = header_size + spaces;
+    std::memcpy(bytes.data(), &filled_up, sizeof filled_up);
+    write_bytes(this->path, with_right_checksum(bytes));
+    CAPTURE(spaces);
+    CHECK(equal_bits(load_model<TestType>(this->path), model));
+  }
 }
 
 TEST_CASE_METHOD(ModelFileFixture, "A loaded model says what the saved one says", "[io]") {

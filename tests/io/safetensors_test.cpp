@@ -105,6 +105,26 @@ TEST_CASE_METHOD(SafetensorsFixture, "Files of other programs are read without a
   CHECK_FALSE(file.has_checksum());
 }
 
+TEST_CASE_METHOD(SafetensorsFixture, "Tensors may begin at any byte", "[io]") {
+  for (const auto& [type, size] : {std::pair{"F32", 4}, std::pair{"F64", 8}}) {
+    const std::string data(static_cast<std::size_t>(3 * size), 'x');
+    for (std::size_t before = 0; before < 8; ++before) {    // bytes of another tensor
+      for (std::size_t spaces = 0; spaces < 8; ++spaces) {  // at the end of the header
+        const std::string middle = std::to_string(before), end = std::to_string(before + data.size());
+        const std::string header = R"({"flags":)" + entry("U8", "[" + middle + "]", "[0," + middle + "]") + R"(,"x":)" +
+                                   entry(type, "[3]", "[" + middle + "," + end + "]") + "}" + std::string(spaces, ' ');
+        write_bytes(path, safetensors_bytes(header, std::string(before, '-') + data));
+
+        const SafetensorsFile file{path};
+
+        REQUIRE(file.tensors().size() == 2);
+        CHECK(file.tensors()[1].name == "x");
+        CHECK(std::memcmp(file.tensors()[1].bytes.data(), data.data(), data.size()) == 0);
+      }
+    }
+  }
+}
+
 TEST_CASE_METHOD(SafetensorsFixture, "Every fault of the frame is named", "[io]") {
   CHECK(has(error_of_bytes({}), "0 bytes are too few"));
   CHECK(has(error_of_bytes({1, 2, 3}), "3 bytes are too few"));
@@ -141,7 +161,6 @@ TEST_CASE_METHOD(SafetensorsFixture, "Every fault of a tensor is named, and the 
   CHECK(has(error(R"({"dtype":3,"shape":[2],"data_offsets":[0,8]})", 8), "\"dtype\" should be a text"));
   CHECK(has(error(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8],"a":1})", 8), "tensor \"x\": unknown key \"a\""));
   CHECK(has(error("7", 8), "tensor \"x\": should be a JSON object, it is 7"));
-  CHECK(has(error_of_header(R"({"x": )" + entry("F32", "[2]", "[0,8]") + " }  ", 8), "misaligned"));
 }
 
 TEST_CASE_METHOD(SafetensorsFixture, "Tensors may leave no hole, not overlap, and have no name twice", "[io]") {

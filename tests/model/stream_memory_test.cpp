@@ -239,3 +239,32 @@ TEST_CASE("A restored memory goes on bit for bit", "[model][streaming]") {
     });
   }
 }
+
+TEST_CASE("Contexts that were opened one after another have lengths that fall", "[model][streaming]") {
+  const auto model =
+      small_model({.width = 2, .layer_count = 1, .head_count = 1, .hidden = 1, .context = 40}, id_layout());
+  const std::vector<FakeStep> life = fake_life(model.layout, 60, 5, 1);
+  const auto restored_with = [&](int elder, int younger) {
+    Stream stream{model};
+    const auto size = model.make_cache().storage().size();
+    ByteWriter bytes;
+    for (const int number : {2, 2, elder}) bytes.value(number);
+    bytes.values(std::span<const float>{std::vector<float>(size)});
+    bytes.value(younger);
+    bytes.values(std::span<const float>{std::vector<float>(size)});
+    bytes.value(0);
+    bytes.values(
+        std::span<const float>{std::vector<float>(static_cast<std::size_t>(40 * model.layout.feature_count()))});
+    ByteReader in{bytes.bytes(), "memory \"m\""};
+    stream.memory.restore(in);
+    for_each_row(model.layout, life, [&](std::span<const float> row) { stream.add(row); });
+  };
+
+  CHECK(error_of([&] { restored_with(20, 19); }).empty());
+  CHECK(error_of([&] { restored_with(40, 39); }).empty());
+  CHECK(
+      error_of([&] { restored_with(20, 20); }) ==
+      "memory \"m\": context 1 holds 20 steps, but context 0, which was opened before it, holds 20: it must hold more");
+  CHECK(has(error_of([&] { restored_with(20, 21); }), "context 1 holds 21 steps, but context 0"));
+  CHECK(has(error_of([&] { restored_with(41, 20); }), "length of a context is 41, it must lie in 1 .. 40"));
+}

@@ -22,8 +22,8 @@
 namespace icrl {
 
 /// An open safetensors file, mapped. Everything is checked before anything is allocated for it; after that tensors are
-/// views of the file, valid while this lives. Throws Error for a file that breaks the format, or whose checksum is
-/// wrong if it has one.
+/// views of the file, valid while this lives; those of other programs' files may begin at any byte. Throws Error for a
+/// file that breaks the format, or whose checksum is wrong if it has one.
 class SafetensorsFile {
 public:
   /// `what` names the kind of file in errors.
@@ -111,10 +111,6 @@ private:
            wanted);
     }
     tensor.bytes = data_.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(wanted));
-    const std::uint64_t place = file_.bytes().size() - data_.size() + begin;
-    const auto element = static_cast<std::uint64_t>(std::max(8, dtype_bits(tensor.dtype)) / 8);
-    if (place % element != 0)
-      fail("{}: misaligned, it begins at byte {} of the file, no multiple of {}", entry.what(), place, element);
     tensors_.push_back(std::move(tensor));
   }
 

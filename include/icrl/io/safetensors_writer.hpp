@@ -24,8 +24,7 @@
 //      - for every tensor, by name: {"dtype": "F32", "shape": [rows, columns], "data_offsets": [begin, end]}; the
 //        offsets are bytes from the end of the header, numbers lie row by row
 //      - optionally "__metadata__": an object of texts
-//   3. the data, up to the end of the file. Tensors leave no hole, do not overlap, and begin at a multiple of their
-//      element size.
+//   3. the data, up to the end of the file. Tensors leave no hole and do not overlap; they may begin at any byte.
 // Files written here are filled up with spaces so that the data begins at a multiple of 8, and have one more promise:
 //   4. "__metadata__" has the key "icrl.checksum", 8 lower-case hexadecimal digits: the CRC-32C of the whole file with
 //      zeros ('0') in place of these digits. So damage anywhere is noticed, in the header too; if it hits the key

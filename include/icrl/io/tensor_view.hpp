@@ -15,7 +15,8 @@
 
 namespace icrl {
 
-/// A tensor as files know it: numbers that lie elsewhere, row by row.
+/// A tensor as files know it: numbers that lie elsewhere, row by row. They need not be aligned: files promise nothing
+/// of the kind, so numbers are taken out of `bytes` by memcpy.
 struct TensorView {
   std::string name;
   std::string dtype;                 ///< of an element, "F32" say; see dtype_bits

@@ -126,8 +126,12 @@ public:
     const int open_count = in.value_in("number of open contexts", 0, context_count());
     for (int age = 0; age < open_count; ++age) {
       ++open_count_;
-      context(age).set_length(
-          in.value_in("length of a context", 1, age == 0 ? model_->config.context : context(age - 1).length()));
+      const int length = in.value_in("length of a context", 1, model_->config.context);
+      if (age > 0 && length >= context(age - 1).length()) {
+        fail("{}: context {} holds {} steps, but context {}, which was opened before it, holds {}: it must hold more",
+             in.what(), age, length, age - 1, context(age - 1).length());
+      }
+      context(age).set_length(length);
       in.values(context(age).storage());
     }
     episode_length_ = in.value_in("rows of the last episode", 0, is_free() ? 0 : model_->config.context);
