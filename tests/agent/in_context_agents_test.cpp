@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -409,6 +410,36 @@ TEST_CASE("A forged memory with a right checksum is refused and changes nothing,
     CHECK(restored > 0);
     CHECK(refused > 0);
   }
+}
+
+TEST_CASE("A memory that no agent could have is refused", "[agent]") {
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  const TemporaryFolder folder;
+  const auto path = folder / "memory";
+  // Of a model whose only member has seen an episode end: flags (3), previous action and reward, flag, closing row (4),
+  // contexts, rows of the last episode
+  const auto forged = [&](bool closing_token, std::size_t place, auto number) {
+    const auto model = tiny_model(closing_token);
+    InContextAgents agents{model, 1};
+    live(agents, "..!");
+    auto bytes = memory_of(agents);
+    const std::size_t first = 24 + 4 + fingerprint(model).size() + 4;
+    std::memcpy(bytes.data() + first + place, &number, sizeof number);
+    write_bytes(path, with_right_crc(bytes));
+    return error_of([&] { agents.restore(path); });
+  };
+  constexpr std::size_t reward = 3 + 4, has_closing_row = reward + 4, closing_row = has_closing_row + 1;
+  REQUIRE(forged(true, reward, 0.5f).empty());
+
+  CHECK(has(forged(true, reward, nan), "previous reward is nan"));
+  CHECK(has(forged(true, closing_row + 8, nan), "reward of the closing row is nan"));
+  CHECK(has(forged(false, has_closing_row, std::uint8_t{1}), "has a closing row, but the model knows none"));
+
+  // A row of the last episode: observation, action, reward, flags. Two contexts of one layer hold 2 x 2 x 16 numbers
+  // each, of which one is open.
+  constexpr std::size_t cache = 2 * 2 * 16 * 4, row = closing_row + 16 + 4 + 4 + 4 + cache + 4;
+  CHECK(has(forged(true, row + 8, nan), "row 0 of the last episode, (1, 2, nan, 3), is no row of the model's layout"));
+  CHECK(has(forged(true, row, 2.0f), "row 0 of the last episode, (2, 2, 0, 3), is no row of the model's layout"));
 }
 
 TEST_CASE("Memory of another model, group or number of contexts is refused", "[agent]") {

@@ -2,8 +2,12 @@
 // SPDX-License-Identifier: MIT
 #include <icrl/train/checkpoint.hpp>
 
+#include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -21,6 +25,13 @@ using Model = CausalTransformer<float>;
 
 Model tiny_model(std::uint64_t seed) { return small_model(tiny_config(), tiny_layout(), seed); }
 
+/// A variance is never negative.
+Model squares(Model model) {
+  for (const auto& p : parameters_of(model))
+    for (float& number : p.numbers()) number *= number;
+  return model;
+}
+
 constexpr DistilProgress progress{
     .update = 12, .tokens = 1ll << 40, .seconds = 0.1, .loss = 1.0 / 3, .best_update = 9, .best_score = -2.5};
 
@@ -35,7 +46,7 @@ std::vector<char> with_right_crc(std::vector<char> bytes) {
 struct Fixture {
   TemporaryFolder folder;
   std::filesystem::path path = folder / "run.ckpt";
-  Model model = tiny_model(1), mean = tiny_model(2), variance = tiny_model(3), average = tiny_model(4),
+  Model model = tiny_model(1), mean = tiny_model(2), variance = squares(tiny_model(3)), average = tiny_model(4),
         best = tiny_model(5);
 
   std::string read_error(const Model& like, std::string_view config = "a run") {
@@ -128,4 +139,38 @@ TEST_CASE_METHOD(Fixture, "A forged checkpoint with a right checksum is an Error
 
   CHECK(read > 0);
   CHECK(refused > read);
+}
+
+TEST_CASE_METHOD(Fixture, "Numbers that no run can go on with are refused by name", "[train]") {
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+  const auto error_with = [&](DistilProgress changed) {
+    write_checkpoint(path, "a run", changed, model, mean, variance, &average, &best);
+    return read_error(model);
+  };
+  const auto error_in = [&](Model& weights, float number) {
+    const float kept = std::exchange(weights.head.weight(1, 0), number);
+    const std::string error = error_with(progress);
+    weights.head.weight(1, 0) = kept;
+    return error;
+  };
+  const auto changed = [](auto member, auto number) {
+    DistilProgress other = progress;
+    other.*member = number;
+    return other;
+  };
+
+  CHECK(error_with(progress).empty());
+  CHECK(has(error_with(changed(&DistilProgress::tokens, std::numeric_limits<std::int64_t>::max())), "tokens is 9223"));
+  CHECK(has(error_with(changed(&DistilProgress::tokens, std::int64_t{-1})), "tokens is -1, it must lie in 0 .. "));
+  CHECK(has(error_with(changed(&DistilProgress::seconds, -1.0)), "seconds is -1"));
+  CHECK(has(error_with(changed(&DistilProgress::loss, std::nan(""))), "loss is nan"));
+  CHECK(has(error_with(changed(&DistilProgress::best_score, std::nan(""))), "best score is nan"));
+  CHECK(error_with(changed(&DistilProgress::best_score, -HUGE_VAL)).empty());
+  CHECK(has(error_in(model, nan), "run.ckpt\": weights: number 2 of head.weight is nan"));
+  CHECK(has(error_in(mean, -infinity), "mean of gradients: number 2 of head.weight is -inf"));
+  CHECK(has(error_in(variance, -1), "variance of gradients: number 2 of head.weight is -1"));
+  CHECK(has(error_in(variance, nan), "variance of gradients: number 2 of head.weight is nan"));
+  CHECK(error_in(variance, infinity).empty());  // a large gradient's square
+  CHECK(has(error_in(average, infinity), "averaged weights: number 2 of head.weight is inf"));
+  CHECK(has(error_in(best, nan), "best weights: number 2 of head.weight is nan"));
 }

@@ -411,6 +411,34 @@ TEST_CASE("A checkpoint of another model, configuration or other windows is refu
   CHECK(are_equal(training.state(), trained));
 }
 
+TEST_CASE("A checkpoint beyond a run's last update is refused and changes nothing", "[train]") {
+  const SmallRun run;
+  const TemporaryFolder folder;
+  const auto path = folder / "run.ckpt";
+  Training<> training{run, small_distil(4)};
+  training.step();
+  training.trainer.save(path);
+  const std::string description = [&] {
+    const CheckedFile file{path, detail::checkpoint_kind};
+    ByteReader in = file.reader();
+    (void)in.text();
+    return in.text();
+  }();
+  const auto before = training.state();
+  const auto model = run.model();
+  auto zeros = run.model();
+  set_zero(zeros);
+  const auto error_at = [&](int update) {
+    write_checkpoint<CausalTransformer<float>>(path, description, {.update = update}, model, zeros, zeros, &model,
+                                               nullptr);
+    return error_of([&] { training.trainer.restore(path); });
+  };
+
+  CHECK(has(error_at(5), "run.ckpt\": is of update 5, this run has 4"));
+  CHECK(are_equal(training.state(), before));
+  CHECK(error_at(4).empty());
+}
+
 TEST_CASE("A loss or gradient that is not finite is an Error, and all is as it was before", "[train]") {
   const SmallRun run;
   const DistilConfig config = small_distil(6);

@@ -245,17 +245,24 @@ private:
     in.values(std::span{state.previous_action});
     state.previous_reward = in.value<float>();
     if (has_previous) check_action(state.previous_action, member);
+    expect_finite(state.previous_reward, "previous reward", in);
     m.stream.restore(std::move(state));
 
     m.has_closing_row = flag("state of the closing row");
     const std::span row{m.closing_row};
     in.values(row);
     if (m.has_closing_row) {
+      if (!layout.closing_token) fail("{}: has a closing row, but the model knows none", in.what());
+      expect_finite(row[static_cast<std::size_t>(layout.reward_offset())], "reward of the closing row", in);
       check_observation(layout.observation_of(row), member);
       check_action(layout.previous_action_of(row), member);
       row.back() = StepFlag::closing;
     }
     m.memory.restore(in);
+  }
+
+  static void expect_finite(float reward, const char* name, const ByteReader& in) {
+    if (!std::isfinite(reward)) fail("{}: {} is {}", in.what(), name, reward);
   }
 
   /// Lets the model see one row of each of these members, after the closing rows that it has not seen yet.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <iterator>
 #include <span>
@@ -188,7 +189,8 @@ private:
     const std::span<float> row = std::span{episode_}.subspan(row_size() * static_cast<std::size_t>(t), row_size());
     const bool has_flags = contains(Discrete{StepFlag::count}, row.last(1));
     const bool has_previous = has_flags && (static_cast<int>(row.back()) & StepFlag::no_previous) == 0;
-    if (!has_flags || !contains(layout.observation_space, layout.observation_of(row)) ||
+    const float reward = row[static_cast<std::size_t>(layout.reward_offset())];
+    if (!has_flags || !std::isfinite(reward) || !contains(layout.observation_space, layout.observation_of(row)) ||
         (has_previous && !contains(layout.action_space, layout.previous_action_of(row))))
       fail("{}: row {} of the last episode, ({}), is no row of the model's layout", what, t, shortened(row));
     if (!has_previous) layout.forget_previous(row);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -45,9 +46,17 @@ void write_weights(ByteWriter& out, const M& model) {
   for (const auto& p : parameters_of(model)) out.values(p.numbers());
 }
 
-template <Parameterized M>
-void read_weights(ByteReader& in, M& model) {
-  for (const auto& p : parameters_of(model)) in.values(p.numbers());
+/// Throws Error for a number outside `least` .. `most`, and for one that is none: nothing could be learned with it.
+template <Trainable M>
+void read_weights(ByteReader& in, std::string_view role, typename M::Scalar least, typename M::Scalar most, M& model) {
+  for (const auto& p : parameters_of(model)) {
+    const auto numbers = p.numbers();
+    in.values(numbers);
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      if (!(numbers[i] >= least && numbers[i] <= most))
+        fail("{}: {}: number {} of {} is {}", in.what(), role, i, p.name, numbers[i]);
+    }
+  }
 }
 
 }  // namespace detail
@@ -87,7 +96,8 @@ void write_checkpoint(const std::filesystem::path& path, std::string_view config
   write_checked_file(path, detail::checkpoint_kind, out.bytes());
 }
 
-/// Throws Error unless the file is whole and was written for such a model and this configuration.
+/// Throws Error unless the file is whole, was written for such a model and this configuration, and holds numbers that a
+/// run can go on with.
 template <Trainable M>
 [[nodiscard]] Checkpoint<M> read_checkpoint(const std::filesystem::path& path, std::string_view config, const M& like) {
   const CheckedFile file{path, detail::checkpoint_kind};
@@ -103,16 +113,24 @@ template <Trainable M>
   }
   Checkpoint<M> found{{}, like, like, like, {}, {}};
   found.progress.update = in.value_in("update", 0, 1 << 30);
-  found.progress.tokens = in.value<std::int64_t>();
-  found.progress.seconds = in.value<double>();
-  found.progress.loss = in.value<double>();
+  using Real = std::numeric_limits<double>;
+  using Weight = std::numeric_limits<typename M::Scalar>;
+  found.progress.tokens = in.value_in("tokens", std::int64_t{0}, std::int64_t{1} << 62);
+  found.progress.seconds = in.value_in("seconds", 0.0, Real::max());
+  found.progress.loss = in.value_in("loss", Real::lowest(), Real::max());
   found.progress.best_update = in.value_in("best update", 0, found.progress.update);
-  found.progress.best_score = in.value<double>();
+  found.progress.best_score = in.value_in("best score", -Real::infinity(), Real::infinity());  // no NaN
   if (in.value_in<std::uint8_t>("has an average", 0, 1) != 0) found.average.emplace(like);
   if (in.value_in<std::uint8_t>("has a best", 0, 1) != 0) found.best.emplace(like);
-  for (M* weights : {&found.model, &found.mean, &found.variance}) detail::read_weights(in, *weights);
-  if (found.average) detail::read_weights(in, *found.average);
-  if (found.best) detail::read_weights(in, *found.best);
+  const auto read = [&](const char* role, M& weights) {
+    detail::read_weights(in, role, Weight::lowest(), Weight::max(), weights);
+  };
+  read("weights", found.model);
+  read("mean of gradients", found.mean);
+  // The square of a large gradient overflows.
+  detail::read_weights(in, "variance of gradients", typename M::Scalar(0), Weight::infinity(), found.variance);
+  if (found.average) read("averaged weights", *found.average);
+  if (found.best) read("best weights", *found.best);
   in.expect_end();
   return found;
 }

@@ -149,6 +149,8 @@ public:
       fail("checkpoint \"{}\": {} averaged weights, this run {}", path.string(), found.average ? "has" : "has no",
            average_ ? "wants them" : "wants none");
     }
+    if (const int update = found.progress.update; update > config_.updates)
+      fail("checkpoint \"{}\": is of update {}, this run has {}", path.string(), update, config_.updates);
     progress_ = found.progress;
     copy_weights(found.model, model_);
     copy_weights(found.mean, mean_);
