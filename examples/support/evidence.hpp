@@ -107,6 +107,10 @@ struct Outcome {
     for (int run = 0; run < curves.run_count(); ++run) {
       const auto values =
           returns.at(static_cast<std::size_t>(task * curves.run_count() + run)).get<std::vector<double>>();
+      if (values.size() != curves.returns(task, run).size()) {
+        icrl::fail("curves: run {} of task {} has {} returns, the first has {}", run, task, values.size(),
+                   curves.episode_count());
+      }
       std::copy(values.begin(), values.end(), curves.returns(task, run).begin());
     }
   return curves;
