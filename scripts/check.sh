@@ -10,6 +10,7 @@
 #   dev      the tests under the address and the undefined-behaviour sanitizer
 #   tsan     the tests under the thread sanitizer
 #   tidy     clang-tidy over every header
+#   fuzz     the fuzzers of tests/fuzz, each for 60 seconds or for the number of them that follows, as in: fuzz 300
 #   targets  compilers, levels and processors (scripts/targets.sh); hours, goes on where it was interrupted
 #   aarch64  kernels and tests run by qemu, files exchanged with it (scripts/aarch64.sh)
 #   tuned    demo.sh and test.sh in a clean clone by a g++ that tunes for skylake-avx512
@@ -19,8 +20,11 @@
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-checks=("$@")
-((${#checks[@]})) || checks=(format test clang release dev tsan tidy targets aarch64 tuned bare claims)
+checks=()
+for word in "$@"; do
+  if [[ $word =~ ^[0-9]+$ ]]; then export ICRL_FUZZ_SECONDS=$word; else checks+=("$word"); fi
+done
+((${#checks[@]})) || checks=(format test clang release dev tsan tidy fuzz targets aarch64 tuned bare claims)
 
 if ((${#checks[@]} > 1)); then
   results=()
@@ -69,6 +73,9 @@ case ${checks[0]} in
     need clang clang-tidy
     configure tidy
     build tidy icrl_verify_interface_header_sets
+    ;;
+  fuzz)
+    scripts/fuzz.sh "${ICRL_FUZZ_SECONDS:-60}"
     ;;
   targets)
     scripts/targets.sh
