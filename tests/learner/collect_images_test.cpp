@@ -21,11 +21,6 @@ using namespace icrl::test;
 
 namespace {
 
-std::vector<std::byte> bytes_of(const HistoryView& history) {
-  const auto writer = detail::write_record(history, 0);
-  return {writer.bytes().begin(), writer.bytes().end()};
-}
-
 const auto make_explorer = [](int, const DarkRoom& room, Rng& rng) {
   return NoisyLearner{SystematicExplorer{GridMoves{room.options().side}, {.noise = 0}}, room.action_space(), {}, rng};
 };

@@ -27,11 +27,6 @@ QLearning make_q(int, const DarkRoom& room) {
   return {{.episodes = 30}, room.observation_space(), room.action_space()};
 }
 
-std::vector<std::byte> bytes_of(const HistoryView& history) {
-  const auto writer = detail::write_record(history, 0);
-  return {writer.bytes().begin(), writer.bytes().end()};
-}
-
 }  // namespace
 
 TEST_CASE("Histories come task by task and say where they are from", "[learner]") {

@@ -29,7 +29,7 @@ namespace {
 SystematicExplorer<GridMoves> explorer() { return SystematicExplorer{GridMoves{9}, {.noise = 0}}; }
 
 /// Wants always the same, and keeps what it was told.
-struct Stubborn {
+struct Insistent {
   float wanted = 0;
   std::vector<float> seen{};
 
@@ -40,11 +40,6 @@ struct Stubborn {
 struct Life {
   int steps = 0, different = 0;
 };
-
-std::vector<std::byte> bytes_of(const HistoryView& history) {
-  const auto writer = detail::write_record(history, 0);
-  return {writer.bytes().begin(), writer.bytes().end()};
-}
 
 /// How many of the actions of a history are not what was intended.
 Life life_of(const HistoryView& history) {
@@ -68,7 +63,7 @@ TEST_CASE("The noise of a life is drawn once, uniformly in its range", "[learner
   Rng rng{3};
   double least = 1, most = 0, sum = 0;
   for (int i = 0; i < 4000; ++i) {
-    const NoisyLearner learner{Stubborn{}, Discrete{5}, {.min_noise = 0.1, .max_noise = 0.5}, rng};
+    const NoisyLearner learner{Insistent{}, Discrete{5}, {.min_noise = 0.1, .max_noise = 0.5}, rng};
     least = std::min(least, learner.noise());
     most = std::max(most, learner.noise());
     sum += learner.noise();
@@ -100,7 +95,7 @@ TEST_CASE("In all its life a noisy learner acts at random as often as was drawn"
 
 TEST_CASE("The wrapped learner is told what was really done", "[learner]") {
   Rng rng{1};
-  NoisyLearner learner{Stubborn{.wanted = 1}, Discrete{2}, {.min_noise = 0.5, .max_noise = 0.5}, rng};
+  NoisyLearner learner{Insistent{.wanted = 1}, Discrete{2}, {.min_noise = 0.5, .max_noise = 0.5}, rng};
   const Corridor corridor{.cells = 50, .horizon = 200};
 
   const LearningHistory history = run(learner, corridor, 5, Rng{2}, {.has_expert_action = true});
@@ -134,7 +129,7 @@ TEST_CASE("Without noise a noisy learner is the learner itself", "[learner]") {
 TEST_CASE("Random actions keep to the mask, whether the learner looks at it or not", "[learner]") {
   Rng rng{1};
   const NoisyLearnerConfig always{.min_noise = 1, .max_noise = 1};
-  NoisyLearner blind{Stubborn{.wanted = 0}, Discrete{4}, always, rng};
+  NoisyLearner blind{Insistent{.wanted = 0}, Discrete{4}, always, rng};
   NoisyLearner seeing{QLearning{{}, Discrete{7}, Discrete{4}}, Discrete{4}, always, rng};
 
   // The recorder refuses an action that is not allowed.
@@ -183,7 +178,7 @@ TEST_CASE("A noisy learner refuses noise and spaces that are none", "[learner]")
   const auto refusal = [](const NoisyLearnerConfig& config) {
     return error_of([&] {
       Rng rng{1};
-      (void)NoisyLearner{Stubborn{}, Discrete{5}, config, rng};
+      (void)NoisyLearner{Insistent{}, Discrete{5}, config, rng};
     });
   };
 
@@ -193,7 +188,7 @@ TEST_CASE("A noisy learner refuses noise and spaces that are none", "[learner]")
   CHECK(has(refusal({.max_noise = std::nan("")}), "noisy learner"));
   Rng rng{1};
   CHECK(has(error_of([&] {
-              (void)NoisyLearner{Stubborn{}, Discrete{0}, {}, rng};
+              (void)NoisyLearner{Insistent{}, Discrete{0}, {}, rng};
             }),
             "action space of a noisy learner"));
 }

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <icrl/history/history_file.hpp>
 #include <icrl/history/history_recorder.hpp>
 #include <icrl/history/learning_history.hpp>
 #include <icrl/history/step_layout.hpp>
@@ -48,6 +49,12 @@ inline LearningHistory telling_history(int number, const std::vector<int>& lengt
     }
   }
   return history;
+}
+
+/// All that a file would hold of a history.
+inline std::vector<std::byte> bytes_of(const HistoryView& history) {
+  const auto writer = icrl::detail::write_record(history, 0);
+  return {writer.bytes().begin(), writer.bytes().end()};
 }
 
 }  // namespace icrl::test
