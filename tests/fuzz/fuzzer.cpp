@@ -28,8 +28,8 @@ void write_seeds(const std::filesystem::path& folder) {
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
 
 /// Memory for sizes that a file only claims is a find. A small quarantine leaves the caches to the target, and who
-/// allocated what is not noted, which took a third of the time: with ASAN_OPTIONS=malloc_context_size=30 a find's report
-/// says it.
+/// allocated what is not noted, which took a third of the time: with ASAN_OPTIONS=malloc_context_size=30 a find's
+/// report says it.
 extern "C" const char* __asan_default_options() {
   return "quarantine_size_mb=4:max_allocation_size_mb=256:detect_stack_use_after_return=0:malloc_context_size=0";
 }
