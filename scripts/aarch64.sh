@@ -41,14 +41,14 @@ for part in "${parts[@]}"; do
     kernels)
       status=0
       for level in O1 O2 O3 Os; do
-        MODULES='' DEMO='' nice scripts/build_target.sh tests "$out/kernels.$level" "$cross" armv8-a generic "$level" \
+        MODULES='' DEMO='' scripts/build_target.sh tests "$out/kernels.$level" "$cross" armv8-a generic "$level" \
           no-lto strict || status=1
       done
       noted "kernels at -O1, -O2, -O3, -Os" "$status"
       ;;
     tests)
       status=0
-      KERNELS=no MODULES='math nn model agent history io train' DEMO='' nice scripts/build_target.sh tests "$out/tests" \
+      KERNELS=no MODULES='math nn model agent history io train' DEMO='' scripts/build_target.sh tests "$out/tests" \
         "$cross" armv8-a generic O2 no-lto strict || status=1
       noted "tests of math, nn, model, agent, history, io, train" "$status" \
         "$(grep -hE '^(All tests passed|test cases:)' "$out/tests.log" | tail -n 1)"

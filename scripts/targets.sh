@@ -76,9 +76,9 @@ one() {
   if [[ -e $out.tsv ]] && ! grep -q ^FAILED "$out.tsv"; then return; fi
   suite=$(suite_of "$toolchain")
   if [[ $suite == "$own_suite" ]]; then
-    nice scripts/build_target.sh "$@" || true
+    scripts/build_target.sh "$@" || true
   else
-    in_root "$roots/$suite" /usr/bin/nice scripts/build_target.sh "$@" || true
+    in_root "$roots/$suite" scripts/build_target.sh "$@" || true
   fi
 }
 

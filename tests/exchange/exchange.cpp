@@ -82,7 +82,7 @@ void write(const Paths& paths) {
   CausalTransformer<float> model{{.width = 32, .layer_count = 2, .head_count = 2, .context = 40}, layout};
   Rng rng{1};
   model.initialise(rng);
-  distil(model, windows, {.updates = 150, .batch = 16, .warmup = 20, .evaluate_every = 0});
+  distil(model, windows, {.updates = 100, .batch = 16, .warmup = 20, .evaluate_every = 0});
   save_model(model, paths.model);
 
   std::vector<LearningHistory> lives;
