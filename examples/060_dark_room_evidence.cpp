@@ -157,7 +157,7 @@ std::string cpus_of(const std::vector<ArmReport>& reports) {
 std::string evidence_text(const std::vector<ArmReport>& reports, const example::Claims& claims, int control_count) {
   const std::string products =
       has_bfloat16_products
-          ? "Products of the main arms are in bfloat16 and in float32, those of the controls in bfloat16."
+          ? "Products of the main arms are in bfloat16 and in float32, those of the controls in float32."
           : "This build does not multiply in bfloat16 (no AVX512-BF16): nothing was measured with it, nothing is claimed "
             "of it.";
   return fmt::format(
