@@ -4,7 +4,7 @@
 # Measures what a machine gets: trains and acts with programs that are compiled for newer and for older CPUs, in turns on
 # this one, and writes docs/results/instruction_sets.md. PyTorch (peers/setup.sh) trains beside them in float32, limited
 # to the same instruction set; without it its columns stay empty.
-#   benchmarks/instruction_sets.sh [--rounds 3] [--seconds 1]     about ten minutes
+#   benchmarks/instruction_sets.sh [--rounds 3] [--seconds 1]     about 40 minutes with PyTorch
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"

@@ -18,7 +18,7 @@ using Bf16Pair = detail::Bf16Pair;
 inline constexpr bool has_bfloat16_products = detail::multiplies_bfloat16;
 
 /// Whether this CPU multiplies pairs quicker than floats. Having the instruction is not enough: AMD's cores (Zen 4, Zen
-/// 5) start as many per cycle as FMAs of floats, Intel's (measured on Sapphire Rapids) a quarter as many, so that
+/// 5) start as many per cycle as FMAs of floats, Intel's (measured on Sapphire Rapids) about a quarter, so that
 /// products of pairs take 1.75 times as long there as products of floats.
 [[nodiscard]] inline bool bfloat16_is_quicker() {
 #if defined(__AVX512BF16__)
