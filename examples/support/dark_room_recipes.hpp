@@ -82,13 +82,14 @@ struct Recipe {
 /// Q-learning begins with high values, so that it tries everything (Sutton & Barto, 2018, section 2.6), and takes 100
 /// episodes to learn. Its histories are thinned to about eight, so that a window of four shows progress. Half of the
 /// windows begin where the history does: one from its middle begins with a learner that knows things the window does
-/// not show, and an agent with an empty memory should not act like that.
+/// not show, and an agent with an empty memory should not act like that. The last weights are taken: scores on eight
+/// validation rooms differ less than they scatter, and weights of a third of the updates are the worst.
 [[nodiscard]] inline Recipe q_learning_recipe() {
   return {.source = Source::q_learning,
           .histories_per_task = 10,
           .episodes = 100,
           .windows = {.context = 80, .keep_every = 12, .skip_first = 0.1, .history_start_share = 0.5},
-          .distil = {.updates = 1200, .batch = 32, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 400},
+          .distil = {.updates = 1200, .batch = 32, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 1200},
           .decoding = {.temperature = 0.7, .min_p = 0.1}};
 }
 
