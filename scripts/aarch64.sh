@@ -67,7 +67,7 @@ for part in "${parts[@]}"; do
         for reader in x86-64 native aarch64; do
           status=0
           text=$(exchange "$reader" read "$out/from_$writer") || status=1
-          [[ $reader == "$writer" ]] || noted "exchange, written by $writer, read by $reader" "$status" "$text"
+          [[ $reader == "$writer" && $status == 0 ]] || noted "exchange, written by $writer, read by $reader" "$status" "$text"
         done
       done
       ;;

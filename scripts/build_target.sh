@@ -95,9 +95,10 @@ flags_of() { # LEVEL LTO ALIASING
 }
 
 # ---- one kernel, every level ----
-# What takes longest, parsing the libraries, is done once per level that they can tell apart (-Os from the others).
+# What takes longest is done once: parsing the libraries, per level that they can tell apart (-Os from the others); g++'s
+# machine code for -flto and without it, in one object that holds both; a run, per program.
 attend() {
-  local level lto aliasing kind begin
+  local level lto aliasing kind begin failed sum
   local headers='algorithm array cmath concepts cstdint limits memory mutex string vector Eigen/Core'
   for kind in O2 Os; do
     mkdir "$build/$kind"
@@ -106,23 +107,40 @@ attend() {
     step "${compiler[@]}" "${common[@]}" "${machine[@]}" "-$kind" -x c++-header "$build/$kind/libraries.hpp" \
       -o "$build/$kind/libraries.hpp.gch" || true # without it each program parses them itself
   done
+  touch "$build/right"
   for level in "${levels[@]}"; do
     kind=O2
     [[ $level != Os ]] || kind=Os
     parsed=(-Winvalid-pch -include "$build/$kind/libraries.hpp")
     [[ ${compiler[0]} != clang* ]] || parsed=(-include-pch "$build/$kind/libraries.hpp.gch")
-    for lto in no-lto lto; do
-      for aliasing in strict no-strict; do
+    for aliasing in strict no-strict; do
+      for lto in no-lto lto; do
         flags_of "$level" "$lto" "$aliasing"
+        object=(-c tests/kernels/attend.cpp -o "$build/$lto.o")
         begin=$SECONDS failed=
-        if ! step "${compiler[@]}" "${common[@]}" "${flags[@]}" "${parsed[@]}" tests/kernels/attend.cpp \
-          -o "$build/attend" "${link[@]}"; then
-          failed='does not compile'
-        elif ! run "$build/attend"; then
-          failed='wrong'
+        if [[ ${compiler[0]} == clang* ]]; then
+          step "${compiler[@]}" "${common[@]}" "${flags[@]}" "${parsed[@]}" "${object[@]}" || failed='does not compile'
+        elif [[ $lto == no-lto ]]; then
+          step "${compiler[@]}" "${common[@]}" "${flags[@]}" -flto -ffat-lto-objects "${parsed[@]}" "${object[@]}" ||
+            failed='does not compile'
+          flags+=(-fno-lto)
+        else
+          ln -f "$build/no-lto.o" "$build/lto.o" || failed='does not compile'
         fi
+        if [[ -z $failed ]]; then
+          step "${compiler[@]}" "${common[@]}" "${flags[@]}" "$build/$lto.o" -o "$build/attend" "${link[@]}" ||
+            failed='does not link'
+        fi
+        if [[ -z $failed && $runs == yes ]]; then
+          sum=$(strip -o - "$build/attend" | sha1sum)
+          if ! grep -q "$sum" "$build/right"; then
+            if run "$build/attend"; then echo "$sum" >>"$build/right"; else failed='wrong'; fi
+          fi
+        fi
+        rm -f "$build/attend"
         result "$toolchain $march $mtune $level $lto $aliasing" $((SECONDS - begin)) "$failed"
       done
+      rm -f "$build"/*.o
     done
   done
 }

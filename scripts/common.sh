@@ -7,6 +7,10 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
+# The exit status of a check that could not be done here.
+# shellcheck disable=SC2034  # for those who source this
+not_done=77
+
 say() { printf '\n== %s\n' "$*"; }
 
 # Installs those of the named Debian packages that are missing. Asks nothing: without the right to install, it prints

@@ -10,7 +10,8 @@
 #   quick   the kernels and the tests of nn and model on four targets that g++ alone can build for: a few minutes
 #   scripts/targets.sh [PART...]     by default cross, cover and table; goes on after a failure
 # What has passed for the same sources is not done again; results and logs are kept in out/targets. Compilers that this
-# release does not have come from a root of another one in out/roots (or $ICRL_ROOTS); only root can make one.
+# release does not have come from a root of another one in out/roots (or $ICRL_ROOTS); only root can make one. Exits with
+# 77 where nothing failed but a compiler was left out.
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 parts=("$@")
@@ -55,25 +56,46 @@ prepare() {
 }
 
 # ---- what has been done ----
-# The last commit that touched what the named paths hold, so that a text in docs/ does not undo hours of work.
-state_of() {
-  local state
-  state=$(git log -1 --format=%h -- "$@")
-  [[ -z $(git status --porcelain -- "$@") ]] || state+=-dirty
-  echo "$state"
-}
-kernel_sources=(include tests/kernels tests/support tests/targets cmake/dev.cmake scripts/build_target.sh)
-cross=out/targets/$(state_of "${kernel_sources[@]}")/cross
-cover=out/targets/$(state_of "${kernel_sources[@]}" tests/{math,nn,model,agent,train} examples)/cover
+# Results belong to what the named files hold, so that a text in docs/ does not undo hours of work.
+state_of() { find "$@" -type f -print0 | sort -z | xargs -0 sha1sum | sha1sum | cut -c1-10; }
 
-# Reads lines "toolchain, arguments of build_target.sh", and works on as many at a time as there are processors.
-work() { xargs -r -d '\n' -P "$(job_count)" -n 1 "$0" --one; }
+# What tests/kernels/attend.cpp includes of this repository.
+attend_sources() {
+  "${CXX:-g++}" -std=c++20 -Iinclude -Itests -isystem /usr/include/eigen3 -MM tests/kernels/attend.cpp |
+    grep -oE '(include|tests)/[^ ]+'
+}
+how=(tests/targets cmake/dev.cmake scripts/build_target.sh)
+find_states() {
+  need g++ "${libraries[@]}"
+  local sources
+  sources=$(attend_sources)
+  # shellcheck disable=SC2086  # one word per file
+  cross=out/targets/$(state_of $sources "${how[@]}")/cross
+  cover=out/targets/$(state_of include tests/{kernels,support,math,nn,model,agent,train} examples "${how[@]}")/cover
+}
+
+# Reads lines "toolchain, arguments of build_target.sh" and works on as many at a time as there are processors. Each line
+# leaves its result in a file, what did not finish as well.
+work() {
+  local lines line words out
+  mapfile -t lines
+  ((${#lines[@]})) || return 0
+  printf '%s\n' "${lines[@]}" | xargs -r -d '\n' -P "$(job_count)" -n 1 "$0" --one || true
+  for line in "${lines[@]}"; do
+    read -ra words <<<"$line"
+    out=${words[2]}
+    [[ ! -e $out.tsv ]] || continue
+    mkdir -p "$(dirname "$out")"
+    printf 'FAILED\t%s\t0\tdid not finish\n' "${words[*]:3}" | tee "$out.tsv"
+  done
+}
 
 # Does one line, unless it has passed before; prints what came of it. Never fails: the table tells.
 one() {
   local toolchain=$1 out=$3 suite
   shift
   if [[ -e $out.tsv ]] && ! grep -q ^FAILED "$out.tsv"; then return; fi
+  rm -f "$out.tsv"
   suite=$(suite_of "$toolchain")
   if [[ $suite == "$own_suite" ]]; then
     scripts/build_target.sh "$@" || true
@@ -83,12 +105,14 @@ one() {
 }
 
 # Prepares those of the toolchains that can be had, and leaves their names in `toolchains`.
+left_out=no
 prepare_all() {
   toolchains=()
   for toolchain in $(values_of toolchain); do
     if prepare "$toolchain"; then
       toolchains+=("$toolchain")
     else
+      left_out=yes
       echo "left out: $toolchain, which is in a release of its own, and only root can make a root"
     fi
   done
@@ -145,7 +169,7 @@ TEXT
 
 ## Every combination
 
-\`tests/kernels/attend.cpp\`, which compares \`attend\` with a plain loop in double precision, at the pages' edges; sources as of
+\`tests/kernels/attend.cpp\`, which compares \`attend\` with a plain loop in double precision, at the pages' edges; sources
 $(basename "$(dirname "$cross")"). Each cell: passed of all combinations of $(values_of mtune | wc -l) \`-mtune\`
 ($(values_of mtune | paste -sd, | sed 's/,/, /g')), $(values_of level | wc -l) levels ($(values_of level | paste -sd, | sed 's/,/, /g')), with and without \`-flto\` and \`-fno-strict-aliasing\`.
 
@@ -171,7 +195,7 @@ $(count passed "$cross") passed, $(count built "$cross") built, $(count FAILED "
 ## Each two values together
 
 All kernels, the tests of math, nn, model, agent and train without those tagged slow, and \`020_distil_dark_room --quick\`, on
-targets in which each two values of different dimensions meet (of \`-march\` and \`-mtune\` 35 of their 49 pairs); sources as of
+targets in which each two values of different dimensions meet (of \`-march\` and \`-mtune\` 35 of their 49 pairs); sources
 $(basename "$(dirname "$cover")").
 
 | compiler | \`-march\` | \`-mtune\` | level | \`-flto\` | aliasing | outcome | seconds |
@@ -203,13 +227,14 @@ processor() {
 }
 
 # ---- the parts ----
-if [[ $1 == --one ]]; then
+if [[ ${1:-} == --one ]]; then
   read -ra line <<<"$2"
   one "${line[@]}"
   exit
 fi
 
 failed=0
+find_states
 for part in "${parts[@]}"; do
   say "targets: $part"
   case $part in
@@ -259,4 +284,5 @@ TARGETS
       ;;
   esac
 done
+((failed)) || [[ $left_out == no ]] || exit "$not_done"
 exit "$failed"
