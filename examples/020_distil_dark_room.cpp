@@ -76,7 +76,7 @@ int main(int argc, char** argv) {
       const int colour = static_cast<int>(runs.size());
       plot.series.push_back(plot_series("distilled from " + source + ", frozen", agent));
       plot.series.back().colour = colour;
-      plot.series.push_back({.name = source + " itself, learning",
+      plot.series.push_back({.name = source + " itself, as recorded",
                              .y = teacher.mean_by_episode(),
                              .stroke = PlotStroke::dashed,
                              .colour = colour});

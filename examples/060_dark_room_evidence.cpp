@@ -5,7 +5,9 @@
 // in context has to be told from. Every arm of every seed is kept in a file of its own, so that an interrupted run goes
 // on, and several processes may share the work by --seed and --seeds.
 //   systematic_explorer_..., q_learning_...  the two recipes of the demo, with products in bfloat16 and in float32
-//   expert_distillation                      the oracle's histories in place of a learner's: nothing in them improves
+//   expert_distillation                      the oracle's histories in place of a learner's: nothing in them improves;
+//                                            trained as Q-learning's are
+//   expert_distillation_as_explorer          the same, trained as the explorer's are
 //   half_an_episode                          Q-learning's histories, but a context of half an episode: what it knows of
 //                                            the one before it forgets on its way; with more contexts open later on it
 //   shuffled_episodes                        Q-learning's histories with their episodes in random order
@@ -131,7 +133,7 @@ public:
     std::vector<int> everywhere(static_cast<std::size_t>(evidence_.rooms().task_count()));
     std::iota(everywhere.begin(), everywhere.end(), 0);
     const LearningCurves curves = live_source(recipe, evidence_.rooms(), everywhere, config);
-    plot_.series.push_back({.name = fmt::format("{} itself, learning, all rooms", name_of(recipe.source)),
+    plot_.series.push_back({.name = fmt::format("{} itself, as recorded, all rooms", name_of(recipe.source)),
                             .y = curves.mean_by_episode(),
                             .stroke = PlotStroke::dashed,
                             .colour = colour});

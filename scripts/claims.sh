@@ -14,7 +14,9 @@ say "building"
 configure release
 build release 060_dark_room_evidence 070_dark_plane
 
-out=out/claims/$(git describe --always --dirty 2>/dev/null || echo unknown)
+commit=$(git describe --always --dirty 2>/dev/null || echo unknown)
+[[ $commit != *-dirty ]] || { echo "$0: results belong to a commit, and there are changes that are not committed" >&2; exit 1; }
+out=out/claims/$commit
 failed=0
 say "rooms"
 # Its settings were chosen on validation goals of seeds 1 to 5.
@@ -23,9 +25,17 @@ say "planes"
 # Its settings were chosen by looking at seeds 1 to 3.
 build/release/examples/070_dark_plane --seed 11 --seeds 3 --out "$out/dark_plane" || failed=1
 
-mkdir -p docs/results
-cp "$out/dark_room/evidence.md" docs/results/dark_room.md
+# page NAME: the page of docs/results, with what it was measured by.
+page() {
+  mkdir -p docs/results
+  {
+    echo "Measured at commit $commit by \`scripts/claims.sh\`, $(g++ --version | head -n 1), $(date -u +%F)."
+    echo
+    cat "$out/$1/evidence.md"
+  } >"docs/results/$1.md"
+}
+page dark_room
 cp "$out/dark_room/evidence.svg" docs/results/dark_room.svg
-cp "$out/dark_plane/evidence.md" docs/results/dark_plane.md
+page dark_plane
 cp "$out/dark_plane/curves.svg" docs/results/dark_plane.svg
 exit "$failed"

@@ -73,6 +73,11 @@ struct Outcome {
   recipe.windows.skip_first = 0;
   add_control("expert_distillation", recipe, {q_learning.decoding, explorer.decoding});
 
+  recipe = explorer;
+  recipe.source = Source::oracle;
+  recipe.most_noise = 0;
+  add_control("expert_distillation_as_explorer", recipe, {explorer.decoding});
+
   recipe = q_learning;
   recipe.windows.context = 10;
   recipe.windows.start = icrl::WindowStart::anywhere;
@@ -166,18 +171,22 @@ public:
     }
     Outcome outcome{facts, {}};
     for (const icrl::Json& curves : json.at("curves")) outcome.curves.push_back(curves_from_json(curves));
+    if (outcome.curves.size() != arm.decodings.size()) {
+      icrl::fail("{}: holds curves of {} decodings, the arm has {}; remove it or choose another --out", path.string(),
+                 outcome.curves.size(), arm.decodings.size());
+    }
     return outcome;
   }
 
   /// The model of an arm once more, with another number of contexts open (see StaggeredMemory).
-  [[nodiscard]] icrl::LearningCurves with_contexts(const Arm& arm, std::uint64_t seed, int context_count) const {
+  [[nodiscard]] icrl::LearningCurves with_contexts(const Arm& arm, std::uint64_t seed, int context_count) {
     icrl::EvaluationConfig config = evaluation(seed);
     config.context_count = context_count;
     return evaluate(model_of(arm, seed), rooms_, split_of(seed).held_out, config, arm.recipe.decoding);
   }
 
   /// The model of an arm once more, each agent's memory being emptied after every episode.
-  [[nodiscard]] icrl::LearningCurves forgetting(const Arm& arm, std::uint64_t seed) const {
+  [[nodiscard]] icrl::LearningCurves forgetting(const Arm& arm, std::uint64_t seed) {
     const icrl::CausalTransformer<float> model = model_of(arm, seed);
     const auto make_learner = [&](int, const icrl::DarkRoom&) { return ForgetfulAgent{model, arm.recipe.decoding}; };
     return evaluate_learner(make_learner, rooms_, split_of(seed).held_out, evaluation(seed));
@@ -189,8 +198,14 @@ private:
   [[nodiscard]] icrl::TaskSplit split_of(std::uint64_t seed) const {
     return icrl::split_tasks(rooms_.task_count(), {.train = 57, .validation = 8, .held_out = 16, .seed = seed});
   }
-  [[nodiscard]] icrl::CausalTransformer<float> model_of(const Arm& arm, std::uint64_t seed) const {
-    return icrl::load_model<float>(options_.out / fmt::format("{}_{}.safetensors", arm.name, seed));
+  /// Throws Error unless the file still holds the weights that the arm's outcome was measured with.
+  [[nodiscard]] icrl::CausalTransformer<float> model_of(const Arm& arm, std::uint64_t seed) {
+    const auto path = options_.out / fmt::format("{}_{}.safetensors", arm.name, seed);
+    icrl::CausalTransformer<float> model = icrl::load_model<float>(path);
+    const auto measured = outcome(arm, seed).facts.at("weights_after").get<std::string>();
+    if (const std::string found = fmt::format("{:08x}", weights_checksum(model)); found != measured)
+      icrl::fail("{}: weights {}, the outcome beside it was measured with {}", path.string(), found, measured);
+    return model;
   }
   [[nodiscard]] Recipe recipe_of(const Arm& arm) const { return options_.quick ? shortened(arm.recipe) : arm.recipe; }
   [[nodiscard]] int runs() const { return options_.quick ? 1 : 16; }

@@ -9,8 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/ranges.h>
-
 #include <icrl/eval/comparison.hpp>
 #include <icrl/eval/success.hpp>
 
@@ -112,6 +110,7 @@ struct ArmReport {
   double near, far;
   icrl::Estimate first_return{};             ///< of episode 1 on the held-out goals
   icrl::Estimate first_return_everywhere{};  ///< and on all goals; 0 where it was not measured
+  icrl::Estimate first_gap{};                ///< held-out goals less all others
   std::vector<std::uint64_t> seeds{};
   icrl::Json facts = icrl::Json::array();
 
@@ -143,13 +142,22 @@ struct ArmReport {
 
   /// The facts of all seeds; each mean of episode 1 is over all goals there are, so that only the seeds are a sample.
   void tell(const std::vector<Outcome>& outcomes) {
-    std::vector<double> by_seed;
+    std::vector<double> by_seed, gaps;
     for (const Outcome& outcome : outcomes) {
       facts.push_back(outcome.facts);
       seeds.push_back(outcome.facts.at("seed").get<std::uint64_t>());
-      by_seed.push_back(icrl::mean(outcome.facts.at("first_episode_of_all_goals").get<std::vector<double>>()));
+      const auto by_goal = outcome.facts.at("first_episode_of_all_goals").get<std::vector<double>>();
+      by_seed.push_back(icrl::mean(by_goal));
+      std::vector<double> held_out, others;
+      for (std::size_t goal = 0; goal < by_goal.size(); ++goal) {
+        const bool is_held_out =
+            std::ranges::find(outcome.curves[0].tasks(), static_cast<int>(goal)) != outcome.curves[0].tasks().end();
+        (is_held_out ? held_out : others).push_back(by_goal[goal]);
+      }
+      gaps.push_back(icrl::mean(held_out) - icrl::mean(others));
     }
     first_return_everywhere = icrl::estimate_mean(by_seed);
+    first_gap = icrl::estimate_mean(gaps);
   }
 
   [[nodiscard]] int lost_goals() const {
@@ -179,6 +187,7 @@ struct ArmReport {
             {"share_6_to_8_steps_away", far},
             {"first_return", to_json(first_return)},
             {"first_return_everywhere", to_json(first_return_everywhere)},
+            {"first_return_held_out_less_others", to_json(first_gap)},
             {"runs", facts}};
   }
 };
@@ -231,9 +240,12 @@ struct ArmReport {
   for (const ArmReport& r : reports) {
     if (r.facts.empty()) continue;
     const icrl::Estimate &all = r.first_return_everywhere, &held_out = r.first_return;
-    lines += fmt::format("- {}, T {}: {:.3f} [{:.3f}, {:.3f}]; on the held-out goals {:.3f} [{:.3f}, {:.3f}]\n", r.name,
-                         r.decoding.temperature, all.value, all.interval.low, all.interval.high, held_out.value,
-                         held_out.interval.low, held_out.interval.high);
+    lines += fmt::format(
+        "- {}, T {}: {:.3f} [{:.3f}, {:.3f}]; on the held-out goals {:.3f} [{:.3f}, {:.3f}]; held-out less other goals "
+        "{:+.3f} [{:+.3f}, {:+.3f}]\n",
+        r.name, r.decoding.temperature, all.value, all.interval.low, all.interval.high, held_out.value,
+        held_out.interval.low, held_out.interval.high, r.first_gap.value, r.first_gap.interval.low,
+        r.first_gap.interval.high);
   }
   return lines;
 }
