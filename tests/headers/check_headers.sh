@@ -13,6 +13,7 @@ command=("$@" -std=c++20 -pthread "-I$root/include")
 # Each header, and the libraries that it reaches by any way: letters of fmt, Eigen and JSON.
 headers_and_libraries() {
   cd "$root/include"
+  # shellcheck disable=SC2016  # awk's own dollars
   find icrl -name '*.hpp' | sort | xargs awk '
     FNR == 1 { order[++count] = FILENAME }
     $1 == "#include" {
