@@ -49,6 +49,7 @@ find include/icrl -name '*.hpp' | sort | xargs awk '
     } else if (target ~ /^nlohmann\//) {
       if (file != "include/icrl/io/json.hpp") fault("only io/json.hpp includes nlohmann")
     } else if (target ~ /^icrl\//) {
+      includes[file] = includes[file] " include/" target
       if (is_umbrella) { held[target] = 1; next }
       split(target, parts, "/")
       other = parts[2]
@@ -61,8 +62,23 @@ find include/icrl -name '*.hpp' | sort | xargs awk '
     }
   }
 
+  # What refuses a build that would go wrong must stand before all that it would build.
+  function reaches_target(header,    count, others, i) {
+    if (header == "include/icrl/core/target.hpp") return 1
+    if (header in reaches) return reaches[header]
+    reaches[header] = 0
+    count = split(includes[header], others, " ")
+    for (i = 1; i <= count && !reaches[header]; ++i) reaches[header] = reaches_target(others[i])
+    return reaches[header]
+  }
+
   END {
     finish_file()
+    for (i = 1; i < ARGC; ++i) {
+      if (reaches_target(ARGV[i])) continue
+      print ARGV[i] ": does not reach core/target.hpp"
+      ++faults
+    }
     for (i = 1; i < ARGC; ++i) {
       target = ARGV[i]
       sub(/^include\//, "", target)

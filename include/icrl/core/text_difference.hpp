@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include <icrl/core/target.hpp>
+
 namespace icrl {
 
 /// What two descriptions do not have in common, for error texts.
