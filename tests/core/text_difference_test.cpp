@@ -12,7 +12,7 @@ namespace {
 
 /// "first | second": what each of two descriptions has of its own.
 std::string between(const std::string& one, const std::string& other) {
-  const TextDifference found = difference(one, other);
+  const TextDifference found = text_difference(one, other);
   return found.one + " | " + found.other;
 }
 

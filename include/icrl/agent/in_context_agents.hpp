@@ -154,7 +154,7 @@ public:
     ByteReader in = file.reader();
     const std::string theirs = in.text(), ours = fingerprint(*model_);
     if (theirs != ours) {
-      const TextDifference found = difference(theirs, ours);
+      const TextDifference found = text_difference(theirs, ours);
       fail("{}: was made with another model ({}); this one is ({})", in.what(), found.one, found.other);
     }
     (void)in.value_in("number of members", member_count(), member_count());

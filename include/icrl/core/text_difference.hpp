@@ -56,7 +56,7 @@ namespace detail {
 
 /// The parts of two descriptions such as "width 64, layers 2, seed 1" that differ: all of them where they have equally
 /// many, else those between their common begin and their common end. Of many the first few.
-[[nodiscard]] inline TextDifference difference(std::string_view one, std::string_view other) {
+[[nodiscard]] inline TextDifference text_difference(std::string_view one, std::string_view other) {
   const auto parts = detail::parts_of(one), other_parts = detail::parts_of(other);
   std::vector<std::size_t> indices, other_indices;
   if (parts.size() == other_parts.size()) {

@@ -103,11 +103,11 @@ template <Trainable M>
   const CheckedFile file{path, detail::checkpoint_kind};
   ByteReader in = file.reader();
   if (const auto theirs = in.text(), ours = describe(like); theirs != ours) {
-    const TextDifference found = difference(theirs, ours);
+    const TextDifference found = text_difference(theirs, ours);
     fail("{}: is of another model ({}); this one is ({})", in.what(), found.one, found.other);
   }
   if (const auto theirs = in.text(); theirs != config) {
-    const TextDifference found = difference(theirs, config);
+    const TextDifference found = text_difference(theirs, config);
     fail("{}: is of another run ({}); this one is ({}); remove it to start afresh, or name another file", in.what(),
          found.one, found.other);
   }
