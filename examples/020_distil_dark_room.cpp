@@ -45,12 +45,12 @@ int main(int argc, char** argv) {
       const std::string source{name_of(recipe.source)};
 
       fmt::print("\nSource: {}\n", source);
-      const auto [histories, images] = record(recipe, rooms, split.train, options.seed, options.threads);
+      const auto [histories, image_counts] = record(recipe, rooms, split.train, options.seed, options.threads);
       std::int64_t steps = 0;
       for (const LearningHistory& history : histories) steps += history.step_count();
       fmt::print(
           "  recorded   {} histories, {} of them images; {} images of rooms not trained in are left out; {} steps\n",
-          histories.size(), images.kept, images.dropped, steps);
+          histories.size(), image_counts.kept, image_counts.dropped, steps);
 
       const auto [model, trained] =
           distil_recipe(recipe, histories, rooms, split.validation, options.seed, options.threads, options.out, source);
@@ -93,8 +93,8 @@ int main(int argc, char** argv) {
                                                                    {"91-100", share(91, 100)}})},
                                   {"unlearned_tasks", unlearned},
                                   {"histories", histories.size()},
-                                  {"kept_images", images.kept},
-                                  {"dropped_images", images.dropped},
+                                  {"kept_images", image_counts.kept},
+                                  {"dropped_images", image_counts.dropped},
                                   {"recorded_steps", steps},
                                   {"weight_count", parameter_count(model)},
                                   {"tokens", trained.tokens},

@@ -162,8 +162,8 @@ auto with_learner(const Recipe& recipe, Use&& use) {
 
 /// Unless a control asks for them, no images of held-out and of validation rooms are made: to what is trained these
 /// rooms are new.
-[[nodiscard]] inline icrl::CollectedImages record(const Recipe& recipe, const icrl::DarkRooms& rooms,
-                                                  std::span<const int> tasks, std::uint64_t seed, int threads) {
+[[nodiscard]] inline icrl::CollectedHistories record(const Recipe& recipe, const icrl::DarkRooms& rooms,
+                                                     std::span<const int> tasks, std::uint64_t seed, int threads) {
   ProgressBar bar{"recording"};
   const icrl::CollectConfig config{.histories_per_task = recipe.histories_per_task,
                                    .episodes = recipe.episodes,
@@ -171,10 +171,10 @@ auto with_learner(const Recipe& recipe, Use&& use) {
                                    .thread_count = threads,
                                    .algorithm = std::string{name_of(recipe.source)},
                                    .with_expert_action = recipe.windows.use_expert_action};
-  return with_learner(recipe, [&](auto make_learner) -> icrl::CollectedImages {
+  return with_learner(recipe, [&](auto make_learner) -> icrl::CollectedHistories {
     if (recipe.images == Images::of_training_tasks)
       return icrl::collect_with_images(rooms, tasks, make_learner, config, bar.counter());
-    icrl::CollectedImages collected{icrl::collect(rooms, tasks, make_learner, config, bar.counter()), {}};
+    icrl::CollectedHistories collected{icrl::collect(rooms, tasks, make_learner, config, bar.counter()), {}};
     if (recipe.images == Images::none) return collected;
     std::vector<int> everywhere(static_cast<std::size_t>(rooms.task_count()));
     std::iota(everywhere.begin(), everywhere.end(), 0);
@@ -183,7 +183,7 @@ auto with_learner(const Recipe& recipe, Use&& use) {
     for (const icrl::LearningHistory& history : collected.histories)
       images.make(history.view(), [&](icrl::LearningHistory&& image) { made.push_back(std::move(image)); });
     std::ranges::move(made, std::back_inserter(collected.histories));
-    collected.images = images.counts();
+    collected.image_counts = images.counts();
     return collected;
   });
 }

@@ -216,7 +216,7 @@ private:
   icrl::Json produce(const Arm& arm, std::uint64_t seed, const std::string& name) const {
     const Recipe recipe = recipe_of(arm);
     const icrl::TaskSplit split = split_of(seed);
-    const icrl::CollectedImages recorded = record(recipe, rooms_, split.train, seed, options_.threads);
+    const icrl::CollectedHistories recorded = record(recipe, rooms_, split.train, seed, options_.threads);
     const std::set<std::int64_t> training(split.train.begin(), split.train.end());
     const auto elsewhere = std::ranges::count_if(recorded.histories, [&](const icrl::LearningHistory& history) {
       return !training.contains(history.info().task);
@@ -234,8 +234,8 @@ private:
               {"seed", seed},
               {"cpu", cpu_name()},
               {"histories", recorded.histories.size()},
-              {"kept_images", recorded.images.kept},
-              {"dropped_images", recorded.images.dropped},
+              {"kept_images", recorded.image_counts.kept},
+              {"dropped_images", recorded.image_counts.dropped},
               {"histories_of_other_tasks", elsewhere},
               {"tokens", trained.tokens},
               {"updates", trained.updates},

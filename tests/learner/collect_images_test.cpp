@@ -63,7 +63,7 @@ TEST_CASE("No image is of a task that is not trained on", "[learner]") {
     const TaskSplit split = some_split(seed);
     const std::set<std::int64_t> training(split.train.begin(), split.train.end());
 
-    const CollectedImages collected = collect_with_images(rooms, split.train, make_explorer, some);
+    const CollectedHistories collected = collect_with_images(rooms, split.train, make_explorer, some);
 
     std::size_t elsewhere = 0, would_leak = 0;
     for (const LearningHistory& history : collected.histories)
@@ -73,9 +73,9 @@ TEST_CASE("No image is of a task that is not trained on", "[learner]") {
         would_leak += training.contains(symmetry.map_task(task)) ? 0u : 2u;
     CHECK(elsewhere == 0);
     CHECK(would_leak > 100);
-    CHECK(collected.images.dropped == would_leak);
-    CHECK(collected.images.kept == 57 * 2 * 7 - would_leak);
-    CHECK(collected.histories.size() == 57 * 2 + collected.images.kept);
+    CHECK(collected.image_counts.dropped == would_leak);
+    CHECK(collected.image_counts.kept == 57 * 2 * 7 - would_leak);
+    CHECK(collected.histories.size() == 57 * 2 + collected.image_counts.kept);
   }
 }
 
@@ -86,9 +86,9 @@ TEST_CASE("What an image tells is what its task's environment does", "[learner]"
     const DarkRooms rooms{options};
     const TaskSplit split = split_tasks(rooms.task_count(), {.train = rooms.task_count() / 2, .seed = 4});
 
-    const CollectedImages collected = collect_with_images(rooms, split.train, make_explorer, some);
+    const CollectedHistories collected = collect_with_images(rooms, split.train, make_explorer, some);
 
-    CHECK(collected.images.kept > 10);
+    CHECK(collected.image_counts.kept > 10);
     double earned = 0;
     for (const LearningHistory& history : collected.histories) {
       replay(history.view(), rooms);
@@ -103,7 +103,7 @@ TEST_CASE("Images follow their history, the histories being those of collect", "
   const std::vector<int> tasks{0, 8, 40};  // two corners, and the centre
 
   const auto plain = collect(rooms, tasks, make_explorer, some);
-  const CollectedImages collected = collect_with_images(rooms, tasks, make_explorer, some);
+  const CollectedHistories collected = collect_with_images(rooms, tasks, make_explorer, some);
 
   // Of a corner's seven images one is itself and two are the other corner.
   std::vector<std::int64_t> order;
@@ -129,8 +129,8 @@ TEST_CASE("Images in a file are those in memory, on any number of threads", "[le
 
   const ImageCounts one = counts_of(1), three = counts_of(3);
 
-  CHECK(one.kept == in_memory.images.kept);
-  CHECK(three.dropped == in_memory.images.dropped);
+  CHECK(one.kept == in_memory.image_counts.kept);
+  CHECK(three.dropped == in_memory.image_counts.dropped);
   CHECK(read_bytes(folder / "h1") == read_bytes(folder / "h3"));
   const HistoryFile file{folder / "h1"};
   REQUIRE(static_cast<std::size_t>(file.history_count()) == in_memory.histories.size());

@@ -12,28 +12,27 @@
 
 namespace icrl {
 
-/// Histories, each followed by its images, and what became of these.
-struct CollectedImages {
-  std::vector<LearningHistory> histories;
-  ImageCounts images;
+/// What collect_with_images returns.
+struct CollectedHistories {
+  std::vector<LearningHistory> histories;  ///< recorded ones, each followed by its images
+  ImageCounts image_counts;
 };
 
 /// As collect(), with the images of each history under the symmetries of the family behind it. Images of tasks that
 /// are not among `tasks` are dropped: a model never sees a held-out task by a mirror.
 template <HasSymmetries F, typename MakeLearner>
-[[nodiscard]] CollectedImages collect_with_images(const F& family, std::span<const int> tasks, MakeLearner make_learner,
-                                                  const CollectConfig& config, Progress progress = no_progress) {
-  CollectedImages collected;
+[[nodiscard]] CollectedHistories collect_with_images(const F& family, std::span<const int> tasks,
+                                                     MakeLearner make_learner, const CollectConfig& config,
+                                                     Progress progress = no_progress) {
+  CollectedHistories collected;
   SymmetricImages images{family, tasks};
   const auto take = [&](LearningHistory&& history) {
     collected.histories.push_back(std::move(history));
-    const HistoryView view = collected.histories.back().view();
-    std::vector<LearningHistory> mapped;  // the view would not outlive what is appended beside it
-    images.make(view, [&](LearningHistory&& image) { mapped.push_back(std::move(image)); });
-    for (LearningHistory& image : mapped) collected.histories.push_back(std::move(image));
+    images.make(collected.histories.back().view(),
+                [&](LearningHistory&& image) { collected.histories.push_back(std::move(image)); });
   };
   detail::collect_each(family, tasks, make_learner, config, take, progress);
-  collected.images = images.counts();
+  collected.image_counts = images.counts();
   return collected;
 }
 
