@@ -182,9 +182,9 @@ TEST_CASE("A noisy learner refuses noise and spaces that are none", "[learner]")
     });
   };
 
-  CHECK(has(refusal({.min_noise = 0.4}), "noise from 0.4 to 0.3"));
-  CHECK(has(refusal({.min_noise = -0.1}), "noise from -0.1"));
-  CHECK(has(refusal({.max_noise = 1.5}), "to 1.5"));
+  CHECK(has(refusal({.min_noise = 0.4}), "min_noise is 0.4, max_noise is 0.3; they must"));
+  CHECK(has(refusal({.min_noise = -0.1}), "min_noise is -0.1"));
+  CHECK(has(refusal({.max_noise = 1.5}), "max_noise is 1.5"));
   CHECK(has(refusal({.max_noise = std::nan("")}), "noisy learner"));
   Rng rng{1};
   CHECK(has(error_of([&] {

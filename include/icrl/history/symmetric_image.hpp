@@ -101,9 +101,9 @@ private:
 
 }  // namespace detail
 
-/// The same life in the image of its task: observations, actions and expert actions mapped, masks with their actions,
-/// rewards and endings as they were, and so the probabilities of actions. Throws Error where a mapped value leaves its
-/// space.
+/// The same history on the image of its task: observations, actions and expert actions mapped, masks with their
+/// actions, rewards and endings as they were, and so the probabilities of actions. Throws Error where a mapped value
+/// leaves its space.
 template <Symmetry S>
 [[nodiscard]] LearningHistory symmetric_image(const HistoryView& history, const S& symmetry) {
   return detail::ImageOfHistory<S>{history, symmetry}.made();
@@ -115,9 +115,8 @@ struct ImageCounts {
   std::size_t dropped = 0;  ///< because their task is not a training task
 };
 
-/// Makes the images of histories under the symmetries of their family, without telling of tasks that are not to be
-/// trained on: the image of a training task may be a held-out one. An image of the history's own task is kept as well,
-/// being another life there.
+/// Makes the images of histories and drops every image whose task is not a training task: it may be a held-out one. An
+/// image of the history's own task is kept: it is another history of that task.
 template <HasSymmetries F>
 class SymmetricImages {
 public:

@@ -84,14 +84,14 @@ namespace detail {
   }
 }
 
-/// A fresh learner for one life. A maker that takes a generator gets one on a stream of its own: what it draws changes
-/// neither the environment's numbers nor those that the learner acts by.
+/// A fresh learner for one history. A maker that takes a generator gets one on a stream of its own: what it draws
+/// changes neither the environment's numbers nor those that the learner acts by.
 template <typename MakeLearner, Environment E>
-[[nodiscard]] auto made_learner(MakeLearner& make_learner, int task, E& env, const Rng& life) {
+[[nodiscard]] auto made_learner(MakeLearner& make_learner, int task, E& env, const Rng& history_rng) {
   static_assert(std::invocable<MakeLearner&, int, E&, Rng&> || std::invocable<MakeLearner&, int, E&>,
                 "a maker of learners takes (int task, const Environment&) or (int task, const Environment&, Rng&)");
   if constexpr (std::invocable<MakeLearner&, int, E&, Rng&>) {
-    Rng rng = life.fork(2);  // run() takes 0 and 1
+    Rng rng = history_rng.fork(2);  // run() takes 0 and 1
     return make_learner(task, env, rng);
   } else {
     return make_learner(task, env);
@@ -123,8 +123,8 @@ void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make
 }  // namespace detail
 
 /// Records `histories_per_task` histories on each task, from a fresh `make_learner(task, env)` each, on all threads, or
-/// `make_learner(task, env, rng)`, for what is drawn once per life. Order and contents do not depend on the number of
-/// threads. `progress(done, total)` is called on this thread.
+/// `make_learner(task, env, rng)`, for what is drawn once per history. Order and contents do not depend on the number
+/// of threads. `progress(done, total)` is called on this thread.
 template <TaskFamily F, typename MakeLearner>
 [[nodiscard]] std::vector<LearningHistory> collect(const F& family, std::span<const int> tasks,
                                                    MakeLearner make_learner, const CollectConfig& config,

@@ -19,20 +19,20 @@
 namespace icrl {
 
 struct NoisyLearnerConfig {
-  double min_noise = 0, max_noise = 0.3;  ///< probability of a random action, drawn from this range once per life
+  double min_noise = 0, max_noise = 0.3;  ///< probability of a random action, drawn from this range once per history
 };
 
 /// Throws Error for a value out of its range.
 inline void validate(const NoisyLearnerConfig& config) {
   if (!(0 <= config.min_noise && config.min_noise <= config.max_noise && config.max_noise <= 1)) {
-    fail("noisy learner: noise from {} to {}, it takes 0 <= min_noise <= max_noise <= 1", config.min_noise,
-         config.max_noise);
+    fail("noisy learner: min_noise is {}, max_noise is {}; they must satisfy 0 <= min_noise <= max_noise <= 1",
+         config.min_noise, config.max_noise);
   }
 }
 
-/// A learner some of whose actions are replaced by random ones, in all its life with the same probability. It learns
-/// from what really happened. What it wanted to do is on offer as the expert's action: a model that is trained on these
-/// labels (WindowConfig::use_expert_action) sees the learner off its usual ways, and is told how it goes on from there.
+/// Wraps a learner and replaces some of its actions by random ones. The probability is drawn once per history. The
+/// learner learns from the action that was taken; the action it intended is recorded as the expert action, so a model
+/// trained on these labels (WindowConfig::use_expert_action) sees how to recover.
 ///
 ///   const auto make_learner = [](int, const DarkRoom& room, Rng& rng) {
 ///     return NoisyLearner{SystematicExplorer{GridMoves{9}, {.noise = 0}}, room.action_space(), {}, rng};
@@ -40,7 +40,7 @@ inline void validate(const NoisyLearnerConfig& config) {
 template <Learner L>
 class NoisyLearner {
 public:
-  /// Draws the life's probability from `rng`. Throws Error for a configuration or a space that makes no sense.
+  /// Draws the history's probability from `rng`. Throws Error for a configuration or a space that makes no sense.
   NoisyLearner(L learner, Space action_space, const NoisyLearnerConfig& config, Rng& rng)
       : learner_{std::move(learner)}, action_space_{std::move(action_space)} {
     validate(config);
@@ -79,7 +79,7 @@ public:
     learner_.expect_spaces(observation_space, action_space);
   }
 
-  /// Probability of a random action in this life.
+  /// Probability of a random action in this history.
   [[nodiscard]] double noise() const { return noise_; }
   [[nodiscard]] const L& learner() const { return learner_; }
 
