@@ -44,7 +44,7 @@ TEST_CASE("Shares are of the oracle on the same tasks", "[eval]") {
   CHECK(share_of_oracle(rising_curves({2, 4, 2}), sample_references, 1, 1) == Approx(0.2));
   CHECK(share_of_oracle(rising_curves({2, 4, 2}), sample_references, 3, 4) == Approx(0.7));
   CHECK(estimate_share_of_oracle(rising_curves({2, 4, 2}), sample_references, 3, 4).interval.low == Approx(0.7));
-  CHECK(normalised_by_task(rising_curves({2, 5, 2}), sample_references, 3, 3) == std::vector<double>{0.6, 0.5, 0.2});
+  CHECK(normalized_by_task(rising_curves({2, 5, 2}), sample_references, 3, 3) == std::vector<double>{0.6, 0.5, 0.2});
 }
 
 TEST_CASE("A share's interval takes each task with its own oracle", "[eval]") {
@@ -60,10 +60,10 @@ TEST_CASE("A share's interval takes each task with its own oracle", "[eval]") {
 }
 
 TEST_CASE("Normalised scores run from random actions to the oracle, task by task", "[eval]") {
-  const auto scores = normalised_by_task(constant_curves({5, 10, 10}), sample_references, 1, 4);
+  const auto scores = normalized_by_task(constant_curves({5, 10, 10}), sample_references, 1, 4);
 
   CHECK(scores == std::vector<double>{0.5, 0, 1});
-  CHECK_THROWS_AS(normalised_by_task(constant_curves({1, 1, 1}), {.oracle = {1, 1, 1}, .random = {0, 1, 0}}, 1, 4),
+  CHECK_THROWS_AS(normalized_by_task(constant_curves({1, 1, 1}), {.oracle = {1, 1, 1}, .random = {0, 1, 0}}, 1, 4),
                   Error);
 }
 
@@ -74,13 +74,13 @@ TEST_CASE("Tasks at or below the share are named as not learned", "[eval]") {
   CHECK(unlearned_tasks(rising_curves({2, 4, 2}), sample_references, 3, 4).empty());
 }
 
-TEST_CASE("Where returns are costs, shares are refused and normalised scores order learners rightly", "[eval]") {
+TEST_CASE("Where returns are costs, shares are refused and normalized scores order learners rightly", "[eval]") {
   const ReferenceReturns costs{.oracle = {-10, -10, -10}, .random = {-100, -100, -100}};
   const LearningCurves perfect = constant_curves({-10, -10, -10}), good = constant_curves({-20, -20, -20}),
                        random = constant_curves({-100, -100, -100});
   const auto is_refused = [](const std::string& error) {
     return has(error, "the oracle of task 3 earns -10, and a share of the oracle takes a positive return") &&
-           has(error, "normalised_by_task");
+           has(error, "normalized_by_task");
   };
 
   CHECK(is_refused(error_of([&] { (void)share_of_oracle(perfect, costs, 1, 2); })));
@@ -103,7 +103,7 @@ TEST_CASE("A share takes a positive, finite oracle on every task", "[eval]") {
     CHECK(has(error_of([&] { (void)share_of_oracle(curves, references, 1, 4); }), "the oracle of task 5 earns"));
     CHECK(has(error_of([&] { (void)unlearned_tasks(curves, references, 1, 4); }), "the oracle of task 5 earns"));
   }
-  CHECK(normalised_by_task(constant_curves({0, -1, 0}), {.oracle = {1, 0, 1}, .random = {0, -5, 0}}, 1, 4)[1] == 0.8);
+  CHECK(normalized_by_task(constant_curves({0, -1, 0}), {.oracle = {1, 0, 1}, .random = {0, -5, 0}}, 1, 4)[1] == 0.8);
 }
 
 TEST_CASE("References of other tasks than the curves' are refused", "[eval]") {
@@ -114,7 +114,7 @@ TEST_CASE("References of other tasks than the curves' are refused", "[eval]") {
   CHECK(has(error_of([&] { (void)share_of_oracle(curves, two, 1, 4); }), wanted));
   CHECK(has(error_of([&] { (void)estimate_share_of_oracle(curves, two, 1, 4); }), wanted));
   CHECK(has(error_of([&] { (void)unlearned_tasks(curves, two, 1, 4); }), wanted));
-  CHECK(has(error_of([&] { (void)normalised_by_task(curves, two, 1, 4); }), wanted));
+  CHECK(has(error_of([&] { (void)normalized_by_task(curves, two, 1, 4); }), wanted));
   CHECK(has(error_of([&] { (void)unlearned_tasks_by_score(curves, no_random, 1, 4); }), "of random actions on 0"));
   CHECK(share_of_oracle(curves, no_random, 1, 4) == 1);
 }

@@ -52,7 +52,7 @@ inline void expect_positive_oracles(const LearningCurves& curves, const Referenc
     if (references.oracle[i] > 0 && std::isfinite(references.oracle[i])) continue;
     fail(
         "comparison: the oracle of task {} earns {}, and a share of the oracle takes a positive return (where returns "
-        "are costs, use the normalised scores: normalised_by_task, estimate_normalized_score, "
+        "are costs, use the normalized scores: normalized_by_task, estimate_normalized_score, "
         "unlearned_tasks_by_score)",
         curves.tasks()[i], references.oracle[i]);
   }
@@ -88,7 +88,7 @@ inline void expect_positive_oracles(const LearningCurves& curves, const Referenc
 
 /// For each task, the mean return over the episodes on a scale from 0 (random actions) to 1 (the oracle): right for
 /// returns of any sign. Throws Error where the oracle does not earn more than random actions.
-[[nodiscard]] inline std::vector<double> normalised_by_task(const LearningCurves& curves,
+[[nodiscard]] inline std::vector<double> normalized_by_task(const LearningCurves& curves,
                                                             const ReferenceReturns& references, int first, int last) {
   detail::expect_references(curves, references, true);
   std::vector<double> scores = curves.mean_by_task(first, last);
@@ -103,11 +103,11 @@ inline void expect_positive_oracles(const LearningCurves& curves, const Referenc
   return scores;
 }
 
-/// The mean of the normalised scores with the interval that the tasks leave.
+/// The mean of the normalized scores with the interval that the tasks leave.
 [[nodiscard]] inline Estimate estimate_normalized_score(const LearningCurves& curves,
                                                         const ReferenceReturns& references, int first, int last,
                                                         const BootstrapConfig& config = {}) {
-  return estimate_mean(normalised_by_task(curves, references, first, last), config);
+  return estimate_mean(normalized_by_task(curves, references, first, last), config);
 }
 
 /// Tasks on which the mean return over the episodes does not exceed `share` of the oracle's: those that the mean hides.
@@ -121,11 +121,11 @@ inline void expect_positive_oracles(const LearningCurves& curves, const Referenc
   return tasks;
 }
 
-/// The same by normalised score, for returns of any sign.
+/// The same by normalized score, for returns of any sign.
 [[nodiscard]] inline std::vector<int> unlearned_tasks_by_score(const LearningCurves& curves,
                                                                const ReferenceReturns& references, int first, int last,
                                                                double score = 0.5) {
-  const std::vector<double> scores = normalised_by_task(curves, references, first, last);
+  const std::vector<double> scores = normalized_by_task(curves, references, first, last);
   std::vector<int> tasks;
   for (std::size_t i = 0; i < scores.size(); ++i)
     if (!(scores[i] > score)) tasks.push_back(curves.tasks()[i]);
