@@ -510,15 +510,14 @@ TEST_CASE("What cannot be is refused by name, and nobody in the group changes", 
   };
   const auto learn = [&](Transition transition) { return error_of([&] { agents.learn(0, transition); }); };
 
-  CHECK(has(act({1, 2, 1, not_a_number}),
-            "member 0 observes [1, nan], which is not in multi_discrete(4, 5): id 1 is nan"));
+  CHECK(has(act({1, 2, 1, not_a_number}), "member 0 observes [1, nan], outside multi_discrete(4, 5): id 1 is nan"));
   CHECK(has(act({1, 2, 4, 0}), "member 0 observes [4, 0]"));
   CHECK(has(act({1, 2, 0.5f, 0}), "member 0 observes [0.5, 0]"));
   CHECK(has(act({1, 2, -1, 0}), "member 0 observes [-1, 0]"));
   CHECK(has(act({not_a_number, 2, 1, 2}), "member 1 observes [nan, 2]"));
   CHECK(has(act({1, 2, 1, 2}, {}, 2), "outgrown the context of 3 steps"));
   CHECK(has(learn({.observation = sound, .action = std::array{3.0f}, .next_observation = sound}),
-            "member 0 is told of action [3], which is not in discrete(3)"));
+            "member 0 is told of action [3], outside discrete(3)"));
   CHECK(has(learn({.observation = sound, .action = std::array{not_a_number}, .next_observation = sound}),
             "action [nan]"));
   CHECK(has(learn({.observation = sound, .action = sound, .next_observation = sound}), "action [1, 2]"));
@@ -572,7 +571,7 @@ TEST_CASE("Numbers that are not finite or leave their box are refused", "[agent]
         [&] { agents.learn(0, {.observation = observation, .action = action, .next_observation = observation}); });
   };
 
-  CHECK(has(learn({0, not_a_number}, {0, 0}), "member 0 observes [0, nan], which is not in box([-1, -1], [1, 1])"));
+  CHECK(has(learn({0, not_a_number}, {0, 0}), "member 0 observes [0, nan], outside box([-1, -1], [1, 1])"));
   CHECK(has(learn({0, infinity}, {0, 0}), "observes [0, inf]"));
   CHECK(has(learn({0, 1.5f}, {0, 0}), "observes [0, 1.5]"));
   CHECK(has(learn({0, 0}, {0, -2.5f}), "action [0, -2.5]"));

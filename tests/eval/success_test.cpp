@@ -58,5 +58,8 @@ TEST_CASE("What was never found was neither kept nor lost", "[eval]") {
 }
 
 TEST_CASE("No runs have no share", "[eval]") {
-  CHECK(has(error_of([] { (void)successes(LearningCurves{{}, 1, 3}).ever_found(); }), "ever found: of no runs"));
+  CHECK(has(error_of([] {
+              (void)successes(LearningCurves{{}, 1, 3}).ever_found();
+            }),
+            "SuccessCounts: ever_found() of 0 runs"));
 }

@@ -402,8 +402,8 @@ TEST_CASE("Values that no recorder would have let in are refused", "[history]") 
   CHECK(has(forged(8, std::uint64_t{3}), "its episodes have 3 steps together, its header says 2"));
   CHECK(has(forged(16, std::uint8_t{0}), "episode 0 has ending 0"));
   CHECK(has(forged(17, std::uint8_t{4}), "episode 1 has ending 4"));
-  CHECK(has(forged(27, std::uint8_t{3}), "observation 3 (3) is outside discrete(3)"));
-  CHECK(has(forged(33, std::uint8_t{2}), "action 1 (2) is outside discrete(2)"));
+  CHECK(has(forged(27, std::uint8_t{3}), "observation 3 is [3], outside discrete(3)"));
+  CHECK(has(forged(33, std::uint8_t{2}), "action 1 is [2], outside discrete(2)"));
   CHECK(has(forged(40, std::numeric_limits<float>::quiet_NaN()), "reward 0 is nan"));
 }
 
@@ -426,7 +426,7 @@ TEST_CASE("A locale with decimal commas changes no byte and no error", "[history
   std::locale::global(old);
 
   CHECK(read_bytes(folder / "after") == read_bytes(folder / "before"));
-  CHECK(has(error, "(-1.5) is outside box([0], [12345.5])"));
+  CHECK(has(error, "[-1.5], outside box([0], [12345.5])"));
 }
 
 TEST_CASE("A history of ten thousand episodes survives", "[history]") {

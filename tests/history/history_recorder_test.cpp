@@ -94,21 +94,21 @@ TEST_CASE("Values outside their space are refused, saying where", "[history]") {
   CHECK(has(error_of([&] {
               recorder.begin_episode(std::array{0.0f, 4.0f});
             }),
-            "(0, 4) is outside multi_discrete(3, 4): id 1 is 4, outside 0 .. 3"));
+            "the observation is [0, 4], outside multi_discrete(3, 4): id 1 is 4, outside 0 .. 3"));
   recorder.begin_episode(here);
   recorder.step(std::array{0.0f}, 0, here, false, false);
   const auto refusal = [&](float action, float reward, float next) {
     return error_of([&] { recorder.step(std::array{action}, reward, std::array{0.0f, next}, false, false); });
   };
 
-  CHECK(refusal(2, 0, 0) == "recording step 1 of episode 0: action (2) is outside discrete(2)");
-  CHECK(has(refusal(-1, 0, 0), "action (-1)"));
-  CHECK(has(refusal(0.5f, 0, 0), "action (0.5)"));
-  CHECK(has(refusal(not_a_number, 0, 0), "action (nan)"));
-  CHECK(has(refusal(0, not_a_number, 0), "reward (nan)"));
-  CHECK(has(refusal(0, infinity, 0), "reward (inf)"));
-  CHECK(has(refusal(0, 0, 4), "next observation (0, 4)"));
-  CHECK(has(error_of([&] { recorder.step({}, 0, here, false, false); }), "action () is outside"));
+  CHECK(refusal(2, 0, 0) == "recording step 1 of episode 0: the action is [2], outside discrete(2)");
+  CHECK(has(refusal(-1, 0, 0), "action is [-1]"));
+  CHECK(has(refusal(0.5f, 0, 0), "action is [0.5]"));
+  CHECK(has(refusal(not_a_number, 0, 0), "action is [nan]"));
+  CHECK(has(refusal(0, not_a_number, 0), "the reward is nan, it must be finite"));
+  CHECK(has(refusal(0, infinity, 0), "the reward is inf, it must be finite"));
+  CHECK(has(refusal(0, 0, 4), "the next observation is [0, 4], outside"));
+  CHECK(has(error_of([&] { recorder.step({}, 0, here, false, false); }), "the action is [], outside"));
 }
 
 TEST_CASE("One wrong number of an 84 x 84 picture is named in a short text", "[history]") {
@@ -121,7 +121,7 @@ TEST_CASE("One wrong number of an 84 x 84 picture is named in a short text", "[h
 
   const std::string error = error_of([&] { recorder.begin_episode(seen); });
 
-  CHECK(has(error, "observation (0.125, 0.125, 0.125, 0.125, ... (7056 in all)) is outside box("));
+  CHECK(has(error, "observation is [0.125, 0.125, 0.125, 0.125, ... (7056 in all)], outside box("));
   CHECK(has(error, ": number 4321 is nan, outside 0 .. 1"));
   CHECK(error.size() < 300);
 }
@@ -162,10 +162,11 @@ TEST_CASE("Extras are checked as far as the history has them", "[history]") {
   CHECK(refusal({}, {.action_mask = only_first}).empty());
   CHECK(has(refusal({.has_action_mask = true}, {.action_mask = only_first}), "action 1 is not allowed"));
   CHECK(has(refusal({.has_action_mask = true}, {}), "mask has 0 entries for 2 actions"));
-  CHECK(
-      has(refusal({.has_behaviour_probability = true}, {.behaviour_probability = not_a_number}), "probability (nan)"));
-  CHECK(has(refusal({.has_behaviour_probability = true}, {.behaviour_probability = -1}), "probability (-1)"));
-  CHECK(has(refusal({.has_expert_action = true}, {.expert_action = outside}), "expert action (2)"));
+  CHECK(has(refusal({.has_behaviour_probability = true}, {.behaviour_probability = not_a_number}),
+            "the behavior probability is nan, it must be finite and at least 0"));
+  CHECK(has(refusal({.has_behaviour_probability = true}, {.behaviour_probability = -1}), "probability is -1"));
+  CHECK(has(refusal({.has_expert_action = true}, {.expert_action = outside}),
+            "the expert action is [2], outside discrete(2)"));
 }
 
 TEST_CASE("A step whose action is known to be sound is the same step", "[history]") {

@@ -112,7 +112,7 @@ TEST_CASE("A map out of the space is refused", "[history]") {
     return error_of([&] { (void)symmetric_image(history.view(), TooFar{}); });
   };
 
-  CHECK(has(refusal({}), "action (7) is outside discrete(7)"));
+  CHECK(has(refusal({}), "action is [7], outside discrete(7)"));
   CHECK(has(refusal({.has_action_mask = true}), "action 6 is mapped to 7, which is not in discrete(7)"));
 }
 

@@ -230,7 +230,7 @@ TEST_CASE("An action outside its space is stopped before the environment sees it
   };
   for (const float action : {2.0f, -1.0f, 0.5f, not_a_number}) {
     Wild wild{action};
-    CHECK(has(error_of([&] { (void)run(wild, Corridor{}, 1, Rng{1}); }), "which is not in discrete(2)"));
+    CHECK(has(error_of([&] { (void)run(wild, Corridor{}, 1, Rng{1}); }), "], outside discrete(2)"));
   }
 }
 
@@ -327,8 +327,8 @@ TEST_CASE("An environment that leaves its spaces is stopped", "[learner]") {
   Diary diary;
 
   CHECK(has(error_of([&] { (void)run(diary, Liar{}, 1, Rng{1}); }),
-            "recording step 1 of episode 0: next observation (2) is outside discrete(2)"));
-  CHECK(has(error_of([&] { (void)run(diary, Overpaid{}, 1, Rng{1}); }), "reward (inf)"));
+            "recording step 1 of episode 0: the next observation is [2], outside discrete(2)"));
+  CHECK(has(error_of([&] { (void)run(diary, Overpaid{}, 1, Rng{1}); }), "the reward is inf"));
 }
 
 TEST_CASE("A group is refused where its parts do not match", "[learner]") {

@@ -215,13 +215,13 @@ private:
 
   void check_observation(std::span<const float> observation, int member) const {
     if (observation_check_.contains(observation)) return;
-    fail("in-context agents: member {} observes [{}", member,
-         describe_outside(observation, "], which is not in ", model_->layout.observation_space));
+    fail("in-context agents: member {} observes {}", member,
+         describe_outside(observation, model_->layout.observation_space));
   }
   void check_action(std::span<const float> action, int member) const {
     if (action_check_.contains(action)) return;
-    fail("in-context agents: member {} is told of action [{}", member,
-         describe_outside(action, "], which is not in ", model_->layout.action_space));
+    fail("in-context agents: member {} is told of action {}", member,
+         describe_outside(action, model_->layout.action_space));
   }
 
   static void save(const Member& m, ByteWriter& out) {

@@ -173,7 +173,7 @@ private:
     const std::vector<float> seen = observed(p.env);
     if (!contains(observation_space_, seen)) {
       note("observation",
-           "the observation [" + describe_outside(seen, "] in " + place() + " is not in ", observation_space_));
+           fmt::format("the observation in {} is {}", place(), describe_outside(seen, observation_space_)));
     }
     if (!same(observed(p.env), seen))
       note("restless", fmt::format("two observations in {} differ, without a step between them", place()));

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <span>
 #include <string>
-#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -39,11 +38,10 @@ namespace icrl {
   return {};
 }
 
-/// Values that do not lie in their space, for error texts: "0, nan], which is not in box([0, 0], [1, 1]): number 1 is
-/// nan, outside 0 .. 1". The text in the middle is the caller's.
-[[nodiscard]] inline std::string describe_outside(std::span<const float> values, std::string_view is_not_in,
-                                                  const Space& space) {
-  const std::string text = shortened(values) + std::string{is_not_in} + to_short_string(space);
+/// Values that do not lie in their space, for error texts: "[0, nan], outside box([0, 0], [1, 1]): number 1 is nan,
+/// outside 0 .. 1".
+[[nodiscard]] inline std::string describe_outside(std::span<const float> values, const Space& space) {
+  const std::string text = "[" + shortened(values) + "], outside " + to_short_string(space);
   return values.size() == 1 && value_count(space) == 1 ? text : text + ": " + why_outside(space, values);
 }
 

@@ -21,7 +21,7 @@ struct SuccessCounts {
 
   /// Share of the runs in which any episode succeeds. Throws Error for no runs.
   [[nodiscard]] double ever_found() const {
-    if (runs == 0) fail("ever found: of no runs");
+    if (runs == 0) fail("SuccessCounts: ever_found() of 0 runs");
     return static_cast<double>(found) / static_cast<double>(runs);
   }
   /// Share of the episodes after a run's first success that succeed as well; nothing where there is no such episode.

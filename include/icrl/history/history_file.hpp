@@ -45,7 +45,7 @@ inline void check_columns(const HistoryRecord& record, const std::string& what) 
     std::vector<float> row(check.size());
     for (std::uint64_t r = 0; r < rows; ++r) {
       column.read(static_cast<std::int64_t>(r), row);
-      if (!check.contains(row)) fail("{}: {} {} ({}", what, name, r, describe_outside(row, ") is outside ", space));
+      if (!check.contains(row)) fail("{}: {} {} is {}", what, name, r, describe_outside(row, space));
     }
   };
   const auto check_numbers = [&](const float* numbers, float least, const char* name) {

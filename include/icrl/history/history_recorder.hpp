@@ -63,7 +63,7 @@ public:
                                            const StepExtras& extras = {}) {
     if (!is_open_) refuse("a step came before begin_episode()");
     ICRL_ASSERT(action_check_.contains(action), "a checked action lies in its space");
-    if (!std::isfinite(reward)) refuse(fmt::format("reward ({}) is outside finite number", reward));
+    if (!std::isfinite(reward)) refuse(fmt::format("the reward is {}, it must be finite", reward));
     if (!observation_check_.contains(next_observation))
       refuse_value("next observation", next_observation, info().observation_space);
     if (has_extras_) check_extras(action, extras);
@@ -114,7 +114,7 @@ private:
     }
     const float probability = extras.behaviour_probability;  // a density where actions are continuous
     if (info.has_behaviour_probability && !(std::isfinite(probability) && probability >= 0))
-      refuse(fmt::format("behaviour probability ({}) is outside finite number from 0", probability));
+      refuse(fmt::format("the behavior probability is {}, it must be finite and at least 0", probability));
     if (info.has_expert_action && !action_check_.contains(extras.expert_action))
       refuse_value("expert action", extras.expert_action, info.action_space);
   }
@@ -137,7 +137,7 @@ private:
     fail("recording step {} of episode {}: {}", is_open_ ? length_ : 0, history_->episode_count(), problem);
   }
   [[noreturn]] void refuse_value(std::string_view what, std::span<const float> values, const Space& space) const {
-    refuse(fmt::format("{} ({}", what, describe_outside(values, ") is outside ", space)));
+    refuse(fmt::format("the {} is {}", what, describe_outside(values, space)));
   }
 
   LearningHistory* history_;

@@ -97,11 +97,11 @@ private:
     constexpr std::uint64_t most = std::uint64_t{1} << 32;
     const auto refuse = [&](std::string_view why) {
       fail(
-          "Q-learning: a table of {} observations x {} actions takes {:.3g} GB, {} (has an observation ids that the "
-          "task does not need?)",
+          "Q-learning: a table of {} observations x {} actions takes {:.3g} GB, {} (does the observation contain "
+          "ids that the task does not need?)",
           rows, actions, 4e-9 * static_cast<double>(rows) * static_cast<double>(actions), why);
     };
-    if (rows > most / actions) refuse("17.2 are possible");
+    if (rows > most / actions) refuse("more than the 17.2 GB a table may take");
     try {
       values_.assign(static_cast<std::size_t>(rows * actions), static_cast<float>(config_.initial_value));
     } catch (const std::bad_alloc&) {

@@ -64,8 +64,7 @@ protected:
 
   [[noreturn, gnu::noinline]] void refuse(std::span<const float> action, int member) const {
     const HistoryInfo& info = recorders_[static_cast<std::size_t>(member)].history().info();
-    fail("run: learner {} chose action [{}", member,
-         describe_outside(action, "], which is not in ", info.action_space));
+    fail("run: learner {} chose action {}", member, describe_outside(action, info.action_space));
   }
   [[noreturn, gnu::noinline]] static void refuse_endless() {
     fail("run: an episode has not ended after {} steps (wrap the environment in a TimeLimit)", most_steps);
