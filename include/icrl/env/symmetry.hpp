@@ -3,6 +3,8 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
+#include <ranges>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -25,13 +27,21 @@ namespace detail {
 template <typename F>
 using SymmetriesOf = std::remove_cvref_t<decltype(std::declval<const F&>().symmetries())>;
 
+/// Number i of a random-access range, which need not have an operator[].
+template <std::ranges::random_access_range R>
+[[nodiscard]] decltype(auto) nth(const R& range, std::size_t i) {
+  return std::ranges::begin(range)[static_cast<std::ranges::range_difference_t<const R>>(i)];
+}
+
 }  // namespace detail
 
-/// Optional: `symmetries()` returns the symmetries of a family, a std::vector of them say. The first is the identity.
-/// check_symmetries tells whether they are what they say.
+/// Optional: `symmetries()` returns a random-access range, usually a std::vector, of the family's symmetries. The first
+/// is the identity. expect_symmetries verifies them.
 template <typename F>
 concept HasSymmetries = TaskFamily<F> && requires {
-  requires Symmetry<typename detail::SymmetriesOf<F>::value_type>;
+  requires std::ranges::random_access_range<const detail::SymmetriesOf<F>>;
+  requires std::ranges::sized_range<const detail::SymmetriesOf<F>>;
+  requires Symmetry<std::ranges::range_value_t<const detail::SymmetriesOf<F>>>;
 };
 
 }  // namespace icrl

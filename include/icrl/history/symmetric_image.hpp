@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <ranges>
 #include <span>
 #include <unordered_set>
 #include <variant>
@@ -134,8 +135,8 @@ public:
   void make(const HistoryView& history, Take&& take) {
     if (history.info().task < 0 || history.info().task >= task_count_)
       fail("symmetric images: task {} is not one of the family's {} tasks", history.info().task, task_count_);
-    for (std::size_t i = 1; i < symmetries_.size(); ++i) {
-      const auto& symmetry = symmetries_[i];
+    for (std::size_t i = 1; i < static_cast<std::size_t>(std::ranges::size(symmetries_)); ++i) {
+      const auto& symmetry = detail::nth(symmetries_, i);
       const int task = symmetry.map_task(static_cast<int>(history.info().task));
       const bool is_kept = training_tasks_.contains(task);
       ++(is_kept ? counts_.kept : counts_.dropped);

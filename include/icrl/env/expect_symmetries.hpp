@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <ranges>
 #include <set>
 #include <span>
 #include <string>
@@ -33,13 +34,13 @@ struct SymmetryCheckConfig {
 
 inline void validate(const SymmetryCheckConfig& config) {
   const auto positive = [](const char* name, int value) {
-    if (value < 1) fail("check_symmetries: {} is {}, it must be at least 1", name, value);
+    if (value < 1) fail("expect_symmetries: {} is {}, it must be at least 1", name, value);
   };
   positive("tasks", config.tasks);
   positive("episodes", config.episodes);
   positive("max_steps", config.max_steps);
   positive("max_resets", config.max_resets);
-  if (!(config.tolerance >= 0)) fail("check_symmetries: tolerance is {}, it must be 0 or more", config.tolerance);
+  if (!(config.tolerance >= 0)) fail("expect_symmetries: tolerance is {}, it must be 0 or more", config.tolerance);
 }
 
 namespace detail {
@@ -52,9 +53,10 @@ public:
       : family_{family}, config_{config}, symmetries_{family.symmetries()} {}
 
   void run() {
-    if (symmetries_.empty()) fail("check_symmetries: the family names none; the identity, which comes first, is one");
+    if (std::ranges::empty(symmetries_))
+      fail("expect_symmetries: symmetries() is empty; it must begin with the identity");
     const std::vector<int> tasks = drawn_tasks();
-    for (number_ = 0; number_ < symmetries_.size(); ++number_) {
+    for (number_ = 0; number_ < static_cast<std::size_t>(std::ranges::size(symmetries_)); ++number_) {
       std::set<int> images;
       for (const int task : tasks) {
         begin_task(task);
@@ -89,7 +91,7 @@ private:
     image_ = symmetry().map_task(task);
     episode_ = step_ = 0;
     if (image_ < 0 || image_ >= family_.task_count())
-      refuse(fmt::format("that is none of the family's {} tasks", family_.task_count()));
+      refuse(fmt::format("the image task {} is outside 0 .. {}", image_, family_.task_count() - 1));
     if (number_ == 0 && image_ != task) refuse("the first symmetry is not the identity");
     const E env = family_.make(task), other = family_.make(image_);
     observation_space_ = env.observation_space();
@@ -106,7 +108,7 @@ private:
     std::set<float> images;
     for (int a = 0; a < action_count; ++a) {
       if (!images.insert(mapped_action({static_cast<float>(a)})[0]).second)
-        refuse(fmt::format("action {} has the image of an action before it", a));
+        refuse(fmt::format("action {} has the same image as an earlier action", a));
     }
   }
 
@@ -146,8 +148,10 @@ private:
       got = observed(other);
       if (same(wanted, got, observation_space_)) return;
     }
-    refuse(fmt::format("no episode of {} begins at the image [{}] of a beginning, but at [{}], say", config_.max_resets,
-                       joined(wanted, ", "), joined(got, ", ")));
+    refuse(fmt::format(
+        "none of {} resets of task {} starts at [{}], the image of a start of task {}; the last one started "
+        "at [{}] (raise max_resets if starts are random)",
+        config_.max_resets, image_, joined(wanted, ", "), task_, joined(got, ", ")));
   }
 
   /// A random action that the environment allows. Masks must be images of each other.
@@ -205,10 +209,10 @@ private:
                       [&](float x, float y) { return std::abs(x - y) <= tolerance; });
   }
 
-  [[nodiscard]] const auto& symmetry() const { return symmetries_[number_]; }
+  [[nodiscard]] const auto& symmetry() const { return nth(symmetries_, number_); }
 
   [[noreturn]] void refuse(const std::string& problem) const {
-    fail("check_symmetries: symmetry {} from task {} to task {}, episode {}, step {}: {}", number_, task_, image_,
+    fail("expect_symmetries: symmetry {} from task {} to task {}, episode {}, step {}: {}", number_, task_, image_,
          episode_, step_, problem);
   }
 
@@ -227,7 +231,7 @@ private:
 /// is the identity. Chance in a step must come from the same random numbers in both; where an episode begins may be
 /// random, its image must then be a beginning as well. For the tests of one's own families.
 template <HasSymmetries F>
-void check_symmetries(const F& family, const SymmetryCheckConfig& config = {}) {
+void expect_symmetries(const F& family, const SymmetryCheckConfig& config = {}) {
   validate(config);
   detail::SymmetryCheck<F>{family, config}.run();
 }
