@@ -111,7 +111,7 @@ TEST_CASE("Expert actions are collected where they are asked for", "[learner]") 
   CHECK((different > 0 && different < 20));
 }
 
-TEST_CASE("A maker's generator is its own: what it draws changes no other number of the life", "[learner]") {
+TEST_CASE("A maker's generator is its own: what it draws changes no other number of the history", "[learner]") {
   const CollectConfig config{.histories_per_task = 3, .episodes = 10, .seed = 8, .thread_count = 2};
   const auto without = collect(DarkRooms{}, some_tasks, make_q, config);
   const auto draws = [](int task, const DarkRoom& room, Rng& rng) {

@@ -37,29 +37,29 @@ struct Insistent {
   void learn(const Transition& transition) { seen.push_back(transition.action[0]); }
 };
 
-struct Life {
+struct NoiseCounts {
   int steps = 0, different = 0;
 };
 
 /// How many of the actions of a history are not what was intended.
-Life life_of(const HistoryView& history) {
-  Life life;
+NoiseCounts noise_counts(const HistoryView& history) {
+  NoiseCounts counts;
   std::array<float, 1> taken{}, intended{};
   for (int e = 0; e < history.episode_count(); ++e) {
     const EpisodeView episode = history.episode(e);
     for (int t = 0; t < episode.length(); ++t) {
       episode.action(t, taken);
       episode.expert_action(t, intended);
-      ++life.steps;
-      life.different += taken != intended;
+      ++counts.steps;
+      counts.different += taken != intended;
     }
   }
-  return life;
+  return counts;
 }
 
 }  // namespace
 
-TEST_CASE("The noise of a life is drawn once, uniformly in its range", "[learner]") {
+TEST_CASE("The noise of a history is drawn once, uniformly in its range", "[learner]") {
   Rng rng{3};
   double least = 1, most = 0, sum = 0;
   for (int i = 0; i < 4000; ++i) {
@@ -74,7 +74,7 @@ TEST_CASE("The noise of a life is drawn once, uniformly in its range", "[learner
   CHECK(std::abs(sum / 4000 - 0.3) < 0.01);
 }
 
-TEST_CASE("In all its life a noisy learner acts at random as often as was drawn", "[learner]") {
+TEST_CASE("In all of a history a noisy learner acts at random as often as was drawn", "[learner]") {
   std::vector<double> drawn;
   const auto make = [&](int, const DarkRoom& room, Rng& rng) {
     NoisyLearner learner{explorer(), room.action_space(), {.max_noise = 0.8}, rng};
@@ -87,8 +87,8 @@ TEST_CASE("In all its life a noisy learner acts at random as often as was drawn"
               {.histories_per_task = 4, .episodes = 100, .thread_count = 1, .with_expert_action = true});
 
   for (std::size_t i = 0; i < histories.size(); ++i) {
-    const Life life = life_of(histories[i].view());
-    const double share = static_cast<double>(life.different) / life.steps;
+    const NoiseCounts counts = noise_counts(histories[i].view());
+    const double share = static_cast<double>(counts.different) / counts.steps;
     CHECK(std::abs(share - 0.8 * drawn[i]) < 0.04);  // one random action of five is the intended one
   }
 }
