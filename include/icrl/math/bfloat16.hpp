@@ -14,12 +14,9 @@ namespace icrl {
 
 using Bf16Pair = detail::Bf16Pair;
 
-/// Whether the target multiplies pairs in one instruction. Elsewhere their products are right, but slower than floats'.
-inline constexpr bool has_bfloat16_products = detail::multiplies_bfloat16;
-
 /// Whether this CPU multiplies pairs quicker than floats. Having the instruction is not enough: AMD's cores (Zen 4, Zen
 /// 5) start as many per cycle as FMAs of floats, Intel's (measured on Sapphire Rapids) about a quarter, so that
-/// products of pairs take 1.75 times as long there as products of floats.
+/// products of pairs take 1.8 times as long there as products of floats.
 [[nodiscard]] inline bool bfloat16_is_quicker() {
 #if defined(__AVX512BF16__)
   return __builtin_cpu_is("amd") != 0;

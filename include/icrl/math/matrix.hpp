@@ -32,7 +32,7 @@ template <int packet, int alignment, int static_alignment, bool... features>
 namespace {
 [[gnu::used]] void (*const defined_target)() =
     &define_target<packet_bytes, EIGEN_MAX_ALIGN_BYTES, EIGEN_MAX_STATIC_ALIGN_BYTES, fuses_multiply_add,
-                   multiplies_bfloat16, scales_by_exponents>;
+                   has_bfloat16_products, scales_by_exponents>;
 }  // namespace
 
 }  // namespace icrl::detail

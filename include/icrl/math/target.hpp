@@ -23,14 +23,6 @@ inline constexpr bool fuses_multiply_add =
     false;
 #endif
 
-/// Whether products of bfloat16 are one instruction.
-inline constexpr bool multiplies_bfloat16 =
-#if defined(__AVX512BF16__)
-    true;
-#else
-    false;
-#endif
-
 /// Whether the rough exponential has instructions of its own.
 inline constexpr bool scales_by_exponents =
 #if defined(__AVX512DQ__)
@@ -40,3 +32,16 @@ inline constexpr bool scales_by_exponents =
 #endif
 
 }  // namespace icrl::detail
+
+namespace icrl {
+
+/// Whether the target multiplies pairs of bfloat16 in one instruction. Elsewhere their products are right, but slower
+/// than floats'.
+inline constexpr bool has_bfloat16_products =
+#if defined(__AVX512BF16__)
+    true;
+#else
+    false;
+#endif
+
+}  // namespace icrl
