@@ -56,7 +56,7 @@ void check(KernelChecks& checks, Index heads, Index size, Index count, Guard gua
   numbers.fill(query);
   Matrix<S> scores(heads, padded<S>(count));
 
-  attend<S>(query.data(), hidden(heads), past, hidden(count), scores, mixed.data());
+  attend<S>(query.data(), opaque(heads), past, opaque(count), scores, mixed.data());
 
   std::vector<double> weights(length(count));
   for (Index h = 0; h < heads; ++h) {

@@ -50,7 +50,7 @@ void check(KernelChecks& checks, Index rows, Index width, Index depth, unsigned 
   for (auto* array : {&a.numbers, &b.numbers, &c.numbers, &bias}) numbers.fill(*array);
   const std::vector<S> before{c.numbers.begin(), c.numbers.end()};
 
-  detail::product<S>(hidden(rows), hidden(width), hidden(depth), a.view(), b.view(), c.numbers.data(), c.stride, add,
+  detail::product<S>(opaque(rows), opaque(width), opaque(depth), a.view(), b.view(), c.numbers.data(), c.stride, add,
                      has_bias ? bias.data() : nullptr);
 
   const double tolerance = (sizeof(S) == 4 ? 1e-7 : 2e-16) * static_cast<double>(depth + 2);

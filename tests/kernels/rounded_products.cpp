@@ -39,11 +39,11 @@ void check(KernelChecks& checks, Index rows, Index width, Index depth, Guard gua
   }
 
   const detail::Strided<Bf16Pair> left_view{left.data(), pairs, 1}, right_view{right.data(), width, 1};
-  detail::product<Bf16Pair>(hidden(rows), hidden(width), hidden(pairs), left_view, right_view, c.data(), width, false,
+  detail::product<Bf16Pair>(opaque(rows), opaque(width), opaque(pairs), left_view, right_view, c.data(), width, false,
                             bias.data());
   detail::PackedMatrix<Bf16Pair> matrix;
   matrix.assign(right_view, pairs, width);
-  matrix.multiply(hidden(rows), left_view, packed.data(), width, true);
+  matrix.multiply(opaque(rows), left_view, packed.data(), width, true);
 
   const double tolerance = 1e-7 * static_cast<double>(depth + 2);
   for (Index r = 0; r < rows; ++r) {

@@ -23,7 +23,7 @@ std::size_t length(Index n) { return static_cast<std::size_t>(n); }
 /// Rounding of single numbers and of packets, over all exponents.
 void check_numbers(KernelChecks& checks) {
   checks.at("single numbers");
-  const auto rounded = [](float x) { return first_of_pair(detail::to_bfloat16(hidden(x))); };
+  const auto rounded = [](float x) { return first_of_pair(detail::to_bfloat16(opaque(x))); };
   for (std::uint64_t i = 0; i < 0x200000000u; i += 49999) {
     const auto number = static_cast<std::uint32_t>(i / 2);
     const std::uint32_t bits = i % 2 == 0 ? number : (number & 0xffff0000u) | 0x8000u;  // a tie
@@ -51,7 +51,7 @@ void check_numbers(KernelChecks& checks) {
   checks.is_true("NaN stays", std::isnan(rounded(nan)));
   checks.is_true("NaN stays in a packet",
                  std::isnan(first_of_pair(detail::round_pairs(detail::broadcast(nan), detail::broadcast(nan))[0])));
-  const auto power = [](float x) { return static_cast<double>(detail::rough_exp2(detail::broadcast(hidden(x)))[0]); };
+  const auto power = [](float x) { return static_cast<double>(detail::rough_exp2(detail::broadcast(opaque(x)))[0]); };
   for (float x = -124.9f; x < 126; x += 0.137f) {
     const double expected = std::exp2(static_cast<double>(x));
     checks.close("2^x", power(x), expected, 1.02e-4 * expected);
@@ -140,7 +140,7 @@ void check_rows(KernelChecks& checks, Index first, Index count, Index size, Guar
 
   GuardedArray<Bf16Pair> row{length(pair_count(size)), guard}, other{length(pair_count(size)), guard};
   detail::round_row(d.data(), size, other.data());
-  const float product_sum = round_scaled_row(x.data(), 0.5f, hidden(size), row.data(), other.data());
+  const float product_sum = round_scaled_row(x.data(), 0.5f, opaque(size), row.data(), other.data());
   double expected = 0;
   for (Index i = 0; i < size; ++i) {
     const double number = plainly_rounded(0.5 * at(x, 0, i));
@@ -163,7 +163,7 @@ void check_scores(KernelChecks& checks, Index count, Guard guard) {
   for (Index i = count + 1; i < size; ++i) lower[length(i)] = 99;
 
   const auto inverse =
-      round_exponentials(upper.data(), lower.data(), hidden(count), hidden(size), 2.0f, to_upper.data(),
+      round_exponentials(upper.data(), lower.data(), opaque(count), opaque(size), 2.0f, to_upper.data(),
                          to_lower.data(), [&](Index i) { return columns.data() + i; });
 
   const auto check_row = [&](const GuardedArray<float>& x, const GuardedArray<Bf16Pair>& row, Index seen, double got,
@@ -187,7 +187,7 @@ void check_scores(KernelChecks& checks, Index count, Guard guard) {
   numbers.fill(upper);
   numbers.fill(lower);
   round_score_derivatives(
-      upper.data(), lower.data(), {0.25f, -0.5f}, hidden(size), 0.5f, [&](Index i) { return columns.data() + i; },
+      upper.data(), lower.data(), {0.25f, -0.5f}, opaque(size), 0.5f, [&](Index i) { return columns.data() + i; },
       to_upper.data(), to_lower.data(), [&](Index i) { return d_columns.data() + i; });
   for (Index i = 0; i < packets * detail::lanes<float>; ++i) {
     const Bf16Pair p = columns[length(i)], d = d_columns[length(i)];

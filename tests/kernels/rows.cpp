@@ -37,7 +37,7 @@ void check_softmax(KernelChecks& checks, Index count, Guard guard) {
   std::copy(x.begin(), x.end(), p.begin());
   const std::vector<double> scores = plain(x), dp = plain(d);
 
-  softmax_row<S>(p.data(), hidden(count), hidden(all), S(7));
+  softmax_row<S>(p.data(), opaque(count), opaque(all), S(7));
 
   double total = 0;
   for (Index i = 0; i < count; ++i) total += std::exp(7 * scores[length(i)]);
@@ -45,7 +45,7 @@ void check_softmax(KernelChecks& checks, Index count, Guard guard) {
     const double expected = i < count ? std::exp(7 * scores[length(i)]) / total : 0;
     checks.close("a probability", static_cast<double>(p[length(i)]), expected, 40 * precision<S> * expected);
   }
-  softmax_row_backward<S>(p.data(), hidden(all), S(0.5), S(0.25), d.data());
+  softmax_row_backward<S>(p.data(), opaque(all), S(0.5), S(0.25), d.data());
   for (Index i = 0; i < all; ++i) {
     checks.close("a score's derivative", static_cast<double>(d[length(i)]),
                  static_cast<double>(p[length(i)]) * 0.5 * (dp[length(i)] - 0.25), 4 * precision<S>);
@@ -59,7 +59,7 @@ void check_gelu(KernelChecks& checks, Index size, Guard guard) {
   for (S& value : y) value *= S(6);
   const std::vector<double> x = plain(y);
 
-  gelu_row<S>(y.data(), slope.data(), hidden(size));
+  gelu_row<S>(y.data(), slope.data(), opaque(size));
 
   for (std::size_t i = 0; i < x.size(); ++i) {
     const double k = std::sqrt(2 / 3.14159265358979323846), v = x[i], t = std::tanh(k * (v + 0.044715 * v * v * v));
@@ -83,7 +83,7 @@ void check_norm(KernelChecks& checks, Index size, Guard guard) {
   for (const S v : x) variance += (static_cast<double>(v) - mean) * (static_cast<double>(v) - mean) / n;
   const double inverse = 1 / std::sqrt(variance + 1e-5), tolerance = 30 * precision<S> * (1 + inverse);
 
-  const S got = normalise_row<S>(x.data(), gain.data(), bias.data(), hidden(size), S(1e-5), x_hat.data(), y.data());
+  const S got = normalise_row<S>(x.data(), gain.data(), bias.data(), opaque(size), S(1e-5), x_hat.data(), y.data());
 
   checks.close("1 / stddev", static_cast<double>(got), inverse, tolerance * inverse);
   double mean_g = 0, mean_gx = 0;
@@ -96,7 +96,7 @@ void check_norm(KernelChecks& checks, Index size, Guard guard) {
     mean_gx += g * hat / n;
   }
   for (const bool add : {true, false}) {
-    normalise_row_backward<S>(dy.data(), x_hat.data(), got, gain.data(), hidden(size), dgain.data(), dbias.data(),
+    normalise_row_backward<S>(dy.data(), x_hat.data(), got, gain.data(), opaque(size), dgain.data(), dbias.data(),
                               dx.data(), add);
     for (std::size_t i = 0; i < length(size); ++i) {
       const double hat = (static_cast<double>(x[i]) - mean) * inverse, times = add ? 1 : 2,
@@ -119,7 +119,7 @@ void check_sums(KernelChecks& checks, Index size, Guard guard) {
   for (auto* array : {&a, &b, &x}) numbers.fill(*array);
   double expected = 0;
   for (std::size_t i = 0; i < length(size); ++i) expected += static_cast<double>(a[i]) * static_cast<double>(b[i]);
-  checks.close("a dot product", static_cast<double>(dot<S>(a.data(), b.data(), hidden(size))), expected,
+  checks.close("a dot product", static_cast<double>(dot<S>(a.data(), b.data(), opaque(size))), expected,
                precision<S> * static_cast<double>(size));
 
   RowVector<S> total = RowVector<S>::Ones(size);
@@ -134,7 +134,7 @@ void check_sums(KernelChecks& checks, Index size, Guard guard) {
 template <typename S>
 void check_exponential(KernelChecks& checks) {
   checks.at("%zu bytes, exponential", sizeof(S));
-  const auto at = [](S x) { return static_cast<double>(detail::exp(detail::broadcast(hidden(x)))[0]); };
+  const auto at = [](S x) { return static_cast<double>(detail::exp(detail::broadcast(opaque(x)))[0]); };
   for (S x = S(-86); x < S(87); x += S(0.0731)) {
     const double expected = std::exp(static_cast<double>(x));
     checks.close("e^x", at(x), expected, 2 * precision<S> * expected);

@@ -17,7 +17,7 @@ namespace icrl::test {
 
 /// The value, of which the compiler knows nothing.
 template <typename T>
-T hidden(T value) {
+T opaque(T value) {
   volatile T seen = value;
   return seen;
 }

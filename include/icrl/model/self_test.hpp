@@ -34,8 +34,8 @@ inline void self_test() {
   const int lanes[] = {1, 1, 2, 3, 5, 12};
   for (std::size_t i = 0; i < std::size(shapes); ++i) {
     TransformerConfig shape = shapes[i];
-    shape.context = hidden(shape.context);
-    check_steps(shape, hidden(lanes[i]), step);
+    shape.context = opaque(shape.context);
+    check_steps(shape, opaque(lanes[i]), step);
   }
 
   check_attention([](const float* query, Index heads, const StreamKeyValues<float>& past, Index count,

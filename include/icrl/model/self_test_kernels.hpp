@@ -75,7 +75,7 @@ void check_products(ProductFunction<In> product) {
   };
   Rng rng{11};
   for (const Shape& shape : shapes) {
-    const Index rows = hidden(shape.rows), width = hidden(shape.width), depth = hidden(shape.depth);
+    const Index rows = opaque(shape.rows), width = opaque(shape.width), depth = opaque(shape.depth);
     const Index stride = width + 3;
     Guarded<In> a{rows * depth}, b{depth * width};
     Guarded<float> c{(rows - 1) * stride + width}, bias{width};
@@ -123,10 +123,10 @@ inline void check_softmax(SoftmaxFunction softmax) {
   constexpr const char* part = "softmax";
   Rng rng{12};
   for (const Index size : {1, 15, 16, 17, 33, 80}) {
-    const Index count = hidden(size), padded_count = padded<float>(count);
+    const Index count = opaque(size), padded_count = padded<float>(count);
     Guarded<float> x{padded_count};
     for (Index i = 0; i < count; ++i) x[i] = static_cast<float>(60 * rng.uniform() - 20);
-    const float scale = hidden(0.3f);
+    const float scale = opaque(0.3f);
     double most = -1000, total = 0;
     std::vector<double> expected;
     for (Index i = 0; i < count; ++i) most = std::max(most, static_cast<double>(x[i]));
@@ -145,7 +145,7 @@ inline void check_softmax(SoftmaxFunction softmax) {
   }
   Guarded<float> row{padded<float>(2)};
   row[0] = 0;
-  row[1] = hidden(std::numeric_limits<float>::quiet_NaN());
+  row[1] = opaque(std::numeric_limits<float>::quiet_NaN());
   softmax(row.data(), 2, row.size(), 1);
   if (is_finite(static_cast<double>(row[1])))
     self_test_failed(part, fmt::format("of the scores 0 and NaN it makes the probability {}", row[1]));
@@ -157,7 +157,7 @@ using GeluFunction = FunctionRef<void(float* y, float* slope, Index size)>;
 inline void check_gelu(GeluFunction gelu) {
   constexpr const char* part = "GELU";
   for (const Index count : {1, 16, 37, 203}) {
-    const Index size = hidden(count);
+    const Index size = opaque(count);
     Guarded<float> x{size}, alone{size}, y{size}, slope{size};
     for (Index i = 0; i < size; ++i) x[i] = alone[i] = y[i] = count == 1 ? 0.7f : -10.1f + 0.1f * static_cast<float>(i);
     gelu(alone.data(), nullptr, size);
@@ -190,7 +190,7 @@ inline void check_norm(NormFunction norm) {
   Rng rng{13};
   for (const Index count : {2, 15, 16, 17, 37, 128}) {
     for (const double spread : {1.0, 0.003}) {  // the variance of the second one is about as large as epsilon
-      const Index size = hidden(count);
+      const Index size = opaque(count);
       LayerNorm<float> layer{size};
       Matrix<float> x(1, size), y(2, size);
       for (Index i = 0; i < size; ++i) {
@@ -231,7 +231,7 @@ inline void check_attention(AttendFunction attend) {
   const Index lane = lanes<float>;
   Rng rng{14};
   for (const Shape& shape : {Shape{29, lane, 113}, Shape{3, 10, 80}, Shape{2, 2 * lane, 33}, Shape{5, 4, 17}}) {
-    const Index heads = hidden(shape.heads), size = shape.size, count = hidden(shape.count), width = heads * size,
+    const Index heads = opaque(shape.heads), size = shape.size, count = opaque(shape.count), width = heads * size,
                 capacity = padded<float>(count);
     Guarded<float> memory{2 * width * capacity}, rows{2 * count * width}, query{width}, mixed{width};
     fill_uniform(rows, rng);

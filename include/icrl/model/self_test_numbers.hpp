@@ -33,7 +33,7 @@ inline void check_rounding(RoundFunction round_row) {
   Rng rng{21};
   const float inf = std::numeric_limits<float>::infinity(), most = std::numeric_limits<float>::max();
   for (const Index count : {1, 16, 31, 32, 77}) {
-    const Index size = hidden(count);
+    const Index size = opaque(count);
     Guarded<float> x{size};
     Guarded<Bf16Pair> pairs{pair_count(size)};
     for (Index i = 0; i < size; ++i) {
@@ -51,11 +51,11 @@ inline void check_rounding(RoundFunction round_row) {
     pairs.expect_margins(part, [&] { return fmt::format("a row of {}", size); });
   }
   for (const Index at : {0, 40}) {  // in a packet and in the tail
-    const float special[] = {hidden(inf), hidden(-inf), hidden(most), hidden(-0.0f)};
+    const float special[] = {opaque(inf), opaque(-inf), opaque(most), opaque(-0.0f)};
     const std::uint32_t expected[] = {0x7f80, 0xff80, 0x7f80, 0x8000};
     std::vector<float> row(45);
     std::copy_n(special, 4, row.begin() + at);
-    row[static_cast<std::size_t>(at) + 4] = hidden(std::numeric_limits<float>::quiet_NaN());
+    row[static_cast<std::size_t>(at) + 4] = opaque(std::numeric_limits<float>::quiet_NaN());
     std::vector<Bf16Pair> pairs(23);
     round_row(row.data(), 45, pairs.data());
     const auto half = [&](Index i) { return pairs[static_cast<std::size_t>(i) / 2] >> (i % 2 * 16) & 0xffff; };
@@ -72,15 +72,15 @@ using RngFunction = FunctionRef<Rng(std::uint64_t seed, std::uint64_t stream)>;
 inline void check_random(RngFunction make) {
   constexpr const char* part = "random numbers";
   const auto place = [](const char* what) { return [what] { return std::string{what}; }; };
-  Rng rng = make(hidden(std::uint64_t{2026}), hidden(std::uint64_t{3}));
+  Rng rng = make(opaque(std::uint64_t{2026}), opaque(std::uint64_t{3}));
   for (const std::uint64_t bits : {0xee45cfd743c6d194u, 0xff5240b641fe6d64u, 0x58ce4bcfcda52d37u})
     expect_equal(part, rng.bits(), bits, place("64 bits of the seed 2026 and the stream 3"));
   expect_near(part, rng.uniform(), 0x1.37f2629586930p-3, 0, place("the uniform number after them"));
-  expect_equal(part, static_cast<std::uint64_t>(rng.below(hidden(1000))), 659, place("the number below 1000 then"));
-  expect_equal(part, static_cast<std::uint64_t>(rng.below(hidden(2000000011))), 1009705872,
+  expect_equal(part, static_cast<std::uint64_t>(rng.below(opaque(1000))), 659, place("the number below 1000 then"));
+  expect_equal(part, static_cast<std::uint64_t>(rng.below(opaque(2000000011))), 1009705872,
                place("the number below 2000000011 then"));
   expect_near(part, rng.normal(), -0.044836200384381984, 1e-14, place("the normal number then"));
-  expect_equal(part, rng.fork(hidden(std::uint64_t{9})).bits(), 0x65aed275acf5fa78u, place("64 bits of a fork"));
+  expect_equal(part, rng.fork(opaque(std::uint64_t{9})).bits(), 0x65aed275acf5fa78u, place("64 bits of a fork"));
 }
 
 /// As `crc32c` takes them.
@@ -90,7 +90,7 @@ inline void check_checksum(ChecksumFunction checksum) {
   constexpr const char* part = "checksums";
   std::vector<std::byte> digits, counted;
   for (const char c : {'1', '2', '3', '4', '5', '6', '7', '8', '9'})
-    digits.push_back(static_cast<std::byte>(hidden(c)));
+    digits.push_back(static_cast<std::byte>(opaque(c)));
   for (int i = 0; i < 32; ++i) counted.push_back(static_cast<std::byte>(i));
   expect_equal(part, checksum(digits, 0), 0xe3069283, [] { return std::string{"CRC-32C of 123456789"}; });
   expect_equal(part, checksum(counted, 0), 0x46dd794e, [] { return std::string{"CRC-32C of the bytes 0 .. 31"}; });

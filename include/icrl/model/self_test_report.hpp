@@ -14,7 +14,7 @@
 #include <icrl/core/function_ref.hpp>
 #include <icrl/math/bfloat16.hpp>
 
-// What all parts of the self test share: how they hide sizes from the compiler, notice stray writes and compare.
+// What all parts of the self test share: how they make sizes opaque to the compiler, notice stray writes and compare.
 namespace icrl {
 
 /// The compiler, its options and the target of this program, as far as macros tell them.
@@ -33,9 +33,6 @@ namespace icrl {
   text += ", optimized";
 #else
   text += ", not optimized";
-#endif
-#if defined(__FAST_MATH__) || defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
-  text += ", -ffast-math";
 #endif
 #if defined(__tune_skylake__)
   text += ", -mtune=skylake";
@@ -73,12 +70,8 @@ namespace icrl {
 #elif defined(__AVX__)
   text += ", AVX";
 #endif
-#if defined(__AVX512DQ__)
-  text += ", DQ";
-#endif
-#if defined(__FMA__) || defined(__aarch64__)
-  text += ", FMA";
-#endif
+  if (detail::scales_by_exponents) text += ", DQ";
+  if (detail::fuses_multiply_add) text += ", FMA";
   if (has_bfloat16_products) text += ", BF16";
   return text;
 }
@@ -88,7 +81,7 @@ namespace detail {
 /// The same value, of which the compiler knows nothing: what is computed from it is computed by the code that the
 /// program runs.
 template <typename T>
-T hidden(T value) {
+T opaque(T value) {
   volatile T copy = value;
   return copy;
 }
@@ -98,8 +91,8 @@ T hidden(T value) {
                                                                     const std::string& difference) {
   fail(
       "self test: {}: {}. This program was compiled to wrong code, or an option changed the meaning of its arithmetic: "
-      "{}. Do not trust its results: compile it with -mtune=generic, with -O1 or with another compiler, leave out "
-      "-ffast-math, and report this text with your compiler's command line",
+      "{}. Do not trust its results: compile it with -mtune=generic, with -O1 or with another compiler, and "
+      "report this text with your compiler's command line",
       part, difference, describe_build());
 }
 
@@ -107,7 +100,7 @@ T hidden(T value) {
 inline bool is_finite(double x) {
   std::uint64_t bits;
   std::memcpy(&bits, &x, sizeof bits);
-  return (hidden(bits) >> 52 & 0x7ff) != 0x7ff;
+  return (opaque(bits) >> 52 & 0x7ff) != 0x7ff;
 }
 
 /// Throws unless `value` is within `tolerance` of `expected`; `place` tells what it is.
@@ -125,8 +118,9 @@ inline void expect_equal(const char* part, std::uint64_t value, std::uint64_t ex
   self_test_failed(part, fmt::format("{} is {:#x}, it should be {:#x}", place(), value, expected));
 }
 
-/// Throws unless all `size` bytes still are as `fill_margin` left them.
 inline void fill_margin(void* begin, std::size_t size) { std::memset(begin, 0xff, size); }
+
+/// Throws unless all `size` bytes still are as `fill_margin` left them.
 inline void expect_untouched(const char* part, const void* begin, std::size_t size, FunctionRef<std::string()> place) {
   const auto* const bytes = static_cast<const unsigned char*>(begin);
   for (std::size_t i = 0; i < size; ++i) {

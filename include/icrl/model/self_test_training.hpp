@@ -102,13 +102,13 @@ inline void self_test_training() {
     model.forward(features, steps, cache, outputs);
     model.backward(features, steps, doutputs, cache, grad);
   };
-  detail::check_training({.width = 20, .layer_count = 1, .head_count = 2, .hidden = 36, .context = detail::hidden(51)},
+  detail::check_training({.width = 20, .layer_count = 1, .head_count = 2, .hidden = 36, .context = detail::opaque(51)},
                          pass);
   detail::check_training({.width = 32,
                           .layer_count = 1,
                           .head_count = 4,
                           .hidden = 33,
-                          .context = detail::hidden(18),
+                          .context = detail::opaque(18),
                           .positions = PositionScheme::rotary},
                          pass);
 }
