@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <icrl/agent/in_context_agent.hpp>
+#include <icrl/core/checked_file.hpp>
 #include <icrl/history/window_sampler.hpp>
 #include <icrl/learner/run.hpp>
 
@@ -165,8 +166,8 @@ void live(InContextAgents<Model>& agents, std::string_view life) {
 
 /// The file with the checksum that it should have, as one who forges a memory would write it.
 std::vector<char> with_right_crc(std::vector<char> bytes) {
-  constexpr std::size_t crc_offset = 12, header_size = 24;
-  const std::uint32_t crc = crc32c(std::as_bytes(std::span{bytes}.subspan(header_size)));
+  constexpr std::size_t crc_offset = 12;
+  const std::uint32_t crc = crc32c(std::as_bytes(std::span{bytes}.subspan(CheckedFile::header_size)));
   std::memcpy(bytes.data() + crc_offset, &crc, sizeof crc);
   return bytes;
 }

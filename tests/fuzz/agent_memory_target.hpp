@@ -9,7 +9,7 @@
 
 #include "fuzz/life.hpp"
 #include "fuzz/target.hpp"
-#include "support/temporary_folder.hpp"
+#include "support/agent_life.hpp"
 
 namespace icrl::fuzz {
 
@@ -26,14 +26,15 @@ struct AgentMemoryTarget {
       const std::vector<float> observation = any_element(group.model.layout.observation_space, rng);
       group.agents.act({.members = std::array{0}, .observations = observation, .masks = {}}, action, rngs);
     }
-    return memory_of(group.agents);
+    return test::memory_of(group.agents);
   }
 
   static void run(Choices choices, Bytes file) {
     static MemoryFile memory;
     Group& group = group_for(choices);
     const bool is_repaired = !choices.once_in(64), is_renamed = !choices.once_in(64);
-    if (is_repaired && is_renamed && file.size() > header_size) (void)replace_text(file, header_size, group.name);
+    if (is_repaired && is_renamed && file.size() > CheckedFile::header_size)
+      (void)replace_text(file, CheckedFile::header_size, group.name);
     if (is_repaired) repair_checked_file(file);
     memory.write(file);
     InContextAgents<Model>& agents = group.agents;
@@ -47,10 +48,10 @@ struct AgentMemoryTarget {
     const int context = group.model.config.context;
     const bool is_saved = choices.once_in(16);
     if (is_saved) {
-      const Bytes saved = memory_of(agents);
+      const Bytes saved = test::memory_of(agents);
       memory.write(saved);
       agents.restore(memory.path());
-      require(memory_of(agents) == saved, "a memory comes back as it was");
+      require(test::memory_of(agents) == saved, "a memory comes back as it was");
     }
     Rng rng = choices.rng();
     live(agents, 3 * context + 4, longest_episode(context), rng);
@@ -59,7 +60,6 @@ struct AgentMemoryTarget {
 
 private:
   using Model = CausalTransformer<float>;
-  static constexpr std::size_t header_size = 24;
 
   struct Group {
     Group(const TransformerConfig& config, const StepLayout& layout, int members, int contexts)
@@ -99,12 +99,6 @@ private:
   }
 
   static int longest_episode(int context) { return context / 2; }
-
-  static Bytes memory_of(const InContextAgents<Model>& agents) {
-    static const test::TemporaryFolder folder;
-    agents.save(folder / "memory");
-    return test::read_bytes(folder / "memory");
-  }
 };
 static_assert(Target<AgentMemoryTarget>);
 

@@ -32,8 +32,8 @@ struct CheckpointTarget {
     Run& run = run_for(choices);
     DistilTrainer<Model>& trainer = run.trainer;
     const bool is_repaired = !choices.once_in(64), is_renamed = !choices.once_in(64);
-    if (is_repaired && is_renamed && file.size() > header_size) {
-      const std::size_t end = replace_text(file, header_size, run.model_name);
+    if (is_repaired && is_renamed && file.size() > CheckedFile::header_size) {
+      const std::size_t end = replace_text(file, CheckedFile::header_size, run.model_name);
       (void)replace_text(file, end, run.config_name);
     }
     if (is_repaired) repair_checked_file(file);
@@ -60,7 +60,6 @@ struct CheckpointTarget {
 
 private:
   using Model = CausalTransformer<float>;
-  static constexpr std::size_t header_size = 24;
 
   /// Windows and a trainer of a few updates.
   struct Run {
@@ -86,7 +85,7 @@ private:
           model_name{describe(model)},
           config_name{},
           first{checkpoint()} {
-      const std::size_t place = header_size + 4 + model_name.size();
+      const std::size_t place = CheckedFile::header_size + 4 + model_name.size();
       const auto length = number_at<std::uint32_t>(first, place);
       config_name.assign(first.begin() + static_cast<std::ptrdiff_t>(place + 4),
                          first.begin() + static_cast<std::ptrdiff_t>(place + 4 + length));

@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <icrl/core/checked_file.hpp>
 #include <icrl/core/checksum.hpp>
 #include <icrl/core/error.hpp>
 #include <icrl/core/rng.hpp>
@@ -139,7 +140,7 @@ void put_at(Bytes& bytes, std::size_t place, T number) {
 
 /// Puts size and checksum of a checked file right.
 inline void repair_checked_file(Bytes& file) {
-  constexpr std::size_t header_size = 24;
+  constexpr std::size_t header_size = CheckedFile::header_size;
   if (file.size() < header_size) return;
   put_at(file, 12, checksum_of(file, header_size, file.size()));
   put_at(file, 16, static_cast<std::uint64_t>(file.size() - header_size));

@@ -72,7 +72,7 @@ inline std::vector<TransformerConfig> all_schemes(int context) {
 /// All that agents remember, as bytes.
 template <typename Agents>
 std::vector<char> memory_of(const Agents& agents) {
-  const TemporaryFolder folder;
+  static const TemporaryFolder folder;
   agents.save(folder / "memory");
   return read_bytes(folder / "memory");
 }

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include <icrl/core/checked_file.hpp>
+
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/safetensors_bytes.hpp"
@@ -37,8 +39,8 @@ constexpr DistilProgress progress{
 
 /// The file with the checksum that it should have, as one who forges a checkpoint would write it.
 std::vector<char> with_right_crc(std::vector<char> bytes) {
-  constexpr std::size_t crc_offset = 12, header_size = 24;
-  const std::uint32_t crc = crc32c(std::as_bytes(std::span{bytes}.subspan(header_size)));
+  constexpr std::size_t crc_offset = 12;
+  const std::uint32_t crc = crc32c(std::as_bytes(std::span{bytes}.subspan(CheckedFile::header_size)));
   std::memcpy(bytes.data() + crc_offset, &crc, sizeof crc);
   return bytes;
 }

@@ -54,6 +54,8 @@ inline void write_checked_file(const std::filesystem::path& path, const CheckedF
 /// payload is what was written.
 class CheckedFile {
 public:
+  static constexpr std::size_t header_size = 24;  ///< bytes before the payload
+
   CheckedFile(const std::filesystem::path& path, const CheckedFileKind& kind)
       : what_{fmt::format("{} \"{}\"", kind.name, path.string())}, file_{path} {
     ByteReader header{file_.bytes(), what_};
@@ -77,8 +79,6 @@ public:
   [[nodiscard]] ByteReader reader() const { return {payload(), what_}; }
 
 private:
-  static constexpr std::size_t header_size = 24;
-
   [[nodiscard]] std::span<const std::byte> payload() const { return file_.bytes().subspan(header_size); }
 
   std::string what_;
