@@ -160,7 +160,7 @@ tests_as_one() {
 # Sets `failed` to what is the first to fail.
 try_tests() {
   local source name catch=() support=(tests/support/{advice_log,alloc_counter}.cpp)
-  for source in tests/{kernels,guarded}/*.cpp; do
+  for source in tests/kernels/*.cpp; do
     [[ ${KERNELS:-} != no ]] || break
     name=$(basename "$source" .cpp)
     failed="kernel $name"

@@ -13,8 +13,6 @@ using namespace icrl::test;
 
 namespace {
 
-std::size_t length(Index n) { return static_cast<std::size_t>(n); }
-
 /// A factor of `rows` x `columns` in memory that ends, or begins, with it.
 template <typename S>
 struct Factor {

@@ -16,8 +16,6 @@ using namespace icrl::test;
 
 namespace {
 
-std::size_t length(Index n) { return static_cast<std::size_t>(n); }
-
 void check(KernelChecks& checks, Index rows, Index width, Index depth, Guard guard) {
   checks.at("%ld x %ld x %ld", static_cast<long>(rows), static_cast<long>(width), static_cast<long>(depth));
   const Index pairs = pair_count(depth);
