@@ -42,4 +42,4 @@ cmake --install "$work/build" --prefix "$work/icrl" >"$work/log"
 user=$repository/tests/package/find_package
 takes "$user" 5.0.0 -DCMAKE_PREFIX_PATH="$work/icrl;$work/5.0.0"
 takes "$user" 3.4.1 -DCMAKE_PREFIX_PATH="$work/icrl;$work/3.3.9;$work/3.4.1;$work/5.0.0"
-echo "Eigen 3.4 and 5 are taken, and 3.3 is passed over"
+echo "versions 3.4 and 5 are chosen, and 3.3 is passed over"
