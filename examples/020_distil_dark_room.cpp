@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The main job from end to end: two learners, Q-learning and a systematic explorer, learn rooms with a hidden goal;
-// their histories are recorded, and turned and mirrored where that makes them lives in another training room; a
+// their histories are recorded, and turned and mirrored where that makes them histories of another training room; a
 // transformer is trained to predict what they do next; then it is frozen and put into rooms that it has never seen,
 // where it gets better from episode to episode without one weight changing (Laskin et al., 2022).
 #include <chrono>
@@ -41,7 +41,7 @@ int main(int argc, char** argv) {
     std::vector<std::string> sources;
     std::vector<JsonText> runs;
     for (example::Recipe recipe : {example::systematic_explorer_recipe(), example::q_learning_recipe()}) {
-      if (options.quick) recipe = shortened(recipe);
+      if (options.quick) recipe = quick_recipe(recipe);
       const std::string source{name_of(recipe.source)};
 
       fmt::print("\nSource: {}\n", source);

@@ -51,7 +51,7 @@ enum class Source { q_learning, systematic_explorer, oracle };
 /// Which turned and mirrored images of the histories are trained on as well.
 enum class Images {
   none,
-  of_training_tasks,  ///< those that are lives in another training room
+  of_training_tasks,  ///< those that are histories of another training room
   all                 ///< control: also those in rooms held out, which are then not new to the model
 };
 
@@ -70,13 +70,13 @@ enum class Images {
 struct Recipe {
   Source source;
   int histories_per_task;
-  int episodes;           ///< of each history
-  double most_noise = 0;  ///< share of random actions, drawn once per history from 0 .. most_noise
+  int episodes;          ///< of each history
+  double max_noise = 0;  ///< share of random actions, drawn once per history from 0 .. max_noise
   Images images = Images::of_training_tasks;
   icrl::WindowConfig windows;
   icrl::DistilConfig distil;
   icrl::Decoding decoding;
-  int validation_runs = 8;  ///< lives in each validation room by which updates are chosen
+  int validation_runs = 8;  ///< runs in each validation room by which updates are chosen
 };
 
 /// Q-learning begins with high values, so that it tries everything (Sutton & Barto, 2018, section 2.6), and takes 100
@@ -99,7 +99,7 @@ struct Recipe {
   return {.source = Source::systematic_explorer,
           .histories_per_task = 20,
           .episodes = 14,
-          .most_noise = 0.3,
+          .max_noise = 0.3,
           .windows = {.context = 160, .history_start_share = 0.7, .use_expert_action = true},
           .distil = {.updates = 1600, .batch = 16, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 400},
           .decoding = {.temperature = 0.3}};
@@ -111,14 +111,14 @@ struct Recipe {
   return fmt::format(
       "{}, {} histories per task of {} episodes, noise up to {}, {}; windows of {} {}, every {}. episode after {}, {} "
       "from the start, {}, labels {}; {}; temperature {}, min_p {}",
-      name_of(recipe.source), recipe.histories_per_task, recipe.episodes, recipe.most_noise, to_string(recipe.images),
+      name_of(recipe.source), recipe.histories_per_task, recipe.episodes, recipe.max_noise, to_string(recipe.images),
       w.context, to_string(w.start), w.keep_every, w.skip_first, w.history_start_share,
       w.shuffle_episodes ? "shuffled" : "in order", w.use_expert_action ? "intended" : "taken",
       icrl::describe(recipe.distil), recipe.decoding.temperature, recipe.decoding.min_p);
 }
 
 /// As --quick has it: everything happens, nothing is learned.
-[[nodiscard]] inline Recipe shortened(Recipe recipe) {
+[[nodiscard]] inline Recipe quick_recipe(Recipe recipe) {
   recipe.histories_per_task = 2;
   recipe.distil.updates = 4;
   recipe.distil.warmup = 2;
@@ -134,10 +134,10 @@ struct Recipe {
     return icrl::QLearning{config, room.observation_space(), room.action_space()};
   };
 }
-[[nodiscard]] inline auto systematic_explorer_maker(double most_noise) {
-  return [most_noise](int, const icrl::DarkRoom& room, icrl::Rng& rng) {
+[[nodiscard]] inline auto systematic_explorer_maker(double max_noise) {
+  return [max_noise](int, const icrl::DarkRoom& room, icrl::Rng& rng) {
     const icrl::GridMoves moves{room.options().side};
-    const icrl::NoisyLearnerConfig noise{.max_noise = most_noise};
+    const icrl::NoisyLearnerConfig noise{.max_noise = max_noise};
     return icrl::NoisyLearner{icrl::SystematicExplorer{moves, {.noise = 0, .random_ties = false}}, room.action_space(),
                               noise, rng};
   };
@@ -153,11 +153,17 @@ auto with_learner(const Recipe& recipe, Use&& use) {
     case Source::q_learning:
       return use(q_learning_maker(recipe.episodes));
     case Source::systematic_explorer:
-      return use(systematic_explorer_maker(recipe.most_noise));
+      return use(systematic_explorer_maker(recipe.max_noise));
     case Source::oracle:
       break;
   }
   return use(oracle_maker());
+}
+
+[[nodiscard]] inline std::vector<int> all_tasks(const icrl::DarkRooms& rooms) {
+  std::vector<int> tasks(static_cast<std::size_t>(rooms.task_count()));
+  std::iota(tasks.begin(), tasks.end(), 0);
+  return tasks;
 }
 
 /// Unless a control asks for them, no images of held-out and of validation rooms are made: to what is trained these
@@ -176,9 +182,7 @@ auto with_learner(const Recipe& recipe, Use&& use) {
       return icrl::collect_with_images(rooms, tasks, make_learner, config, bar.counter());
     icrl::CollectedHistories collected{icrl::collect(rooms, tasks, make_learner, config, bar.counter()), {}};
     if (recipe.images == Images::none) return collected;
-    std::vector<int> everywhere(static_cast<std::size_t>(rooms.task_count()));
-    std::iota(everywhere.begin(), everywhere.end(), 0);
-    icrl::SymmetricImages images{rooms, everywhere};
+    icrl::SymmetricImages images{rooms, all_tasks(rooms)};
     std::vector<icrl::LearningHistory> made;
     for (const icrl::LearningHistory& history : collected.histories)
       images.make(history.view(), [&](icrl::LearningHistory&& image) { made.push_back(std::move(image)); });

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <numeric>
 #include <set>
 #include <string>
 #include <utility>
@@ -75,7 +74,7 @@ struct Outcome {
 
   recipe = explorer;
   recipe.source = Source::oracle;
-  recipe.most_noise = 0;
+  recipe.max_noise = 0;
   add_control("expert_distillation_as_explorer", recipe, {explorer.decoding});
 
   recipe = q_learning;
@@ -207,7 +206,9 @@ private:
       icrl::fail("{}: weights {}, the outcome beside it was measured with {}", path.string(), found, measured);
     return model;
   }
-  [[nodiscard]] Recipe recipe_of(const Arm& arm) const { return options_.quick ? shortened(arm.recipe) : arm.recipe; }
+  [[nodiscard]] Recipe recipe_of(const Arm& arm) const {
+    return options_.quick ? quick_recipe(arm.recipe) : arm.recipe;
+  }
   [[nodiscard]] int runs() const { return options_.quick ? 1 : 16; }
   [[nodiscard]] icrl::EvaluationConfig evaluation(std::uint64_t seed) const {
     return {.runs = runs(), .episodes = 100, .seed = seed, .thread_count = options_.threads};
@@ -251,12 +252,10 @@ private:
   /// The mean return of episode 1 for each goal of the room.
   [[nodiscard]] std::vector<double> first_episodes(const icrl::CausalTransformer<float>& model, const Recipe& recipe,
                                                    std::uint64_t seed) const {
-    std::vector<int> everywhere(static_cast<std::size_t>(rooms_.task_count()));
-    std::iota(everywhere.begin(), everywhere.end(), 0);
     icrl::EvaluationConfig once = evaluation(seed);
     once.episodes = 1;
     once.seed += 1000;  // with the recordings' seed an agent would draw, in rooms it trained in, what its source drew
-    return evaluate(model, rooms_, everywhere, once, recipe.decoding).mean_by_task(1, 1);
+    return evaluate(model, rooms_, all_tasks(rooms_), once, recipe.decoding).mean_by_task(1, 1);
   }
 
   icrl::DarkRooms rooms_;
