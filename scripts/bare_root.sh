@@ -16,18 +16,14 @@ scripts=("${@:2}")
 
 suite=${SUITE:-$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)}
 make_root "$suite" "$bare"
-rm -rf "$bare/root/icrl"
-git clone -q "$root" "$bare/root/icrl"
-
-trap 'umount -l "$bare/dev" "$bare/proc" 2>/dev/null || true' EXIT
-mount --rbind --make-rslave /dev "$bare/dev"
-mount -t proc proc "$bare/proc"
+rm -rf "$bare/home/icrl"
+git clone -q "$root" "$bare/home/icrl"
 
 took=()
 for script in "${scripts[@]}"; do
   say "$script in $bare"
   begin=$SECONDS
-  without_warnings env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root chroot "$bare" "/root/icrl/scripts/$script"
+  without_warnings in_root "$bare" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "/home/icrl/scripts/$script"
   took+=("$script: $((SECONDS - begin)) s, packages included")
 done
 say "in a bare $suite on $(nproc) cores"
