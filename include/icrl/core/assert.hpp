@@ -7,7 +7,7 @@
 
 #include <icrl/core/target.hpp>
 
-// ICRL_ASSERT(condition, "message") guards against a caller's bug. It is on without NDEBUG, or with
+// ICRL_ASSERT(condition, "message") guards against a precondition violation. It is on without NDEBUG, or with
 // ICRL_ENABLE_ASSERTS; define ICRL_ASSERT_HANDLER(message, file, line) before including icrl to do something else than
 // print and abort.
 #ifndef ICRL_ASSERT_HANDLER

@@ -183,8 +183,8 @@ inline void write_file_atomically(const std::filesystem::path& path, std::span<c
 }
 
 /// A file that is written at its end only. One writer at a time: a second one, in this process or another, gets an
-/// Error. A process that is forked from the writer's gets one too when it writes to its copy of the object; it opens
-/// the file itself once the writer is gone, which gives the file free however long such processes live.
+/// Error. A forked child that appends through its copy gets an Error and must open the file itself. The parent's
+/// destructor releases the lock even while children hold the descriptor.
 class AppendFile {
 public:
   explicit AppendFile(const std::filesystem::path& path)

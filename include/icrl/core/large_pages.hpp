@@ -56,8 +56,8 @@ template <typename T>
 }
 
 /// A part of a block of large pages that all callers share, or null if there is no room for a block. It begins at a
-/// cache line, neighbours not at the same place of a page. Not an array to its owner: emscripten's library has
-/// no weak pointers to those.
+/// cache line, neighbours not at the same place of a page. shared_ptr<std::byte>, not shared_ptr<std::byte[]>:
+/// emscripten's libc++ has no weak_ptr to arrays.
 [[nodiscard]] inline std::shared_ptr<std::byte> share_block(std::size_t bytes) {
   constexpr std::size_t block_bytes = 4 * large_page_bytes, cache_line = 64, page = 4096;
   struct State {

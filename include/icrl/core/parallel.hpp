@@ -25,8 +25,8 @@ namespace icrl {
 /// Threads that wait for work without spinning, so that they never slow a shared machine down. The caller takes part as
 /// worker 0. After construction a run allocates nothing.
 ///
-/// A process that is forked while no work runs has none of its threads: there the caller does all work as worker 0,
-/// with the same results, and the end of the pool leaves alone what belonged to the threads.
+/// After fork(), which must not happen while work runs, the child has none of the pool's threads: run() does all work
+/// on the calling thread, and the destructor joins nothing.
 class WorkerPool {
 public:
   /// Throws Error when the system gives fewer threads.
