@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-FileCopyrightText: The icrl authors
 # SPDX-License-Identifier: MIT
-# Holds the headers to the design's table of rooms and to what every file must look like.
+# Holds the headers to the design's table of modules and to what every file must look like.
 #   [CXX=c++] check_layers.sh [repository]     prints one line for each fault; fails when there is one
 set -eu
 cd "${1:-$(dirname "$0")/../..}"
@@ -17,7 +17,7 @@ find include/icrl -name '*.hpp' | sort | xargs awk '
     if (!has_pragma || lines > 350) ++faults
   }
 
-  # Rooms of the same level never include each other.
+  # Modules of the same level never include each other.
   BEGIN {
     split("core 0 math 1 env 1 history 2 nn 2 learner 3 model 3 io 4 agent 4 train 5 eval 5 compress 6", table, " ")
     for (i = 1; i in table; i += 2) level[table[i]] = table[i + 1]
@@ -32,8 +32,8 @@ find include/icrl -name '*.hpp' | sort | xargs awk '
     has_pragma = 0
     is_umbrella = file == "include/icrl/icrl.hpp"
     split(file, parts, "/")
-    room = is_umbrella ? "umbrella" : parts[3]
-    if (!is_umbrella && !(room in level)) fault("room " room " is not in the table of rooms")
+    module = is_umbrella ? "umbrella" : parts[3]
+    if (!is_umbrella && !(module in level)) fault("module " module " is not in the table of modules")
     if ($0 != "// SPDX-FileCopyrightText: The icrl authors") fault("line 1 is not the copyright line")
   }
   FNR == 2 && $0 != "// SPDX-License-Identifier: MIT" { fault("line 2 is not the licence line") }
@@ -42,7 +42,7 @@ find include/icrl -name '*.hpp' | sort | xargs awk '
   /^[ \t]*#[ \t]*include/ {
     target = $0
     sub(/^[ \t]*#[ \t]*include[ \t]*/, "", target)
-    if (target !~ /^</) { fault("includes " target ": write it as <icrl/room/file.hpp>"); next }
+    if (target !~ /^</) { fault("includes " target ": write it as <icrl/module/file.hpp>"); next }
     gsub(/^<|>.*$/, "", target)
     if (target ~ /^(Eigen|unsupported)\//) {
       if (file != "include/icrl/math/matrix.hpp") fault("only math/matrix.hpp includes Eigen")
@@ -53,12 +53,12 @@ find include/icrl -name '*.hpp' | sort | xargs awk '
       if (is_umbrella) { held[target] = 1; next }
       split(target, parts, "/")
       other = parts[2]
-      if (target !~ /^icrl\/[a-z]+\/[a-z0-9_]+\.hpp$/) fault("includes <" target ">: name a header of a room")
-      else if (!(other in level)) fault("includes <" target ">: there is no room " other)
-      else if (other != room && level[other] >= level[room])
-        fault("room " room " (level " level[room] ") includes <" target "> (level " level[other] ")")
-      else if (other != room && room in may && index(may[room], " " other " ") == 0)
-        fault("room " room " may include" may[room] "only, not <" target ">")
+      if (target !~ /^icrl\/[a-z]+\/[a-z0-9_]+\.hpp$/) fault("includes <" target ">: name a header of a module")
+      else if (!(other in level)) fault("includes <" target ">: there is no module " other)
+      else if (other != module && level[other] >= level[module])
+        fault("module " module " (level " level[module] ") includes <" target "> (level " level[other] ")")
+      else if (other != module && module in may && index(may[module], " " other " ") == 0)
+        fault("module " module " may include" may[module] "only, not <" target ">")
     }
   }
 
