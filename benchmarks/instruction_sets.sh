@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-FileCopyrightText: The icrl authors
 # SPDX-License-Identifier: MIT
-# Measures what a machine gets: trains and acts with programs that are compiled for newer and for older CPUs, in turns on
+# Measures training and acting per instruction set: programs that are compiled for newer and for older CPUs, in turns on
 # this one, and writes docs/results/instruction_sets.md. PyTorch (peers/setup.sh) trains beside them in float32, limited
 # to the same instruction set; without it its columns stay empty.
 #   benchmarks/instruction_sets.sh [--rounds 3] [--seconds 1]     about 40 minutes with PyTorch
@@ -98,7 +98,7 @@ about_this_run "\`$command\`: $rounds rounds of $seconds s, 2 threads for traini
   cat <<'TEXT'
 <!-- SPDX-FileCopyrightText: The icrl authors -->
 <!-- SPDX-License-Identifier: MIT -->
-# What a machine gets
+# Instruction sets
 
 Made by `benchmarks/instruction_sets.sh`; do not edit. One machine, programs compiled for newer and for older CPUs in turns;
 medians over the rounds. A CPU that lacks an instruction set may also differ in clock and caches, so compare columns, not
