@@ -132,7 +132,8 @@ attend() {
             failed='does not link'
         fi
         if [[ -z $failed && $runs == yes ]]; then
-          sum=$(strip -o - "$build/attend" | sha1sum)
+          strip -o "$build/stripped" "$build/attend"
+          sum=$(sha1sum <"$build/stripped")
           if ! grep -q "$sum" "$build/right"; then
             if run "$build/attend"; then echo "$sum" >>"$build/right"; else failed='wrong'; fi
           fi
