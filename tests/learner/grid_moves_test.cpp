@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/errors.hpp"
 
 using namespace icrl;
+using namespace icrl::test;
 
 TEST_CASE("The move model moves as the dark room does", "[learner]") {
   const GridMoves moves{5};
@@ -51,4 +53,14 @@ TEST_CASE("Each step towards a cell comes nearer, along any shortest way", "[lea
   std::array<int, 5> hits{};
   for (int i = 0; i < 1000; ++i) ++hits[static_cast<std::size_t>(action_towards(moves, 0, 35, rng))];
   CHECK((hits[2] > 400 && hits[3] > 400));
+}
+
+TEST_CASE("Grid moves have the spaces of a Dark Room and none of its impossible sides", "[learner]") {
+  const DarkRoom room{{.side = 7}, {0, 0}};
+
+  CHECK(GridMoves{7}.observation_space() == room.observation_space());
+  CHECK(GridMoves{7}.action_space() == room.action_space());
+  CHECK(GridMoves{46340}.cell_count() == 46340 * 46340);
+  CHECK(has(error_of([] { (void)GridMoves{46341}; }), "a side of 46341 cells, 1 .. 46340 are possible"));
+  CHECK(has(error_of([] { (void)GridMoves{0}; }), "a side of 0 cells"));
 }

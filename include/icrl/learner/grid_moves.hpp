@@ -21,10 +21,19 @@ concept MoveModel = requires(const M& moves, std::span<const float> observation,
   { moves.distance(cell, cell) } -> std::convertible_to<int>;
 };
 
+/// Optional: names the spaces that it was made for, so that a walker can refuse an environment of others.
+template <typename M>
+concept MoveModelWithSpaces = MoveModel<M> && HasSpaces<M>;
+
 /// The moves of a square room without inner walls, as DarkRoom has them. Cells are row * side + column.
 struct GridMoves {
   int side;
 
+  /// Throws Error for a side that no Dark Room has.
+  explicit GridMoves(int room_side) : side{room_side} { validate(DarkRoomOptions{.side = side}); }
+
+  [[nodiscard]] Space observation_space() const { return MultiDiscrete{{side, side}}; }
+  [[nodiscard]] Space action_space() const { return Discrete{action_count()}; }
   [[nodiscard]] int cell_count() const { return side * side; }
   [[nodiscard]] int action_count() const { return DarkRoom::action_count; }
   [[nodiscard]] int cell_of(std::span<const float> observation) const {
@@ -39,7 +48,7 @@ struct GridMoves {
     return std::abs(from / side - to / side) + std::abs(from % side - to % side);
   }
 };
-static_assert(MoveModel<GridMoves>);
+static_assert(MoveModelWithSpaces<GridMoves>);
 
 /// An action that begins a shortest way from one cell to another: any of them with equal probability, or else the
 /// first.
