@@ -16,9 +16,10 @@ namespace icrl {
 /// Numbers the elements of a space of ids, as rows of a table.
 class TableIndex {
 public:
-  /// Throws Error for a Box, and for a space of more than 2^28 elements. `what` names the table.
+  /// Throws Error for a Box, for a space without elements, and for one of more than 2^28. `what` names the table.
   TableIndex(const Space& space, std::string_view what) : counts_{id_counts(space)} {
     if (!has_ids(space)) fail("{}: a table needs a space of ids, not {}", what, to_short_string(space));
+    validate(space, what);
     constexpr std::int64_t most = std::int64_t{1} << 28;
     std::int64_t rows = 1;
     for (const int count : counts_) {
