@@ -123,3 +123,13 @@ TEST_CASE("Jitter spreads a box's actions by its share of their range, and never
   CHECK_THROWS_AS(validate(NoisyDemonstratorConfig{.jitter = -0.1}), Error);
   CHECK_THROWS_AS(validate(NoisyDemonstratorConfig{.hold_steps = 0}), Error);
 }
+
+TEST_CASE("A noisy demonstrator refuses other actions than its own and what its demonstrator refuses", "[learner]") {
+  const NoisyDemonstrator<Rightwards> blind{{}, Box{{-1, -1}, {1, 1}}, {}};
+  const NoisyDemonstrator<DarkRoomOracle> seeing{{9, {0, 0}}, Discrete{5}, {}};
+
+  CHECK_NOTHROW(blind.expect_spaces(Discrete{4}, Box{{-1, -1}, {1, 1}}));
+  CHECK(has(error_of([&] { blind.expect_spaces(Discrete{4}, Discrete{2}); }), "noisy demonstrator: its action space"));
+  CHECK_NOTHROW(seeing.expect_spaces(MultiDiscrete{{9, 9}}, Discrete{5}));
+  CHECK(has(error_of([&] { seeing.expect_spaces(MultiDiscrete{{9, 8}}, Discrete{5}); }), "dark room oracle: its"));
+}

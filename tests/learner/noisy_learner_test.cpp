@@ -192,3 +192,14 @@ TEST_CASE("A noisy learner refuses noise and spaces that are none", "[learner]")
             }),
             "action space of a noisy learner"));
 }
+
+TEST_CASE("A noisy learner refuses other actions than its own and what its learner refuses", "[learner]") {
+  Rng rng{1};
+  const NoisyLearner blind{Insistent{}, Box{{-1, -1}, {1, 1}}, {}, rng};
+  const NoisyLearner seeing{explorer(), Discrete{5}, {}, rng};
+
+  CHECK_NOTHROW(blind.expect_spaces(Discrete{4}, Box{{-1, -1}, {1, 1}}));
+  CHECK(has(error_of([&] { blind.expect_spaces(Discrete{4}, Discrete{2}); }), "noisy learner: its action space"));
+  CHECK_NOTHROW(seeing.expect_spaces(MultiDiscrete{{9, 9}}, Discrete{5}));
+  CHECK(has(error_of([&] { seeing.expect_spaces(MultiDiscrete{{9, 8}}, Discrete{5}); }), "systematic explorer: its"));
+}

@@ -153,3 +153,18 @@ TEST_CASE("Q-learning refuses what it has no table for", "[learner]") {
   CHECK(has(refusal({.discount = 1.1}, Discrete{2}, Discrete{2}), "discount is 1.1"));
   CHECK(has(refusal({.epsilon_start = 2}, Discrete{2}, Discrete{2}), "from 2"));
 }
+
+TEST_CASE("A Q-learner refuses an environment of other spaces than its table's", "[learner]") {
+  const auto refusal = [](const Space& observations, const Space& actions, const DarkRoom& room) {
+    QLearning learner{{}, observations, actions};
+    return error_of([&] { (void)run(learner, room, 1, Rng{1}); });
+  };
+  const DarkRoom room{{}, {0, 0}}, larger{{.side = 40}, {0, 0}};
+
+  CHECK(refusal(room.observation_space(), room.action_space(), room).empty());
+  CHECK(refusal(MultiDiscrete{{5, 5}}, Discrete{5}, larger) ==
+        "Q-learning: its observation space and the environment's differ: multi_discrete(5, 5) and multi_discrete(40, "
+        "40): component 0 has 5 and 40 ids");
+  CHECK(refusal(room.observation_space(), Discrete{4}, room) ==
+        "Q-learning: its action space and the environment's differ: discrete(4) and discrete(5)");
+}

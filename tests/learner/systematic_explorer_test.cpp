@@ -164,3 +164,23 @@ TEST_CASE("Without noise and random ties its ways are the same whatever the gene
   CHECK(cells_of(false, 1) == cells_of(false, 2));
   CHECK(cells_of(true, 1) != cells_of(true, 2));
 }
+
+TEST_CASE("An explorer refuses rooms that its moves are not those of, and asks nothing of other moves", "[learner]") {
+  struct OwnMoves {
+    [[nodiscard]] int cell_count() const { return 81; }
+    [[nodiscard]] int action_count() const { return 5; }
+    [[nodiscard]] int cell_of(std::span<const float> observation) const { return GridMoves{9}.cell_of(observation); }
+    [[nodiscard]] int moved(int cell, int action) const { return GridMoves{9}.moved(cell, action); }
+    [[nodiscard]] int distance(int from, int to) const { return GridMoves{9}.distance(from, to); }
+  };
+  auto learner = explorer(0);
+  SystematicExplorer walker{OwnMoves{}};
+  const DarkRoom room{{}, {0, 0}}, larger{{.side = 40}, {0, 0}};
+
+  CHECK(has(error_of([&] { (void)run(learner, larger, 1, Rng{1}); }),
+            "systematic explorer: its observation space and the environment's differ: multi_discrete(9, 9) and "
+            "multi_discrete(40, 40)"));
+  CHECK_NOTHROW(run(learner, room, 1, Rng{1}));
+  CHECK_NOTHROW(run(walker, room, 1, Rng{1}));
+  CHECK_FALSE(ExpectsSpaces<SystematicExplorer<OwnMoves>>);
+}

@@ -8,6 +8,7 @@
 #include <span>
 
 #include <icrl/core/rng.hpp>
+#include <icrl/env/space.hpp>
 #include <icrl/learner/learner.hpp>
 
 namespace icrl {
@@ -24,10 +25,17 @@ public:
   }
   void learn(const Transition&) {}
 
+  /// Throws Error unless these are the spaces of a plane with its moves.
+  void expect_spaces(const Space& observation_space, const Space& action_space) const {
+    detail::expect_observation_space(Box{{-1, -1}, {1, 1}}, observation_space, "dark plane oracle");
+    const Box moves{{-max_move_, -max_move_}, {max_move_, max_move_}};
+    detail::expect_action_space(moves, action_space, "dark plane oracle");
+  }
+
 private:
   std::array<float, 2> target_;
   float max_move_;
 };
-static_assert(Learner<DarkPlaneOracle>);
+static_assert(Learner<DarkPlaneOracle> && ExpectsSpaces<DarkPlaneOracle>);
 
 }  // namespace icrl

@@ -6,9 +6,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
+#include <icrl/core/fail.hpp>
 #include <icrl/core/rng.hpp>
 #include <icrl/env/space.hpp>
+#include <icrl/env/space_text.hpp>
 
 namespace icrl {
 
@@ -63,6 +66,20 @@ template <typename L>
 concept ExpectsSpaces = requires(const L& learner, const Space& observation_space, const Space& action_space) {
   learner.expect_spaces(observation_space, action_space);
 };
+
+namespace detail {
+
+/// Throws Error, which begins with `what`, unless the environment has the spaces that a learner was made for.
+inline void expect_observation_space(const Space& expected, const Space& actual, std::string_view what) {
+  if (expected != actual)
+    fail("{}: its observation space and the environment's differ: {}", what, difference(expected, actual));
+}
+inline void expect_action_space(const Space& expected, const Space& actual, std::string_view what) {
+  if (expected != actual)
+    fail("{}: its action space and the environment's differ: {}", what, difference(expected, actual));
+}
+
+}  // namespace detail
 
 /// The members of a group that act now. Row r of `observations` and `masks` is that of members[r].
 struct GroupObservations {

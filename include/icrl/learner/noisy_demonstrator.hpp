@@ -75,6 +75,12 @@ public:
     held_steps_ = 0;
   }
 
+  /// Throws Error where the environment has other actions than it was made for, or the demonstrator refuses its spaces.
+  void expect_spaces(const Space& observation_space, const Space& action_space) const {
+    detail::expect_action_space(action_space_, action_space, "noisy demonstrator");
+    if constexpr (ExpectsSpaces<P>) demonstrator_.expect_spaces(observation_space, action_space);
+  }
+
   /// What the demonstrator wanted where it last acted.
   void expert_action(std::span<float> action) const { std::ranges::copy(expert_action_, action.begin()); }
 

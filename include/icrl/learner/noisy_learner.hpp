@@ -75,8 +75,10 @@ public:
   /// What the learner wanted where it last acted.
   void expert_action(std::span<float> action) const { std::ranges::copy(intended_action_, action.begin()); }
 
-  void expect_spaces(const Space& observation_space, const Space& action_space) const requires ExpectsSpaces<L> {
-    learner_.expect_spaces(observation_space, action_space);
+  /// Throws Error where the environment has other actions than it was made for, or the learner refuses its spaces.
+  void expect_spaces(const Space& observation_space, const Space& action_space) const {
+    detail::expect_action_space(action_space_, action_space, "noisy learner");
+    if constexpr (ExpectsSpaces<L>) learner_.expect_spaces(observation_space, action_space);
   }
 
   /// Probability of a random action in this history.

@@ -52,6 +52,7 @@ public:
   QLearning(const QLearningConfig& config, const Space& observation_space, const Space& action_space)
       : config_{config},
         noise_{config.epsilon_start, config.epsilon_end, config.anneal_share, config.episodes},
+        observation_space_{observation_space},
         index_{observation_space, "Q-learning"},
         epsilon_{noise_.at(0)} {
     validate(config);
@@ -61,6 +62,12 @@ public:
     validate(action_space, "Q-learning, actions");
     action_count_ = std::get<Discrete>(action_space).count;
     make_table();
+  }
+
+  /// Throws Error unless these are the spaces that the table was made for.
+  void expect_spaces(const Space& observation_space, const Space& action_space) const {
+    detail::expect_observation_space(observation_space_, observation_space, "Q-learning");
+    detail::expect_action_space(Discrete{action_count_}, action_space, "Q-learning");
   }
 
   void act(std::span<const float> observation, std::span<float> action, Rng& rng) {
@@ -142,12 +149,13 @@ private:
 
   QLearningConfig config_;
   NoiseSchedule noise_;
+  Space observation_space_;
   TableIndex index_;
   int action_count_ = 0;
   std::vector<float> values_;  // (rows, actions)
   double epsilon_;
   int episode_ = 0;
 };
-static_assert(Learner<QLearning> && MaskedPolicy<QLearning>);
+static_assert(Learner<QLearning> && MaskedPolicy<QLearning> && ExpectsSpaces<QLearning>);
 
 }  // namespace icrl

@@ -44,9 +44,14 @@ public:
   }
   void learn(const Transition&) {}
 
+  /// Throws Error unless these are the actions that it was made for.
+  void expect_spaces(const Space&, const Space& action_space) const {
+    detail::expect_action_space(action_space_, action_space, "random policy");
+  }
+
 private:
   Space action_space_;
 };
-static_assert(Learner<RandomPolicy> && MaskedPolicy<RandomPolicy>);
+static_assert(Learner<RandomPolicy> && MaskedPolicy<RandomPolicy> && ExpectsSpaces<RandomPolicy>);
 
 }  // namespace icrl

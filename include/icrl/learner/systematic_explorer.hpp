@@ -55,6 +55,12 @@ public:
     if (transition.reward > 0) goal_ = cell;
   }
 
+  /// Throws Error unless these are the spaces of its moves.
+  void expect_spaces(const Space& observation_space, const Space& action_space) const requires MoveModelWithSpaces<M> {
+    detail::expect_observation_space(moves_.observation_space(), observation_space, "systematic explorer");
+    detail::expect_action_space(moves_.action_space(), action_space, "systematic explorer");
+  }
+
   /// What it would have done without noise where it last acted.
   void expert_action(std::span<float> action) const { action[0] = static_cast<float>(planned_action_); }
 
@@ -100,6 +106,6 @@ private:
   int goal_ = unknown;
   int planned_action_ = 0;
 };
-static_assert(Learner<SystematicExplorer<GridMoves>>);
+static_assert(Learner<SystematicExplorer<GridMoves>> && ExpectsSpaces<SystematicExplorer<GridMoves>>);
 
 }  // namespace icrl
