@@ -143,3 +143,30 @@ TEST_CASE("Images refuse training tasks and histories of no task of the family",
   CHECK(has(error_of([&] { images.make(foreign.view(), ignore); }), "symmetric images: task 81 is not one of"));
   CHECK(images.counts().dropped == 0);
 }
+
+TEST_CASE("Images refuse a history of other spaces than the family's", "[history]") {
+  SymmetricImages images{DarkRooms{}, std::array{3}};
+  const auto refusal = [&](const Space& observations, const Space& actions) {
+    LearningHistory history{{.observation_space = observations, .action_space = actions, .task = 3}};
+    HistoryRecorder recorder{history};
+    const std::vector<float> observation(static_cast<std::size_t>(value_count(observations)), 1.0f);
+    recorder.begin_episode(observation);
+    recorder.step(std::array{299.0f}, 0, observation, false, true);
+    return error_of([&] { images.make(history.view(), [](LearningHistory&&) {}); });
+  };
+
+  CHECK(refusal(Discrete{81}, Discrete{300}) ==
+        "symmetric images: the family and the history differ: observation spaces multi_discrete(9, 9) and "
+        "discrete(81)");
+  CHECK(refusal(MultiDiscrete{{9, 9}}, Discrete{300}) ==
+        "symmetric images: the family and the history differ: action spaces discrete(5) and discrete(300)");
+  CHECK(images.counts().dropped == 0);
+}
+
+TEST_CASE("An image of a task that is no int is refused", "[history]") {
+  LearningHistory history{
+      {.observation_space = MultiDiscrete{{9, 9}}, .action_space = Discrete{5}, .task = (std::int64_t{1} << 32) + 3}};
+  const DarkRoomSymmetry exchange{9, 1};
+
+  CHECK(has(error_of([&] { (void)symmetric_image(history.view(), exchange); }), "no family has a task 4294967299"));
+}

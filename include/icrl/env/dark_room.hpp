@@ -93,6 +93,7 @@ public:
 
   /// What an action adds to the row and the column where no wall is in the way.
   [[nodiscard]] static constexpr Cell move_of(int action) {
+    ICRL_ASSERT(action >= 0 && action < action_count, "a Dark Room has actions 0 .. 4");
     constexpr Cell moves[action_count] = {{0, 0}, {-1, 0}, {0, 1}, {1, 0}, {0, -1}};
     return moves[action];
   }

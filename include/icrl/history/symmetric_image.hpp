@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <ranges>
 #include <span>
 #include <unordered_set>
@@ -15,6 +16,7 @@
 #include <icrl/history/history_recorder.hpp>
 #include <icrl/history/history_view.hpp>
 #include <icrl/history/learning_history.hpp>
+#include <icrl/history/step_layout.hpp>
 
 namespace icrl {
 
@@ -37,6 +39,8 @@ public:
   }
 
   [[nodiscard]] LearningHistory made() {
+    constexpr int least = std::numeric_limits<int>::min(), most = std::numeric_limits<int>::max();
+    if (info_.task < least || info_.task > most) fail("symmetric image: no family has a task {}", info_.task);
     HistoryInfo info = info_;
     info.task = symmetry_.map_task(static_cast<int>(info.task));
     LearningHistory image{info};
@@ -104,7 +108,7 @@ private:
 
 /// The same history on the image of its task: observations, actions and expert actions mapped, masks with their
 /// actions, rewards and endings as they were, and so the probabilities of actions. Throws Error where a mapped value
-/// leaves its space.
+/// leaves its space, and for a task that is no int. The spaces must be those that the symmetry maps.
 template <Symmetry S>
 [[nodiscard]] LearningHistory symmetric_image(const HistoryView& history, const S& symmetry) {
   return detail::ImageOfHistory<S>{history, symmetry}.made();
@@ -127,14 +131,19 @@ public:
         task_count_{family.task_count()},
         training_tasks_(training_tasks.begin(), training_tasks.end()) {
     expect_tasks(family, training_tasks, "symmetric images");
+    if (task_count_ < 1) return;
+    const auto env = family.make(0);
+    spaces_ = {env.observation_space(), env.action_space()};
   }
 
   /// Calls `take(LearningHistory&&)` with each image whose task is a training task, in the order of the symmetries.
-  /// Throws Error where the history is of no task of the family.
+  /// Throws Error where the history is of no task of the family, or of other spaces than its tasks.
   template <typename Take>
   void make(const HistoryView& history, Take&& take) {
     if (history.info().task < 0 || history.info().task >= task_count_)
       fail("symmetric images: task {} is not one of the family's {} tasks", history.info().task, task_count_);
+    const StepLayout spaces{history.info().observation_space, history.info().action_space};
+    if (spaces != spaces_) fail("symmetric images: the family and the history differ: {}", difference(spaces_, spaces));
     for (std::size_t i = 1; i < static_cast<std::size_t>(std::ranges::size(symmetries_)); ++i) {
       const auto& symmetry = detail::nth(symmetries_, i);
       const int task = symmetry.map_task(static_cast<int>(history.info().task));
@@ -150,6 +159,7 @@ public:
 private:
   detail::SymmetriesOf<F> symmetries_;
   int task_count_;
+  StepLayout spaces_{};  // of the family's environments
   std::unordered_set<int> training_tasks_;
   ImageCounts counts_;
 };
