@@ -195,3 +195,32 @@ TEST_CASE("The eight symmetries of a room by hand", "[env]") {
                                       wanted[static_cast<std::size_t>(number)].first.column);
   }
 }
+
+TEST_CASE("The check refuses spaces that make no sense, and actions and masks that do not fit them", "[env]") {
+  const auto refusal_of = [](auto env) {
+    struct Family {
+      decltype(env) only;
+      [[nodiscard]] int task_count() const { return 1; }
+      [[nodiscard]] auto make(int) const { return only; }
+      [[nodiscard]] std::vector<Mirror> symmetries() const { return {{5, false}}; }
+    };
+    return error_of([&] { check_symmetries(Family{env}); });
+  };
+  struct Lopsided : Line {
+    [[nodiscard]] Space observation_space() const { return Box{std::vector<float>(500), {1}}; }
+  };
+  struct Empty : Line {
+    [[nodiscard]] Space action_space() const { return Discrete{0}; }
+  };
+  struct Joystick : Line {
+    [[nodiscard]] Space action_space() const { return MultiDiscrete{{3, 4}}; }
+  };
+  struct MaskedJoystick : Joystick {
+    StepResult step(std::span<const float>, Rng&) { return {0, true}; }
+  };
+
+  CHECK(has(refusal_of(Lopsided{{5, 0}}), "a box has 500 lower and 1 upper bounds"));
+  CHECK(has(refusal_of(Empty{{5, 0}}), "discrete(0) has a component of 0 ids"));
+  CHECK(has(refusal_of(Joystick{{5, 0}}), "step takes one id, but its action space is multi_discrete(3, 4)"));
+  CHECK(has(refusal_of(MaskedJoystick{{{5, 0}}}), "an action mask, but its action space is multi_discrete(3, 4)"));
+}

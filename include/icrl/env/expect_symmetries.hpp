@@ -96,12 +96,22 @@ private:
     const E env = family_.make(task), other = family_.make(image_);
     observation_space_ = env.observation_space();
     action_space_ = env.action_space();
+    expect_sound_spaces();
     if (other.observation_space() != observation_space_ || other.action_space() != action_space_) {
       refuse(fmt::format("spaces differ: {} and {}, {} and {}", to_string(observation_space_),
                          to_string(other.observation_space()), to_string(action_space_),
                          to_string(other.action_space())));
     }
     if (const auto* discrete = std::get_if<Discrete>(&action_space_)) expect_one_to_one(discrete->count);
+  }
+
+  /// What is read of spaces from here on is there.
+  void expect_sound_spaces() const {
+    validate(observation_space_, "observation space of a family with symmetries");
+    validate(action_space_, "action space of a family with symmetries");
+    expect_step_takes<E>(action_space_, "environment of a family with symmetries");
+    if (HasActionMask<E> && !std::holds_alternative<Discrete>(action_space_))
+      refuse("it has an action mask, but its action space is " + to_short_string(action_space_) + ", not discrete");
   }
 
   void expect_one_to_one(int action_count) const {
