@@ -3,6 +3,8 @@
 #include <icrl/eval/statistics.hpp>
 
 #include <cmath>
+#include <limits>
+#include <span>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -80,4 +82,15 @@ TEST_CASE("Statistics of nothing are errors", "[eval]") {
   CHECK_THROWS_AS(bootstrap_interval(none, mean), Error);
   CHECK_THROWS_AS(bootstrap_interval(std::vector<double>{1}, mean, {.resamples = 0}), Error);
   CHECK_THROWS_AS(bootstrap_interval(std::vector<double>{1}, mean, {.level = 1}), Error);
+}
+
+TEST_CASE("Values and statistics that are not finite are errors", "[eval]") {
+  const double nan = std::nan(""), infinity = std::numeric_limits<double>::infinity();
+  const std::vector<double> values{1, nan, 3}, sound{1, 2, 3};
+  const auto lost = [&](std::span<const double> drawn) { return mean(drawn) > 2 ? infinity : 0.0; };
+
+  CHECK(error_of([&] { (void)interquartile_mean(values); }) == "interquartile mean: value 1 is nan");
+  CHECK(error_of([&] { (void)bootstrap_interval(values, mean); }) == "bootstrap: value 1 is nan");
+  CHECK(has(error_of([&] { (void)bootstrap_interval(sound, lost); }), " is inf"));
+  CHECK_THROWS_AS(estimate_mean(std::vector<double>{-infinity, 0}), Error);
 }

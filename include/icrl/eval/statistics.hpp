@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <numeric>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include <icrl/core/fail.hpp>
@@ -21,10 +22,21 @@ namespace icrl {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
+namespace detail {
+
+/// What is sorted must have an order, which NaN has not. Throws Error, which begins with `what`.
+inline void expect_finite(std::span<const double> values, std::string_view what) {
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (!std::isfinite(values[i])) fail("{} {} is {}", what, i, values[i]);
+}
+
+}  // namespace detail
+
 /// Mean of the middle half of the values, with shares of the values at its borders (Agarwal et al., 2021): a few lucky
-/// or lost tasks do not move it. Throws Error for no values.
+/// or lost tasks do not move it. Throws Error for no values, and for one that is not finite.
 [[nodiscard]] inline double interquartile_mean(std::span<const double> values) {
   if (values.empty()) fail("interquartile mean: of no values");
+  detail::expect_finite(values, "interquartile mean: value");
   std::vector<double> sorted(values.begin(), values.end());
   std::sort(sorted.begin(), sorted.end());
   const auto size = static_cast<double>(sorted.size());
@@ -53,11 +65,12 @@ struct BootstrapConfig {
 
 /// A percentile bootstrap interval (Efron & Tibshirani, 1993, chapter 13) of `statistic(std::span<const double>)`. The
 /// values, or the clusters of the configuration, must be independent of each other: where a task was run several times,
-/// hand in one value a task.
+/// hand in one value a task. Throws Error for no values, and for a value or a statistic that is not finite.
 template <typename Statistic>
 [[nodiscard]] Interval bootstrap_interval(std::span<const double> values, Statistic&& statistic,
                                           const BootstrapConfig& config = {}) {
   if (values.empty()) fail("bootstrap: of no values");
+  detail::expect_finite(values, "bootstrap: value");
   if (config.resamples < 1 || !(config.level > 0 && config.level < 1)) {
     fail("bootstrap: {} resamples at level {}, it takes at least 1 and a level between 0 and 1", config.resamples,
          config.level);
@@ -75,6 +88,7 @@ template <typename Statistic>
     }
     statistics.push_back(statistic(std::span<const double>{drawn}));
   }
+  detail::expect_finite(statistics, "bootstrap: the statistic of resample");
   std::sort(statistics.begin(), statistics.end());
   const double last = static_cast<double>(statistics.size() - 1), tail = (1 - config.level) / 2;
   const auto at = [&](double share) { return statistics[static_cast<std::size_t>(std::lround(share * last))]; };
