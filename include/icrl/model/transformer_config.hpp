@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 
 #include <icrl/core/fail.hpp>
 #include <icrl/history/step_layout.hpp>
@@ -58,6 +59,14 @@ inline void validate(const TransformerConfig& config) {
       config.token_count() > most_angles / (config.width / config.head_count)) {
     fail("transformer: rotary positions of {} tokens in heads of {} numbers take a table of more than {} numbers",
          config.token_count(), config.width / config.head_count, most_angles);
+  }
+  constexpr std::int64_t most_cached = 1 << 28;  // keys and values of one context, which no weight pays for either
+  const std::int64_t cached = std::int64_t{2} * config.layer_count * config.width * config.token_count();
+  if (cached > most_cached) {
+    fail(
+        "transformer: {} layers of width {} over {} tokens keep {} keys and values, {} are possible (a smaller "
+        "context?)",
+        config.layer_count, config.width, config.token_count(), cached, most_cached);
   }
   if (!std::isfinite(static_cast<float>(config.reward_scale)))
     fail("transformer: reward_scale is {}", config.reward_scale);
