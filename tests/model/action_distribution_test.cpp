@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include <icrl/math/matrix.hpp>
@@ -123,4 +124,22 @@ TEST_CASE("Numbers are drawn with their deviation times the temperature, inside 
   }
   CHECK(sum / 4000 == Approx(0.25).margin(0.005));
   CHECK(std::sqrt(squares / 4000) == Approx(0.05).epsilon(0.05));
+}
+
+TEST_CASE("Numbers without bounds stay finite at any temperature", "[model]") {
+  constexpr float infinity = std::numeric_limits<float>::infinity(), most = std::numeric_limits<float>::max();
+  const Space space = Box{{-infinity, -infinity, 0}, {infinity, 1, infinity}};
+  const ActionDistribution actions{space};
+  const std::array<float, 6> outputs{0, 0, 0, 3, 3, 3};
+  Rng rng{5};
+  std::array<float, 3> action{};
+  bool was_least = false, was_most = false;
+  for (int i = 0; i < 100; ++i) {
+    actions.sample<float>(outputs, {.temperature = 1e300}, {}, rng, action);
+    REQUIRE(contains(space, action));
+    was_least = was_least || action[0] == -most;
+    was_most = was_most || action[2] == most;
+  }
+  CHECK(was_least);
+  CHECK(was_most);
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <numbers>
 #include <span>
 #include <vector>
@@ -150,7 +151,10 @@ private:
       const double log_deviation =
           std::clamp(static_cast<double>(outputs[size + i]), least_log_deviation, most_log_deviation);
       const double noise = temperature == 0 ? 0.0 : temperature * std::exp(log_deviation) * rng.normal();
-      action[i] = std::clamp(static_cast<float>(static_cast<double>(outputs[i]) + noise), box_.low[i], box_.high[i]);
+      // As double, because a float would be infinite first; an action is finite also where its bounds are not.
+      const double low = static_cast<double>(std::max(box_.low[i], std::numeric_limits<float>::lowest())),
+                   high = static_cast<double>(std::min(box_.high[i], std::numeric_limits<float>::max()));
+      action[i] = static_cast<float>(std::clamp(static_cast<double>(outputs[i]) + noise, low, high));
     }
   }
 
