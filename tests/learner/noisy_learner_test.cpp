@@ -6,6 +6,8 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -202,4 +204,16 @@ TEST_CASE("A noisy learner refuses other actions than its own and what its learn
   CHECK(has(error_of([&] { blind.expect_spaces(Discrete{4}, Discrete{2}); }), "noisy learner: its action space"));
   CHECK_NOTHROW(seeing.expect_spaces(MultiDiscrete{{9, 9}}, Discrete{5}));
   CHECK(has(error_of([&] { seeing.expect_spaces(MultiDiscrete{{9, 8}}, Discrete{5}); }), "systematic explorer: its"));
+}
+
+TEST_CASE("A noisy learner without a mask acts as one whose mask is empty", "[learner]") {
+  Rng rng{1};
+  NoisyLearner learner{Insistent{}, Discrete{4}, {.min_noise = 0.5, .max_noise = 0.5}, rng};
+  Rng one{1}, other{1};
+  for (int i = 0; i < 20; ++i) {
+    std::array<float, 1> action{}, same{};
+    learner.act({}, action, one);
+    learner.act({}, std::span<const std::uint8_t>{}, same, other);
+    REQUIRE(action == same);
+  }
 }

@@ -5,6 +5,8 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <vector>
 
 #include <icrl/env/dark_room.hpp>
@@ -167,4 +169,17 @@ TEST_CASE("A Q-learner refuses an environment of other spaces than its table's",
         "40): component 0 has 5 and 40 ids");
   CHECK(refusal(room.observation_space(), Discrete{4}, room) ==
         "Q-learning: its action space and the environment's differ: discrete(4) and discrete(5)");
+}
+
+TEST_CASE("A Q-learner without a mask acts as one whose mask is empty", "[learner]") {
+  for (const double epsilon : {0.0, 1.0}) {
+    QLearning learner = small({.epsilon_start = epsilon});
+    Rng one{1}, other{1};
+    for (int i = 0; i < 20; ++i) {
+      std::array<float, 1> action{}, same{};
+      learner.act(there, action, one);
+      learner.act(there, std::span<const std::uint8_t>{}, same, other);
+      REQUIRE(action == same);
+    }
+  }
 }

@@ -55,9 +55,10 @@ public:
     std::ranges::copy(intended_action_, action.begin());
   }
 
-  /// Random actions are allowed ones. A learner that does not look at masks is asked without.
+  /// Random actions are allowed ones; an empty mask allows all. A learner that does not look at masks is asked without.
   void act(std::span<const float> observation, std::span<const std::uint8_t> allowed, std::span<float> action,
            Rng& rng) {
+    if (allowed.empty()) return act(observation, action, rng);
     if constexpr (MaskedPolicy<L>) {
       learner_.act(observation, allowed, intended_action_, rng);
     } else {

@@ -74,8 +74,10 @@ public:
     const int chosen = rng.chance(epsilon_) ? rng.below(action_count_) : best(observation, {}, rng);
     action[0] = static_cast<float>(chosen);
   }
+  /// An empty mask allows all.
   void act(std::span<const float> observation, std::span<const std::uint8_t> allowed, std::span<float> action,
            Rng& rng) {
+    if (allowed.empty()) return act(observation, action, rng);
     const int chosen = rng.chance(epsilon_) ? random_allowed(allowed, rng) : best(observation, allowed, rng);
     action[0] = static_cast<float>(chosen);
   }
