@@ -15,6 +15,7 @@
 #include <icrl/agent/in_context_agent.hpp>
 #include <icrl/io/model_file.hpp>
 
+#include "support/curves_json.hpp"
 #include "support/dark_room_recipes.hpp"
 #include "support/program.hpp"
 
@@ -94,33 +95,6 @@ struct Outcome {
   return arms;
 }
 
-[[nodiscard]] inline icrl::Json to_json(const icrl::LearningCurves& curves) {
-  icrl::Json returns = icrl::Json::array();
-  for (int task = 0; task < curves.task_count(); ++task)
-    for (int run = 0; run < curves.run_count(); ++run)
-      returns.push_back(std::vector<double>(curves.returns(task, run).begin(), curves.returns(task, run).end()));
-  return {{"tasks", std::vector<int>(curves.tasks().begin(), curves.tasks().end())},
-          {"runs", curves.run_count()},
-          {"returns", returns}};
-}
-
-[[nodiscard]] inline icrl::LearningCurves curves_from_json(const icrl::Json& json) {
-  const icrl::Json& returns = json.at("returns");
-  icrl::LearningCurves curves{json.at("tasks").get<std::vector<int>>(), json.at("runs").get<int>(),
-                              static_cast<int>(returns.at(0).size())};
-  for (int task = 0; task < curves.task_count(); ++task)
-    for (int run = 0; run < curves.run_count(); ++run) {
-      const auto values =
-          returns.at(static_cast<std::size_t>(task * curves.run_count() + run)).get<std::vector<double>>();
-      if (values.size() != curves.returns(task, run).size()) {
-        icrl::fail("curves: run {} of task {} has {} returns, the first has {}", run, task, values.size(),
-                   curves.episode_count());
-      }
-      std::copy(values.begin(), values.end(), curves.returns(task, run).begin());
-    }
-  return curves;
-}
-
 /// What the processor calls itself, "unknown CPU" where the system does not say.
 [[nodiscard]] inline std::string cpu_name() {
   std::ifstream file{"/proc/cpuinfo"};
@@ -169,7 +143,8 @@ public:
       icrl::fail("{}: was left by another recipe or number of runs; remove it or choose another --out", path.string());
     }
     Outcome outcome{facts, {}};
-    for (const icrl::Json& curves : json.at("curves")) outcome.curves.push_back(curves_from_json(curves));
+    for (const icrl::Json& curves : json.at("curves"))
+      outcome.curves.push_back(curves_from_json(curves, rooms_, path.string()));
     if (outcome.curves.size() != arm.decodings.size()) {
       icrl::fail("{}: holds curves of {} decodings, the arm has {}; remove it or choose another --out", path.string(),
                  outcome.curves.size(), arm.decodings.size());
