@@ -14,6 +14,7 @@
 #include <icrl/model/fingerprint.hpp>
 
 #include "support/json_summary.hpp"
+#include "support/printable.hpp"
 
 using namespace icrl;
 
@@ -39,7 +40,7 @@ Json inspect_histories(const std::filesystem::path& path) {
     const double first = mean_return(history, 0, tenth),
                  last = mean_return(history, history.episode_count() - tenth, tenth);
     list.push_back({{"task", info.task},
-                    {"algorithm", info.algorithm},
+                    {"algorithm", example::utf8_or_remark(info.algorithm)},
                     {"seed", info.seed},
                     {"episodes", history.episode_count()},
                     {"steps", history.step_count()},
@@ -50,8 +51,8 @@ Json inspect_histories(const std::filesystem::path& path) {
     fmt::print(
         "  {}: task {}, {}, seed {}; observations {}, actions {}; {} episodes, {} steps; return {:.2f} at first, "
         "{:.2f} at last\n",
-        i, info.task, info.algorithm, info.seed, to_string(info.observation_space), to_string(info.action_space),
-        history.episode_count(), history.step_count(), first, last);
+        i, info.task, example::printable(info.algorithm), info.seed, to_string(info.observation_space),
+        to_string(info.action_space), history.episode_count(), history.step_count(), first, last);
   }
   return {{"file", path.string()}, {"kind", "histories"}, {"torn_bytes", file.torn_bytes()}, {"histories", list}};
 }
@@ -61,7 +62,8 @@ Json inspect_model(const std::filesystem::path& path) {
   const ModelInfo info = read_model_info(path);
   fmt::print("{}: format {}\n  {}\n  {} weights, checksum {:08x}\n", path.string(), info.format_version,
              describe(model), info.weight_count, weights_checksum(model));
-  for (const auto& [key, text] : info.metadata) fmt::print("  {}: {}\n", key, text);
+  for (const auto& [key, text] : info.metadata)
+    fmt::print("  {}: {}\n", example::printable(key), example::printable(text));
   for_each_parameter(
       [](std::string_view name, const auto& tensor) {
         fmt::print("  {:<36} {:>5} x {:<5} largest {:.3f}\n", name, tensor.rows(), tensor.cols(),
