@@ -45,7 +45,7 @@ inline void write_checked_file(const std::filesystem::path& path, const CheckedF
   file.values(std::span<const char>{detail::padded_magic(kind)});
   file.value(kind.version);
   file.value(crc32c(payload));
-  file.value(static_cast<std::uint64_t>(payload.size()));
+  file.value(std::uint64_t{payload.size()});
   file.values(payload);
   write_file_atomically(path, file.bytes());
 }

@@ -36,7 +36,7 @@ template <typename Enum, std::size_t count>
 [[nodiscard]] inline std::vector<float> bounds_from_json(JsonObject& box, const std::string& key) {
   std::vector<float> bounds;
   for (const Json& bound : box.list(key)) {
-    constexpr double largest = std::numeric_limits<float>::max();
+    constexpr auto largest = static_cast<double>(std::numeric_limits<float>::max());
     if (bound == "inf" || bound == "-inf") {
       bounds.push_back((bound == "inf" ? 1.0f : -1.0f) * std::numeric_limits<float>::infinity());
     } else if (bound.is_number() && std::abs(bound.get<double>()) <= largest) {

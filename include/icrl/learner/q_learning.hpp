@@ -85,9 +85,10 @@ public:
   void learn(const Transition& transition) {
     double target = static_cast<double>(transition.reward);
     if (!transition.terminated)
-      target += config_.discount * highest(values(transition.next_observation), transition.next_allowed);
+      target +=
+          config_.discount * static_cast<double>(highest(values(transition.next_observation), transition.next_allowed));
     float& value = row(transition.observation)[static_cast<std::size_t>(transition.action[0])];
-    value += static_cast<float>(config_.learning_rate * (target - value));
+    value += static_cast<float>(config_.learning_rate * (target - static_cast<double>(value)));
     if (!std::isfinite(value))
       fail("Q-learning: a reward of {} takes the value of an action beyond all numbers", transition.reward);
     if (transition.ends_episode()) epsilon_ = noise_.at(++episode_);
@@ -112,7 +113,8 @@ private:
     };
     if (rows > most / actions) refuse("more than the 17.2 GB a table may take");
     try {
-      values_.assign(static_cast<std::size_t>(rows * actions), static_cast<float>(config_.initial_value));
+      values_.assign(index_.row_count() * static_cast<std::size_t>(action_count_),
+                     static_cast<float>(config_.initial_value));
     } catch (const std::bad_alloc&) {
       refuse("more than the system gives");
     }
