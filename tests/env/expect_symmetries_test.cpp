@@ -204,7 +204,7 @@ TEST_CASE("The check refuses spaces that make no sense, and actions and masks th
       [[nodiscard]] auto make(int) const { return only; }
       [[nodiscard]] std::vector<Mirror> symmetries() const { return {{5, false}}; }
     };
-    return error_of([&] { check_symmetries(Family{env}); });
+    return error_of([&] { expect_symmetries(Family{env}); });
   };
   struct Lopsided : Line {
     [[nodiscard]] Space observation_space() const { return Box{std::vector<float>(500), {1}}; }
