@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include <icrl/io/json.hpp>
 
+#include <ctime>
+
 #include "support/catch.hpp"
 #include "support/decimal_comma.hpp"
 #include "support/histories.hpp"
@@ -47,6 +49,17 @@ TEST_CASE("A short text of very many values is refused before it fills the memor
 
   CHECK(error_of_text(text + "]").empty());
   CHECK(error_of_text(text + ",0]") == "notes: JSON of more than 1048576 values");
+}
+
+TEST_CASE("A list of very many objects is read in time proportional to its length", "[io]") {
+  std::string text = "[{}";
+  for (int i = 1; i < 100'000; ++i) text += ",{}";
+  const std::clock_t begin = std::clock();
+
+  const Json json = parse_json(text + "]", "notes");
+
+  CHECK(json.size() == 100'000);
+  CHECK(std::clock() - begin < 5 * CLOCKS_PER_SEC);  // minutes where every object looks at all before it
 }
 
 TEST_CASE("What is no JSON is an Error with the place", "[io]") {

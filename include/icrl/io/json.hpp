@@ -35,27 +35,67 @@ namespace detail {
   return std::string{end == text.npos ? text : text.substr(end + 2)};
 }
 
+/// Holds a text to the limits while it is read, before anything is made of it. Malformed text ends the reading: what
+/// is wrong with it is said by the parser that makes values of it.
+class JsonInspector {
+public:
+  explicit JsonInspector(std::string_view what) : what_{what} {}
+
+  bool null() { return count(); }
+  bool boolean(bool) { return count(); }
+  bool number_integer(Json::number_integer_t) { return count(); }
+  bool number_unsigned(Json::number_unsigned_t) { return count(); }
+  bool number_float(Json::number_float_t, const std::string&) { return count(); }
+  bool string(std::string&) { return count(); }
+  bool binary(Json::binary_t&) { return count(); }
+  bool start_object(std::size_t) {
+    open();
+    keys_of_open_objects_.emplace_back();
+    return true;
+  }
+  bool key(const std::string& key) {
+    if (!keys_of_open_objects_.back().insert(key).second)
+      fail("{}: JSON has the key \"{}\" twice in one object", what_, key);
+    return true;
+  }
+  bool end_object() {
+    keys_of_open_objects_.pop_back();
+    return end_array();
+  }
+  bool start_array(std::size_t) { return open(); }
+  bool end_array() {
+    --depth_;
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const Json::exception&) { return false; }
+
+private:
+  bool open() {
+    if (depth_ >= JsonLimits::nesting) fail("{}: JSON nested more than {} deep", what_, JsonLimits::nesting);
+    ++depth_;
+    return count();
+  }
+  bool count() {
+    if (++value_count_ > JsonLimits::value_count)
+      fail("{}: JSON of more than {} values", what_, JsonLimits::value_count);
+    return true;
+  }
+
+  std::string_view what_;
+  std::vector<std::set<std::string>> keys_of_open_objects_;
+  int depth_ = 0, value_count_ = 0;
+};
+
 }  // namespace detail
 
-/// Reads a JSON text. Throws Error, which begins with `what`, for anything but one well-formed UTF-8 value, for a key
-/// that an object has twice, and beyond the limits.
+/// Reads a JSON text, in time proportional to its length. Throws Error, which begins with `what`, for anything but one
+/// well-formed UTF-8 value, for a key that an object has twice, and beyond the limits.
 [[nodiscard]] inline Json parse_json(std::string_view text, std::string_view what) {
-  std::vector<std::set<std::string>> keys_of_open_objects;
-  int value_count = 0;
-  const auto inspect = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    using Event = Json::parse_event_t;
-    const bool opens = event == Event::object_start || event == Event::array_start;
-    if (opens && depth >= JsonLimits::nesting) fail("{}: JSON nested more than {} deep", what, JsonLimits::nesting);
-    if ((opens || event == Event::value) && ++value_count > JsonLimits::value_count)
-      fail("{}: JSON of more than {} values", what, JsonLimits::value_count);
-    if (event == Event::object_start) keys_of_open_objects.emplace_back();
-    if (event == Event::object_end) keys_of_open_objects.pop_back();
-    if (event == Event::key && !keys_of_open_objects.back().insert(parsed.get<std::string>()).second)
-      fail("{}: JSON has the key \"{}\" twice in one object", what, parsed.get<std::string>());
-    return true;
-  };
+  // Read twice: the JSON library's own callback is called with every member of an object whenever one of them ends.
+  detail::JsonInspector inspector{what};
   try {
-    return Json::parse(text.begin(), text.end(), inspect);
+    (void)Json::sax_parse(text.begin(), text.end(), &inspector);
+    return Json::parse(text.begin(), text.end());
   } catch (const Json::exception& error) {
     fail("{}: {}", what, detail::plain_text(error));
   }
