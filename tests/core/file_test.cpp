@@ -271,6 +271,39 @@ TEST_CASE("A forked process neither writes to its parent's append file nor gives
   CHECK(read_text(folder / "log") == "mine");
 }
 
+TEST_CASE("A forked process that puts a file of its own in its parent's place does not give the parent's free",
+          "[core]") {
+  const test::TemporaryFolder folder;
+  AppendFile file{folder / "log"};
+  file.append(bytes_of("mine"));
+
+  CHECK(test::holds_in_forked_process([&] {
+    {
+      AppendFile own{folder / "own"};
+      file = std::move(own);
+      file.append(bytes_of("the child's"));
+    }
+    return test::has(error_of([&] { AppendFile{folder / "log"}; }), "another writer");
+  }));
+
+  CHECK(test::has(error_of([&] { AppendFile{folder / "log"}; }), "another writer"));
+  CHECK(read_text(folder / "own") == "the child's");
+}
+
+TEST_CASE("An append file that is assigned to gives its old file free at once", "[core]") {
+  const test::TemporaryFolder folder;
+  AppendFile first{folder / "first"}, second{folder / "second"};
+
+  first = std::move(second);
+
+  CHECK(error_of([&] { AppendFile{folder / "first"}; }).empty());
+  CHECK(test::has(error_of([&] { AppendFile{folder / "second"}; }), "another writer"));
+  AppendFile& same = first;
+  first = std::move(same);
+  first.append(bytes_of("still open"));
+  CHECK(read_text(folder / "second") == "still open");
+}
+
 TEST_CASE("A writer that is gone gives its file free, though a forked process lives on", "[core]") {
   const test::TemporaryFolder folder;
   std::optional<AppendFile> file{std::in_place, folder / "log"};

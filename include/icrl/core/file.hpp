@@ -200,7 +200,16 @@ public:
     if (file_.get() >= 0 && is_owner()) ::flock(file_.get(), LOCK_UN);
   }
   AppendFile(AppendFile&&) = default;
-  AppendFile& operator=(AppendFile&&) = default;
+  AppendFile& operator=(AppendFile&& other) noexcept {
+    if (this == &other) return *this;
+    const AppendFile old{std::move(*this)};  // gives its file free at the end of this, if this process owns it
+    path_ = std::move(other.path_);
+    file_ = std::move(other.file_);
+    owner_ = other.owner_;
+    whole_size_ = other.whole_size_;
+    is_torn_ = other.is_torn_;
+    return *this;
+  }
 
   [[nodiscard]] std::uint64_t size() const {
     struct ::stat status {};
