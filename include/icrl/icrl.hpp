@@ -7,12 +7,14 @@
 #include <icrl/agent/in_context_agent.hpp>
 #include <icrl/agent/in_context_agents.hpp>
 #include <icrl/core/assert.hpp>
+#include <icrl/core/atomic_write.hpp>
 #include <icrl/core/byte_stream.hpp>
 #include <icrl/core/checked_file.hpp>
 #include <icrl/core/checksum.hpp>
 #include <icrl/core/error.hpp>
 #include <icrl/core/fail.hpp>
 #include <icrl/core/file.hpp>
+#include <icrl/core/file_descriptor.hpp>
 #include <icrl/core/function_ref.hpp>
 #include <icrl/core/large_pages.hpp>
 #include <icrl/core/parallel.hpp>

@@ -1,0 +1,152 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/core/atomic_write.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <filesystem>
+#include <iterator>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include <icrl/core/file.hpp>
+
+#include "support/catch.hpp"
+#include "support/errors.hpp"
+#include "support/small_disk.hpp"
+#include "support/temporary_folder.hpp"
+#include "support/text_file.hpp"
+
+using namespace icrl;
+using test::bytes_of;
+using test::error_of;
+using test::read_text;
+
+namespace {
+
+int entry_count(const std::filesystem::path& folder) {
+  const std::filesystem::directory_iterator entries{folder};
+  return static_cast<int>(std::distance(begin(entries), end(entries)));
+}
+
+}  // namespace
+
+TEST_CASE("An atomic write creates and replaces, and leaves nothing else behind", "[core]") {
+  const test::TemporaryFolder folder;
+
+  write_file_atomically(folder / "a", bytes_of("first, and longer"));
+  CHECK(read_text(folder / "a") == "first, and longer");
+  write_file_atomically(folder / "a", bytes_of("second"));
+  CHECK(read_text(folder / "a") == "second");
+  write_file_atomically(folder / "a", {});
+  CHECK(read_text(folder / "a").empty());
+
+  CHECK(entry_count(folder / "") == 1);
+}
+
+TEST_CASE("A write that fails for want of space keeps the old file", "[core]") {
+  const test::TemporaryFolder folder;
+  write_file_atomically(folder / "a", bytes_of("old"));
+  const std::string big(100'000, 'x');
+
+  const std::string error = [&] {
+    const test::SmallDisk disk{50'000};
+    return error_of([&] { write_file_atomically(folder / "a", bytes_of(big)); });
+  }();
+
+  CHECK(test::has(error, "cannot write"));
+  CHECK(test::has(error, "File too large"));
+  CHECK(read_text(folder / "a") == "old");
+  CHECK(entry_count(folder / "") == 1);
+}
+
+TEST_CASE("A write to where none is possible says so and leaves nothing behind", "[core]") {
+  const test::TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "taken" / "inside");
+  test::write_bytes(folder / "file", std::string_view{"kept"});
+
+  CHECK(test::has(error_of([&] { write_file_atomically(folder / "none" / "a", bytes_of("x")); }),
+                  "cannot open the folder"));
+  CHECK(test::has(error_of([&] { write_file_atomically(folder / "file" / "a", bytes_of("x")); }),
+                  "cannot open the folder"));
+  CHECK(test::has(error_of([&] { write_file_atomically("/proc/icrl", bytes_of("x")); }), "cannot create"));
+  CHECK(test::has(error_of([&] { write_file_atomically(folder / "taken", bytes_of("x")); }), "cannot replace"));
+
+  CHECK(std::filesystem::is_directory(folder / "taken" / "inside"));
+  CHECK(read_text(folder / "file") == "kept");
+  CHECK(entry_count(folder / "") == 2);
+}
+
+TEST_CASE("An atomic write follows links, keeps the mode, and replaces nothing but files", "[core]") {
+  const test::TemporaryFolder folder;
+  test::write_bytes(folder / "file", std::string_view{"old"});
+  std::filesystem::permissions(folder / "file", std::filesystem::perms{0600});
+  std::filesystem::create_symlink("file", folder / "link");
+
+  write_file_atomically(folder / "link", bytes_of("new"));
+
+  CHECK(std::filesystem::is_symlink(folder / "link"));
+  CHECK(read_text(folder / "file") == "new");
+  CHECK(std::filesystem::status(folder / "file").permissions() == std::filesystem::perms{0600});
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  CHECK(test::has(error_of([&] { write_file_atomically(folder / "pipe", bytes_of("x")); }), "not a regular file"));
+  CHECK(std::filesystem::is_fifo(folder / "pipe"));
+}
+
+TEST_CASE("What a killed writer has left is used again, what a living one writes is not", "[core]") {
+  const test::TemporaryFolder folder;
+  const auto count = [&] {
+    return std::distance(std::filesystem::directory_iterator{folder / ""}, std::filesystem::directory_iterator{});
+  };
+  test::write_bytes(folder / "file.tmp", std::string_view{"half of something that is longer"});
+  write_file_atomically(folder / "file", bytes_of("whole"));
+  CHECK(read_text(folder / "file") == "whole");
+  CHECK(count() == 1);
+
+  const AppendFile living{folder / "file.tmp"};  // holds the lock
+  write_file_atomically(folder / "file", bytes_of("again"));
+  CHECK(read_text(folder / "file") == "again");
+  CHECK(count() == 2);
+}
+
+TEST_CASE("An unwritable folder keeps the old file", "[core]") {
+  if (::geteuid() == 0) return;  // nothing is unwritable for the superuser
+  const test::TemporaryFolder folder;
+  write_file_atomically(folder / "a", bytes_of("old"));
+  std::filesystem::permissions(folder / "", std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
+
+  const std::string error = error_of([&] { write_file_atomically(folder / "a", bytes_of("new")); });
+  std::filesystem::permissions(folder / "", std::filesystem::perms::owner_all);
+
+  CHECK(test::has(error, "Permission denied"));
+  CHECK(read_text(folder / "a") == "old");
+}
+
+TEST_CASE("Two writers and a reader at once see whole files only", "[core]") {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "a";
+  write_file_atomically(path, bytes_of(std::string(20'000, 'a')));
+  std::atomic<bool> failed{false};
+  const auto write = [&](char letter, std::size_t size) {
+    for (int i = 0; i < 25; ++i) {
+      try {
+        write_file_atomically(path, bytes_of(std::string(size, letter)));
+      } catch (const Error&) {
+        failed = true;
+      }
+    }
+  };
+
+  std::thread first{write, 'a', 20'000}, second{write, 'b', 30'000};
+  for (int i = 0; i < 200; ++i) {
+    const std::string text = read_text(path);
+    if (text != std::string(20'000, 'a') && text != std::string(30'000, 'b')) failed = true;
+  }
+  first.join();
+  second.join();
+
+  CHECK_FALSE(failed);
+  CHECK(entry_count(folder / "") == 1);
+}
