@@ -15,6 +15,7 @@
 
 #include "support/catch.hpp"
 #include "support/errors.hpp"
+#include "support/forked_process.hpp"
 #include "support/small_disk.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/text_file.hpp"
@@ -100,15 +101,47 @@ TEST_CASE("What a killed writer has left is used again, what a living one writes
   const auto count = [&] {
     return std::distance(std::filesystem::directory_iterator{folder / ""}, std::filesystem::directory_iterator{});
   };
-  test::write_bytes(folder / "file.tmp", std::string_view{"half of something that is longer"});
+  test::write_bytes(folder / ".file.icrl-tmp", std::string_view{"half of something that is longer"});
   write_file_atomically(folder / "file", bytes_of("whole"));
   CHECK(read_text(folder / "file") == "whole");
   CHECK(count() == 1);
 
-  const AppendFile living{folder / "file.tmp"};  // holds the lock
+  const AppendFile living{folder / ".file.icrl-tmp"};  // holds the lock
   write_file_atomically(folder / "file", bytes_of("again"));
   CHECK(read_text(folder / "file") == "again");
   CHECK(count() == 2);
+}
+
+TEST_CASE("Files of others with a temporary file's name are left alone", "[core]") {
+  const test::TemporaryFolder folder;
+  test::write_bytes(folder / "model.tmp", std::string_view{"the user's"});
+  test::write_bytes(folder / "other", std::string_view{"two names"});
+  std::filesystem::create_hard_link(folder / "other", folder / ".model.icrl-tmp");
+  REQUIRE(::mkfifo((folder / ".model.icrl-tmp1").c_str(), 0600) == 0);
+  std::filesystem::create_symlink("other", folder / ".model.icrl-tmp2");
+  std::filesystem::create_directory(folder / ".model.icrl-tmp3");
+  const bool returns = test::holds_in_forked_process([&] {  // rather than waits for a reader of the pipe
+    write_file_atomically(folder / "model", bytes_of("new"));
+    return true;
+  });
+
+  CHECK(returns);
+  CHECK(read_text(folder / "model") == "new");
+  CHECK(read_text(folder / "model.tmp") == "the user's");
+  CHECK(read_text(folder / "other") == "two names");
+  CHECK(std::filesystem::is_fifo(folder / ".model.icrl-tmp1"));
+  CHECK(std::filesystem::is_symlink(folder / ".model.icrl-tmp2"));
+  CHECK(entry_count(folder / "") == 7);
+}
+
+TEST_CASE("A name may be as long as the folder's file system allows", "[core]") {
+  const test::TemporaryFolder folder;
+  const std::filesystem::path path = folder / std::string(255, 'n');
+
+  write_file_atomically(path, bytes_of("new"));
+
+  CHECK(read_text(path) == "new");
+  CHECK(entry_count(folder / "") == 1);
 }
 
 TEST_CASE("An unwritable folder keeps the old file", "[core]") {

@@ -22,12 +22,37 @@ namespace icrl {
 
 namespace detail {
 
+/// The name of a temporary file next to `path`: hidden, and no longer than names may be.
+inline std::filesystem::path temporary_name(const std::filesystem::path& path, int number) {
+  const std::string name = "." + path.filename().string().substr(0, 200) + ".icrl-tmp";
+  return path.parent_path() / (number > 0 ? name + std::to_string(number) : name);
+}
+
+/// Opens a temporary file that is new, or else one that a killed writer may have left: a regular file of this user with
+/// no second name. Anything else that has the name already is left alone, and the descriptor is negative.
+inline FileDescriptor open_temporary(const std::filesystem::path& temporary) {
+  constexpr int flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;  // neither a link nor a pipe must hold us up
+  FileDescriptor created{::open(temporary.c_str(), flags | O_CREAT | O_EXCL, 0666)};
+  if (created.get() >= 0) return created;
+  if (errno != EEXIST) fail_with_errno("cannot create", temporary);
+  FileDescriptor left{::open(temporary.c_str(), flags)};
+  struct ::stat status {};
+  const bool is_ours = left.get() >= 0 && ::fstat(left.get(), &status) == 0 && S_ISREG(status.st_mode) &&
+                       status.st_nlink == 1 && status.st_uid == ::geteuid();
+  return is_ours ? std::move(left) : FileDescriptor{-1};
+}
+
 /// A file next to `path` to be renamed to it, which no other writer has, in this process or another. What a killed
 /// writer has left is used again, so that such files do not pile up.
 inline std::pair<FileDescriptor, std::filesystem::path> open_temporary_beside(const std::filesystem::path& path) {
-  for (int number = 0;;) {
-    const std::filesystem::path temporary = path.string() + ".tmp" + (number > 0 ? std::to_string(number) : "");
-    FileDescriptor file{temporary, O_WRONLY | O_CREAT | O_NOFOLLOW, "cannot create"};
+  constexpr int most = 10'000;
+  for (int number = 0; number < most;) {
+    const std::filesystem::path temporary = temporary_name(path, number);
+    FileDescriptor file = open_temporary(temporary);
+    if (file.get() < 0) {
+      ++number;
+      continue;
+    }
     if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) fail_with_errno("cannot lock", temporary);
       ++number;
@@ -41,6 +66,8 @@ inline std::pair<FileDescriptor, std::filesystem::path> open_temporary_beside(co
     if (::ftruncate(file.get(), 0) != 0) fail_with_errno("cannot cut", temporary);
     return {std::move(file), temporary};
   }
+  fail("cannot create a temporary file beside \"{}\": {} names from \"{}\" on are taken", path.string(), most,
+       temporary_name(path, 0).string());
 }
 
 /// The file that a path stands for, links followed, if it may be replaced; throws Error if it may not.
@@ -58,8 +85,9 @@ inline std::filesystem::path replaceable(const std::filesystem::path& path) {
 }  // namespace detail
 
 /// Replaces or creates a file so that, whatever happens, its path holds either the old bytes or all of the new ones:
-/// temporary file in the same folder, fsync, rename, fsync of the folder. Links are followed, and the file keeps its
-/// mode. Throws Error, and removes the temporary file, on failure, and where the path is something else than a file.
+/// temporary file in the same folder (".NAME.icrl-tmp"), fsync, rename, fsync of the folder. Links are followed, and
+/// the file keeps its mode. Throws Error, and removes the temporary file, on failure, and where the path is something
+/// else than a file.
 inline void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {
   const std::filesystem::path target = detail::replaceable(path);
   detail::Folder folder{target};
