@@ -96,6 +96,27 @@ TEST_CASE("An atomic write follows links, keeps the mode, and replaces nothing b
   CHECK(std::filesystem::is_fifo(folder / "pipe"));
 }
 
+TEST_CASE("An atomic write makes the file that a link names, and refuses links that do not end", "[core]") {
+  const test::TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "data");
+  std::filesystem::create_symlink("data/first", folder / "link");
+  std::filesystem::create_symlink("second", folder / "data/first");
+  std::filesystem::create_symlink(folder / "data/third", folder / "data/second");
+  std::filesystem::create_symlink("loop", folder / "loop");
+  std::filesystem::create_symlink("nowhere/file", folder / "astray");
+
+  write_file_atomically(folder / "link", bytes_of("new"));
+
+  for (const char* link : {"link", "data/first", "data/second"}) CHECK(std::filesystem::is_symlink(folder / link));
+  CHECK(std::filesystem::is_regular_file(std::filesystem::symlink_status(folder / "data/third")));
+  CHECK(read_text(folder / "link") == "new");
+  CHECK(error_of([&] { write_file_atomically(folder / "loop", bytes_of("x")); }) ==
+        "cannot replace \"" + (folder / "loop").string() + "\": too many links, one leads to the next");
+  CHECK(
+      test::has(error_of([&] { write_file_atomically(folder / "astray", bytes_of("x")); }), "cannot open the folder"));
+  CHECK(entry_count(folder / "") == 4);
+}
+
 TEST_CASE("What a killed writer has left is used again, what a living one writes is not", "[core]") {
   const test::TemporaryFolder folder;
   const auto count = [&] {

@@ -70,11 +70,23 @@ inline std::pair<FileDescriptor, std::filesystem::path> open_temporary_beside(co
        temporary_name(path, 0).string());
 }
 
+/// Follows links, also to where there is no file yet; throws Error where they do not end.
+inline std::filesystem::path follow_links(const std::filesystem::path& path) {
+  constexpr int most = 40;  // as Linux
+  std::filesystem::path target = path;
+  for (int step = 0; step <= most; ++step) {
+    std::error_code error;
+    if (!std::filesystem::is_symlink(target, error)) return target;
+    const std::filesystem::path next = std::filesystem::read_symlink(target, error);
+    if (error) fail("cannot replace \"{}\": {}", path.string(), error.message());
+    target = target.parent_path() / next;  // or `next` alone where that is absolute
+  }
+  fail("cannot replace \"{}\": too many links, one leads to the next", path.string());
+}
+
 /// The file that a path stands for, links followed, if it may be replaced; throws Error if it may not.
 inline std::filesystem::path replaceable(const std::filesystem::path& path) {
-  std::error_code error;
-  std::filesystem::path target =
-      std::filesystem::is_symlink(path, error) ? std::filesystem::weakly_canonical(path) : path;
+  std::filesystem::path target = follow_links(path);
   struct ::stat status {};
   if (::stat(target.c_str(), &status) != 0) return target;
   if (!S_ISREG(status.st_mode)) fail("cannot replace \"{}\": it is not a regular file", path.string());
