@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <icrl/history/history_file.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -191,6 +192,41 @@ TEST_CASE("Zeros that a crash left behind are a torn tail", "[history]") {
   CHECK(std::filesystem::file_size(folder / "h") == size);
 }
 
+TEST_CASE("A file of zeros only is a torn tail", "[history]") {
+  const TemporaryFolder folder;
+  const auto histories = some_histories();
+  write(folder / "whole", histories);
+  for (const std::size_t size : {1u, 15u, 16u, 72u, 5000u}) {
+    write_bytes(folder / "zeros", std::string(size, '\0'));
+    CHECK(HistoryFile{folder / "zeros"}.history_count() == 0);
+    CHECK(HistoryFile{folder / "zeros"}.torn_bytes() == size);
+
+    write(folder / "zeros", histories);
+
+    CHECK(read_bytes(folder / "zeros") == read_bytes(folder / "whole"));
+  }
+}
+
+TEST_CASE("A writer does not append behind columns that a power failure has damaged", "[history]") {
+  const TemporaryFolder folder;
+  const auto histories = some_histories();
+  write(folder / "h", histories);
+  const auto whole = read_bytes(folder / "h");
+  const std::uint64_t last = whole.size() - size_of_record(histories[2].view());
+  auto bytes = whole;
+  std::fill(bytes.end() - 24, bytes.end(), '\0');  // a header that reached the disk, columns that did not
+  write_bytes(folder / "h", bytes);
+
+  const std::string error = error_of([&] { HistoryWriter{folder / "h"}; });
+
+  CHECK(has(error, "history 2, the last one, is damaged: columns have checksum"));
+  CHECK(has(error, "(was the power cut before sync()? cut the file to " + std::to_string(last) + " bytes to go on)"));
+  CHECK(read_bytes(folder / "h") == bytes);
+  std::filesystem::resize_file(folder / "h", last);
+  HistoryWriter{folder / "h"}.append(histories[2].view());
+  CHECK(read_bytes(folder / "h") == whole);
+}
+
 TEST_CASE("Every flipped bit is found and placed", "[history]") {
   const TemporaryFolder folder;
   const auto histories = some_histories();
@@ -254,7 +290,7 @@ TEST_CASE("A newer format is refused by name and left as it is", "[history]") {
 TEST_CASE("A file of somebody else is refused and left as it is", "[history]") {
   const TemporaryFolder folder;
   for (const std::string& text : {std::string{"x"}, std::string{"ICRLHISx"},
-                                  std::string{"a letter to my aunt, quite long"}, std::string(200, '\0')}) {
+                                  std::string{"a letter to my aunt, quite long"}, std::string(200, '\0') + "x"}) {
     write_bytes(folder / "letter", text);
 
     CHECK(has(error_in(folder / "letter"), "does not begin with \"ICRLHIST\""));

@@ -76,6 +76,12 @@ private:
   std::span<const std::byte> part_;
 };
 
+/// Throws Error where the columns are not those that were written.
+inline void check_columns_checksum(const HistoryRecord& record, const std::string& what, const char* hint) {
+  if (const auto found = crc32c(record.column_bytes); found != record.columns_checksum)
+    fail("{}: columns have checksum {:08x}, the header says {:08x} ({})", what, found, record.columns_checksum, hint);
+}
+
 /// All columns of a history as they lie in a file.
 [[nodiscard]] inline ByteWriter write_columns(const HistoryView& history) {
   const HistoryColumns& columns = history.columns();
@@ -179,10 +185,7 @@ private:
     const detail::HistoryRecord& record = scan_.records[i];
     const detail::AscendingReads of_check{file_, record.column_bytes};
     const std::string place = detail::history_at(what_, i, record.offset);
-    if (const auto found = crc32c(record.column_bytes); found != record.columns_checksum) {
-      fail("{}: columns have checksum {:08x}, the header says {:08x} (the file is damaged)", place, found,
-           record.columns_checksum);
-    }
+    detail::check_columns_checksum(record, place, "the file is damaged");
     detail::check_columns(record, place);
     is_checked_[i].store(true, std::memory_order_relaxed);
   }
@@ -194,15 +197,18 @@ private:
 };
 
 /// Appends histories to a file, which it makes if there is none. One writer at a time: a second gets an Error. A torn
-/// tail is cut off first; files of others, newer ones and those with a damaged header are refused and left as they are
-/// (columns are checked when they are read).
+/// tail is cut off first; files of others, newer ones, those with a damaged header and those whose last history has
+/// damaged columns, as after a power failure before sync(), are refused and left as they are (columns of other
+/// histories are checked when they are read).
 class HistoryWriter {
 public:
   explicit HistoryWriter(const std::filesystem::path& path) : file_{path} {
     std::uint64_t end = 0;  // of the last whole record
     {
       const MappedFile mapped{path, ReadOrder::random};
-      const auto scan = detail::scan_histories(mapped.bytes(), fmt::format("history file \"{}\"", path.string()));
+      const std::string what = fmt::format("history file \"{}\"", path.string());
+      const auto scan = detail::scan_histories(mapped.bytes(), what);
+      if (!scan.records.empty()) check_last(scan.records.back(), scan.records.size() - 1, mapped, what);
       history_count_ = scan.records.size();
       end = scan.end;
     }
@@ -223,6 +229,16 @@ public:
   [[nodiscard]] int history_count() const { return static_cast<int>(history_count_); }
 
 private:
+  /// Behind damage nothing is appended: it would be in the way for ever.
+  static void check_last(const detail::HistoryRecord& last, std::size_t index, const MappedFile& mapped,
+                         const std::string& what) {
+    const detail::AscendingReads of_check{mapped, last.column_bytes};
+    const std::string hint =
+        fmt::format("was the power cut before sync()? cut the file to {} bytes to go on", last.offset);
+    detail::check_columns_checksum(last, fmt::format("{}: history {}, the last one, is damaged", what, index),
+                                   hint.c_str());
+  }
+
   AppendFile file_;
   std::uint64_t history_count_ = 0;
 };

@@ -27,8 +27,8 @@
 //            observations (N + E): one more than steps an episode   actions (N)
 //            f32 rewards (N)                                        u8 masks (N, actions), if any
 //            f32 behaviour probabilities (N), if any                expert actions (N), if any
-// A record that the end of the file cuts off, or a header of zeros only up to the end, is a torn tail: what a crash
-// leaves of an unfinished append. It is no error and holds nothing.
+// A record that the end of the file cuts off, or zeros only up to the end, be it the whole file, is a torn tail: what a
+// crash leaves of an unfinished append. It is no error and holds nothing.
 
 #include <algorithm>
 #include <climits>
@@ -231,6 +231,7 @@ struct HistoryScan {
 /// True where the file has its whole header, false where it is torn. Throws Error for the files of others, damaged
 /// headers and newer formats.
 [[nodiscard]] inline bool check_file_header(std::span<const std::byte> file, const std::string& what) {
+  if (all_zeros(file)) return false;
   const ByteWriter expected = write_file_header();
   const auto start = file.first(std::min(file.size(), expected.bytes().size()));
   if (std::ranges::equal(start, expected.bytes().first(start.size())))
