@@ -443,6 +443,22 @@ TEST_CASE("Values that no recorder would have let in are refused", "[history]") 
   CHECK(has(forged(40, std::numeric_limits<float>::quiet_NaN()), "reward 0 is nan"));
 }
 
+TEST_CASE("An action that its mask forbids is refused", "[history]") {
+  const TemporaryFolder folder;
+  const LearningHistory history = telling_history(0, {1, 2}, {.has_action_mask = true});
+  const auto forged = [&](std::size_t at, std::uint8_t allowed) {
+    Forgery forgery{history.view()};
+    forgery.put(at, allowed);
+    return forgery.error(folder / "h");
+  };
+  // ends (2 x u64), endings (2), observations (5 x 3 x u16), actions (3), rewards (3 x f32), filled up; 3 x 7 masks
+  const std::size_t masks = 16 + 8 + 32 + 8 + 16, taken = static_cast<std::size_t>(telling_action(1, 1));
+
+  CHECK(forged(masks + 2 * 7 + taken, 9).empty());
+  CHECK(forged(masks + 2 * 7 + taken + 1, 0).empty());
+  CHECK(has(forged(masks + 2 * 7 + taken, 0), "history 0 at byte offset 16: action 2 (4) is forbidden by its mask"));
+}
+
 TEST_CASE("A locale with decimal commas changes no byte and no error", "[history]") {
   struct Commas : std::numpunct<char> {
     char do_decimal_point() const override { return ','; }

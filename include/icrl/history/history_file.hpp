@@ -26,7 +26,19 @@ namespace icrl {
 
 namespace detail {
 
-/// Throws Error where checked bytes still make no history: episodes without steps, values outside their space.
+/// Throws Error where an action, which lies in its space, is one that its row's mask forbids.
+inline void check_masks(const HistoryRecord& record, const std::string& what) {
+  const HistoryColumns& columns = record.columns;
+  float action = 0;
+  for (std::uint64_t r = 0; r < record.step_count; ++r) {
+    columns.actions.read(static_cast<std::int64_t>(r), std::span{&action, 1});
+    const std::uint8_t* const mask = columns.action_masks + r * static_cast<std::uint64_t>(columns.mask_size);
+    if (mask[static_cast<int>(action)] == 0) fail("{}: action {} ({}) is forbidden by its mask", what, r, action);
+  }
+}
+
+/// Throws Error where checked bytes still make no history: episodes without steps, values outside their space, actions
+/// that their mask forbids.
 inline void check_columns(const HistoryRecord& record, const std::string& what) {
   const HistoryColumns& columns = record.columns;
   std::uint64_t end = 0;
@@ -58,6 +70,7 @@ inline void check_columns(const HistoryRecord& record, const std::string& what) 
   check_rows(columns.actions, record.step_count, info.action_space, "action");
   check_numbers(columns.rewards, std::numeric_limits<float>::lowest(), "reward");
   if (info.has_behaviour_probability) check_numbers(columns.behaviour_probabilities, 0, "behaviour probability");
+  if (info.has_action_mask) check_masks(record, what);
   if (info.has_expert_action) check_rows(columns.expert_actions, record.step_count, info.action_space, "expert action");
 }
 
