@@ -3,6 +3,7 @@
 #include <icrl/core/atomic_write.hpp>
 
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <filesystem>
 #include <iterator>
@@ -10,6 +11,10 @@
 #include <string>
 #include <string_view>
 #include <thread>
+
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <icrl/core/file.hpp>
 
@@ -27,12 +32,40 @@ using test::read_text;
 
 namespace {
 
+bool folders_cannot_be_synced = false;
+
 int entry_count(const std::filesystem::path& folder) {
   const std::filesystem::directory_iterator entries{folder};
   return static_cast<int>(std::distance(begin(entries), end(entries)));
 }
 
 }  // namespace
+
+#ifdef __GLIBC__
+// A program's own function takes the place of the C library's, so that it can fail.
+extern "C" int fsync(int descriptor) {
+  struct ::stat status {};
+  if (folders_cannot_be_synced && ::fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode)) {
+    errno = EIO;
+    return -1;
+  }
+  return static_cast<int>(::syscall(SYS_fsync, descriptor));
+}
+
+TEST_CASE("A folder that cannot be synced is an Error that says what was done", "[core]") {
+  const test::TemporaryFolder folder;
+  write_file_atomically(folder / "a", bytes_of("old"));
+
+  folders_cannot_be_synced = true;
+  const std::string error = error_of([&] { write_file_atomically(folder / "a", bytes_of("new")); });
+  folders_cannot_be_synced = false;
+
+  CHECK(error ==
+        "\"" + (folder / "a").string() + "\" was replaced, but the folder cannot be synced: Input/output error");
+  CHECK(read_text(folder / "a") == "new");
+  CHECK(entry_count(folder / "") == 1);
+}
+#endif
 
 TEST_CASE("An atomic write creates and replaces, and leaves nothing else behind", "[core]") {
   const test::TemporaryFolder folder;

@@ -99,7 +99,7 @@ inline std::filesystem::path replaceable(const std::filesystem::path& path) {
 /// Replaces or creates a file so that, whatever happens, its path holds either the old bytes or all of the new ones:
 /// temporary file in the same folder (".NAME.icrl-tmp"), fsync, rename, fsync of the folder. Links are followed, and
 /// the file keeps its mode. Throws Error, and removes the temporary file, on failure, and where the path is something
-/// else than a file.
+/// else than a file. Where only the last of these steps fails, the Error says that the file was replaced.
 inline void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {
   const std::filesystem::path target = detail::replaceable(path);
   detail::Folder folder{target};
@@ -114,7 +114,10 @@ inline void write_file_atomically(const std::filesystem::path& path, std::span<c
     ::unlink(temporary.c_str());
     throw;
   }
-  folder.sync();
+  if (!folder.try_sync()) {
+    fail("\"{}\" was replaced, but the folder cannot be synced: {}", path.string(),
+         std::generic_category().message(errno));
+  }
 }
 
 }  // namespace icrl

@@ -60,8 +60,10 @@ public:
       : path_{path.has_parent_path() ? path.parent_path() : "."},
         opened_{path_, O_RDONLY | O_DIRECTORY, "cannot open the folder"} {}
 
+  /// False with errno where it fails.
+  [[nodiscard]] bool try_sync() { return ::fsync(opened_.get()) == 0 || errno == EINVAL; }
   void sync() {
-    if (::fsync(opened_.get()) != 0 && errno != EINVAL) fail_with_errno("cannot sync the folder", path_);
+    if (!try_sync()) fail_with_errno("cannot sync the folder", path_);
   }
 
 private:
