@@ -180,6 +180,20 @@ TEST_CASE("A run that finds its checkpoint goes on from there, and one that is d
   CHECK(has(error_of([&] { (void)distil(again, run.sampler, config); }), "batch 6"));
 }
 
+TEST_CASE("A checkpoint that cannot be looked at is not taken for a missing one", "[train]") {
+  const TemporaryFolder folder;
+  const SmallRun run;
+  auto model = run.model();
+  DistilConfig config = small_distil(2);
+  config.checkpoint = folder / "run.ckpt";
+  config.checkpoint_every = 1;
+  std::filesystem::create_symlink("run.ckpt", config.checkpoint);  // a link to itself
+
+  CHECK(has(error_of([&] { distil(model, run.sampler, config); }),
+            "checkpoint \"" + config.checkpoint.string() + "\": cannot be looked at: "));
+  CHECK(std::filesystem::is_symlink(config.checkpoint));
+}
+
 TEST_CASE("A run that is killed again and again at any moment ends in the weights of one that was not",
           "[train][slow]") {
   struct Endless {  // its process never comes to the end

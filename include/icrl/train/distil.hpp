@@ -8,6 +8,7 @@
 #include <system_error>
 #include <type_traits>
 
+#include <icrl/core/fail.hpp>
 #include <icrl/train/distil_trainer.hpp>
 
 namespace icrl {
@@ -34,6 +35,18 @@ struct DistilResult {
   double final_loss = 0;  ///< of the last update
 };
 
+namespace detail {
+
+/// Whether there is a checkpoint to go on from. Throws Error where that cannot be told: it is not to be overwritten.
+[[nodiscard]] inline bool has_checkpoint(const DistilConfig& config) {
+  std::error_code error;
+  const bool exists = !config.checkpoint.empty() && std::filesystem::exists(config.checkpoint, error);
+  if (error) fail("checkpoint \"{}\": cannot be looked at: {}", config.checkpoint.string(), error.message());
+  return exists;
+}
+
+}  // namespace detail
+
 /// Trains the model from where it stands and leaves in it the weights with the best score, or the last ones if the
 /// observer scores none; either way averaged, if the configuration says so. The observer may have `on_update(const
 /// DistilMetrics&)` and `on_evaluate(const M&, int update) -> double`. A checkpoint file that is already there is gone
@@ -50,7 +63,7 @@ DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& 
       HasOnEvaluate<Watcher, M> || !requires { &Watcher::on_evaluate; },
       "distil: the observer's on_evaluate takes (const Model&, int update) and returns a score");
   DistilTrainer<M> trainer{model, sampler, config};
-  if (std::error_code error; !config.checkpoint.empty() && std::filesystem::exists(config.checkpoint, error)) {
+  if (detail::has_checkpoint(config)) {
     trainer.restore(config.checkpoint);
   } else if (config.checkpoint_every > 0) {
     trainer.save(config.checkpoint);  // what cannot be written is found out before the work, not after it
