@@ -33,6 +33,7 @@ using test::read_text;
 namespace {
 
 bool folders_cannot_be_synced = false;
+int lock_error = 0;  // what flock fails with
 
 int entry_count(const std::filesystem::path& folder) {
   const std::filesystem::directory_iterator entries{folder};
@@ -50,6 +51,25 @@ extern "C" int fsync(int descriptor) {
     return -1;
   }
   return static_cast<int>(::syscall(SYS_fsync, descriptor));
+}
+extern "C" int flock(int descriptor, int operation) noexcept {
+  errno = lock_error;
+  return lock_error != 0 ? -1 : static_cast<int>(::syscall(SYS_flock, descriptor, operation));
+}
+
+TEST_CASE("A file is replaced where the file system knows no locks", "[core]") {
+  const test::TemporaryFolder folder;
+  test::write_bytes(folder / (".a.icrl-tmp-" + std::to_string(::getpid()) + "-0"), std::string_view{"taken"});
+  for (const int error : {ENOSYS, EOPNOTSUPP, ENOLCK, EIO}) {
+    lock_error = error;
+    const std::string text = error_of([&] { write_file_atomically(folder / "a", bytes_of(std::to_string(error))); });
+    lock_error = 0;
+
+    CHECK(text.empty() == (error != EIO));
+    CHECK(read_text(folder / "a") == std::to_string(error == EIO ? ENOLCK : error));
+  }
+  write_file_atomically(folder / "a", bytes_of("locked"));  // in the file that the EIO has left
+  CHECK(entry_count(folder / "") == 2);
 }
 
 TEST_CASE("A folder that cannot be synced is an Error that says what was done", "[core]") {

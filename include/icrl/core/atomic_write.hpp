@@ -42,8 +42,19 @@ inline FileDescriptor open_temporary(const std::filesystem::path& temporary) {
   return is_ours ? std::move(left) : FileDescriptor{-1};
 }
 
+/// Where files cannot be locked: a new file under a name of this process alone.
+inline std::pair<FileDescriptor, std::filesystem::path> open_unlocked_beside(const std::filesystem::path& path) {
+  for (int number = 0;; ++number) {
+    std::filesystem::path temporary = temporary_name(path, 0);
+    temporary += fmt::format("-{}-{}", ::getpid(), number);
+    FileDescriptor file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)};
+    if (file.get() >= 0) return {std::move(file), std::move(temporary)};
+    if (errno != EEXIST) fail_with_errno("cannot create", temporary);
+  }
+}
+
 /// A file next to `path` to be renamed to it, which no other writer has, in this process or another. What a killed
-/// writer has left is used again, so that such files do not pile up.
+/// writer has left is used again, so that such files do not pile up, except where the file system knows no locks.
 inline std::pair<FileDescriptor, std::filesystem::path> open_temporary_beside(const std::filesystem::path& path) {
   constexpr int most = 10'000;
   for (int number = 0; number < most;) {
@@ -54,6 +65,10 @@ inline std::pair<FileDescriptor, std::filesystem::path> open_temporary_beside(co
       continue;
     }
     if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno == ENOSYS || errno == EOPNOTSUPP || errno == ENOLCK) {
+        ::unlink(temporary.c_str());
+        return open_unlocked_beside(path);
+      }
       if (errno != EWOULDBLOCK) fail_with_errno("cannot lock", temporary);
       ++number;
       continue;
