@@ -82,7 +82,8 @@ TEST_CASE("A second writer of an append file is refused while the first lives", 
   first->append(bytes_of("mine"));
 
   CHECK(error_of([&] { AppendFile{folder / "log"}; }) ==
-        "cannot append to \"" + (folder / "log").string() + "\": another writer has it open");
+        "cannot append to \"" + (folder / "log").string() +
+            "\": another writer has it open (or a process forked from a killed one)");
   std::optional<AppendFile> moved{std::move(*first)};
   first.reset();
   CHECK_FALSE(error_of([&] { AppendFile{folder / "log"}; }).empty());
@@ -166,6 +167,39 @@ TEST_CASE("A writer that is gone gives its file free, though a forked process li
   int status = 0;
   CHECK(::waitpid(child, &status, 0) == child);
   ::close(ends[0]);
+}
+
+TEST_CASE("A killed writer holds its file as long as a process forked from it lives", "[core]") {
+  const test::TemporaryFolder folder;
+  int ends[2], ready[2];
+  REQUIRE(::pipe(ends) == 0);
+  REQUIRE(::pipe(ready) == 0);
+  const ::pid_t writer = ::fork();
+  if (writer == 0) {
+    const AppendFile file{folder / "log"};
+    char byte = 0;
+    ::close(ends[1]);
+    if (::fork() == 0) {
+      (void)!::read(ends[0], &byte, 1);  // until the test has closed its end
+      ::_exit(0);
+    }
+    (void)!::write(ready[1], &byte, 1);
+    ::_exit(0);  // as if killed: nothing is closed
+  }
+  char byte = 0;
+  int status = 0;
+  REQUIRE(::read(ready[0], &byte, 1) == 1);
+  REQUIRE(::waitpid(writer, &status, 0) == writer);
+
+  CHECK(test::has(error_of([&] { AppendFile{folder / "log"}; }), "(or a process forked from a killed one)"));
+  ::close(ends[1]);
+  std::string error = "not tried";
+  for (int i = 0; i < 2000 && !error.empty(); ++i) {
+    error = error_of([&] { AppendFile{folder / "log"}; });
+    ::usleep(5000);
+  }
+  CHECK(error.empty());
+  for (const int end : {ends[0], ready[0], ready[1]}) ::close(end);
 }
 
 TEST_CASE("An append that fails halfway is taken back", "[core]") {

@@ -77,13 +77,17 @@ private:
 
 /// A file that is written at its end only. One writer at a time: a second one, in this process or another, gets an
 /// Error. A forked child that appends through its copy gets an Error and must open the file itself. The parent's
-/// destructor releases the lock even while children hold the descriptor.
+/// destructor releases the lock even while children hold the descriptor; a parent that was killed still holds the file
+/// as long as a process forked from it lives.
 class AppendFile {
 public:
   explicit AppendFile(const std::filesystem::path& path)
       : path_{path}, file_{path, O_RDWR | O_CREAT | O_APPEND, "cannot open for appending"} {
     if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno == EWOULDBLOCK) fail("cannot append to \"{}\": another writer has it open", path.string());
+      if (errno == EWOULDBLOCK) {
+        fail("cannot append to \"{}\": another writer has it open (or a process forked from a killed one)",
+             path.string());
+      }
       detail::fail_with_errno("cannot lock", path);
     }
     if (size() == 0) detail::Folder{path}.sync();  // a new name has to reach the disk as well
