@@ -59,6 +59,7 @@
 #include <icrl/io/config_json.hpp>
 #include <icrl/io/config_text.hpp>
 #include <icrl/io/json.hpp>
+#include <icrl/io/json_limits.hpp>
 #include <icrl/io/json_text.hpp>
 #include <icrl/io/model_file.hpp>
 #include <icrl/io/safetensors.hpp>

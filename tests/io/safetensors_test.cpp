@@ -93,6 +93,22 @@ TEST_CASE_METHOD(SafetensorsFixture, "The same tensors in another order make the
   CHECK(read_bytes(path) == first);
 }
 
+TEST_CASE_METHOD(SafetensorsFixture, "A header that no reader would take is not written", "[io]") {
+  const std::size_t sizes = JsonLimits::value_count / 4 - 6;  // four tensors fill the limit
+  std::vector<TensorView> tensors;
+  for (const char* name : {"a", "b", "c", "d"})
+    tensors.push_back({name, "F32", std::vector<std::uint64_t>(sizes, 0), {}});
+  const Metadata metadata{{"title", "wide"}};
+
+  CHECK(error_of([&] { write_safetensors(path, tensors, metadata); }) ==
+        "safetensors file \"" + path.string() +
+            "\": its header would be JSON of 1048580 values, 1048576 are read (it has 4 tensors)");
+  CHECK_FALSE(std::filesystem::exists(path));
+  tensors.back().shape.resize(sizes - 4);
+  write_safetensors(path, tensors, metadata);
+  CHECK(SafetensorsFile{path}.tensors().size() == 4);
+}
+
 TEST_CASE_METHOD(SafetensorsFixture, "Files of other programs are read without a checksum", "[io]") {
   const std::string header =
       padded(R"({"x":)" + entry("F16", "[2,2]", "[0,8]") + R"(, "__metadata__": {"format": "pt"}})");

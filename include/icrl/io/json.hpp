@@ -13,18 +13,13 @@
 #include <nlohmann/json.hpp>
 
 #include <icrl/core/fail.hpp>
+#include <icrl/io/json_limits.hpp>
 
 // The one place that knows the JSON library. What comes from outside is bounded while it is read, and the library's
 // exceptions become Errors.
 namespace icrl {
 
 using Json = nlohmann::json;
-
-/// What a text may hold at most.
-struct JsonLimits {
-  static constexpr int nesting = 32;           ///< objects and lists inside one another
-  static constexpr int value_count = 1 << 20;  ///< values of any kind, so that a short text cannot fill the memory
-};
 
 namespace detail {
 

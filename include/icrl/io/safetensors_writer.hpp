@@ -15,6 +15,7 @@
 #include <icrl/core/byte_stream.hpp>
 #include <icrl/core/checksum.hpp>
 #include <icrl/core/file.hpp>
+#include <icrl/io/json_limits.hpp>
 #include <icrl/io/json_text.hpp>
 #include <icrl/io/tensor_view.hpp>
 
@@ -75,9 +76,10 @@ namespace detail {
                                                     const Metadata& metadata, const std::string& what) {
   using Format = SafetensorsFormat;
   std::map<std::string, std::string> entries;  // in the order of their names
-  std::size_t end = 0;
+  std::size_t end = 0, value_count = 2;        // the header and the object of texts
   for (const TensorView* const next : tensors) {
     const TensorView& tensor = *next;
+    value_count += 6 + tensor.shape.size();  // an object of a text and two lists, one of them of two offsets
     const std::string place = fmt::format("{}: tensor \"{}\"", what, tensor.name);
     if (tensor.name == Format::metadata_key || entries.contains(tensor.name)) fail("{}: the name is taken", place);
     const std::uint64_t wanted = byte_count(tensor.dtype, tensor.shape, place);
@@ -93,11 +95,16 @@ namespace detail {
   try {
     Metadata texts = metadata;
     texts[std::string{Format::checksum_key}] = Format::no_checksum;
+    value_count += texts.size();
     for (auto& [key, value] : texts) value = json_quoted(value);
     entries[std::string{Format::metadata_key}] = object_text(texts);
     text = object_text(entries);
   } catch (const Error& error) {
     fail("{}: {}", what, error.what());
+  }
+  if (value_count > static_cast<std::size_t>(JsonLimits::value_count)) {
+    fail("{}: its header would be JSON of {} values, {} are read (it has {} tensors)", what, value_count,
+         JsonLimits::value_count, tensors.size());
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');
   if (text.size() > Format::largest_header)
@@ -114,8 +121,8 @@ namespace detail {
 }  // namespace detail
 
 /// Writes a file, as a whole or, where that fails, not at all. Tensors are sorted by element size, the largest first,
-/// and then by name, so that all are aligned. Throws Error for a name that stands twice, and for bytes that do not fit
-/// a shape.
+/// and then by name, so that all are aligned. Throws Error for a name that stands twice, for bytes that do not fit a
+/// shape, and for more tensors than readers take.
 inline void write_safetensors(const std::filesystem::path& path, const std::vector<TensorView>& tensors,
                               const Metadata& metadata = {}) {
   using Format = detail::SafetensorsFormat;
