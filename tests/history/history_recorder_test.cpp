@@ -3,8 +3,10 @@
 #include <icrl/history/history_recorder.hpp>
 
 #include <array>
+#include <new>
 #include <vector>
 
+#include "support/alloc_counter.hpp"
 #include "support/catch.hpp"
 #include "support/histories.hpp"
 #include "support/special_numbers.hpp"
@@ -35,6 +37,41 @@ TEST_CASE("An episode is part of the history once it has ended", "[history]") {
   CHECK(history.step_count() == 2);
   CHECK(history.episode(0).terminated());
   CHECK(history.episode(0).truncated());
+}
+
+TEST_CASE("Where memory runs out in a step, the open episode is forgotten and the finished ones stay", "[history]") {
+  if (!AllocationCount::is_available()) return;
+  const HistoryInfo info{.has_action_mask = true, .has_behaviour_probability = true, .has_expert_action = true};
+  const LearningHistory finished = telling_history(3, {2}, info), whole = telling_history(3, {2, 1}, info);
+  const std::array observation{3.0f, 1.0f, 0.0f}, next{3.0f, 1.0f, 1.0f};
+  const std::array action{static_cast<float>(telling_action(1, 0))}, expert{2.0f};
+  const std::vector<std::uint8_t> mask(7, 1);
+  int failure_count = 0;
+  for (bool failed = true; failed; failure_count += failed) {
+    LearningHistory history = finished;  // whose columns have no room left
+    HistoryRecorder recorder{history};
+    const auto record = [&](int allocation_count) {
+      recorder.begin_episode(observation);
+      const AllocationLimit limit{allocation_count};
+      recorder.step(action, telling_reward(1, 0), next, true, false,
+                    {.action_mask = mask, .behaviour_probability = 0.25f, .expert_action = expert});
+    };
+    failed = false;
+
+    try {
+      record(failure_count);
+    } catch (const std::bad_alloc&) {
+      failed = true;
+    }
+
+    if (failed) {
+      CHECK_FALSE(recorder.is_open());
+      CHECK(bytes_of(history.view()) == bytes_of(finished.view()));
+      record(100);
+    }
+    CHECK(bytes_of(history.view()) == bytes_of(whole.view()));
+  }
+  CHECK(failure_count >= 4);  // rewards, masks, probabilities, and the two columns of episodes
 }
 
 TEST_CASE("An episode that is left open leaves no trace", "[history]") {

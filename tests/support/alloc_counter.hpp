@@ -23,4 +23,14 @@ private:
   std::int64_t before_;
 };
 
+/// While it lives, the first `count` allocations of this thread succeed and all others fail, where AllocationCount is
+/// available.
+class AllocationLimit {
+public:
+  explicit AllocationLimit(std::int64_t count);
+  ~AllocationLimit();
+  AllocationLimit(const AllocationLimit&) = delete;
+  AllocationLimit& operator=(const AllocationLimit&) = delete;
+};
+
 }  // namespace icrl::test

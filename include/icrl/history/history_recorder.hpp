@@ -29,7 +29,8 @@ struct StepExtras {
 ///   recorder.begin_episode(first observation), then recorder.step(...) until terminated or truncated, and again.
 ///
 /// An episode counts once it has ended: one that is still open when the recorder goes is not part of the history.
-/// Wrong calls and values outside their space throw Error and change nothing.
+/// Wrong calls and values outside their space throw Error and change nothing. Where memory runs out in a step, the open
+/// episode is forgotten, and the finished ones stay.
 class HistoryRecorder {
 public:
   /// `history` outlives the recorder and is not moved meanwhile.
@@ -68,12 +69,18 @@ public:
       refuse_value("next observation", next_observation, info().observation_space);
     if (has_extras_) check_extras(action, extras);
 
-    history_->actions_.append(action);
-    history_->rewards_.push_back(reward);
-    history_->observations_.append(next_observation);
-    if (has_extras_) append_extras(extras);
-    ++length_;
-    if (terminated || truncated) end_episode(terminated, truncated);
+    try {
+      history_->actions_.append(action);
+      history_->rewards_.push_back(reward);
+      history_->observations_.append(next_observation);
+      if (has_extras_) append_extras(extras);
+      ++length_;
+      if (terminated || truncated) end_episode(terminated, truncated);
+    } catch (...) {  // no memory: columns of unequal length are no history
+      drop_open_rows();
+      is_open_ = false;
+      throw;
+    }
   }
 
   /// Forgets the episode that is open, if any.
@@ -84,10 +91,9 @@ public:
 
 private:
   void end_episode(bool terminated, bool truncated) {
-    const auto finished_steps = static_cast<std::uint64_t>(history_->rewards_.size());
-    history_->episode_ends_.push_back(finished_steps);
     history_->episode_endings_.push_back(static_cast<std::uint8_t>((terminated ? EpisodeEnding::terminated : 0) |
                                                                    (truncated ? EpisodeEnding::truncated : 0)));
+    history_->episode_ends_.push_back(static_cast<std::uint64_t>(history_->rewards_.size()));  // now it counts
     is_open_ = false;
   }
 
@@ -98,6 +104,7 @@ private:
     history.observations_.truncate(steps + history.episode_count());
     history.actions_.truncate(steps);
     history.rewards_.resize(size);
+    history.episode_endings_.resize(history.episode_ends_.size());
     if (!has_extras_) return;
     if (history.info().has_action_mask) history.action_masks_.resize(size * mask_size());
     if (history.info().has_behaviour_probability) history.behaviour_probabilities_.resize(size);
