@@ -3,12 +3,16 @@
 #pragma once
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
+#include <vector>
 
+#include <icrl/env/dark_room.hpp>
 #include <icrl/eval/learning_curves.hpp>
 #include <icrl/history/curate.hpp>
 #include <icrl/history/history_file.hpp>
 #include <icrl/history/history_recorder.hpp>
+#include <icrl/history/symmetric_image.hpp>
 #include <icrl/history/window_sampler.hpp>
 
 #include "fuzz/spaces.hpp"
@@ -16,9 +20,18 @@
 
 namespace icrl::fuzz {
 
+/// Tasks that some histories are of.
+[[nodiscard]] inline DarkRooms any_rooms() { return DarkRooms{{.side = 3}}; }
+
 /// A history of made-up values with any optional columns.
 [[nodiscard]] inline LearningHistory any_history(Rng& rng) {
   HistoryInfo info{.observation_space = any_space(rng), .action_space = any_space(rng), .algorithm = "fuzz"};
+  if (rng.chance(0.3)) {
+    const DarkRoom room = any_rooms().make(0);
+    info.observation_space = room.observation_space();
+    info.action_space = room.action_space();
+    info.task = rng.below(any_rooms().task_count());
+  }
   info.has_action_mask = std::holds_alternative<Discrete>(info.action_space) && rng.chance(0.5);
   info.has_behaviour_probability = rng.chance(0.3);
   info.has_expert_action = rng.chance(0.3);
@@ -91,7 +104,8 @@ inline void repair_history_file(Bytes& file, bool with_columns) {
   }
 }
 
-/// Reads histories and looks at all of them, cuts windows, and appends what was read to another file.
+/// Reads histories and looks at all of them, makes their images, cuts windows, and appends what was read to another
+/// file.
 struct HistoryReaderTarget {
   [[nodiscard]] static Bytes make(Choices, Rng& rng) { return any_history_file(rng); }
 
@@ -113,6 +127,7 @@ struct HistoryReaderTarget {
     if (views.empty()) return;
     (void)keep_solved(views, 1 + choices.below(3));
     if (choices.once_in(4)) append(views, copy);
+    if (choices.once_in(2)) make_images(views);
     const auto first = static_cast<std::size_t>(choices.below(static_cast<int>(views.size())));
     cut_windows({views[first]}, choices);
     cut_windows(std::move(views), choices);
@@ -164,6 +179,24 @@ private:
     for (std::size_t i = 0; i < views.size(); ++i) {
       const HistoryView view = again.history(static_cast<int>(i));
       require(view.info() == views[i].info() && record_of(view) == record_of(views[i]), "a history comes back");
+    }
+  }
+
+  static void make_images(const std::vector<HistoryView>& views) {
+    const DarkRooms rooms = any_rooms();
+    std::vector<int> tasks(static_cast<std::size_t>(rooms.task_count()));
+    std::iota(tasks.begin(), tasks.end(), 0);
+    SymmetricImages<DarkRooms> images{rooms, tasks};
+    for (const HistoryView& view : views) {
+      try {
+        images.make(view, [&](const LearningHistory& image) {
+          require(image.step_count() == view.step_count() && image.episode_count() == view.episode_count(),
+                  "an image has the steps of its history");
+          look_at(image.view());
+        });
+      } catch (const Error&) {
+        continue;  // a history of other spaces or tasks
+      }
     }
   }
 
