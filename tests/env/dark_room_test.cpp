@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <csignal>
 #include <cstddef>
 #include <set>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "support/alloc_counter.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
+#include "support/forked_process.hpp"
 
 using namespace icrl;
 
@@ -250,3 +252,15 @@ TEST_CASE("Stepping, observing and resetting a Dark Room allocates nothing", "[e
 
   CHECK(allocations.count() == 0);
 }
+
+#if !defined(NDEBUG) || defined(ICRL_ENABLE_ASSERTS)
+TEST_CASE("The move of an action that a Dark Room has not is asserted against", "[env]") {
+  CHECK(test::holds_in_forked_process([] {
+    ::close(STDERR_FILENO);
+    std::signal(SIGABRT, [](int) { ::_exit(0); });
+    const volatile int action = 300;
+    (void)DarkRoomSymmetry{9, 1}.map_action(action);
+    return false;
+  }));
+}
+#endif
