@@ -93,7 +93,7 @@ private:
   void end_episode(bool terminated, bool truncated) {
     history_->episode_endings_.push_back(static_cast<std::uint8_t>((terminated ? EpisodeEnding::terminated : 0) |
                                                                    (truncated ? EpisodeEnding::truncated : 0)));
-    history_->episode_ends_.push_back(static_cast<std::uint64_t>(history_->rewards_.size()));  // now it counts
+    history_->episode_ends_.push_back(std::uint64_t{history_->rewards_.size()});  // now it counts
     is_open_ = false;
   }
 
