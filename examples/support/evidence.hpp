@@ -76,6 +76,7 @@ struct Outcome {
   recipe = explorer;
   recipe.source = Source::oracle;
   recipe.max_noise = 0;
+  recipe.windows.use_expert_action = false;  // what the oracle does is what it intends
   add_control("expert_distillation_as_explorer", recipe, {explorer.decoding});
 
   recipe = q_learning;

@@ -289,8 +289,10 @@ TEST_CASE("A newer format is refused by name and left as it is", "[history]") {
 
 TEST_CASE("A file of somebody else is refused and left as it is", "[history]") {
   const TemporaryFolder folder;
-  for (const std::string& text : {std::string{"x"}, std::string{"ICRLHISx"},
-                                  std::string{"a letter to my aunt, quite long"}, std::string(200, '\0') + "x"}) {
+  std::string zeros_and_more(200, '\0');
+  zeros_and_more.push_back('x');
+  for (const std::string& text :
+       {std::string{"x"}, std::string{"ICRLHISx"}, std::string{"a letter to my aunt, quite long"}, zeros_and_more}) {
     write_bytes(folder / "letter", text);
 
     CHECK(has(error_in(folder / "letter"), "does not begin with \"ICRLHIST\""));
