@@ -23,11 +23,14 @@
 #include <icrl/core/target.hpp>
 #include <icrl/core/text_difference.hpp>
 #include <icrl/core/version.hpp>
+#include <icrl/env/action_permutation.hpp>
 #include <icrl/env/check_environment.hpp>
 #include <icrl/env/dark_plane.hpp>
 #include <icrl/env/dark_room.hpp>
 #include <icrl/env/environment.hpp>
 #include <icrl/env/expect_symmetries.hpp>
+#include <icrl/env/key_to_door.hpp>
+#include <icrl/env/key_to_door_task.hpp>
 #include <icrl/env/space.hpp>
 #include <icrl/env/space_text.hpp>
 #include <icrl/env/symmetry.hpp>

@@ -1,0 +1,80 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include <icrl/env/action_permutation.hpp>
+#include <icrl/env/dark_room.hpp>
+#include <icrl/env/symmetry.hpp>
+
+namespace icrl {
+
+/// What differs from one Key-to-Door to another. Key and door lie in different cells.
+struct KeyToDoorTask {
+  Cell key, door;
+  int permutation = 0;  ///< number of the ActionPermutation; 0 where actions are not permuted
+
+  friend bool operator==(const KeyToDoorTask&, const KeyToDoorTask&) = default;
+};
+
+/// The numbers of tasks. With n = side * side cells, numbered row * side + column:
+///
+///   task = permutation * n (n - 1) + key * (n - 1) + (door < key ? door : door - 1)
+///
+/// so the tasks that do not permute actions are 0 .. n (n - 1) - 1, and every number stands for one task.
+class KeyToDoorNumbering {
+public:
+  explicit KeyToDoorNumbering(int side) : side_{side} {}
+
+  /// Pairs of a key and a door.
+  [[nodiscard]] int pair_count() const { return cell_count() * (cell_count() - 1); }
+
+  [[nodiscard]] KeyToDoorTask task(int number) const {
+    const int pair = number % pair_count(), doors = cell_count() - 1;
+    const int key = pair / doors, door = pair % doors;
+    return {cell(key), cell(door < key ? door : door + 1), number / pair_count()};
+  }
+  [[nodiscard]] int number(const KeyToDoorTask& task) const {
+    const int key = index(task.key), door = index(task.door);
+    return task.permutation * pair_count() + key * (cell_count() - 1) + (door < key ? door : door - 1);
+  }
+
+private:
+  [[nodiscard]] int cell_count() const { return side_ * side_; }
+  [[nodiscard]] Cell cell(int index) const { return {index / side_, index % side_}; }
+  [[nodiscard]] int index(Cell cell) const { return cell.row * side_ + cell.column; }
+
+  int side_;
+};
+
+/// One of the eight symmetries of the square (see DarkRoomSymmetry): cells and actions are mapped as in a Dark Room. If
+/// action a makes move m, then the image of a makes the image of m in the image of the task: permutations are
+/// conjugated.
+class KeyToDoorSymmetry {
+public:
+  /// `number` in 0 .. 7, 0 is the identity.
+  KeyToDoorSymmetry(int side, int number) : square_{side, number}, numbering_{side} {}
+  static constexpr int count = DarkRoomSymmetry::count;
+
+  void map_observation(std::span<const float> from, std::span<float> to) const { square_.map_observation(from, to); }
+  void map_action(std::span<const float> from, std::span<float> to) const { square_.map_action(from, to); }
+  [[nodiscard]] int map_task(int number) const {
+    const KeyToDoorTask task = numbering_.task(number);
+    const ActionPermutation from{task.permutation};
+    ActionPermutation::Moves to{};
+    for (int action = 0; action < ActionPermutation::action_count; ++action) {
+      to[static_cast<std::size_t>(square_.map_action(action))] = square_.map_action(from.move_of(action));
+    }
+    return numbering_.number({square_.map_cell(task.key), square_.map_cell(task.door), ActionPermutation{to}.number()});
+  }
+  [[nodiscard]] Cell map_cell(Cell cell) const { return square_.map_cell(cell); }
+
+private:
+  DarkRoomSymmetry square_;
+  KeyToDoorNumbering numbering_;
+};
+static_assert(Symmetry<KeyToDoorSymmetry>);
+
+}  // namespace icrl
