@@ -69,11 +69,14 @@
 #include <icrl/io/safetensors_writer.hpp>
 #include <icrl/io/save_model.hpp>
 #include <icrl/io/tensor_view.hpp>
+#include <icrl/learner/action_finder.hpp>
 #include <icrl/learner/collect.hpp>
 #include <icrl/learner/collect_images.hpp>
 #include <icrl/learner/dark_plane_oracle.hpp>
 #include <icrl/learner/dark_room_oracle.hpp>
 #include <icrl/learner/grid_moves.hpp>
+#include <icrl/learner/key_to_door_explorer.hpp>
+#include <icrl/learner/key_to_door_oracle.hpp>
 #include <icrl/learner/learner.hpp>
 #include <icrl/learner/noise_schedule.hpp>
 #include <icrl/learner/noisy_demonstrator.hpp>

@@ -1,0 +1,95 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <span>
+
+#include <icrl/core/rng.hpp>
+#include <icrl/env/dark_room.hpp>
+#include <icrl/learner/action_finder.hpp>
+#include <icrl/learner/grid_moves.hpp>
+#include <icrl/learner/learner.hpp>
+#include <icrl/learner/systematic_explorer.hpp>
+
+namespace icrl {
+
+struct KeyToDoorExplorerConfig {
+  /// Of equally good cells and ways a random one is taken, else the first of them: then it searches in the same order
+  /// in every life, which a model learns in less training.
+  bool random_ties = false;
+};
+
+/// Finds key and door of Key-to-Door without wasting steps. It is told how actions move it, never where key and door
+/// are.
+///
+/// Two searches (see SystematicExplorer), one for each: until the key has paid it visits the cells it has visited
+/// least, over all episodes; with the key in hand it begins anew, as a cell that was visited without the key may be the
+/// door. What was found is kept for life: every later episode goes straight to the key, then to the door, and stays
+/// there. Whether it has the key follows from the rewards of the episode.
+///
+/// It acts without noise: wrap it in a NoisyLearner, whose expert's action is what the explorer intended.
+template <MoveModel M>
+class KeyToDoorExplorer {
+public:
+  explicit KeyToDoorExplorer(const M& moves, const KeyToDoorExplorerConfig& config = {})
+      : key_search_{moves, {.noise = 0, .random_ties = config.random_ties}}, door_search_{key_search_} {}
+
+  void act(std::span<const float> observation, std::span<float> action, Rng& rng) {
+    (has_key_ ? door_search_ : key_search_).act(observation, action, rng);
+  }
+
+  void learn(const Transition& transition) {
+    if (has_key_) {
+      door_search_.learn(transition);
+    } else {
+      key_search_.learn(transition);
+      has_key_ = transition.reward > 0;
+      if (has_key_) door_search_.learn({.next_observation = transition.next_observation});  // the key is not the door
+    }
+    if (transition.ends_episode()) has_key_ = false;
+  }
+
+private:
+  SystematicExplorer<M> key_search_, door_search_;
+  bool has_key_ = false;  // in the present episode
+};
+static_assert(Learner<KeyToDoorExplorer<GridMoves>>);
+
+/// The same where actions are permuted: it is told neither how actions move it. It first finds that out, by trying each
+/// action (see ActionFinder); what it steps on meanwhile counts as visited. Then it searches as before.
+class PermutedKeyToDoorExplorer {
+public:
+  /// For a room of `side` x `side` cells, side >= 2.
+  explicit PermutedKeyToDoorExplorer(int side, const KeyToDoorExplorerConfig& config = {})
+      : finder_{side}, explorer_{GridMoves{side}, config} {}
+
+  void act(std::span<const float> observation, std::span<float> action, Rng& rng) {
+    if (!finder_.is_done()) {
+      action[0] = static_cast<float>(finder_.next_action(cell_of(observation)));
+      return;
+    }
+    explorer_.act(observation, action, rng);
+    action[0] = static_cast<float>(finder_.permutation().action_of(static_cast<int>(action[0])));
+  }
+
+  void learn(const Transition& transition) {
+    if (!finder_.is_done()) {
+      finder_.observe(cell_of(transition.observation), static_cast<int>(transition.action[0]),
+                      cell_of(transition.next_observation));
+    }
+    explorer_.learn(transition);
+  }
+
+  [[nodiscard]] const ActionFinder& finder() const { return finder_; }
+
+private:
+  [[nodiscard]] static Cell cell_of(std::span<const float> observation) {
+    return {static_cast<int>(observation[0]), static_cast<int>(observation[1])};
+  }
+
+  ActionFinder finder_;
+  KeyToDoorExplorer<GridMoves> explorer_;
+};
+static_assert(Learner<PermutedKeyToDoorExplorer>);
+
+}  // namespace icrl
