@@ -114,9 +114,8 @@ class Picture {
 public:
   explicit Picture(const example::Evidence& evidence, int seed_count, int control_count)
       : evidence_{evidence},
-        plot_{.title = fmt::format(
-                  "Frozen models in rooms never seen: 16 rooms per seed, 16 runs each; {} seeds, {} of controls",
-                  seed_count, control_count),
+        plot_{.title = fmt::format("Frozen models in unseen rooms (16 per seed, 16 runs each): {} seeds, controls {}",
+                                   seed_count, control_count),
               .y_label = "return of an episode (mean, 95 % interval)"} {}
 
   void add(const std::string& name, const Pooled& pooled, int colour, PlotStroke stroke = PlotStroke::solid) {
