@@ -9,7 +9,8 @@ set -euo pipefail
 root=$1 folder=$2
 shift 2
 # A block may show how to get a value without saying what to do with it.
-command=("$@" -std=c++20 -pthread "-I$root/include" -Wno-unused-variable -Wno-unused-but-set-variable)
+command=("$@" -std=c++20 -pthread "-I$root/include" -Wno-unused-variable
+  -Wno-unused-but-set-variable -Wno-unused-parameter)
 rm -rf "$folder"
 mkdir -p "$folder"
 printf '#include <%s>\n' Eigen/Core fmt/format.h nlohmann/json.hpp >"$folder/libraries.hpp"
