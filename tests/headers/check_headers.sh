@@ -76,4 +76,4 @@ cut -d' ' -f1 "$folder/headers" | sort -u | each parse >"$folder/log" 2>&1
 each check <"$folder/headers" >>"$folder/log" 2>&1
 cat "$folder/log"
 echo "$(wc -l <"$folder/headers") headers"
-[[ ! -s $folder/log ]]
+[[ -s $folder/headers && ! -s $folder/log ]]

@@ -289,3 +289,11 @@ TEST_CASE("Images of its lives happen in training tasks as recorded, and all oth
   CHECK(images.counts().kept > 400);  // about 3000 of 8640
   CHECK(images.counts().dropped > 700);
 }
+
+TEST_CASE("Key-to-Door's explorers refuse rooms of another size", "[learner]") {
+  const Space nine = MultiDiscrete{{9, 9}}, eight = MultiDiscrete{{8, 8}}, moves = Discrete{5};
+  CHECK_NOTHROW(KeyToDoorExplorer{GridMoves{9}}.expect_spaces(nine, moves));
+  CHECK_THROWS_AS(KeyToDoorExplorer{GridMoves{9}}.expect_spaces(eight, moves), Error);
+  CHECK_NOTHROW(PermutedKeyToDoorExplorer{9}.expect_spaces(nine, moves));
+  CHECK_THROWS_AS(PermutedKeyToDoorExplorer{9}.expect_spaces(eight, moves), Error);
+}

@@ -23,8 +23,7 @@ public:
 
   /// Throws Error unless these are the spaces of a room of its side.
   void expect_spaces(const Space& observation_space, const Space& action_space) const {
-    detail::expect_observation_space(moves_.observation_space(), observation_space, "dark room oracle");
-    detail::expect_action_space(moves_.action_space(), action_space, "dark room oracle");
+    detail::expect_spaces_of(moves_, observation_space, action_space, "dark room oracle");
   }
 
 private:

@@ -49,11 +49,17 @@ public:
     if (transition.ends_episode()) has_key_ = false;
   }
 
+  /// Throws Error unless these are the spaces of its moves.
+  void expect_spaces(const Space& observation_space,
+                     const Space& action_space) const requires ExpectsSpaces<SystematicExplorer<M>> {
+    key_search_.expect_spaces(observation_space, action_space);
+  }
+
 private:
   SystematicExplorer<M> key_search_, door_search_;
   bool has_key_ = false;  // in the present episode
 };
-static_assert(Learner<KeyToDoorExplorer<GridMoves>>);
+static_assert(Learner<KeyToDoorExplorer<GridMoves>> && ExpectsSpaces<KeyToDoorExplorer<GridMoves>>);
 
 /// The same where actions are permuted: it is told neither how actions move it. It first finds that out, by trying each
 /// action (see ActionFinder); what it steps on meanwhile counts as visited. Then it searches as before.
@@ -80,6 +86,11 @@ public:
     explorer_.learn(transition);
   }
 
+  /// Throws Error unless these are the spaces of a room of its side.
+  void expect_spaces(const Space& observation_space, const Space& action_space) const {
+    explorer_.expect_spaces(observation_space, action_space);
+  }
+
   [[nodiscard]] const ActionFinder& finder() const { return finder_; }
 
 private:
@@ -90,6 +101,6 @@ private:
   ActionFinder finder_;
   KeyToDoorExplorer<GridMoves> explorer_;
 };
-static_assert(Learner<PermutedKeyToDoorExplorer>);
+static_assert(Learner<PermutedKeyToDoorExplorer> && ExpectsSpaces<PermutedKeyToDoorExplorer>);
 
 }  // namespace icrl

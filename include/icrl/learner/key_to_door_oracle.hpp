@@ -30,12 +30,17 @@ public:
     has_key_ = (has_key_ || transition.reward > 0) && !transition.ends_episode();
   }
 
+  /// Throws Error unless these are the spaces of a room of its side.
+  void expect_spaces(const Space& observation_space, const Space& action_space) const {
+    detail::expect_spaces_of(moves_, observation_space, action_space, "key-to-door oracle");
+  }
+
 private:
   GridMoves moves_;
   int key_, door_;  // cells
   ActionPermutation permutation_;
   bool has_key_ = false;
 };
-static_assert(Learner<KeyToDoorOracle>);
+static_assert(Learner<KeyToDoorOracle> && ExpectsSpaces<KeyToDoorOracle>);
 
 }  // namespace icrl

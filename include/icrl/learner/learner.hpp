@@ -79,6 +79,14 @@ inline void expect_action_space(const Space& expected, const Space& actual, std:
     fail("{}: its action space and the environment's differ: {}", what, difference(expected, actual));
 }
 
+/// Throws Error unless these are the spaces that `moves` names.
+template <typename M>
+void expect_spaces_of(const M& moves, const Space& observation_space, const Space& action_space,
+                      std::string_view what) {
+  expect_observation_space(moves.observation_space(), observation_space, what);
+  expect_action_space(moves.action_space(), action_space, what);
+}
+
 }  // namespace detail
 
 /// The members of a group that act now. Row r of `observations` and `masks` is that of members[r].

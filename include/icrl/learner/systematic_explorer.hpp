@@ -57,8 +57,7 @@ public:
 
   /// Throws Error unless these are the spaces of its moves.
   void expect_spaces(const Space& observation_space, const Space& action_space) const requires MoveModelWithSpaces<M> {
-    detail::expect_observation_space(moves_.observation_space(), observation_space, "systematic explorer");
-    detail::expect_action_space(moves_.action_space(), action_space, "systematic explorer");
+    detail::expect_spaces_of(moves_, observation_space, action_space, "systematic explorer");
   }
 
   /// What it would have done without noise where it last acted.
