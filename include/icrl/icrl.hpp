@@ -114,9 +114,9 @@
 #include <icrl/nn/adamw.hpp>
 #include <icrl/nn/attention.hpp>
 #include <icrl/nn/block.hpp>
+#include <icrl/nn/feed_forward.hpp>
 #include <icrl/nn/layer_norm.hpp>
 #include <icrl/nn/linear.hpp>
-#include <icrl/nn/mlp.hpp>
 #include <icrl/nn/parameters.hpp>
 #include <icrl/nn/rotary.hpp>
 #include <icrl/nn/rounded_heads.hpp>

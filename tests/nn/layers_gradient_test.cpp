@@ -93,9 +93,9 @@ TEST_CASE("LayerNorm backward matches finite differences at widths with and with
   }
 }
 
-TEST_CASE("Mlp backward matches finite differences", "[nn][gradient]") {
+TEST_CASE("FeedForward backward matches finite differences", "[nn][gradient]") {
   check_residual_gradients(
-      Mlp<double>{6, 19}, 5, 6,
+      FeedForward<double>{6, 19}, 5, 6,
       [](const auto& layer, const auto& x, auto& cache, auto&, auto& y) { layer.add_forward(x, cache, y); },
       [](const auto& layer, const auto& x, const auto& dy, auto& cache, auto& scratch, auto& grad, auto& dx) {
         layer.backward(x, dy, cache, scratch, grad, dx);

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <icrl/nn/attention.hpp>
+#include <icrl/nn/feed_forward.hpp>
 #include <icrl/nn/layer_norm.hpp>
-#include <icrl/nn/mlp.hpp>
 
 namespace icrl {
 
@@ -14,28 +14,28 @@ struct Block {
   LayerNorm<S> attention_norm;
   CausalAttention<S> attention;
   LayerNorm<S> mlp_norm;
-  Mlp<S> mlp;
+  FeedForward<S> mlp;
 
   /// What backward needs of the forward pass.
   struct Cache {
     typename LayerNorm<S>::Cache attention_norm, mlp_norm;
     typename CausalAttention<S>::Cache attention;
-    typename Mlp<S>::Cache mlp;
+    typename FeedForward<S>::Cache mlp;
   };
   /// What is of use within one call only. All blocks of a pass share it, so that it stays in a core's cache.
   struct Scratch {
     typename CausalAttention<S>::Scratch attention;
-    typename Mlp<S>::Scratch mlp;
+    typename FeedForward<S>::Scratch mlp;
     Matrix<S> normed, dnormed;  ///< (T, C), what a norm gave and its derivative
   };
 
   struct Rounded {
     typename CausalAttention<S>::Rounded attention;
-    typename Mlp<S>::Rounded mlp;
+    typename FeedForward<S>::Rounded mlp;
   };
   struct RoundingScratch {
     typename CausalAttention<S>::RoundingScratch attention;
-    typename Mlp<S>::RoundingScratch mlp;
+    typename FeedForward<S>::RoundingScratch mlp;
   };
 
   Block(Index width, Index hidden, Index heads)

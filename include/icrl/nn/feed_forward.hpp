@@ -9,7 +9,7 @@ namespace icrl {
 
 /// y = GELU(x Up + b) Down + c, token by token. Up is (C, hidden), Down is (hidden, C).
 template <std::floating_point S>
-struct Mlp {
+struct FeedForward {
   Linear<S> up, down;
 
   /// What backward needs of the forward pass.
@@ -32,7 +32,7 @@ struct Mlp {
     typename Linear<S>::RoundingScratch up, down;
   };
 
-  Mlp(Index width, Index hidden) : up{width, hidden}, down{hidden, width} {}
+  FeedForward(Index width, Index hidden) : up{width, hidden}, down{hidden, width} {}
 
   /// y += mlp(x). x, y (T, C).
   void add_forward(MatrixIn<S> x, Cache& cache, MatrixOut<S> y) const {
@@ -45,7 +45,8 @@ struct Mlp {
   }
 
   /// Adds to `grad`, overwrites dx. dy is the derivative of what forward added.
-  void backward(MatrixIn<S> x, MatrixIn<S> dy, const Cache& cache, Scratch& scratch, Mlp& grad, MatrixOut<S> dx) const {
+  void backward(MatrixIn<S> x, MatrixIn<S> dy, const Cache& cache, Scratch& scratch, FeedForward& grad,
+                MatrixOut<S> dx) const {
     const Index tokens = x.rows(), hidden_size = up.weight.cols();
     reserve_rows(scratch.hidden, tokens, hidden_size);
     auto dhidden = scratch.hidden.topRows(tokens);
@@ -73,7 +74,7 @@ struct Mlp {
   }
 
   /// Adds to `grad`; `dx` takes a block when these rows of dy are not read any more.
-  void rounded_backward(const Rounded& rounded, MatrixIn<S> dy, const Cache& cache, Scratch& scratch, Mlp& grad,
+  void rounded_backward(const Rounded& rounded, MatrixIn<S> dy, const Cache& cache, Scratch& scratch, FeedForward& grad,
                         DerivativeBlocks dx) const requires std::same_as<S, float> {
     reserve_blocks(scratch, dy.rows());
     add_column_sums<S>(dy, grad.down.bias);
@@ -94,7 +95,9 @@ struct Mlp {
     down.round(rounded.down, scratch.down);
   }
 
-  static constexpr auto parameters() { return std::tuple{Field{"up", &Mlp::up}, Field{"down", &Mlp::down}}; }
+  static constexpr auto parameters() {
+    return std::tuple{Field{"up", &FeedForward::up}, Field{"down", &FeedForward::down}};
+  }
 
 private:
   void reserve_blocks(Scratch& scratch, Index tokens) const {
