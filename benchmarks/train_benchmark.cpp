@@ -39,26 +39,35 @@ double attention_seconds(const bench::Model& model, Products products, double se
   const Attention& attention = model.blocks[0].attention;
   const Index tokens = model.config.token_count(), width = model.config.width;
   Attention gradient = attention;
-  Attention::Cache cache;
-  Attention::Scratch scratch;
-  Attention::Rounded rounded;
-  Attention::RoundingScratch rounding;
-  if (products == Products::bfloat16) attention.round(rounded, rounding);
   const Matrix<float> x = Matrix<float>::Random(tokens, width), dy = Matrix<float>::Random(tokens, width);
   Matrix<float> y = Matrix<float>::Zero(tokens, width), dx(tokens, width);
-  const auto input = [&](Index first, Index count, RoundedRows rows, Buffer<Bf16Pair>& pairs) {
-    round_both(x.middleRows(first, count), first, rows, pairs);
-  };
-  const auto times = bench::time_calls(seconds, [&] {
+  Attention::Cache cache;
+  Attention::Scratch scratch;
+  const auto plain = [&] {
     y.setZero();
-    if (products == Products::bfloat16) {
-      attention.add_rounded_forward(rounded, input, model.rotary, cache, scratch, y);
-      attention.rounded_backward(rounded, dy, model.rotary, cache, scratch, gradient, [](Index, MatrixIn<float>) {});
-    } else {
-      attention.add_forward(x, model.rotary, cache, scratch, y);
-      attention.backward(x, dy, model.rotary, cache, scratch, gradient, dx);
-    }
-  });
+    attention.add_forward(x, model.rotary, cache, scratch, y);
+    attention.backward(x, dy, model.rotary, cache, scratch, gradient, dx);
+  };
+  Bf16Attention bf16{attention};
+  Bf16Linear::PackScratch packing;
+  bf16.pack(packing);
+  Bf16Attention::Cache bf16_cache;
+  Bf16Attention::Scratch bf16_scratch;
+  const auto rounded = [&] {
+    y.setZero();
+    bf16.reserve(tokens, bf16_cache, bf16_scratch);
+    detail::for_each_row_block(tokens, [&](Index first, Index count) {
+      round_both(x.middleRows(first, count), first, bf16_scratch.rows, bf16_cache.x_pairs);
+      bf16.take_input(model.rotary, first, count, bf16_cache, bf16_scratch);
+    });
+    bf16.add_forward(bf16_cache, bf16_scratch, y);
+    bf16.begin_backward(dy, bf16_cache, bf16_scratch, gradient);
+    detail::for_each_row_block(
+        tokens, [&](Index first, Index count) { bf16.backward(model.rotary, first, count, bf16_scratch, gradient); });
+    bf16.end_backward(tokens, bf16_cache, bf16_scratch, gradient);
+  };
+  const auto times =
+      products == Products::bfloat16 ? bench::time_calls(seconds, rounded) : bench::time_calls(seconds, plain);
   return model.config.layer_count * bench::quantile(times, 0.5);
 }
 

@@ -72,7 +72,7 @@ inline void add_activations(const TransformerConfig& config, Index output_size, 
   bytes.buffer(half * 2 * C);   // queries and keys
   bytes.buffer(half * 3 * C);   // derivatives of queries, keys and values
   bytes.buffer(half * hidden);  // and of the MLP
-  bytes.own(3 * T * C + 48 * (5 * C + hidden));
+  bytes.own(3 * T * C + 48 * (6 * C + hidden));
   bytes.buffer(24 * C, 2);
   bytes.buffer(72 * C);
   bytes.buffer(24 * hidden);

@@ -97,6 +97,7 @@
 #include <icrl/math/row_kernels.hpp>
 #include <icrl/math/target.hpp>
 #include <icrl/model/action_distribution.hpp>
+#include <icrl/model/bf16_transformer.hpp>
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/model/concepts.hpp>
 #include <icrl/model/decoding.hpp>
@@ -113,13 +114,18 @@
 #include <icrl/model/transformer_config.hpp>
 #include <icrl/nn/adamw.hpp>
 #include <icrl/nn/attention.hpp>
+#include <icrl/nn/bf16_attention.hpp>
+#include <icrl/nn/bf16_block.hpp>
+#include <icrl/nn/bf16_feed_forward.hpp>
+#include <icrl/nn/bf16_heads.hpp>
+#include <icrl/nn/bf16_linear.hpp>
 #include <icrl/nn/block.hpp>
 #include <icrl/nn/feed_forward.hpp>
+#include <icrl/nn/layer.hpp>
 #include <icrl/nn/layer_norm.hpp>
 #include <icrl/nn/linear.hpp>
 #include <icrl/nn/parameters.hpp>
 #include <icrl/nn/rotary.hpp>
-#include <icrl/nn/rounded_heads.hpp>
 #include <icrl/nn/row_blocks.hpp>
 #include <icrl/nn/score_blocks.hpp>
 #include <icrl/nn/stream_attention.hpp>

@@ -222,7 +222,7 @@ TEST_CASE_METHOD(ModelFileFixture, "Weights that are not finite are neither save
   auto model = small_model(tiny_config(), tiny_layout());
   save_model(model, path);
   auto wide = load_model<double>(path);
-  wide.blocks[0].mlp.down.bias[1] = 1e300;
+  wide.blocks[0].feed_forward.down.bias[1] = 1e300;
   save_model(wide, path);
 
   CHECK(has(load_error(), "blocks.0.mlp.down.bias: number 1 is 1e+300, too large for 32 bits"));

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
-#include <icrl/nn/block.hpp>
+#include <icrl/nn/bf16_block.hpp>
 
 #include <algorithm>
 #include <vector>
@@ -33,14 +33,18 @@ struct Pass {
   Matrix<S> y, dx;
   Block<S> grad;
 
-  Pass(const Block<S>& block, const RotaryTable<S>& rotary, const Matrix<double>& x, const Matrix<double>& dy,
-       const typename Block<S>::Rounded* rounded = nullptr)
+  Pass(const Block<S>& block, const RotaryTable<S>& rotary, const Matrix<double>& x, const Matrix<double>& dy)
+      : Pass{block, block, rotary, x, dy} {}
+  /// By `pass`, which is made of the block.
+  template <typename B>
+  Pass(const B& pass, const Block<S>& block, const RotaryTable<S>& rotary, const Matrix<double>& x,
+       const Matrix<double>& dy)
       : y{x.template cast<S>()}, dx{dy.template cast<S>()}, grad{block} {
     set_zero(grad);
-    typename Block<S>::Cache cache;
-    typename Block<S>::Scratch scratch;
-    block.forward(rotary, cache, scratch, y, rounded);
-    block.backward(rotary, cache, scratch, grad, dx, rounded);
+    typename B::Cache cache;
+    typename B::Scratch scratch;
+    pass.forward(rotary, cache, scratch, y);
+    pass.backward(rotary, cache, scratch, grad, dx);
   }
 
   void compare_with(KernelChecks& checks, const Pass<double>& exact, double tolerance) const {
@@ -79,13 +83,13 @@ void check(KernelChecks& checks, Index tokens, Index heads, Index head_size) {
   const Matrix<double> x = filled(), dy = filled();
   const RotaryTable<double> exact_rotary{tokens, head_size};
   const RotaryTable<float> rotary{tokens, head_size};
-  Block<float>::Rounded rounded;
-  Block<float>::RoundingScratch rounding;
-  block.round(rounded, rounding);
+  Bf16Block bf16{block};
+  Bf16Linear::PackScratch packing;
+  bf16.pack(packing);
 
   const Pass<double> expected{exact, exact_rotary, x, dy};
   Pass<float>{block, rotary, x, dy}.compare_with(checks, expected, 2e-5);
-  Pass<float>{block, rotary, x, dy, &rounded}.compare_with(checks, expected, 4e-2);
+  Pass<float>{bf16, block, rotary, x, dy}.compare_with(checks, expected, 4e-2);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include <icrl/model/bf16_transformer.hpp>
 #include <icrl/model/concepts.hpp>
 
 #include "support/catch.hpp"
@@ -17,7 +18,7 @@ namespace {
 
 static_assert(Trainable<CausalTransformer<float>>);
 static_assert(Streaming<CausalTransformer<float>>);
-static_assert(Roundable<CausalTransformer<float>> && !Roundable<CausalTransformer<double>>);
+static_assert(HasBf16Pass<CausalTransformer<float>> && !HasBf16Pass<CausalTransformer<double>>);
 
 StepLayout grid_layout() { return {.observation_space = MultiDiscrete{{4, 5}}, .action_space = Discrete{3}}; }
 StepLayout number_layout() {
@@ -227,10 +228,10 @@ TEST_CASE("Passes in bfloat16 agree with those in float under every scheme, also
       CausalTransformer<float> model{config, layout};
       Rng rng{3};
       model.initialise(rng);
-      CausalTransformer<float>::Rounded rounded;
-      model.round(rounded);
-      CausalTransformer<float>::Cache full, quick;
-      quick.rounded = &rounded;
+      Bf16Transformer bf16{model};
+      bf16.pack();
+      CausalTransformer<float>::Cache full;
+      Bf16Transformer::Cache quick;
       for (const int steps : {60, 21, 1}) {
         const std::vector<float> features = random_features(layout, steps, rng);
         const Index size = model.actions.parameter_count();
@@ -242,8 +243,8 @@ TEST_CASE("Passes in bfloat16 agree with those in float under every scheme, also
 
         model.forward(features, steps, full, expected);
         model.backward(features, steps, derivative, full, expected_grad);
-        model.forward(features, steps, quick, found);
-        model.backward(features, steps, derivative, quick, found_grad);
+        bf16.forward(features, steps, quick, found);
+        bf16.backward(features, steps, derivative, quick, found_grad);
 
         CHECK((found - expected).norm() < 0.02f * expected.norm());
         CHECK(found != expected);

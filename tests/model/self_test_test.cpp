@@ -38,12 +38,17 @@ std::string training_error(Spoil spoil) {
   return error_of([&] {
     detail::check_training(config, [&](const Model& model, std::span<const float> features, int steps,
                                        MatrixIn<float> doutputs, bool rounded, Matrix<float>& outputs, Model& grad) {
-      Model::Rounded weights;
-      model.round(weights);
-      Model::Cache cache;
-      if (rounded) cache.rounded = &weights;
-      model.forward(features, steps, cache, outputs);
-      model.backward(features, steps, doutputs, cache, grad);
+      const auto run = [&](const auto& pass, auto cache) {
+        pass.forward(features, steps, cache, outputs);
+        pass.backward(features, steps, doutputs, cache, grad);
+      };
+      Bf16Transformer bf16{model};
+      bf16.pack();
+      if (rounded) {
+        run(bf16, Bf16Transformer::Cache{});
+      } else {
+        run(model, Model::Cache{});
+      }
       spoil(rounded, outputs, grad);
     });
   });
@@ -121,7 +126,9 @@ TEST_CASE("The self test sees wrong steps", "[model][self_test]") {
   const auto nan = [](auto lanes, auto&, Matrix<float>& outputs) {
     if (lanes[0].acts) outputs(0, 0) = std::numeric_limits<float>::quiet_NaN();
   };
-  const auto behind_scores = [](auto, Model::StreamWorkspace& workspace, auto&) { workspace.scores(2, 0) = 0; };
+  const auto behind_scores = [](auto, Model::StreamWorkspace& workspace, auto&) {
+    workspace.scratch[0].attention.scores(2, 0) = 0;
+  };
   const auto behind_outputs = [](auto lanes, auto&, Matrix<float>& outputs) {
     outputs(static_cast<Index>(lanes.size()), 2) = 0;
   };

@@ -30,15 +30,17 @@ void poison(WindowScratch<DoubleModel>& scratch) {
     (std::fill_n(matrices.data(), matrices.rows() * matrices.cols(), std::numeric_limits<double>::quiet_NaN()), ...);
   };
   auto& cache = scratch.cache;
-  spoil(scratch.outputs, scratch.doutputs, cache.stream, cache.dstream, cache.normed, cache.dnormed,
-        cache.final_norm.x_hat, cache.final_norm.inverse_stddev);
+  auto& ends = cache.ends;
+  spoil(scratch.outputs, scratch.doutputs, ends.stream, ends.dstream, ends.normed, ends.dnormed, ends.final_norm.x_hat,
+        ends.final_norm.inverse_stddev);
   for (auto& block : cache.blocks) {
     spoil(block.attention.qkv, block.attention.probabilities, block.attention.mixed);
-    spoil(block.attention_norm.x_hat, block.mlp_norm.x_hat, block.mlp.hidden, block.mlp.slope);
+    spoil(block.attention_norm.x_hat, block.feed_forward_norm.x_hat, block.feed_forward.hidden,
+          block.feed_forward.gelu_grad);
   }
-  auto& shared = cache.scratch;
+  auto& shared = cache.scratch.at(0);
   spoil(shared.attention.transposed, shared.attention.dscores, shared.attention.dmixed, shared.attention.dqkv);
-  spoil(shared.mlp.hidden, shared.normed, shared.dnormed);
+  spoil(shared.feed_forward.hidden, shared.normed, shared.dnormed);
 }
 
 DoubleModel zeros_of(const DoubleModel& model) {

@@ -2,6 +2,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <vector>
+
 #include <icrl/model/action_distribution.hpp>
 #include <icrl/model/key_value_cache.hpp>
 #include <icrl/model/step_embedding.hpp>
@@ -9,108 +15,138 @@
 
 namespace icrl {
 
+/// What a transformer is made of. Another list of types makes another transformer: of quantized maps, of experts, with
+/// an encoder of images. One whose parts cannot be trained only acts.
+template <std::floating_point S>
+struct DenseParts {
+  using Encoder = StepEmbedding<S>;
+  using Linear = icrl::Linear<S>;  ///< of attention
+  using FeedForward = icrl::FeedForward<S, Linear>;
+  using Head = icrl::Linear<S>;  ///< from the last norm to the outputs
+};
+
 /// The sequence model of Algorithm Distillation: a pre-norm GPT over environment steps, which reads a step's
 /// observation and all that happened before, and predicts the action. Trainable by windows (`forward`, `backward`) and
 /// streaming (`step`).
-template <std::floating_point S>
+template <std::floating_point S, typename Parts = DenseParts<S>>
 struct CausalTransformer {
   using Scalar = S;
   using KeyValueCache = icrl::KeyValueCache<S>;
+  using Encoder = typename Parts::Encoder;
+  using Layer = Block<S, typename Parts::Linear, typename Parts::FeedForward>;
+  using Head = typename Parts::Head;
+  static constexpr bool is_trainable = TrainableStepEncoder<Encoder> && Layer::is_trainable && TrainableLinearMap<Head>;
 
   TransformerConfig config;
   StepLayout layout;
   ActionDistribution actions;
-  StepEmbedding<S> embedding;
-  std::vector<Block<S>> blocks;
+  Encoder embedding;
+  std::vector<Layer> blocks;
   LayerNorm<S> final_norm;
-  Linear<S> head;         ///< (C, parameters of the action distribution)
+  Head head;              ///< (C, parameters of the action distribution)
   RotaryTable<S> rotary;  ///< follows from the configuration; not a weight
 
   /// All weights zero, all norms one. Throws Error for a configuration or a layout that makes no model.
   CausalTransformer(const TransformerConfig& shape, const StepLayout& steps)
-      : config{(validate(shape), shape)},
-        layout{(validate(steps), steps)},
+      : config{checked(shape)},
+        layout{checked(steps)},
         actions{steps.action_space},
-        embedding{shape, steps},
+        embedding{embedding_config(shape), steps},
         final_norm{shape.width},
         head{shape.width, actions.parameter_count()} {
-    for (int i = 0; i < shape.layer_count; ++i) blocks.emplace_back(shape.width, shape.hidden_size(), shape.head_count);
+    for (int i = 0; i < shape.layer_count; ++i) blocks.emplace_back(block_shape(shape, i));
     if (shape.positions == PositionScheme::rotary) rotary = {shape.token_count(), shape.width / shape.head_count};
   }
 
+  /// Weights of such a model, without making it.
+  [[nodiscard]] static std::int64_t weight_count(const TransformerConfig& shape, const StepLayout& steps) {
+    std::int64_t count = Encoder::weight_count(embedding_config(shape), steps) +
+                         LayerNorm<S>::weight_count(shape.width) +
+                         Head::weight_count(shape.width, ActionDistribution{steps.action_space}.parameter_count());
+    for (int i = 0; i < shape.layer_count; ++i) count += Layer::weight_count(block_shape(shape, i));
+    return count;
+  }
+
   /// Normal weights of deviation 0.4 / sqrt(C), those that write into the residual stream divided by sqrt(2 * layers)
-  /// (Radford et al., 2019); biases zero. At C = 64 that is 0.05, as the small width wants
-  /// more than the usual 0.02.
-  void initialise(Rng& rng) {
+  /// (Radford et al., 2019); biases zero. At C = 64 that is 0.05, as the small width wants more than the usual 0.02.
+  void initialise(Rng& rng) requires is_trainable {
     const double stddev = 0.4 / std::sqrt(config.width), residual = stddev / std::sqrt(2.0 * config.layer_count);
-    embedding.initialise(stddev, rng);
-    for (Block<S>& block : blocks) {
-      fill_normal(block.attention.qkv.weight, stddev, rng);
-      fill_normal(block.attention.output.weight, residual, rng);
-      fill_normal(block.mlp.up.weight, stddev, rng);
-      fill_normal(block.mlp.down.weight, residual, rng);
-    }
-    fill_normal(head.weight, stddev, rng);
+    embedding.initialize(stddev, rng);
+    for (Layer& block : blocks) block.initialize({stddev, residual}, rng);
+    head.initialize({stddev, stddev}, rng);
   }
 
-  /// The weights of the blocks in bfloat16.
-  struct Rounded {
-    std::vector<typename Block<S>::Rounded> blocks;
-    typename Block<S>::RoundingScratch scratch;
+  /// What is before and behind the blocks in one training pass over one window.
+  struct EndsCache {
+    Matrix<S> stream, dstream;  ///< (tokens, C), the residual stream and its derivative
+    Matrix<S> normed, dnormed;  ///< (T, C), what the head reads
+    LayerCache<Encoder> embedding;
+    typename LayerNorm<S>::Cache final_norm;
+    LayerCache<Head> head;
+    typename Head::Scratch head_scratch;
   };
-  /// Whether training passes can multiply in bfloat16: heads have to be of an even number of numbers.
-  [[nodiscard]] bool can_round() const { return config.width / config.head_count % 2 == 0; }
-  /// A pass whose cache points to `rounded` multiplies in bfloat16. To be called again after every change of the
-  /// weights.
-  void round(Rounded& rounded) const requires std::same_as<S, float> {
-    ICRL_ASSERT(can_round(), "round: the heads have an odd number of numbers");
-    rounded.blocks.resize(blocks.size());
-    for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i].round(rounded.blocks[i], rounded.scratch);
-  }
-
   /// The memory of one training pass over one window; sized by the first pass, then reused.
   struct Cache {
-    const Rounded* rounded = nullptr;  ///< null: products in S
-    Matrix<S> stream, dstream;         ///< (tokens, C), the residual stream and its derivative
-    Matrix<S> normed, dnormed;         ///< (T, C), what the head reads
-    std::vector<typename Block<S>::Cache> blocks;
-    typename Block<S>::Scratch scratch;
-    typename LayerNorm<S>::Cache final_norm;
+    EndsCache ends;
+    std::vector<typename Layer::Cache> blocks;
+    std::vector<typename Layer::Scratch> scratch;  ///< one, or one per block where their sizes differ
   };
 
   /// outputs (T, parameters) for a window of T = `steps` rows of features, T <= context.
-  void forward(std::span<const float> features, int steps, Cache& cache, MatrixOut<S> outputs) const {
-    ICRL_ASSERT(steps > 0 && steps <= config.context, "forward: a window has 1 .. context steps");
-    const Index tokens = Index{steps} * config.tokens_per_step();
-    reserve_rows(cache.stream, tokens, config.width);
-    reserve_rows(cache.normed, steps, config.width);
-    if (cache.blocks.size() != blocks.size()) cache.blocks = std::vector<typename Block<S>::Cache>(blocks.size());
-    for_each_token(features, steps, [&](const float* row, auto parts, Index t) {
-      embedding.forward(row, layout, parts, t, &cache.stream(t, 0));
-    });
+  void forward(std::span<const float> features, int steps, Cache& cache,
+               MatrixOut<S> outputs) const requires is_trainable {
+    cache.blocks.resize(blocks.size());
+    cache.scratch.resize(scratch_count());
+    MatrixOut<S> stream = embed(features, steps, cache.ends);
     for (std::size_t i = 0; i < blocks.size(); ++i)
-      blocks[i].forward(rotary, cache.blocks[i], cache.scratch, cache.stream.topRows(tokens), rounded_block(cache, i));
-    auto normed = cache.normed.topRows(steps);
-    final_norm.forward(acting_rows(cache.stream, steps), cache.final_norm, normed);
-    head.forward(normed, outputs);
+      blocks[i].forward(rotary, cache.blocks[i], cache.scratch[scratch_of(i)], stream);
+    read_out(steps, cache.ends, outputs);
   }
 
   /// Adds to `grad`. doutputs (T, parameters); `features` and `cache` are those of the forward pass before.
   void backward(std::span<const float> features, int steps, MatrixIn<S> doutputs, Cache& cache,
-                CausalTransformer& grad) const {
+                CausalTransformer& grad) const requires is_trainable {
+    MatrixOut<S> dstream = read_out_backward(steps, doutputs, cache.ends, grad);
+    for (std::size_t i = blocks.size(); i-- > 0;)
+      blocks[i].backward(rotary, cache.blocks[i], cache.scratch[scratch_of(i)], grad.blocks[i], dstream);
+    embed_backward(features, steps, cache.ends, grad);
+  }
+
+  // The ends of a training pass, for passes that bring their own blocks.
+
+  /// The tokens of a window, which are the residual stream: (tokens, C).
+  [[nodiscard]] MatrixOut<S> embed(std::span<const float> features, int steps,
+                                   EndsCache& cache) const requires is_trainable {
+    ICRL_ASSERT(steps > 0 && steps <= config.context, "forward: a window has 1 .. context steps");
+    const Index tokens = Index{steps} * config.tokens_per_step();
+    reserve_rows(cache.stream, tokens, config.width);
+    embedding.forward(features, steps, cache.embedding, cache.stream.topRows(tokens));
+    return cache.stream.topRows(tokens);
+  }
+  /// outputs (T, parameters) of what the blocks made of the residual stream.
+  void read_out(int steps, EndsCache& cache, MatrixOut<S> outputs) const requires is_trainable {
+    reserve_rows(cache.normed, steps, config.width);
+    auto normed = cache.normed.topRows(steps);
+    final_norm.forward(acting_rows(cache.stream, steps), cache.final_norm, normed);
+    head.forward(normed, cache.head, cache.head_scratch, outputs);
+  }
+  /// The derivative of the residual stream.
+  [[nodiscard]] MatrixOut<S> read_out_backward(int steps, MatrixIn<S> doutputs, EndsCache& cache,
+                                               CausalTransformer& grad) const requires is_trainable {
     const Index tokens = Index{steps} * config.tokens_per_step();
     reserve_rows(cache.dstream, tokens, config.width);
     reserve_rows(cache.dnormed, steps, config.width);
     auto dnormed = cache.dnormed.topRows(steps);
     auto dstream = cache.dstream.topRows(tokens);
-    head.backward(cache.normed.topRows(steps), doutputs, grad.head, dnormed);
+    head.backward(cache.normed.topRows(steps), doutputs, cache.head, cache.head_scratch, grad.head, dnormed);
     if (config.tokens_per_step() > 1) std::fill_n(dstream.data(), dstream.size(), S(0));
     final_norm.backward(dnormed, cache.final_norm, grad.final_norm, acting_rows(cache.dstream, steps));
-    for (std::size_t i = blocks.size(); i-- > 0;)
-      blocks[i].backward(rotary, cache.blocks[i], cache.scratch, grad.blocks[i], dstream, rounded_block(cache, i));
-    for_each_token(features, steps, [&](const float* row, auto parts, Index t) {
-      embedding.backward(row, layout, parts, t, &cache.dstream(t, 0), grad.embedding);
-    });
+    return dstream;
+  }
+  void embed_backward(std::span<const float> features, int steps, const EndsCache& cache,
+                      CausalTransformer& grad) const requires is_trainable {
+    const Index tokens = Index{steps} * config.tokens_per_step();
+    embedding.backward(features, steps, cache.dstream.topRows(tokens), cache.embedding, grad.embedding);
   }
 
   [[nodiscard]] KeyValueCache make_cache() const { return KeyValueCache{config}; }
@@ -129,26 +165,31 @@ struct CausalTransformer {
 
   /// Scratch memory of `step`, for any number of lanes; sized by `reserve` or by the largest pass so far.
   struct StreamWorkspace {
-    Matrix<S> stream, normed, hidden;  ///< (lanes, C), (lanes, C), (lanes, hidden)
-    Matrix<S> qkv, mixed;              ///< (lanes, 3C), (lanes, C)
-    Matrix<S> scores;                  ///< (heads, tokens)
-    Matrix<S> outputs;                 ///< (lanes, parameters), those of acting lanes first
-    std::vector<Index> acting;         ///< numbers of acting lanes
-    typename LayerNorm<S>::Cache norm;
+    Matrix<S> stream, normed;                            ///< (lanes, C)
+    Matrix<S> outputs;                                   ///< (lanes, parameters), those of acting lanes first
+    std::vector<StreamPlace<S>> places;                  ///< of every lane in the present layer
+    std::vector<Index> all, acting;                      ///< numbers of lanes
+    std::vector<typename Layer::StreamScratch> scratch;  ///< one, or one per block where their sizes differ
+    typename Encoder::Scratch embedding;
+    typename LayerNorm<S>::Scratch norm;
+    typename Head::Scratch head;
   };
 
   /// Sizes a workspace, so that passes of up to `lanes` lanes allocate nothing.
   void reserve(StreamWorkspace& workspace, Index lanes) const {
     reserve_rows(workspace.stream, lanes, config.width);
     reserve_rows(workspace.normed, lanes, config.width);
-    reserve_rows(workspace.mixed, lanes, config.width);
-    reserve_rows(workspace.qkv, lanes, 3 * config.width);
-    reserve_rows(workspace.hidden, lanes, config.hidden_size());
-    reserve_rows(workspace.scores, config.head_count, padded<S>(config.token_count()));
     reserve_rows(workspace.outputs, lanes, actions.parameter_count());
-    workspace.acting.reserve(static_cast<std::size_t>(lanes));
-    reserve_rows(workspace.norm.x_hat, lanes, config.width);
-    reserve_rows(workspace.norm.inverse_stddev, lanes, 1);
+    const auto count = static_cast<std::size_t>(lanes);
+    workspace.places.reserve(count);
+    workspace.acting.reserve(count);
+    for (std::size_t i = workspace.all.size(); i < count; ++i) workspace.all.push_back(static_cast<Index>(i));
+    workspace.scratch.resize(scratch_count());
+    for (std::size_t i = 0; i < workspace.scratch.size(); ++i)
+      blocks[i].reserve(workspace.scratch[i], lanes, config.token_count());
+    embedding.reserve(workspace.embedding);
+    final_norm.reserve(workspace.norm);
+    head.reserve(workspace.head, lanes);
   }
 
   /// Appends one step to every lane's cache, none of which may be full, and writes the rows of outputs (lanes,
@@ -159,21 +200,29 @@ struct CausalTransformer {
     ICRL_ASSERT(outputs.rows() >= count && outputs.cols() == actions.parameter_count(), "step: outputs' shape");
     reserve(workspace, count);
     workspace.acting.clear();
-    for (int token = 0; token < config.tokens_per_step(); ++token) {
-      const auto parts = StepEmbedding<S>::parts_of(config.tokens, token);
+    const std::span<const Index> all{workspace.all.data(), lanes.size()};
+    const int tokens = config.tokens_per_step();
+    for (int token = 0; token < tokens; ++token) {
       for (Index i = 0; i < count; ++i) {
         const Lane& lane = lanes[static_cast<std::size_t>(i)];
         ICRL_ASSERT(lane.cache->token_count() < config.token_count(), "step: a lane's cache is full");
-        embedding.forward(lane.features, layout, parts, lane.cache->token_count(), &workspace.stream(i, 0));
-        if (lane.acts && token == config.tokens_per_step() - 1) workspace.acting.push_back(i);
+        embedding.step({lane.features, static_cast<std::size_t>(layout.feature_count())}, token,
+                       lane.cache->token_count(), workspace.embedding, &workspace.stream(i, 0));
+        if (lane.acts && token == tokens - 1) workspace.acting.push_back(i);
       }
-      for (std::size_t layer = 0; layer < blocks.size(); ++layer) step_block(layer, lanes, workspace);
+      for (std::size_t i = 0; i < blocks.size(); ++i) {
+        workspace.places.clear();
+        for (const Lane& lane : lanes)
+          workspace.places.push_back({lane.cache->layer(static_cast<Index>(i)), lane.cache->token_count()});
+        blocks[i].step(rotary, workspace.places, i + 1 == blocks.size() ? workspace.acting : all,
+                       workspace.scratch[scratch_of(i)], workspace.stream.topRows(count));
+      }
       for (const Lane& lane : lanes) lane.cache->add_token();
     }
     const auto acting = static_cast<Index>(workspace.acting.size());
     auto normed = workspace.normed.topRows(acting);
     final_norm.forward(workspace.stream.topRows(acting), workspace.norm, normed);
-    head.forward(normed, workspace.outputs.topRows(acting));
+    head.forward(normed, workspace.head, workspace.outputs.topRows(acting));
     for (Index i = 0; i < acting; ++i)
       std::copy_n(&workspace.outputs(i, 0), outputs.cols(), &outputs(workspace.acting[static_cast<std::size_t>(i)], 0));
   }
@@ -185,64 +234,35 @@ struct CausalTransformer {
   }
 
 private:
-  static const typename Block<S>::Rounded* rounded_block(const Cache& cache, std::size_t i) {
-    if (cache.rounded == nullptr) return nullptr;
-    ICRL_ASSERT(i < cache.rounded->blocks.size(), "a pass in bfloat16: round() has to be called first");
-    return &cache.rounded->blocks[i];
+  template <typename T>
+  static const T& checked(const T& value) {
+    validate(value);
+    return value;
   }
+
+  static StepEmbeddingConfig embedding_config(const TransformerConfig& shape) {
+    return {.width = shape.width,
+            .tokens = shape.tokens,
+            .position_count = shape.positions == PositionScheme::learned ? shape.token_count() : 0,
+            .reward_scale = shape.reward_scale};
+  }
+  static BlockShape block_shape(const TransformerConfig& shape, int) {
+    return {.width = shape.width,
+            .heads = shape.head_count,
+            .head_size = shape.width / shape.head_count,
+            .hidden = shape.hidden_size()};
+  }
+
+  /// Blocks of one size share their scratch memory, so that it stays in a core's cache.
+  [[nodiscard]] std::size_t scratch_count() const { return has_equal_blocks() ? 1 : blocks.size(); }
+  [[nodiscard]] std::size_t scratch_of(std::size_t block) const { return has_equal_blocks() ? 0 : block; }
+  [[nodiscard]] bool has_equal_blocks() const { return true; }
 
   /// The last token of every step: the one that has seen the observation, and acts.
   MatrixOut<S> acting_rows(Matrix<S>& tokens, Index steps) const {
     const Index each = config.tokens_per_step();
     return Eigen::Map<Matrix<S>, 0, Eigen::OuterStride<>>{tokens.data() + (each - 1) * config.width, steps,
                                                           config.width, Eigen::OuterStride<>{each * config.width}};
-  }
-
-  template <typename Visit>
-  void for_each_token(std::span<const float> features, int steps, Visit&& visit) const {
-    const int each = config.tokens_per_step();
-    ICRL_ASSERT(features.size() >= static_cast<std::size_t>(steps * layout.feature_count()),
-                "a window's features are too few");
-    for (int t = 0; t < steps; ++t) {
-      for (int token = 0; token < each; ++token) {
-        visit(features.data() + Index{t} * layout.feature_count(), StepEmbedding<S>::parts_of(config.tokens, token),
-              Index{t * each + token});
-      }
-    }
-  }
-
-  /// A layer for one token of every lane. The last one goes on with the acting lanes alone, in the top rows.
-  void step_block(std::size_t layer, std::span<const Lane> lanes, StreamWorkspace& workspace) const {
-    const Block<S>& block = blocks[layer];
-    const bool is_last = layer + 1 == blocks.size();
-    const auto all = static_cast<Index>(lanes.size()),
-               count = is_last ? static_cast<Index>(workspace.acting.size()) : all;
-    const auto cache_of = [&](Index i) { return lanes[static_cast<std::size_t>(i)].cache; };
-    // Those of a few lanes are still in the cache.
-    for (Index i = 0; all > 4 && i < all; ++i)
-      cache_of(i)->layer(static_cast<Index>(layer)).expect(cache_of(i)->token_count());
-    block.attention_norm.forward(workspace.stream.topRows(all), workspace.norm, workspace.normed.topRows(all));
-    block.attention.qkv.forward(workspace.normed.topRows(all), workspace.qkv.topRows(all));
-    for (Index i = 0; i < all; ++i) {
-      S* const qkv = &workspace.qkv(i, 0);
-      const Index t = cache_of(i)->token_count();
-      if (!rotary.empty()) rotary.rotate(qkv, 2 * config.width, t);
-      cache_of(i)->layer(static_cast<Index>(layer)).put(t, qkv + config.width, qkv + 2 * config.width);
-    }
-    for (Index i = 0; i < count; ++i) {
-      const Index lane = is_last ? workspace.acting[static_cast<std::size_t>(i)] : i;
-      attend(&workspace.qkv(lane, 0), config.head_count, cache_of(lane)->layer(static_cast<Index>(layer)),
-             cache_of(lane)->token_count() + 1, workspace.scores, &workspace.mixed(i, 0));
-      if (lane != i) std::copy_n(&workspace.stream(lane, 0), config.width, &workspace.stream(i, 0));
-    }
-    auto stream = workspace.stream.topRows(count);
-    auto normed = workspace.normed.topRows(count);
-    auto hidden = workspace.hidden.topRows(count);
-    block.attention.output.add_forward(workspace.mixed.topRows(count), stream);
-    block.mlp_norm.forward(stream, workspace.norm, normed);
-    block.mlp.up.forward(normed, hidden);
-    gelu_row(hidden.data(), hidden.size());
-    block.mlp.down.add_forward(hidden, stream);
   }
 };
 

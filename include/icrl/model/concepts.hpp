@@ -33,12 +33,27 @@ concept Trainable = SequenceModel<M> && Parameterized<M> && std::copyable<M> &&
   model.backward(features, 1, outputs, cache, grad);
 };
 
-/// A model whose passes can multiply in bfloat16, by a copy of its weights that `round` makes.
+/// A training pass over a model: the model itself or an object of its own, such as one with products in bfloat16.
+template <typename P, typename M>
+concept TrainingPass = requires(const P& pass, std::span<const float> features, typename P::Cache& cache, M& grad,
+                                Matrix<typename M::Scalar>& outputs) {
+  pass.forward(features, 1, cache, outputs);
+  pass.backward(features, 1, outputs, cache, grad);
+};
+
+/// The pass of a model whose products are in bfloat16; void where it has none. Such a pass is made of a model, if
+/// `can_be(model)`, and `pack()` takes over its weights.
 template <typename M>
-concept Roundable = Trainable<M> && requires(const M& model, typename M::Rounded& rounded, typename M::Cache& cache) {
-  { model.can_round() } -> std::same_as<bool>;
-  model.round(rounded);
-  cache.rounded = &rounded;
+struct Bf16PassOf {
+  using Type = void;
+};
+template <typename M>
+using Bf16Pass = typename Bf16PassOf<M>::Type;
+template <typename M>
+concept HasBf16Pass = Trainable<M> && TrainingPass<Bf16Pass<M>, M> && std::constructible_from < Bf16Pass<M>,
+const M& > &&requires(const M& model, Bf16Pass<M>& pass) {
+  { Bf16Pass<M>::can_be(model) } -> std::same_as<bool>;
+  pass.pack();
 };
 
 /// A model that can act: one step in, outputs out, over caches that the caller owns.

@@ -50,8 +50,8 @@ inline void self_test() {
       gelu_row(y, slope, size);
   });
   check_norm([](const LayerNorm<float>& norm, MatrixIn<float> x, MatrixOut<float> y) {
-    LayerNorm<float>::Cache cache;
-    norm.forward(x, cache, y);
+    LayerNorm<float>::Scratch scratch;
+    norm.forward(x, scratch, y);
   });
   check_rounding([](const float* from, Index size, Bf16Pair* to) { round_row(from, size, to); });
   check_random([](std::uint64_t seed, std::uint64_t stream) { return Rng{seed, stream}; });

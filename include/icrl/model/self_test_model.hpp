@@ -179,7 +179,9 @@ inline void check_steps(const TransformerConfig& config, int lane_count, StepFun
   std::vector<Model::KeyValueCache> caches = model.make_caches(plain.size());
   const Index heads = config.head_count, tokens = padded<float>(config.token_count()), outputs_count = 5;
   Model::StreamWorkspace workspace;
-  workspace.scores.resize(heads + 2, tokens);
+  workspace.scratch.resize(1);
+  Matrix<float>& scores = workspace.scratch[0].attention.scores;
+  scores.resize(heads + 2, tokens);
   model.reserve(workspace, lane_count + 1);
   Matrix<float> outputs(lane_count + 1, outputs_count);
   const std::vector<float> features = self_test_features(config.context + lane_count);
@@ -191,7 +193,7 @@ inline void check_steps(const TransformerConfig& config, int lane_count, StepFun
     for (int lane = first; lane < last; ++lane)
       lanes.push_back({&caches[static_cast<std::size_t>(lane)], features.data() + 6 * t, acts(lane)});
     const auto bytes = [](Index count) { return static_cast<std::size_t>(count) * sizeof(float); };
-    fill_margin(&workspace.scores(heads, 0), bytes(2 * tokens));
+    fill_margin(&scores(heads, 0), bytes(2 * tokens));
     fill_margin(outputs.data(), bytes(outputs.size()));
     step(model, lanes, workspace, outputs);
 
@@ -213,7 +215,7 @@ inline void check_steps(const TransformerConfig& config, int lane_count, StepFun
                     [&] { return fmt::format("output {} of {}", i, place(lane)); });
       }
     }
-    expect_untouched(part, &workspace.scores(heads, 0), bytes(2 * tokens),
+    expect_untouched(part, &scores(heads, 0), bytes(2 * tokens),
                      [&] { return "the memory behind the scores of attention, at " + place(first) + ","; });
     expect_untouched(part, &outputs(last - first, 0), bytes(outputs_count),
                      [&] { return "the memory behind the outputs, at " + place(first) + ","; });

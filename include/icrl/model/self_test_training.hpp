@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <icrl/model/bf16_transformer.hpp>
 #include <icrl/model/self_test_model.hpp>
 
 namespace icrl {
@@ -15,14 +16,14 @@ namespace detail {
 
 /// One pass forward and back over the window `features` (steps, 6), with products in bfloat16 if `rounded`: sets
 /// `outputs` (steps, 5), and adds to `grad` what follows from their derivatives `doutputs` (steps, 5).
-using TrainingPass =
+using TrainingFunction =
     FunctionRef<void(const CausalTransformer<float>& model, std::span<const float> features, int steps,
                      MatrixIn<float> doutputs, bool rounded, Matrix<float>& outputs, CausalTransformer<float>& grad)>;
 
 /// A window as long as the context. The derivatives of every tensor of weights are compared along one direction in
 /// which all of its numbers change: with how much the plain outputs change along it. Those of the pass in bfloat16 are
 /// compared with the others one by one.
-inline void check_training(const TransformerConfig& config, TrainingPass pass) {
+inline void check_training(const TransformerConfig& config, TrainingFunction pass) {
   constexpr const char* part = "training pass";
   using Model = CausalTransformer<float>;
   const Model model = self_test_model(config);
@@ -93,14 +94,14 @@ inline void self_test_training() {
   using Model = CausalTransformer<float>;
   const auto pass = [](const Model& model, std::span<const float> features, int steps, MatrixIn<float> doutputs,
                        bool rounded, Matrix<float>& outputs, Model& grad) {
-    Model::Rounded rounded_weights;
-    Model::Cache cache;
-    if (rounded) {
-      model.round(rounded_weights);
-      cache.rounded = &rounded_weights;
-    }
-    model.forward(features, steps, cache, outputs);
-    model.backward(features, steps, doutputs, cache, grad);
+    const auto run = [&](const auto& over, auto cache) {
+      over.forward(features, steps, cache, outputs);
+      over.backward(features, steps, doutputs, cache, grad);
+    };
+    if (!rounded) return run(model, Model::Cache{});
+    Bf16Transformer bf16{model};
+    bf16.pack();
+    run(bf16, Bf16Transformer::Cache{});
   };
   detail::check_training({.width = 20, .layer_count = 1, .head_count = 2, .hidden = 36, .context = detail::opaque(51)},
                          pass);

@@ -3,72 +3,113 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
+#include <cstdint>
 #include <span>
+#include <vector>
 
 #include <icrl/core/assert.hpp>
+#include <icrl/history/step_layout.hpp>
 #include <icrl/model/transformer_config.hpp>
+#include <icrl/nn/layer.hpp>
 #include <icrl/nn/parameters.hpp>
 
 namespace icrl {
 
-/// Turns the rows of a `StepLayout` into tokens. Every part of a step is a row of a table (ids) or a product with a map
-/// (numbers); a fused token is the sum of all of them, a separate one of its own. What a space lacks is an empty list.
+/// What an encoder of steps is told about the model that it serves.
+struct StepEmbeddingConfig {
+  int width;  ///< C, numbers per token
+  TokenScheme tokens = TokenScheme::fused;
+  int position_count = 0;   ///< tokens that get a learned position; 0 where positions come from elsewhere
+  double reward_scale = 1;  ///< rewards are multiplied by this first
+
+  [[nodiscard]] int tokens_per_step() const { return tokens == TokenScheme::fused ? 1 : 3; }
+};
+
+/// An encoder turns steps, rows of a `StepLayout`, into the tokens that a sequence model reads. `forward` and
+/// `backward` take the T steps of a window, `step` one token of one step that stands at `position` of its context.
+template <typename E>
+concept StepEncoder = std::constructible_from<E, const StepEmbeddingConfig&, const StepLayout&> &&
+    requires(const E& encoder, std::span<const float> features, typename E::Scratch& scratch,
+             Matrix<typename E::Scalar>& tokens) {
+  encoder.step(features, /*token*/ 0, /*position*/ Index{0}, scratch, tokens.data());
+};
+
+template <typename E>
+concept TrainableStepEncoder = StepEncoder<E> && Parameterized<E> &&
+    requires(const E& encoder, E& other, std::span<const float> features, typename E::Cache& cache,
+             Matrix<typename E::Scalar>& tokens, Rng& rng) {
+  encoder.forward(features, /*steps*/ 1, cache, tokens);
+  encoder.backward(features, /*steps*/ 1, tokens, cache, other);
+  other.initialize(/*stddev*/ 1.0, rng);
+};
+
+/// Every part of a step is a row of a table (ids) or a product with a map (numbers); a fused token is the sum of all of
+/// them, a separate one of its own. What a space lacks is an empty list.
 template <std::floating_point S>
 struct StepEmbedding {
-  std::vector<Matrix<S>> observation_tables;  ///< one (ids, C) a component
-  std::vector<Matrix<S>> action_tables;       ///< one (ids + 1, C) a component; the last row is "no action yet"
+  using Scalar = S;
+  using Cache = NoMemory;
+  using Scratch = NoMemory;
+
+  std::vector<Matrix<S>> observation_tables;  ///< one (ids, C) per component
+  std::vector<Matrix<S>> action_tables;       ///< one (ids + 1, C) per component; the last row is "no action yet"
   std::vector<Matrix<S>> observation_maps;    ///< (observation numbers, C), at most one
   std::vector<Matrix<S>> action_maps;         ///< (action numbers, C), at most one
   RowVector<S> reward;                        ///< (C), times the scaled reward
   Matrix<S> flags;                            ///< (8, C), by flag id
   RowVector<S> bias;                          ///< (C), in every token
-  Matrix<S> positions;                        ///< (tokens of a full context, C); no rows with rotary positions
-  S reward_scale;                             ///< of the configuration; not a weight
+  Matrix<S> positions;                        ///< (positions, C)
+  StepEmbeddingConfig config;                 ///< not a weight
+  int action_offset, reward_offset, flag_offset, feature_count;  ///< of a row; see StepLayout
 
-  StepEmbedding(const TransformerConfig& config, const StepLayout& layout)
-      : reward{RowVector<S>::Zero(config.width)},
-        flags{Matrix<S>::Zero(StepFlag::count, config.width)},
-        bias{RowVector<S>::Zero(config.width)},
-        positions{
-            Matrix<S>::Zero(config.positions == PositionScheme::learned ? config.token_count() : 0, config.width)},
-        reward_scale{static_cast<S>(config.reward_scale)} {
+  StepEmbedding(const StepEmbeddingConfig& shape, const StepLayout& layout)
+      : reward{RowVector<S>::Zero(shape.width)},
+        flags{Matrix<S>::Zero(StepFlag::count, shape.width)},
+        bias{RowVector<S>::Zero(shape.width)},
+        positions{Matrix<S>::Zero(shape.position_count, shape.width)},
+        config{shape},
+        action_offset{layout.action_offset()},
+        reward_offset{layout.reward_offset()},
+        flag_offset{layout.flag_offset()},
+        feature_count{layout.feature_count()} {
     for (const int count : id_counts(layout.observation_space)) add_zeros(observation_tables, count);
     for (const int count : id_counts(layout.action_space)) add_zeros(action_tables, count + 1);
     if (!has_ids(layout.observation_space)) add_zeros(observation_maps, layout.observation_size());
     if (!has_ids(layout.action_space)) add_zeros(action_maps, layout.action_size());
   }
 
-  /// The parts of a step that one token carries.
-  struct Parts {
-    bool action, reward, observation;
-  };
-  static Parts parts_of(TokenScheme scheme, int token) {
-    return scheme == TokenScheme::fused ? Parts{true, true, true} : Parts{token == 0, token == 1, token == 2};
+  [[nodiscard]] static std::int64_t weight_count(const StepEmbeddingConfig& shape, const StepLayout& layout) {
+    const auto rows = [](const Space& space, int extra_ids) {
+      std::int64_t count = has_ids(space) ? 0 : value_count(space);
+      for (const int ids : id_counts(space)) count += std::int64_t{ids} + extra_ids;
+      return count;
+    };
+    const std::int64_t reward_and_bias = 2;
+    return shape.width * (rows(layout.observation_space, 0) + rows(layout.action_space, 1) + StepFlag::count +
+                          reward_and_bias + shape.position_count);
   }
 
-  /// Writes the token that carries `parts` of the step `row` and stands at `position` to `out` (C numbers). Not
-  /// inlined, as `backward`: one call a token costs nothing, and a copy of all kinds of parts at every call long to
-  /// compile.
-  [[gnu::noinline]] void forward(const float* row, const StepLayout& layout, Parts parts, Index position,
-                                 S* out) const {
-    const Index width = bias.size();
-    std::copy_n(bias.data(), width, out);
-    if (positions.rows() > 0) add_scaled(width, S(1), row_data(positions, position), out);
-    visit_parts(*this, row, layout, parts,
-                [&](const S* weights, S factor) { add_scaled(width, factor, weights, out); });
+  /// tokens (T * tokens per step, C) of T = `steps` rows of features.
+  void forward(std::span<const float> features, int steps, Cache&, MatrixOut<S> tokens) const {
+    for_each_token(features, steps,
+                   [&](const float* row, Parts parts, Index t) { write_token(row, parts, t, row_data(tokens, t)); });
   }
 
-  /// Adds to `grad`; dtoken (C) is the derivative of what forward wrote.
-  [[gnu::noinline]] void backward(const float* row, const StepLayout& layout, Parts parts, Index position,
-                                  const S* dtoken, StepEmbedding& grad) const {
-    const Index width = bias.size();
-    add_scaled(width, S(1), dtoken, grad.bias.data());
-    if (positions.rows() > 0) add_scaled(width, S(1), dtoken, row_data(grad.positions, position));
-    visit_parts(grad, row, layout, parts, [&](S* weights, S factor) { add_scaled(width, factor, dtoken, weights); });
+  /// Adds to `grad`; dtokens is the derivative of what forward wrote.
+  void backward(std::span<const float> features, int steps, MatrixIn<S> dtokens, const Cache&,
+                StepEmbedding& grad) const {
+    for_each_token(features, steps, [&](const float* row, Parts parts, Index t) {
+      take_derivative(row, parts, t, row_data(dtokens, t), grad);
+    });
   }
 
-  void initialise(double stddev, Rng& rng) {
+  /// Writes token number `token` of the step `row`, which stands at `position`, to `out` (C numbers).
+  void step(std::span<const float> row, int token, Index position, Scratch&, S* out) const {
+    write_token(row.data(), parts_of(token), position, out);
+  }
+  static void reserve(Scratch&) {}
+
+  void initialize(double stddev, Rng& rng) {
     for (const Parameter<S>& p : parameters_of(*this))
       if (p.name != "bias") fill_normal(p.numbers(), stddev, rng);
   }
@@ -86,6 +127,40 @@ struct StepEmbedding {
   }
 
 private:
+  /// The parts of a step that one token carries.
+  struct Parts {
+    bool action, reward, observation;
+  };
+  [[nodiscard]] Parts parts_of(int token) const {
+    return config.tokens == TokenScheme::fused ? Parts{true, true, true} : Parts{token == 0, token == 1, token == 2};
+  }
+
+  template <typename Visit>
+  void for_each_token(std::span<const float> features, int steps, Visit&& visit) const {
+    const int each = config.tokens_per_step();
+    ICRL_ASSERT(features.size() >= static_cast<std::size_t>(steps * feature_count), "a window's features are too few");
+    for (int t = 0; t < steps; ++t)
+      for (int token = 0; token < each; ++token)
+        visit(features.data() + Index{t} * feature_count, parts_of(token), Index{t * each + token});
+  }
+
+  /// Not inlined, as `take_derivative`: one call per token costs nothing, and a copy of all kinds of parts at every
+  /// call long to compile.
+  [[gnu::noinline]] void write_token(const float* row, Parts parts, Index position, S* out) const {
+    const Index width = bias.size();
+    std::copy_n(bias.data(), width, out);
+    if (positions.rows() > 0) add_scaled(width, S(1), row_data(positions, position), out);
+    visit_parts(*this, row, parts, [&](const S* weights, S factor) { add_scaled(width, factor, weights, out); });
+  }
+
+  [[gnu::noinline]] void take_derivative(const float* row, Parts parts, Index position, const S* dtoken,
+                                         StepEmbedding& grad) const {
+    const Index width = bias.size();
+    add_scaled(width, S(1), dtoken, grad.bias.data());
+    if (positions.rows() > 0) add_scaled(width, S(1), dtoken, row_data(grad.positions, position));
+    visit_parts(grad, row, parts, [&](S* weights, S factor) { add_scaled(width, factor, dtoken, weights); });
+  }
+
   [[gnu::noinline]] void add_zeros(std::vector<Matrix<S>>& list, Index rows) const {
     list.push_back(Matrix<S>::Zero(rows, bias.size()));
   }
@@ -98,7 +173,7 @@ private:
   /// Calls `visit(weights, factor)` for every row of weights that a token adds up; the one place that knows which those
   /// are.
   template <typename Self, typename Visit>
-  static void visit_parts(Self& self, const float* row, const StepLayout& layout, Parts parts, Visit&& visit) {
+  static void visit_parts(Self& self, const float* row, Parts parts, Visit&& visit) {
     const auto tables = [&](auto& list, const float* ids) {
       for (std::size_t i = 0; i < list.size(); ++i) {
         const auto id = static_cast<Index>(ids[i]);
@@ -113,13 +188,14 @@ private:
     if (parts.observation) {
       tables(self.observation_tables, row);
       maps(self.observation_maps, row);
-      visit(row_data(self.flags, static_cast<Index>(row[layout.flag_offset()])), S(1));
+      visit(row_data(self.flags, static_cast<Index>(row[self.flag_offset])), S(1));
     }
     if (parts.action) {
-      tables(self.action_tables, row + layout.action_offset());
-      maps(self.action_maps, row + layout.action_offset());
+      tables(self.action_tables, row + self.action_offset);
+      maps(self.action_maps, row + self.action_offset);
     }
-    if (parts.reward) visit(self.reward.data(), self.reward_scale * static_cast<S>(row[layout.reward_offset()]));
+    if (parts.reward)
+      visit(self.reward.data(), static_cast<S>(self.config.reward_scale) * static_cast<S>(row[self.reward_offset]));
   }
 };
 

@@ -4,62 +4,79 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <span>
 
 #include <icrl/nn/linear.hpp>
 #include <icrl/nn/rotary.hpp>
-#include <icrl/nn/rounded_heads.hpp>
-#include <icrl/nn/row_blocks.hpp>
 #include <icrl/nn/score_blocks.hpp>
+#include <icrl/nn/stream_attention.hpp>
 
 namespace icrl {
 
-/// Causal multi-head self-attention (Vaswani et al., 2017, section 3.2): every token looks at itself and at what came
-/// before. C = heads * D. The queries, keys and values of a token lie side by side: (T, 3C) = q | k | v, each split
-/// into heads.
+/// Where the next token of one stream stands in a layer: behind the `position` tokens whose keys and values lie there.
 template <std::floating_point S>
+struct StreamPlace {
+  StreamKeyValues<S> past;
+  Index position;
+};
+
+/// Causal multi-head self-attention (Vaswani et al., 2017, section 3.2): every token looks at itself and at what came
+/// before. H heads of D numbers; H D need not be C, the tokens' width. The queries, keys and values of a token lie side
+/// by side: (T, 3 H D) = q | k | v, each split into heads.
+template <std::floating_point S, LinearMap L = Linear<S>>
 struct CausalAttention {
-  Linear<S> qkv;     ///< (C, 3C)
-  Linear<S> output;  ///< (C, C)
+  using Scalar = S;
+
+  L qkv;     ///< (C, 3 H D)
+  L output;  ///< (H D, C)
   Index head_count;
 
-  /// What backward needs of the forward pass. The triangle above the diagonal is neither computed nor read, save in the
-  /// blocks that it cuts.
+  /// What backward needs of the forward pass. The triangle above the diagonal is neither computed nor read, except in
+  /// the blocks on the diagonal.
   struct Cache {
-    Matrix<S> qkv;            ///< (T, 3C), queries and keys already turned
+    Matrix<S> qkv;            ///< (T, 3 H D), queries and keys already turned
     Buffer<S> probabilities;  ///< (H, triangle): blocks of rows one after another, each as wide as its last row looks
-    Matrix<S> mixed;          ///< (T, C): values weighted by attention, heads side by side
-    RoundedHeads::Cache rounded;           ///< instead of them
-    Buffer<Bf16Pair> x_pairs, mixed_rows;  ///< with it: (pairs of T, C), (T, pairs of C)
+    Matrix<S> mixed;          ///< (T, H D): values weighted by attention, heads side by side
+    LayerCache<L> qkv_map, output_map;
   };
   /// What is of use within one call only, and so may serve all layers of a pass.
   struct Scratch {
     Buffer<S> transposed;  ///< (D, padded T): one head's keys or values
     Buffer<S> dscores;     ///< (block, padded T)
-    Matrix<S> dmixed;      ///< (T, C), then a block's dx
-    Matrix<S> dqkv;        ///< (T, 3C)
-    RoundedHeads::Scratch rounded;
-    Matrix<S> qkv;                                       ///< (block, 3C), before rounding
-    Buffer<Bf16Pair> rows, qkv_rows;                     ///< (block, pairs of C), (block, pairs of 3C)
-    Buffer<Bf16Pair> dy_pairs, mixed_pairs, dqkv_pairs;  ///< (pairs of T, C), (pairs of T, C), (pairs of T, 3C)
+    Matrix<S> dmixed;      ///< (T, H D)
+    Matrix<S> dqkv;        ///< (T, 3 H D)
+    typename L::Scratch qkv_map, output_map;
   };
-  struct Rounded {
-    typename Linear<S>::Rounded qkv, output;
-  };
-  struct RoundingScratch {
-    typename Linear<S>::RoundingScratch qkv, output;
+  /// The same for passes that act.
+  struct StreamScratch {
+    Matrix<S> qkv, mixed;  ///< (streams, 3 H D), (streams, H D)
+    Matrix<S> scores;      ///< (H, padded tokens)
+    typename L::Scratch qkv_map, output_map;
   };
 
-  CausalAttention(Index width, Index heads) : qkv{width, 3 * width}, output{width, width}, head_count{heads} {}
+  CausalAttention(Index width, Index heads) : CausalAttention{width, heads, width / heads} {}
+  CausalAttention(Index width, Index heads, Index head_size)
+      : qkv{width, 3 * heads * head_size}, output{heads * head_size, width}, head_count{heads} {}
+
+  [[nodiscard]] Index width() const { return output.output_size(); }
+  /// H D.
+  [[nodiscard]] Index inner_width() const { return output.input_size(); }
+  [[nodiscard]] Index head_size() const { return inner_width() / head_count; }
+  [[nodiscard]] static std::int64_t weight_count(std::int64_t width, std::int64_t heads, std::int64_t head_size) {
+    return L::weight_count(width, 3 * heads * head_size) + L::weight_count(heads * head_size, width);
+  }
 
   /// y += attention(x). x, y (T, C). An empty `rotary` means that positions come from elsewhere.
-  void add_forward(MatrixIn<S> x, const RotaryTable<S>& rotary, Cache& cache, Scratch& scratch, MatrixOut<S> y) const {
-    const Index tokens = x.rows(), width = x.cols();
-    reserve_rows(cache.qkv, tokens, 3 * width);
-    reserve_rows(cache.mixed, tokens, width);
-    qkv.forward(x, cache.qkv.topRows(tokens));
-    for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate(&cache.qkv(t, 0), 2 * width, t);
+  void add_forward(MatrixIn<S> x, const RotaryTable<S>& rotary, Cache& cache, Scratch& scratch,
+                   MatrixOut<S> y) const requires TrainableLinearMap<L> {
+    const Index tokens = x.rows(), inner = inner_width();
+    reserve_rows(cache.qkv, tokens, 3 * inner);
+    reserve_rows(cache.mixed, tokens, inner);
+    qkv.forward(x, cache.qkv_map, scratch.qkv_map, cache.qkv.topRows(tokens));
+    for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate(&cache.qkv(t, 0), 2 * inner, t);
     heads_forward(tokens, cache, scratch);
-    output.add_forward(cache.mixed.topRows(tokens), y);
+    output.add_forward(cache.mixed.topRows(tokens), cache.output_map, scratch.output_map, y);
   }
 
   /// Adds to `grad`, overwrites dx. x is what forward was given, dy the derivative of what it added.
@@ -67,67 +84,56 @@ struct CausalAttention {
   ///   dV = P^T dO,  dP = dO V^T,  dS = P * (dP - rowsum(dP * P)) s,  dQ = dS K,  dK = dS^T Q
   /// where rowsum(dP * P) = rowsum(dO * O) (Dao et al., 2022, section B.2).
   void backward(MatrixIn<S> x, MatrixIn<S> dy, const RotaryTable<S>& rotary, const Cache& cache, Scratch& scratch,
-                CausalAttention& grad, MatrixOut<S> dx) const {
-    const Index tokens = x.rows(), width = x.cols();
-    reserve_rows(scratch.dmixed, tokens, width);
-    reserve_rows(scratch.dqkv, tokens, 3 * width);
-    output.backward(cache.mixed.topRows(tokens), dy, grad.output, scratch.dmixed.topRows(tokens));
+                CausalAttention& grad, MatrixOut<S> dx) const requires TrainableLinearMap<L> {
+    const Index tokens = x.rows(), inner = inner_width();
+    reserve_rows(scratch.dmixed, tokens, inner);
+    reserve_rows(scratch.dqkv, tokens, 3 * inner);
+    output.backward(cache.mixed.topRows(tokens), dy, cache.output_map, scratch.output_map, grad.output,
+                    scratch.dmixed.topRows(tokens));
     heads_backward(tokens, cache, scratch);
-    for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate_back(&scratch.dqkv(t, 0), 2 * width, t);
-    qkv.backward(x, scratch.dqkv.topRows(tokens), grad.qkv, dx);
+    for (Index t = 0; !rotary.empty() && t < tokens; ++t) rotary.rotate_back(&scratch.dqkv(t, 0), 2 * inner, t);
+    qkv.backward(x, scratch.dqkv.topRows(tokens), cache.qkv_map, scratch.qkv_map, grad.qkv, dx);
   }
 
-  /// The same with products in bfloat16, see Linear; `x` is asked for all blocks before y changes.
-  void add_rounded_forward(const Rounded& rounded, InputBlocks x, const RotaryTable<S>& rotary, Cache& cache,
-                           Scratch& scratch, MatrixOut<S> y) const requires std::same_as<S, float> {
-    const Index tokens = y.rows(), width = y.cols();
-    const RoundedHeads heads{width, head_count};
-    reserve_blocks(scratch, tokens, width);
-    reserve_rows(cache.x_pairs, pair_count(tokens), width);
-    heads.reserve(tokens, cache.rounded, scratch.rounded);
-    detail::for_each_row_block(tokens, [&](Index first, Index count) {
-      x(first, count, scratch.rows, cache.x_pairs);
-      qkv.rounded_forward(rounded.qkv, scratch.rows, scratch.qkv.topRows(count));
-      for (Index r = 0; !rotary.empty() && r < count; ++r) rotary.rotate(&scratch.qkv(r, 0), 2 * width, first + r);
-      heads.take_input(scratch.qkv.topRows(count), first, cache.rounded, scratch.rounded);
-    });
-    heads.forward(tokens, cache.rounded, scratch.rounded, cache.mixed_rows);
-    output.add_rounded_forward(rounded.output, cache.mixed_rows, y);
+  /// Sizes the memory for passes over up to `streams` streams of up to `tokens` tokens.
+  void reserve(StreamScratch& scratch, Index streams, Index tokens) const {
+    reserve_rows(scratch.qkv, streams, 3 * inner_width());
+    reserve_rows(scratch.mixed, streams, inner_width());
+    if (scratch.scores.rows() < head_count || scratch.scores.cols() < padded<S>(tokens))
+      scratch.scores.resize(std::max(head_count, scratch.scores.rows()),
+                            std::max(padded<S>(tokens), scratch.scores.cols()));
+    qkv.reserve(scratch.qkv_map, streams);
+    output.reserve(scratch.output_map, streams);
   }
 
-  /// Adds to `grad`; `dx` takes blocks when dy is not read any more.
-  void rounded_backward(const Rounded& rounded, MatrixIn<S> dy, const RotaryTable<S>& rotary, const Cache& cache,
-                        Scratch& scratch, CausalAttention& grad,
-                        DerivativeBlocks dx) const requires std::same_as<S, float> {
-    const Index tokens = dy.rows(), width = dy.cols();
-    const RoundedHeads heads{width, head_count};
-    reserve_blocks(scratch, tokens, width);
-    heads.reserve(tokens, scratch.rounded);
-    add_column_sums<S>(dy, grad.output.bias);
-    detail::for_each_row_block(tokens, [&](Index first, Index count) {
-      round_both(dy.middleRows(first, count), first, scratch.rows, scratch.dy_pairs);
-      output.rounded_backward(rounded.output, scratch.rows, scratch.dmixed.topRows(count));
-      heads.take_derivative(cache.mixed_rows, scratch.dmixed.topRows(count), first, cache.rounded, scratch.rounded);
-    });
-    pair_rows(cache.mixed_rows, tokens, width, scratch.mixed_pairs);
-    Linear<S>::add_rounded_gradient(scratch.mixed_pairs, scratch.dy_pairs, tokens, grad.output);
-    heads.backward(tokens, cache.rounded, scratch.rounded, scratch.dqkv);
-    detail::for_each_row_block(tokens, [&](Index first, Index count) {
-      auto dqkv = scratch.dqkv.middleRows(first, count);
-      for (Index r = 0; !rotary.empty() && r < count; ++r) rotary.rotate_back(&dqkv(r, 0), 2 * width, first + r);
-      round_both(dqkv, first, scratch.qkv_rows, scratch.dqkv_pairs);
-      add_column_sums<S>(dqkv, grad.qkv.bias);
-      qkv.rounded_backward(rounded.qkv, scratch.qkv_rows, scratch.dmixed.topRows(count));
-      dx(first, scratch.dmixed.topRows(count));
-    });
-    Linear<S>::add_rounded_gradient(cache.x_pairs, scratch.dqkv_pairs, tokens, grad.qkv);
+  /// One token of every stream, x (streams, C): writes their keys and values behind the past and keeps their queries
+  /// for `attend`.
+  void append(MatrixIn<S> x, const RotaryTable<S>& rotary, std::span<const StreamPlace<S>> places,
+              StreamScratch& scratch) const {
+    const Index inner = inner_width();
+    qkv.forward(x, scratch.qkv_map, scratch.qkv.topRows(x.rows()));
+    for (Index i = 0; i < x.rows(); ++i) {
+      S* const row = &scratch.qkv(i, 0);
+      const StreamPlace<S>& place = places[static_cast<std::size_t>(i)];
+      if (!rotary.empty()) rotary.rotate(row, 2 * inner, place.position);
+      place.past.put(place.position, row + inner, row + 2 * inner);
+    }
   }
 
-  /// For heads of an even size.
-  void round(Rounded& rounded, RoundingScratch& scratch) const requires std::same_as<S, float> {
-    ICRL_ASSERT(qkv.weight.rows() / head_count % 2 == 0, "round: a head's numbers have to come in pairs");
-    qkv.round(rounded.qkv, scratch.qkv);
-    output.round(rounded.output, scratch.output);
+  /// y += attention of the tokens just appended, those of the streams `wanted` alone: y (wanted, C).
+  void attend(std::span<const Index> wanted, std::span<const StreamPlace<S>> places, StreamScratch& scratch,
+              MatrixOut<S> y) const {
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      const StreamPlace<S>& place = places[static_cast<std::size_t>(wanted[i])];
+      icrl::attend(&scratch.qkv(wanted[i], 0), head_count, place.past, place.position + 1, scratch.scores,
+                   &scratch.mixed(static_cast<Index>(i), 0));
+    }
+    output.add_forward(scratch.mixed.topRows(y.rows()), scratch.output_map, y);
+  }
+
+  void initialize(const WeightScale& scale, Rng& rng) requires TrainableLinearMap<L> {
+    qkv.initialize(scale, rng);
+    output.initialize(WeightScale{scale.residual, scale.residual}, rng);
   }
 
   static constexpr auto parameters() {
@@ -138,16 +144,6 @@ private:
   using Blocks = detail::ScoreBlocks;
   static constexpr Index block = Blocks::rows;
 
-  void reserve_blocks(Scratch& scratch, Index tokens, Index width) const {
-    reserve_rows(scratch.qkv, detail::row_block, 3 * width);
-    reserve_rows(scratch.dmixed, detail::row_block, width);
-    reserve_rows(scratch.dqkv, tokens, 3 * width);
-    reserve_rows(scratch.rows, detail::row_block, pair_count(width));
-    reserve_rows(scratch.qkv_rows, detail::row_block, pair_count(3 * width));
-    reserve_rows(scratch.dy_pairs, pair_count(tokens), width);
-    reserve_rows(scratch.dqkv_pairs, pair_count(tokens), 3 * width);
-  }
-
   /// Transposes the D columns of qkv from `column` on, so that products over them read whole rows. Those are padded
   /// with zeros: what lies beyond is multiplied by zeros, which would not undo an infinity.
   static void transpose(const Cache& cache, Index column, Index tokens, Index size, Scratch& scratch) {
@@ -157,7 +153,7 @@ private:
   }
 
   void heads_forward(Index tokens, Cache& cache, Scratch& scratch) const {
-    const Index width = cache.mixed.cols(), size = width / head_count;
+    const Index width = inner_width(), size = head_size();
     detail::reserve_columns(cache.probabilities, head_count, Blocks::triangle(Blocks::count(tokens)));
     detail::reserve_columns(scratch.transposed, size, Blocks::whole(tokens));
     const S scale = S(1) / std::sqrt(static_cast<S>(size));
@@ -178,7 +174,7 @@ private:
   }
 
   void heads_backward(Index tokens, const Cache& cache, Scratch& scratch) const {
-    const Index width = cache.mixed.cols(), size = width / head_count;
+    const Index width = inner_width(), size = head_size();
     detail::reserve_columns(scratch.dscores, block, Blocks::whole(tokens));
     detail::reserve_columns(scratch.transposed, size, Blocks::whole(tokens));
     clear_columns(scratch.dqkv, tokens, width, 2 * width);
@@ -192,7 +188,7 @@ private:
   /// Their rows of P and dS are used while they are in the first-level cache. `transposed` holds the head's values.
   void block_backward(const Cache& cache, Scratch& scratch, Index h, Index first, Index tokens, Index size) const {
     const Index last = std::min(first + block, tokens), rows = last - first;
-    const Index width = scratch.dmixed.cols(), stride = first + block;
+    const Index width = inner_width(), stride = first + block;
     const S scale = S(1) / std::sqrt(static_cast<S>(size));
     const S* const probabilities = &cache.probabilities(h, Blocks::triangle(first / block));
     S* const dscores = scratch.dscores.data();

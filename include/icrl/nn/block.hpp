@@ -2,113 +2,134 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
 #include <icrl/nn/attention.hpp>
 #include <icrl/nn/feed_forward.hpp>
 #include <icrl/nn/layer_norm.hpp>
 
 namespace icrl {
 
-/// One pre-norm transformer block (Xiong et al., 2020): x += attention(norm(x)); x += mlp(norm(x)).
-template <std::floating_point S>
+/// The sizes of a transformer block.
+struct BlockShape {
+  Index width;      ///< C
+  Index heads;      ///< H
+  Index head_size;  ///< D
+  Index hidden;     ///< of the feed-forward layer
+};
+
+/// One pre-norm transformer block (Xiong et al., 2020): x += attention(norm(x)); x += feed_forward(norm(x)). Linear
+/// maps and the feed-forward layer are of any kind; a block trains if both do.
+template <std::floating_point S, LinearMap L = Linear<S>, FeedForwardLayer F = FeedForward<S, L>>
 struct Block {
+  using Scalar = S;
+  static constexpr bool is_trainable = TrainableLinearMap<L> && TrainableLayer<F>;
+
   LayerNorm<S> attention_norm;
-  CausalAttention<S> attention;
-  LayerNorm<S> mlp_norm;
-  FeedForward<S> mlp;
+  CausalAttention<S, L> attention;
+  LayerNorm<S> feed_forward_norm;
+  F feed_forward;
 
   /// What backward needs of the forward pass.
   struct Cache {
-    typename LayerNorm<S>::Cache attention_norm, mlp_norm;
-    typename CausalAttention<S>::Cache attention;
-    typename FeedForward<S>::Cache mlp;
+    typename LayerNorm<S>::Cache attention_norm, feed_forward_norm;
+    typename CausalAttention<S, L>::Cache attention;
+    LayerCache<F> feed_forward;
   };
   /// What is of use within one call only. All blocks of a pass share it, so that it stays in a core's cache.
   struct Scratch {
-    typename CausalAttention<S>::Scratch attention;
-    typename FeedForward<S>::Scratch mlp;
+    typename CausalAttention<S, L>::Scratch attention;
+    typename F::Scratch feed_forward;
     Matrix<S> normed, dnormed;  ///< (T, C), what a norm gave and its derivative
   };
-
-  struct Rounded {
-    typename CausalAttention<S>::Rounded attention;
-    typename FeedForward<S>::Rounded mlp;
-  };
-  struct RoundingScratch {
-    typename CausalAttention<S>::RoundingScratch attention;
-    typename FeedForward<S>::RoundingScratch mlp;
+  /// The same for passes that act.
+  struct StreamScratch {
+    typename CausalAttention<S, L>::StreamScratch attention;
+    typename F::Scratch feed_forward;
+    typename LayerNorm<S>::Scratch norm;
+    Matrix<S> normed;  ///< (streams, C)
   };
 
-  Block(Index width, Index hidden, Index heads)
-      : attention_norm{width}, attention{width, heads}, mlp_norm{width}, mlp{width, hidden} {}
+  explicit Block(const BlockShape& shape)
+      : attention_norm{shape.width},
+        attention{shape.width, shape.heads, shape.head_size},
+        feed_forward_norm{shape.width},
+        feed_forward{shape.width, shape.hidden} {}
+  Block(Index width, Index hidden, Index heads) : Block{BlockShape{width, heads, width / heads, hidden}} {}
 
-  /// In place: x (T, C) is the residual stream. With `rounded`, products are in bfloat16, see Linear; for
-  /// floats alone.
-  void forward(const RotaryTable<S>& rotary, Cache& cache, Scratch& scratch, MatrixOut<S> x,
-               const Rounded* rounded = nullptr) const {
-    if constexpr (std::same_as<S, float>) {
-      if (rounded != nullptr) return rounded_forward(*rounded, rotary, cache, scratch, x);
-    }
+  [[nodiscard]] static std::int64_t weight_count(const BlockShape& shape) {
+    return 2 * LayerNorm<S>::weight_count(shape.width) +
+           CausalAttention<S, L>::weight_count(shape.width, shape.heads, shape.head_size) +
+           F::weight_count(shape.width, shape.hidden);
+  }
+
+  /// In place: x (T, C) is the residual stream.
+  void forward(const RotaryTable<S>& rotary, Cache& cache, Scratch& scratch,
+               MatrixOut<S> x) const requires is_trainable {
     reserve_rows(scratch.normed, x.rows(), x.cols());
     auto normed = scratch.normed.topRows(x.rows());
     attention_norm.forward(x, cache.attention_norm, normed);
     attention.add_forward(normed, rotary, cache.attention, scratch.attention, x);
-    mlp_norm.forward(x, cache.mlp_norm, normed);
-    mlp.add_forward(normed, cache.mlp, x);
+    feed_forward_norm.forward(x, cache.feed_forward_norm, normed);
+    feed_forward.add_forward(normed, cache.feed_forward, scratch.feed_forward, x);
   }
 
   /// Adds to `grad`; dx holds the derivative of the block's output on entry and of its input on return.
-  void backward(const RotaryTable<S>& rotary, const Cache& cache, Scratch& scratch, Block& grad, MatrixOut<S> dx,
-                const Rounded* rounded = nullptr) const {
-    if constexpr (std::same_as<S, float>) {
-      if (rounded != nullptr) return rounded_backward(*rounded, rotary, cache, scratch, grad, dx);
-    }
+  void backward(const RotaryTable<S>& rotary, const Cache& cache, Scratch& scratch, Block& grad,
+                MatrixOut<S> dx) const requires is_trainable {
     reserve_rows(scratch.normed, dx.rows(), dx.cols());
     reserve_rows(scratch.dnormed, dx.rows(), dx.cols());
     auto normed = scratch.normed.topRows(dx.rows()), dnormed = scratch.dnormed.topRows(dx.rows());
-    mlp_norm.restore(cache.mlp_norm, normed);
-    mlp.backward(normed, dx, cache.mlp, scratch.mlp, grad.mlp, dnormed);
-    mlp_norm.add_backward(dnormed, 0, cache.mlp_norm, grad.mlp_norm, dx);
+    feed_forward_norm.restore(cache.feed_forward_norm, normed);
+    feed_forward.backward(normed, dx, cache.feed_forward, scratch.feed_forward, grad.feed_forward, dnormed);
+    feed_forward_norm.add_backward(dnormed, 0, cache.feed_forward_norm, grad.feed_forward_norm, dx);
     attention_norm.restore(cache.attention_norm, normed);
     attention.backward(normed, dx, rotary, cache.attention, scratch.attention, grad.attention, dnormed);
     attention_norm.add_backward(dnormed, 0, cache.attention_norm, grad.attention_norm, dx);
   }
 
-  void round(Rounded& rounded, RoundingScratch& scratch) const requires std::same_as<S, float> {
-    attention.round(rounded.attention, scratch.attention);
-    mlp.round(rounded.mlp, scratch.mlp);
+  /// Sizes the memory for passes over up to `streams` streams of up to `tokens` tokens.
+  void reserve(StreamScratch& scratch, Index streams, Index tokens) const {
+    attention.reserve(scratch.attention, streams, tokens);
+    feed_forward.reserve(scratch.feed_forward, streams);
+    attention_norm.reserve(scratch.norm);
+    reserve_rows(scratch.normed, streams, attention.width());
   }
 
+  /// One token of every stream, in place: x (streams, C). Only the streams `wanted`, in ascending order, go on behind
+  /// the attention, in the top rows: of the others only keys and values are stored.
+  void step(const RotaryTable<S>& rotary, std::span<const StreamPlace<S>> places, std::span<const Index> wanted,
+            StreamScratch& scratch, MatrixOut<S> x) const {
+    const auto count = static_cast<Index>(wanted.size());
+    if (places.size() > few_streams)
+      for (const StreamPlace<S>& place : places) place.past.prefetch(place.position);
+    attention_norm.forward(x, scratch.norm, scratch.normed.topRows(x.rows()));
+    attention.append(scratch.normed.topRows(x.rows()), rotary, places, scratch.attention);
+    for (Index i = 0; i < count; ++i) {
+      const Index from = wanted[static_cast<std::size_t>(i)];
+      if (from != i) std::copy_n(row_data(x, from), x.cols(), row_data(x, i));
+    }
+    auto stream = x.topRows(count), normed = scratch.normed.topRows(count);
+    attention.attend(wanted, places, scratch.attention, stream);
+    feed_forward_norm.forward(stream, scratch.norm, normed);
+    feed_forward.add_forward(normed, scratch.feed_forward, stream);
+  }
+
+  void initialize(const WeightScale& scale, Rng& rng) requires is_trainable {
+    attention.initialize(scale, rng);
+    feed_forward.initialize(scale, rng);
+  }
+
+  /// Keys and values of so few streams are still in a core's cache when their next token comes.
+  static constexpr std::size_t few_streams = 4;
+
+  /// The feed-forward layer's names are those of the first model files.
   static constexpr auto parameters() {
     return std::tuple{Field{"attention_norm", &Block::attention_norm}, Field{"attention", &Block::attention},
-                      Field{"mlp_norm", &Block::mlp_norm}, Field{"mlp", &Block::mlp}};
-  }
-
-private:
-  void rounded_forward(const Rounded& rounded, const RotaryTable<S>& rotary, Cache& cache, Scratch& scratch,
-                       MatrixOut<S> x) const {
-    const auto normed = [&](const LayerNorm<S>& norm, typename LayerNorm<S>::Cache& norm_cache) {
-      norm.reserve(norm_cache, x.rows(), x.cols());
-      return [&](Index first, Index count, RoundedRows rows, Buffer<Bf16Pair>& pairs) {
-        norm.rounded_forward(x.middleRows(first, count), first, norm_cache, rows, pairs);
-      };
-    };
-    attention.add_rounded_forward(rounded.attention, normed(attention_norm, cache.attention_norm), rotary,
-                                  cache.attention, scratch.attention, x);
-    mlp.add_rounded_forward(rounded.mlp, normed(mlp_norm, cache.mlp_norm), cache.mlp, scratch.mlp, x);
-  }
-
-  void rounded_backward(const Rounded& rounded, const RotaryTable<S>& rotary, const Cache& cache, Scratch& scratch,
-                        Block& grad, MatrixOut<S> dx) const {
-    const auto through = [&](const LayerNorm<S>& norm, const typename LayerNorm<S>::Cache& norm_cache,
-                             LayerNorm<S>& norm_grad) {
-      return [&](Index first, MatrixIn<S> dnormed) {
-        norm.add_backward(dnormed, first, norm_cache, norm_grad, dx.middleRows(first, dnormed.rows()));
-      };
-    };
-    mlp.rounded_backward(rounded.mlp, dx, cache.mlp, scratch.mlp, grad.mlp,
-                         through(mlp_norm, cache.mlp_norm, grad.mlp_norm));
-    attention.rounded_backward(rounded.attention, dx, rotary, cache.attention, scratch.attention, grad.attention,
-                               through(attention_norm, cache.attention_norm, grad.attention_norm));
+                      Field{"mlp_norm", &Block::feed_forward_norm}, Field{"mlp", &Block::feed_forward}};
   }
 };
 

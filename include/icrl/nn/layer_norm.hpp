@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <icrl/math/rounded_rows.hpp>
+#include <cstdint>
+
 #include <icrl/math/row_kernels.hpp>
 #include <icrl/nn/parameters.hpp>
 
@@ -11,6 +12,8 @@ namespace icrl {
 /// y = gain * x_hat + bias, where x_hat = (x - mean) / stddev over each row (Ba, Kiros & Hinton, 2016).
 template <std::floating_point S>
 struct LayerNorm {
+  using Scalar = S;
+
   RowVector<S> gain, bias;
 
   /// What backward needs of the forward pass.
@@ -18,11 +21,28 @@ struct LayerNorm {
     Matrix<S> x_hat;
     Matrix<S> inverse_stddev;  ///< (T, 1)
   };
+  /// Memory of a call that nothing remembers: one row of x_hat.
+  struct Scratch {
+    RowVector<S> x_hat;
+  };
   static constexpr S epsilon = S(1e-5);
 
   explicit LayerNorm(Index width) : gain{RowVector<S>::Ones(width)}, bias{RowVector<S>::Zero(width)} {}
 
-  /// x (T, C) -> y (T, C).
+  [[nodiscard]] static std::int64_t weight_count(std::int64_t width) { return 2 * width; }
+
+  /// x (T, C) -> y (T, C), for a pass that acts.
+  void forward(MatrixIn<S> x, Scratch& scratch, MatrixOut<S> y) const {
+    reserve(scratch);
+    for (Index r = 0; r < x.rows(); ++r) {
+      normalise_row(row_data(x, r), gain.data(), bias.data(), x.cols(), epsilon, scratch.x_hat.data(), row_data(y, r));
+    }
+  }
+  void reserve(Scratch& scratch) const {
+    if (scratch.x_hat.size() != gain.size()) scratch.x_hat.resize(gain.size());
+  }
+
+  /// x (T, C) -> y (T, C), for a pass that trains.
   void forward(MatrixIn<S> x, Cache& cache, MatrixOut<S> y) const {
     reserve(cache, x.rows(), x.cols());
     for (Index r = 0; r < x.rows(); ++r) {
@@ -30,18 +50,6 @@ struct LayerNorm {
                                                  row_data(cache.x_hat, r), row_data(y, r));
     }
   }
-
-  /// y of a block of rows, those from `first` on, in bfloat16; see round_scaled. The cache has to be
-  /// reserved.
-  void rounded_forward(MatrixIn<S> x, Index first, Cache& cache, RoundedRows rows,
-                       Buffer<Bf16Pair>& pairs) const requires std::same_as<S, float> {
-    for (Index r = 0; r < x.rows(); ++r) {
-      cache.inverse_stddev(first + r, 0) =
-          standardise_row(row_data(x, r), x.cols(), epsilon, row_data(cache.x_hat, first + r));
-    }
-    round_scaled(cache.x_hat.middleRows(first, x.rows()), gain, bias, first, rows, pairs);
-  }
-
   static void reserve(Cache& cache, Index rows, Index width) {
     reserve_rows(cache.x_hat, rows, width);
     reserve_rows(cache.inverse_stddev, rows, 1);

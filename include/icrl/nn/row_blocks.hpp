@@ -4,17 +4,12 @@
 
 #include <algorithm>
 
-#include <icrl/core/function_ref.hpp>
-#include <icrl/math/rounded_rows.hpp>
+#include <icrl/math/bfloat16.hpp>
+#include <icrl/math/matrix.hpp>
 
-// How passes in bfloat16 walk through a window: a block of rows goes through several maps at once.
+// How passes in bfloat16 walk through a window: a block of rows goes through several maps at once, so that what lies
+// between them need not leave the second-level cache.
 namespace icrl {
-
-/// Gives `count` rows of a layer's input, those from `first` on, in both orders of bfloat16 (see round_scaled).
-using InputBlocks = FunctionRef<void(Index first, Index count, RoundedRows rows, Buffer<Bf16Pair>& pairs)>;
-
-/// Takes the derivative of a layer's input, its rows from `first` on.
-using DerivativeBlocks = FunctionRef<void(Index first, MatrixIn<float> dx)>;
 
 namespace detail {
 

@@ -25,7 +25,7 @@ struct StreamKeyValues {
   Index width;  ///< C
 
   /// Asks for the memory that `put` will write: every number of a key has a cache line of its own.
-  void expect(Index t) const {
+  void prefetch(Index t) const {
     const S* const column = keys + t / block * width * block + t % block;
     for (Index c = 0; c < width; ++c) __builtin_prefetch(column + c * block, 1);
     for (Index c = 0; c < width; c += block) __builtin_prefetch(values + t * width + c, 1);

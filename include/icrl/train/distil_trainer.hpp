@@ -11,10 +11,12 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <icrl/history/window_sampler.hpp>
 #include <icrl/math/bfloat16.hpp>
+#include <icrl/model/bf16_transformer.hpp>
 #include <icrl/nn/adamw.hpp>
 #include <icrl/train/checkpoint.hpp>
 #include <icrl/train/distil_config.hpp>
@@ -26,14 +28,13 @@ namespace icrl {
 
 namespace detail {
 
+/// A model without passes in bfloat16.
+struct NoPass {
+  using Scalar = float;
+  struct Cache {};
+};
 template <typename M>
-struct RoundedOf {
-  struct Type {};
-};
-template <Roundable M>
-struct RoundedOf<M> {
-  using Type = typename M::Rounded;
-};
+using Bf16PassOrNone = std::conditional_t<HasBf16Pass<M>, Bf16Pass<M>, NoPass>;
 
 }  // namespace detail
 
@@ -76,8 +77,8 @@ public:
     if (config.weight_average > 0) average_.emplace(model);
     if (average_) averages_ = weight_chunks<Scalar>(*average_);
     config_.products = used_products(model, config.products);
-    if constexpr (Roundable<M>) {
-      for (WindowScratch<M>& worker : workers_) worker.cache.rounded = has_bfloat16() ? &rounded_ : nullptr;
+    if constexpr (HasBf16Pass<M>) {
+      if (has_bfloat16()) bf16_.emplace(model);
     }
   }
   DistilTrainer(M&, const WindowSampler&&, const DistilConfig&) = delete;
@@ -88,8 +89,8 @@ public:
   /// finite.
   DistilMetrics step() {
     const auto begin = std::chrono::steady_clock::now();
-    if constexpr (Roundable<M>) {
-      if (has_bfloat16()) model_.round(rounded_);
+    if constexpr (HasBf16Pass<M>) {
+      if (bf16_) bf16_->pack();
     }
     const Rng rng = update_rng(progress_.update);
     pool_.run(slots_.slot_count(),
@@ -160,6 +161,14 @@ public:
   }
 
 private:
+  using Bf16 = detail::Bf16PassOrNone<M>;
+
+  /// The memory of a thread's passes; of one of them, the other stays empty.
+  struct Worker {
+    WindowScratch<M> plain;
+    WindowScratch<Bf16> bf16;
+  };
+
   /// A slot's share of a batch.
   struct Part {
     ContextBatch windows;
@@ -189,15 +198,15 @@ private:
   [[nodiscard]] bool has_bfloat16() const { return config_.products == Products::bfloat16; }
 
   static Products used_products(const M& model, Products wanted) {
-    bool can_round = false;
-    if constexpr (Roundable<M>) can_round = model.can_round();
-    if (wanted == Products::bfloat16 && !can_round) {
+    bool can_be = false;
+    if constexpr (HasBf16Pass<M>) can_be = Bf16Pass<M>::can_be(model);
+    if (wanted == Products::bfloat16 && !can_be) {
       fail(
           "distil: this model cannot multiply in bfloat16, which takes float weights and heads of an even size; choose "
           "Products::automatic or Products::full");
     }
     if (wanted != Products::automatic) return wanted;
-    return can_round && bfloat16_is_quicker() ? Products::bfloat16 : Products::full;
+    return can_be && bfloat16_is_quicker() ? Products::bfloat16 : Products::full;
   }
 
   static void validate_pairing(const M& model, const WindowSampler& sampler) {
@@ -231,7 +240,7 @@ private:
 
   /// The slot's windows are drawn, those of the next update asked for, run forward and back here, by one thread, so
   /// that each stays in that core's cache.
-  void run_slot(int slot, WindowScratch<M>& scratch, const Rng& rng) {
+  void run_slot(int slot, Worker& worker, const Rng& rng) {
     Part& part = parts_[static_cast<std::size_t>(slot)];
     const auto first_window = [&](int s) {
       return static_cast<int>(std::int64_t{config_.batch} * s / slots_.slot_count());
@@ -245,10 +254,18 @@ private:
     if (progress_.update + 1 < config_.updates)
       sampler_.prefetch(count, update_rng(progress_.update + 1).fork(static_cast<std::uint64_t>(slot)));
     for (int window = 0; window < count; ++window) {
-      part.loss += window_loss(model_, part.windows, window, config_.label_smoothing, scratch, gradient);
+      part.loss += loss_of(part.windows, window, worker, gradient);
       for (const float weight : part.windows.weights_of(window)) part.label_count += static_cast<double>(weight);
       part.tokens += part.windows.lengths[static_cast<std::size_t>(window)];
     }
+  }
+
+  /// By the pass that the run has chosen.
+  double loss_of(const ContextBatch& windows, int window, Worker& worker, M& gradient) const {
+    if constexpr (HasBf16Pass<M>) {
+      if (bf16_) return window_loss(*bf16_, windows, window, config_.label_smoothing, worker.bf16, gradient);
+    }
+    return window_loss(model_, windows, window, config_.label_smoothing, worker.plain, gradient);
   }
 
   void check_finite(double loss, double norm) const {
@@ -292,10 +309,10 @@ private:
   M mean_, variance_;  // AdamW's moments
   std::optional<M> average_, best_;
   std::vector<WeightChunk<Scalar>> weights_, means_, variances_, averages_;
-  std::vector<WindowScratch<M>> workers_;
+  std::vector<Worker> workers_;
   std::vector<Part> parts_;  // by slot
   DistilProgress progress_;
-  typename detail::RoundedOf<M>::Type rounded_;  // the weights, if products are in bfloat16
+  std::optional<Bf16> bf16_;  // if products are in bfloat16
 };
 
 }  // namespace icrl

@@ -15,7 +15,7 @@ namespace icrl {
 /// even number D of numbers. Formulas: see CausalAttention. Where those have P, here is E = e^(scores - largest): P = E
 /// / r with r the rows' sums. What leaves a head and what comes back is divided by r instead: O = E V / r; and with dO'
 /// = dO / r, dV = E^T dO' and dS = E * (dO' V^T - rowsum(dO' * O)) s.
-struct RoundedHeads {
+struct Bf16Heads {
   Index width, head_count;
 
   /// What backward needs of the forward pass.

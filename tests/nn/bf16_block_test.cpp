@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
-#include <icrl/nn/block.hpp>
+#include <icrl/nn/bf16_block.hpp>
 
 #include <limits>
 #include <string>
@@ -24,28 +24,34 @@ struct Pass {
   Block<float> grad;
 };
 
-Pass run(const Block<float>& block, const Matrix<float>& x, const Matrix<float>& dy, const RotaryTable<float>& rotary,
-         const Block<float>::Rounded* rounded) {
+/// By the block itself or its pass in bfloat16.
+template <typename B>
+Pass run(const B& pass_block, const Block<float>& block, const Matrix<float>& x, const Matrix<float>& dy,
+         const RotaryTable<float>& rotary = {}) {
   Pass pass{x, dy, block};
   set_zero(pass.grad);
-  Block<float>::Cache cache;
-  Block<float>::Scratch scratch, fresh;
-  block.forward(rotary, cache, scratch, pass.y, rounded);
-  block.backward(rotary, cache, fresh, pass.grad, pass.dx, rounded);
+  typename B::Cache cache;
+  typename B::Scratch scratch, fresh;
+  pass_block.forward(rotary, cache, scratch, pass.y);
+  pass_block.backward(rotary, cache, fresh, pass.grad, pass.dx);
   return pass;
 }
 
-/// A block of width 32 with weights that matter, its rounded weights, and as many tokens.
-struct RoundedExample {
+Bf16Block packed(const Block<float>& block) {
+  Bf16Block pass{block};
+  Bf16Linear::PackScratch scratch;
+  pass.pack(scratch);
+  return pass;
+}
+
+/// A block of width 32 with weights that matter, and as many tokens.
+struct Example {
   Rng rng;
   Block<float> block{32, 64, 2};
-  Block<float>::Rounded rounded;
   Matrix<float> x;
 
-  RoundedExample(std::uint64_t seed, Index tokens) : rng{seed}, x(tokens, 32) {
+  Example(std::uint64_t seed, Index tokens) : rng{seed}, x(tokens, 32) {
     for_each_parameter([&](std::string_view, auto& tensor) { fill_normal(tensor, 0.2, rng); }, block);
-    Block<float>::RoundingScratch scratch;
-    block.round(rounded, scratch);
     fill_normal(x, 1.0, rng);
   }
 };
@@ -79,10 +85,7 @@ TEST_CASE("A pass in bfloat16 agrees with one in float to bfloat16's precision, 
     const RotaryTable<float> rotary =
         shape.turned ? RotaryTable<float>{shape.tokens, shape.width / shape.heads} : RotaryTable<float>{};
 
-    Block<float>::Rounded rounded;
-    Block<float>::RoundingScratch scratch;
-    block.round(rounded, scratch);
-    const Pass full = run(block, x, dy, rotary, nullptr), quick = run(block, x, dy, rotary, &rounded);
+    const Pass full = run(block, block, x, dy, rotary), quick = run(packed(block), block, x, dy, rotary);
 
     constexpr double bound = 0.02;  // a few roundings of 2^-9
     CHECK(relative_distance(quick.y, full.y) < bound);
@@ -120,23 +123,23 @@ TEST_CASE("The triangle of scores in columns has a place for every pair of queri
 }
 
 TEST_CASE("What an earlier, longer pass left behind does not show in one in bfloat16", "[nn]") {
-  const RoundedExample example{5, 77};
+  const Example example{5, 77};
   const auto& block = example.block;
-  const auto& rounded = example.rounded;
+  const Bf16Block bf16 = packed(block);
   const Matrix<float>& x = example.x;
-  const Pass expected = run(block, x, x, {}, &rounded);
+  const Pass expected = run(bf16, block, x, x);
 
-  Block<float>::Cache cache;
-  Block<float>::Scratch scratch;
+  Bf16Block::Cache cache;
+  Bf16Block::Scratch scratch;
   Block<float> grad = block;
   Matrix<float> spoiled = Matrix<float>::Constant(130, 32, std::numeric_limits<float>::quiet_NaN()),
                 derivative = spoiled;
-  block.forward({}, cache, scratch, spoiled, &rounded);
-  block.backward({}, cache, scratch, grad, derivative, &rounded);
+  bf16.forward({}, cache, scratch, spoiled);
+  bf16.backward({}, cache, scratch, grad, derivative);
   Pass found{x, x, block};
   set_zero(found.grad);
-  block.forward({}, cache, scratch, found.y, &rounded);
-  block.backward({}, cache, scratch, found.grad, found.dx, &rounded);
+  bf16.forward({}, cache, scratch, found.y);
+  bf16.backward({}, cache, scratch, found.grad, found.dx);
 
   CHECK(found.y == expected.y);
   CHECK(found.dx == expected.dx);
@@ -144,28 +147,25 @@ TEST_CASE("What an earlier, longer pass left behind does not show in one in bflo
 }
 
 TEST_CASE("In bfloat16, too, a token's output does not depend on later tokens", "[nn]") {
-  const RoundedExample example{3, 40};
-  const auto& block = example.block;
-  const auto& rounded = example.rounded;
+  const Example example{3, 40};
+  const Bf16Block bf16 = packed(example.block);
   const Matrix<float>& x = example.x;
   Matrix<float> other = x;
   other.bottomRows(20).setConstant(100);
 
-  const Matrix<float> before = run(block, x, x, {}, &rounded).y, after = run(block, other, x, {}, &rounded).y;
+  const Matrix<float> before = run(bf16, example.block, x, x).y, after = run(bf16, example.block, other, x).y;
 
   CHECK(before.topRows(20) == after.topRows(20));
   CHECK(before.bottomRows(20) != after.bottomRows(20));
 }
 
 TEST_CASE("Attention that is certain has no derivative in bfloat16 either", "[nn]") {
-  RoundedExample example{5, 40};
+  Example example{5, 40};
   example.block.attention.qkv.weight.leftCols(64) *= 1000;  // queries and keys
-  Block<float>::RoundingScratch scratch;
-  example.block.round(example.rounded, scratch);
   Matrix<float> dy(40, 32);
   fill_normal(dy, 1, example.rng);
-  const Pass full = run(example.block, example.x, dy, {}, nullptr),
-             quick = run(example.block, example.x, dy, {}, &example.rounded);
+  const Pass full = run(example.block, example.block, example.x, dy),
+             quick = run(packed(example.block), example.block, example.x, dy);
   CHECK(quick.grad.attention.qkv.weight.norm() < 1.1f * full.grad.attention.qkv.weight.norm());
   CHECK(quick.dx.norm() < 1.1f * full.dx.norm());
 }

@@ -1,0 +1,73 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include <icrl/model/causal_transformer.hpp>
+#include <icrl/model/concepts.hpp>
+#include <icrl/nn/bf16_block.hpp>
+
+namespace icrl {
+
+/// Training passes over a transformer whose blocks multiply in bfloat16, see Bf16Block; the ends are the model's own.
+/// The model must outlive it and may not be replaced. `pack` has to be called before the first pass and again after
+/// every change of the weights.
+class Bf16Transformer {
+public:
+  using Scalar = float;
+  using Model = CausalTransformer<float>;
+
+  /// The memory of one pass over one window; sized by the first pass, then reused.
+  struct Cache {
+    Model::EndsCache ends;
+    std::vector<Bf16Block::Cache> blocks;
+    Bf16Block::Scratch scratch;
+  };
+
+  /// Whether there can be one: heads have to be of an even size.
+  [[nodiscard]] static bool can_be(const Model& model) {
+    return Bf16Attention::can_be(model.config.width / model.config.head_count);
+  }
+  explicit Bf16Transformer(const Model& model) : model_{&model} {
+    blocks_.reserve(model.blocks.size());
+    for (const Block<float>& block : model.blocks) blocks_.emplace_back(block);
+  }
+  explicit Bf16Transformer(const Model&&) = delete;
+
+  void pack() {
+    for (Bf16Block& block : blocks_) block.pack(scratch_);
+    is_packed_ = true;
+  }
+
+  /// As the model's own.
+  void forward(std::span<const float> features, int steps, Cache& cache, MatrixOut<float> outputs) const {
+    ICRL_ASSERT(is_packed_, "a pass in bfloat16: pack() has to be called first");
+    cache.blocks.resize(blocks_.size());
+    MatrixOut<float> stream = model_->embed(features, steps, cache.ends);
+    for (std::size_t i = 0; i < blocks_.size(); ++i)
+      blocks_[i].forward(model_->rotary, cache.blocks[i], cache.scratch, stream);
+    model_->read_out(steps, cache.ends, outputs);
+  }
+  void backward(std::span<const float> features, int steps, MatrixIn<float> doutputs, Cache& cache, Model& grad) const {
+    MatrixOut<float> dstream = model_->read_out_backward(steps, doutputs, cache.ends, grad);
+    for (std::size_t i = blocks_.size(); i-- > 0;)
+      blocks_[i].backward(model_->rotary, cache.blocks[i], cache.scratch, grad.blocks[i], dstream);
+    model_->embed_backward(features, steps, cache.ends, grad);
+  }
+
+private:
+  const Model* model_;
+  std::vector<Bf16Block> blocks_;
+  Bf16Linear::PackScratch scratch_;
+  bool is_packed_ = false;
+};
+
+template <>
+struct Bf16PassOf<CausalTransformer<float>> {
+  using Type = Bf16Transformer;
+};
+
+}  // namespace icrl
