@@ -58,6 +58,9 @@
 #include <icrl/history/step_layout.hpp>
 #include <icrl/history/step_stream.hpp>
 #include <icrl/history/symmetric_image.hpp>
+#include <icrl/history/window_config.hpp>
+#include <icrl/history/window_cut.hpp>
+#include <icrl/history/window_draw.hpp>
 #include <icrl/history/window_sampler.hpp>
 #include <icrl/io/config_json.hpp>
 #include <icrl/io/config_text.hpp>

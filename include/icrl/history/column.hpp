@@ -56,11 +56,15 @@ struct ColumnView {
   int width = 0;
 
   [[nodiscard]] std::size_t row_bytes() const { return size_of(type) * static_cast<std::size_t>(width); }
+  /// Where a row begins.
+  [[nodiscard]] const std::byte* row(std::int64_t index) const {
+    return data + static_cast<std::size_t>(index) * row_bytes();
+  }
 
   /// `out` has `width` values.
-  void read(std::int64_t row, std::span<float> out) const {
+  void read(std::int64_t index, std::span<float> out) const {
     ICRL_ASSERT(out.size() == static_cast<std::size_t>(width), "a row is read into a span of the column's width");
-    const std::byte* const from = data + static_cast<std::size_t>(row) * row_bytes();
+    const std::byte* const from = row(index);
     switch (type) {
       case ElementType::u8:
         return detail::widen<std::uint8_t>(from, out);

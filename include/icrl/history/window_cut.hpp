@@ -1,0 +1,113 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <icrl/history/context_batch.hpp>
+#include <icrl/history/history_view.hpp>
+#include <icrl/history/step_layout.hpp>
+#include <icrl/history/step_stream.hpp>
+#include <icrl/history/window_draw.hpp>
+
+// What stands in a window: its rows, and the bytes of the history that they are made of.
+namespace icrl::detail {
+
+/// The steps of one episode that a window shows.
+struct WindowPart {
+  int episode;              ///< its index in the history
+  std::int64_t first_step;  ///< from the history's start
+  int step_count;
+  bool is_closed;  ///< a closing row follows them
+
+  /// Where the observation before a step of the episode lies in its column: each episode before has one more
+  /// observation than steps.
+  [[nodiscard]] std::int64_t observation_of(std::int64_t step) const { return step + episode; }
+};
+
+/// A window whose place in its history is known.
+struct WindowCut {
+  const KeptEpisodes& kept;
+  WindowBegin begin;
+  int context;
+  const StepLayout& layout;
+  bool use_expert_action;
+
+  /// Calls visit(part) for each episode that the window shows steps of: the one walk over a window.
+  template <typename Visit>
+  void for_each_part(Visit&& visit) const {
+    int rows_left = context;
+    for (int i = begin.episode; i < kept.count && rows_left > 0; ++i) {
+      const int e = kept.index(i), skipped = i == begin.episode ? begin.step : 0;
+      const int step_count = std::min(kept.length_of(e) - skipped, rows_left);
+      rows_left -= step_count;
+      const bool is_closed = layout.closing_token && rows_left > 0;
+      rows_left -= is_closed ? 1 : 0;
+      visit(WindowPart{e, kept.first_step_of(e) + skipped, step_count, is_closed});
+    }
+  }
+
+  /// Calls visit(bytes) for all that write() reads from the columns of steps: column by column, and within it episode
+  /// by episode. It may be one reward more.
+  template <typename Visit>
+  void for_each_read(Visit&& visit) const {
+    const HistoryColumns& columns = kept.history.columns();
+    const auto visit_rows = [&](const ColumnView& column, std::int64_t first, int count) {
+      visit(std::span{column.row(first), static_cast<std::size_t>(count) * column.row_bytes()});
+    };
+    for_each_part([&](const WindowPart& part) {
+      visit_rows(columns.observations, part.observation_of(part.first_step),
+                 part.step_count + (part.is_closed ? 1 : 0));
+    });
+    const ColumnView rewards{reinterpret_cast<const std::byte*>(columns.rewards), ElementType::f32, 1};
+    const ColumnView of_steps[] = {columns.actions, rewards, columns.expert_actions};
+    for (const ColumnView& column : std::span{of_steps}.first(use_expert_action ? 3 : 2))
+      for_each_part([&](const WindowPart& part) { visit_rows(column, part.first_step, part.step_count); });
+  }
+
+  /// Fills sequence b of `out`, which has the layout's sizes.
+  void write(int b, ContextBatch& out) const {
+    const HistoryColumns& columns = kept.history.columns();
+    const ColumnView& labels = use_expert_action ? columns.expert_actions : columns.actions;
+    const auto feature_count = static_cast<std::size_t>(out.feature_count);
+    const auto action_size = static_cast<std::size_t>(out.action_size);
+    const auto features = out.features_of(b), actions = out.actions_of(b), weights = out.weights_of(b);
+    const auto fill_zero = [](std::span<float> numbers) { std::fill(numbers.begin(), numbers.end(), 0.0f); };
+    StreamPhase phase{begin.step == 0, false};
+    std::int64_t previous = 0;  // the step before the next row
+    std::size_t filled = 0;
+    const auto put_row = [&](std::int64_t observation, int flags, float weight) {
+      const auto row = features.subspan(filled * feature_count, feature_count);
+      const auto seen = layout.observation_of(row), action = layout.previous_action_of(row);
+      const bool has_previous = (flags & StepFlag::no_previous) == 0;
+      columns.observations.read(observation, seen);
+      if (has_previous) columns.actions.read(previous, action);
+      layout.write(row, seen, action, has_previous ? columns.rewards[previous] : 0.0f, flags);
+      weights[filled] = weight;
+    };
+
+    for_each_part([&](const WindowPart& part) {
+      const std::int64_t end = part.first_step + part.step_count;
+      for (std::int64_t step = part.first_step; step < end; ++step, ++filled) {
+        put_row(part.observation_of(step), phase.flags(), 1.0f);
+        labels.read(step, actions.subspan(filled * action_size, action_size));
+        phase.record(step + 1 == end);  // where a part ends before its episode, the window is full
+        previous = step;
+      }
+      if (!part.is_closed) return;
+      put_row(part.observation_of(end), StepFlag::closing, 0.0f);
+      fill_zero(actions.subspan(filled * action_size, action_size));
+      phase.close();
+      ++filled;
+    });
+    out.lengths[static_cast<std::size_t>(b)] = static_cast<int>(filled);
+    fill_zero(features.subspan(filled * feature_count));
+    fill_zero(actions.subspan(filled * action_size));
+    fill_zero(weights.subspan(filled));
+  }
+};
+
+}  // namespace icrl::detail
