@@ -49,6 +49,7 @@
 #include <icrl/history/context_batch.hpp>
 #include <icrl/history/curate.hpp>
 #include <icrl/history/episode_order.hpp>
+#include <icrl/history/history_description.hpp>
 #include <icrl/history/history_file.hpp>
 #include <icrl/history/history_format.hpp>
 #include <icrl/history/history_recorder.hpp>

@@ -46,6 +46,7 @@
 #include <icrl/core/checksum.hpp>
 #include <icrl/core/fail.hpp>
 #include <icrl/env/space.hpp>
+#include <icrl/history/history_description.hpp>
 #include <icrl/history/history_view.hpp>
 
 namespace icrl::detail {
@@ -54,7 +55,6 @@ struct HistoryFormat {
   static constexpr std::string_view file_magic = "ICRLHIST", record_magic = "HREC";
   static constexpr std::uint32_t version = 1;
   static constexpr std::uint64_t file_header_size = 16, record_header_size = 56;
-  static constexpr std::uint32_t masks = 1, behaviour_probabilities = 2, expert_actions = 4;
 };
 
 /// What a record header says, after its magic and its own checksum.
@@ -68,71 +68,6 @@ static_assert(sizeof(RecordHeader) == 48);
 
 inline void fill_up(ByteWriter& writer) {
   while (writer.bytes().size() % 8 != 0) writer.value(std::byte{0});
-}
-
-inline void write_space(ByteWriter& writer, const Space& space) {
-  writer.value(static_cast<std::uint32_t>(space.index() + 1));
-  if (const auto* box = std::get_if<Box>(&space)) {
-    writer.value(static_cast<std::uint32_t>(box->low.size()));
-    writer.values(std::span<const float>{box->low});
-    writer.values(std::span<const float>{box->high});
-    return;
-  }
-  const std::vector<int> counts = id_counts(space);
-  writer.value(static_cast<std::uint32_t>(counts.size()));
-  for (const int count : counts) writer.value(static_cast<std::uint32_t>(count));
-}
-
-/// `most` bounds the number of values, so that nothing is allocated which the file cannot hold.
-[[nodiscard]] inline Space read_space(ByteReader& reader, std::uint32_t most) {
-  const auto kind = reader.value_in<std::uint32_t>("kind of a space", 1, 3);
-  const auto n = reader.value_in<std::uint32_t>("size of a space", kind == 1 ? 1 : 0, kind == 1 ? 1 : most);
-  if (kind == 3) {
-    Box box{std::vector<float>(n), std::vector<float>(n)};
-    reader.values(std::span<float>{box.low});
-    reader.values(std::span<float>{box.high});
-    return box;
-  }
-  std::vector<int> counts(n);
-  for (int& count : counts)
-    count = static_cast<int>(reader.value_in<std::uint32_t>("count of a space", 1, SpaceLimits::ids));
-  if (kind == 1) return Discrete{counts[0]};
-  return MultiDiscrete{std::move(counts)};
-}
-
-[[nodiscard]] inline ByteWriter write_description(const HistoryInfo& info) {
-  ByteWriter writer;
-  write_space(writer, info.observation_space);
-  write_space(writer, info.action_space);
-  writer.value(info.task);
-  writer.value(info.seed);
-  writer.value((info.has_action_mask ? HistoryFormat::masks : 0u) |
-               (info.has_behaviour_probability ? HistoryFormat::behaviour_probabilities : 0u) |
-               (info.has_expert_action ? HistoryFormat::expert_actions : 0u));
-  writer.text(info.algorithm);
-  return writer;
-}
-
-[[nodiscard]] inline HistoryInfo read_description(std::span<const std::byte> bytes, const std::string& what) {
-  ByteReader reader{bytes, what + ": description"};
-  const auto most = static_cast<std::uint32_t>(bytes.size() / 4);
-  HistoryInfo info;
-  info.observation_space = read_space(reader, most);
-  info.action_space = read_space(reader, most);
-  info.task = reader.value<std::int64_t>();
-  info.seed = reader.value<std::uint64_t>();
-  const auto columns = reader.value_in<std::uint32_t>("set of optional columns", 0, 7);
-  info.has_action_mask = (columns & HistoryFormat::masks) != 0;
-  info.has_behaviour_probability = (columns & HistoryFormat::behaviour_probabilities) != 0;
-  info.has_expert_action = (columns & HistoryFormat::expert_actions) != 0;
-  info.algorithm = reader.text();
-  reader.expect_end();
-  try {
-    validate(info);
-  } catch (const Error& error) {
-    fail("{}: {}", what, error.what());
-  }
-  return info;
 }
 
 /// Walks over the columns of a record and says where each of them lies.
