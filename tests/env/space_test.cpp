@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -44,12 +45,33 @@ TEST_CASE("Spaces are equal when they are of one kind with the same bounds", "[e
   CHECK(Space{Discrete{5}} != Space{Discrete{6}});
   CHECK(Space{Discrete{5}} != Space{MultiDiscrete{{5}}});
   CHECK(Space{Box{{0}, {1}}} != Space{Box{{0}, {2}}});
+  CHECK(Space{Box{{0}, {1}}} != Space{Box{{0}, {1}, {1}}});
+  CHECK(Space{Box{{0}, {1}, {1}}} != Space{Box{{0}, {1}, {1, 1}}});
+  CHECK(Space{Box{{0}, {1}}} != Space{Box{{0}, {1}, {}, ElementType::u8}});
+}
+
+TEST_CASE("An image is a box of bytes with height, width and channels", "[env]") {
+  const Box image = image_box(2, 3, 4);
+
+  CHECK(image.low == std::vector<float>(24, 0));
+  CHECK(image.high == std::vector<float>(24, 255));
+  CHECK(image.shape == std::vector<int>{2, 3, 4});
+  CHECK(image.element == ElementType::u8);
+  CHECK(value_count(image) == 24);
+  CHECK(is_whole(image));
+  CHECK_FALSE(is_whole(Box{{0}, {1}, {1}}));
+  CHECK(is_whole(Discrete{2}));
+  for (const int size : {0, -1, 300, std::numeric_limits<int>::max()})
+    CHECK_THROWS_AS(image_box(size, size, size), Error);
 }
 
 TEST_CASE("Spaces are written as a reader would", "[env]") {
   CHECK(to_string(Discrete{5}) == "discrete(5)");
   CHECK(to_string(MultiDiscrete{{9, 9}}) == "multi_discrete(9, 9)");
   CHECK(to_string(Box{{-1, -0.5f}, {1, infinity}}) == "box([-1, -0.5], [1, inf])");
+  CHECK(to_string(Box{{0, 0}, {1, 1}, {2, 1}}) == "box([0, 0], [1, 1], 2 x 1)");
+  CHECK(to_string(image_box(1, 2, 1)) == "box([0, 0], [255, 255], 1 x 2 x 1, u8)");
+  CHECK(to_string(Box{{7}, {9}, {}, ElementType::u16}) == "box([7], [9], u16)");
 }
 
 TEST_CASE("Short texts of spaces show the first few of many components", "[env]") {
@@ -58,6 +80,8 @@ TEST_CASE("Short texts of spaces show the first few of many components", "[env]"
   CHECK(to_short_string(MultiDiscrete{std::vector<int>(13, 2)}) == "multi_discrete(2, 2, 2, 2, ... (13 in all))");
   CHECK(to_short_string(Box{std::vector<float>(12), std::vector<float>(7056, 1)}) ==
         "box([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], [1, 1, 1, 1, ... (7056 in all)])");
+  CHECK(to_short_string(image_box(84, 84, 1)) ==
+        "box([0, 0, 0, 0, ... (7056 in all)], [255, 255, 255, 255, ... (7056 in all)], 84 x 84 x 1, u8)");
 }
 
 TEST_CASE("Only whole ids below the count lie in a space of ids", "[env]") {
@@ -84,9 +108,25 @@ TEST_CASE("Only finite numbers within the bounds lie in a box", "[env]") {
   CHECK_FALSE(holds(box, {0}));
 }
 
+TEST_CASE("Only whole numbers within the bounds lie in a box of whole numbers", "[env]") {
+  for (const ElementType element : {ElementType::u8, ElementType::u16}) {
+    const Space box = Box{{0, 3}, {255, 5}, {}, element};
+    CHECK(holds(box, {0, 3}));
+    CHECK(holds(box, {255, 5}));
+    CHECK_FALSE(holds(box, {254.5f, 4}));
+    CHECK_FALSE(holds(box, {256, 4}));
+    CHECK_FALSE(holds(box, {7, 2}));
+    CHECK_FALSE(holds(box, {not_a_number, 4}));
+  }
+}
+
 TEST_CASE("Samples lie in their space and reach all of it", "[env]") {
-  const std::vector<Space> spaces{Discrete{4}, Discrete{1}, MultiDiscrete{{2, 3}}, Box{{-3, 5}, {-1, 5}},
-                                  Box{{-infinity, -infinity, 7}, {infinity, -5, infinity}}};
+  const std::vector<Space> spaces{Discrete{4},
+                                  Discrete{1},
+                                  MultiDiscrete{{2, 3}},
+                                  Box{{-3, 5}, {-1, 5}},
+                                  Box{{-infinity, -infinity, 7}, {infinity, -5, infinity}},
+                                  Box{{0, 250, 7}, {9, 255, 7}, {3, 1}, ElementType::u8}};
   Rng rng{1};
   for (const Space& space : spaces) {
     const auto size = static_cast<std::size_t>(value_count(space));
@@ -133,9 +173,44 @@ TEST_CASE("A space that holds nothing, or too much, is refused", "[env]") {
                          Box{{0, infinity}, {1, infinity}}, Box{{0, -infinity}, {1, -infinity}}})
     CHECK(test::has(error_of_validating(box), "number 1 of box([0, "));
 
+  const std::string limits = ": 1 .. 8 sizes of at least 1 and up to 65536 numbers in all are possible";
+  CHECK(error_of_validating(Box{{0, 0}, {1, 1}, {2, 1, 1}}).empty());
+  CHECK(error_of_validating(Box{{0, 0}, {1, 1}, {3, 1}}) ==
+        "the action space: a box of shape 3 x 1 has 3 numbers, but bounds of 2");
+  CHECK(error_of_validating(Box{{0, 0}, {1, 1}, {2, 0}}) ==
+        "the action space: a box cannot have the shape 2 x 0" + limits);
+  CHECK(error_of_validating(Box{{0, 0}, {1, 1}, {-2, -1}}) ==
+        "the action space: a box cannot have the shape -2 x -1" + limits);
+  constexpr int huge = std::numeric_limits<int>::max();
+  CHECK(test::has(error_of_validating(Box{{0, 0}, {1, 1}, {huge, huge, huge, huge}}), limits));
+  CHECK(error_of_validating(Box{{0}, {1}, std::vector<int>(8, 1)}).empty());
+  CHECK(error_of_validating(Box{{0}, {1}, std::vector<int>(9, 1)}) ==
+        "the action space: a box cannot have the shape of 9 dimensions" + limits);
+
+  CHECK(error_of_validating(Box{{0}, {255}, {}, ElementType::u8}).empty());
+  CHECK(error_of_validating(Box{{0}, {65535}, {}, ElementType::u16}).empty());
+  for (const Box& box : {Box{{0}, {256}, {}, ElementType::u8}, Box{{-1}, {2}, {}, ElementType::u8},
+                         Box{{0.5f}, {2}, {}, ElementType::u8}, Box{{0}, {infinity}, {}, ElementType::u8}})
+    CHECK(test::has(error_of_validating(box), "bounds of u8 are whole numbers in 0 .. 255"));
+  CHECK(error_of_validating(Box{{0}, {65536}, {}, ElementType::u16}) ==
+        "the action space: number 0 of box([0], [65536], u16) lies in 0 .. 65536, bounds of u16 are whole numbers in 0 "
+        ".. 65535");
+
   Box crossed{std::vector<float>(7056, 0), std::vector<float>(7056, 1)};
   crossed.high[4321] = -1;
   CHECK(error_of_validating(crossed) ==
         "the action space: number 4321 of box([0, 0, 0, 0, ... (7056 in all)], [1, 1, 1, 1, ... (7056 in all)]) has no "
         "value between its bounds");
+}
+
+TEST_CASE("Actions are ids or real numbers", "[env]") {
+  const auto error_of_actions = [](const Space& space) {
+    return test::error_of([&] { validate_actions(space, "hand"); });
+  };
+
+  CHECK(error_of_actions(Discrete{3}).empty());
+  CHECK(error_of_actions(Box{{0}, {1}, {1}}).empty());
+  CHECK(error_of_actions(Discrete{0}) == "hand: discrete(0) has a component of 0 ids, 1 .. 65535 are possible");
+  CHECK(error_of_actions(Box{{0}, {1}, {}, ElementType::u8}) ==
+        "hand: the numbers of an action must be f32, not u8 (whole numbers are ids: use discrete or multi_discrete)");
 }

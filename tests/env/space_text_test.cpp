@@ -31,6 +31,9 @@ TEST_CASE("The value that keeps an element out of its space is named with its bo
   CHECK(why(Box{{-1, 0}, {1, infinity}}, {1, 1e30f}).empty());
   CHECK(why(Box{{-1, 0}, {1, infinity}}, {1, infinity}) == "number 1 is inf, not a finite number in 0 .. inf");
   CHECK(why(Box{{-1, 0}, {1, 2}}, {1.5f, 0}) == "number 0 is 1.5, outside -1 .. 1");
+  CHECK(why(image_box(1, 2, 1), {0, 254.5f}) == "number 1 is 254.5, not a whole number in 0 .. 255");
+  CHECK(why(image_box(1, 2, 1), {256, 0}) == "number 0 is 256, outside 0 .. 255");
+  CHECK(why(image_box(1, 2, 1), {255, 0}).empty());
 }
 
 TEST_CASE("One wrong number of many is named, and its neighbours are not listed", "[env]") {
@@ -56,4 +59,8 @@ TEST_CASE("Two spaces that differ are told with the first component that does", 
   other.high[4321] = 255;
   CHECK(test::has(difference(picture, other), "(7056 in all)]): number 4321 lies in 0 .. 1 and in 0 .. 255"));
   CHECK(difference(Box{{0, 0}, {1, 1}}, Box{{0}, {1}}) == "box([0, 0], [1, 1]) and box([0], [1])");
+
+  CHECK(difference(image_box(1, 2, 1), image_box(2, 1, 1)) ==
+        "box([0, 0], [255, 255], 1 x 2 x 1, u8) and box([0, 0], [255, 255], 2 x 1 x 1, u8)");
+  CHECK(difference(Box{{0}, {1}}, Box{{0}, {1}, {}, ElementType::u8}) == "box([0], [1]) and box([0], [1], u8)");
 }

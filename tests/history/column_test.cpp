@@ -3,6 +3,7 @@
 #include <icrl/history/column.hpp>
 
 #include <array>
+#include <cstddef>
 #include <vector>
 
 #include <icrl/core/rng.hpp>
@@ -11,17 +12,20 @@
 
 using namespace icrl;
 
-TEST_CASE("A column takes the narrowest type that its space allows", "[history]") {
+TEST_CASE("A column has the narrowest type for ids, and the one that a box says", "[history]") {
   CHECK(element_type(Discrete{256}) == ElementType::u8);
   CHECK(element_type(Discrete{257}) == ElementType::u16);
   CHECK(element_type(MultiDiscrete{{9, 256}}) == ElementType::u8);
   CHECK(element_type(MultiDiscrete{{9, 300}}) == ElementType::u16);
   CHECK(element_type(Box{{0}, {1}}) == ElementType::f32);
+  CHECK(element_type(image_box(2, 2, 1)) == ElementType::u8);
+  CHECK(element_type(Box{{0}, {1}, {}, ElementType::u16}) == ElementType::u16);
 }
 
 TEST_CASE("A column gives back every row it was given", "[history]") {
   const auto spaces =
-      std::vector<Space>{Discrete{256}, Discrete{65535}, MultiDiscrete{{2, 300, 7}}, Box{{-9, -9}, {9, 9}}};
+      std::vector<Space>{Discrete{256},         Discrete{65535},    MultiDiscrete{{2, 300, 7}},
+                         Box{{-9, -9}, {9, 9}}, image_box(3, 2, 3), Box{{0}, {65535}, {}, ElementType::u16}};
   for (const Space& space : spaces) {
     Column column{space};
     Rng rng{3};
@@ -65,4 +69,14 @@ TEST_CASE("A truncated column goes on after the rows it kept", "[history]") {
   CHECK(row[0] == 1.0f);
   column.view().read(1, row);
   CHECK(row[0] == 9.0f);
+}
+
+TEST_CASE("A picture takes one byte per number", "[history]") {
+  Column column{image_box(84, 84, 1)};
+  std::vector<float> picture(84 * 84, 0);
+  picture[7] = 255;
+  column.append(picture);
+
+  CHECK(column.view().row_bytes() == 84 * 84);
+  CHECK(column.view().row(0)[7] == std::byte{255});
 }

@@ -84,7 +84,7 @@ private:
   bool spaces_are_sound() {
     try {
       validate(observation_space_, "the observation space");
-      validate(action_space_, "the action space");
+      validate_actions(action_space_, "the action space");
     } catch (const Error& error) {
       note("spaces", error.what());
       return false;

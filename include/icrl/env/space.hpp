@@ -33,20 +33,70 @@ struct MultiDiscrete {
   friend bool operator==(const MultiDiscrete&, const MultiDiscrete&) = default;
 };
 
-/// Real numbers, number i in low[i] .. high[i]; bounds may be infinite.
+/// How histories store one number, whose value as a float is exact: the size in bytes.
+enum class ElementType : std::uint8_t { u8 = 1, u16 = 2, f32 = 4 };
+
+[[nodiscard]] constexpr std::size_t size_of(ElementType type) { return static_cast<std::size_t>(type); }
+[[nodiscard]] constexpr std::string_view to_string(ElementType type) {
+  return type == ElementType::u8 ? "u8" : type == ElementType::u16 ? "u16" : "f32";
+}
+
+/// Numbers, number i in low[i] .. high[i]. Of type f32 they are real and bounds may be infinite; of type u8 and u16
+/// they are whole numbers, 0 .. 255 and 0 .. 65535 at most.
 struct Box {
   std::vector<float> low, high;
+  /// Sizes of an array whose last index runs fastest, such as height, width and channels. Empty: a flat list.
+  std::vector<int> shape{};
+  ElementType element = ElementType::f32;
   friend bool operator==(const Box&, const Box&) = default;
 };
 
 using Space = std::variant<Discrete, MultiDiscrete, Box>;
+
+/// Whether all numbers of all elements are whole: ids, and numbers of a Box that are u8 or u16.
+[[nodiscard]] inline bool is_whole(const Space& space) {
+  const auto* box = std::get_if<Box>(&space);
+  return box == nullptr || box->element != ElementType::f32;
+}
 
 /// The largest space that histories and models can store.
 struct SpaceLimits {
   static constexpr int ids = 65535;                 ///< of one component
   static constexpr int components = 65536;          ///< or numbers of a Box
   static constexpr std::int64_t all_ids = 1 << 24;  ///< of all components
+  static constexpr int dimensions = 8;              ///< of a Box's shape
 };
+
+namespace detail {
+
+/// "84 x 84 x 1".
+[[nodiscard]] inline std::string shape_text(const std::vector<int>& shape) {
+  return shape.size() > SpaceLimits::dimensions ? fmt::format("of {} dimensions", shape.size()) : joined(shape, " x ");
+}
+
+/// Throws Error, which begins with `what`, for a shape that no Box can have. Returns how many numbers it has.
+inline int check_shape(const std::vector<int>& shape, std::string_view what) {
+  std::int64_t count = 1;
+  for (const int size : shape) count = size < 1 || count > SpaceLimits::components ? 0 : count * std::int64_t{size};
+  if (shape.empty() || shape.size() > SpaceLimits::dimensions || count < 1 || count > SpaceLimits::components) {
+    fail("{}: a box cannot have the shape {}: 1 .. {} sizes of at least 1 and up to {} numbers in all are possible",
+         what, shape_text(shape), SpaceLimits::dimensions, SpaceLimits::components);
+  }
+  return static_cast<int>(count);
+}
+
+}  // namespace detail
+
+/// Pictures whose pixels are bytes, 0 .. 255. Row after row, pixel after pixel, and of each pixel its channels. Throws
+/// Error for sizes that no Box can have.
+[[nodiscard]] inline Box image_box(int height, int width, int channels) {
+  const std::vector<int> shape{height, width, channels};
+  const auto count = static_cast<std::size_t>(detail::check_shape(shape, "image"));
+  return {std::vector<float>(count, 0.0f), std::vector<float>(count, 255.0f), shape, ElementType::u8};
+}
+
+/// The largest number that a type of whole numbers holds.
+[[nodiscard]] constexpr float largest_of(ElementType type) { return type == ElementType::u8 ? 255.0f : 65535.0f; }
 
 [[nodiscard]] inline bool has_ids(const Space& space) { return !std::holds_alternative<Box>(space); }
 
@@ -76,8 +126,10 @@ struct SpaceLimits {
     return true;
   }
   const auto& box = std::get<Box>(space);
-  for (std::size_t i = 0; i < element.size(); ++i)
+  for (std::size_t i = 0; i < element.size(); ++i) {
     if (!std::isfinite(element[i]) || element[i] < box.low[i] || element[i] > box.high[i]) return false;
+    if (box.element != ElementType::f32 && element[i] != std::floor(element[i])) return false;
+  }
   return true;
 }
 
@@ -91,6 +143,10 @@ inline void sample(const Space& space, Rng& rng, std::span<float> out) {
   } else {
     const auto& box = std::get<Box>(space);
     for (std::size_t i = 0; i < box.low.size(); ++i) {
+      if (box.element != ElementType::f32) {
+        out[i] = box.low[i] + static_cast<float>(rng.below(static_cast<int>(box.high[i] - box.low[i]) + 1));
+        continue;
+      }
       double low = static_cast<double>(box.low[i]), high = static_cast<double>(box.high[i]);
       if (std::isinf(low)) low = std::min(-1.0, high - 1);
       if (std::isinf(high)) high = std::max(1.0, low + 1);
@@ -99,13 +155,26 @@ inline void sample(const Space& space, Rng& rng, std::span<float> out) {
   }
 }
 
-/// "discrete(5)", "multi_discrete(9, 9)", "box([-1, -1], [1, 1])": all of the space, however large it is.
+namespace detail {
+
+/// What a Box has beside its bounds: ", 84 x 84 x 1, u8", empty for a flat list of f32.
+[[nodiscard]] inline std::string form_text(const Box& box) {
+  std::string text;
+  if (!box.shape.empty()) text += ", " + shape_text(box.shape);
+  if (box.element != ElementType::f32) text += fmt::format(", {}", to_string(box.element));
+  return text;
+}
+
+}  // namespace detail
+
+/// "discrete(5)", "multi_discrete(9, 9)", "box([-1, -1], [1, 1])", "box([0, 0], [255, 255], 1 x 2 x 1, u8)": all of the
+/// space, however large it is.
 [[nodiscard]] inline std::string to_string(const Space& space) {
   if (const auto* discrete = std::get_if<Discrete>(&space)) return fmt::format("discrete({})", discrete->count);
   if (const auto* multi = std::get_if<MultiDiscrete>(&space))
     return fmt::format("multi_discrete({})", joined(multi->counts, ", "));
   const auto& box = std::get<Box>(space);
-  return fmt::format("box([{}], [{}])", joined(box.low, ", "), joined(box.high, ", "));
+  return fmt::format("box([{}], [{}]{})", joined(box.low, ", "), joined(box.high, ", "), detail::form_text(box));
 }
 
 /// The same for error texts, which name the first few of many components: "box([0, 0, 0, 0, ... (7056 in all)], [1, 1,
@@ -114,7 +183,7 @@ inline void sample(const Space& space, Rng& rng, std::span<float> out) {
   if (const auto* multi = std::get_if<MultiDiscrete>(&space))
     return fmt::format("multi_discrete({})", shortened(multi->counts));
   if (const auto* box = std::get_if<Box>(&space))
-    return fmt::format("box([{}], [{}])", shortened(box->low), shortened(box->high));
+    return fmt::format("box([{}], [{}]{})", shortened(box->low), shortened(box->high), detail::form_text(*box));
   return to_string(space);
 }
 
@@ -140,6 +209,28 @@ inline void validate(const Space& space, std::string_view what) {
   for (std::size_t i = 0; i < box->low.size(); ++i) {
     if (!(box->low[i] <= box->high[i]) || box->low[i] == infinity || box->high[i] == -infinity)
       fail("{}: number {} of {} has no value between its bounds", what, i, to_short_string(space));
+    const auto fits = [&](float bound) {
+      return bound == std::floor(bound) && bound >= 0 && bound <= largest_of(box->element);
+    };
+    if (box->element != ElementType::f32 && !(fits(box->low[i]) && fits(box->high[i]))) {
+      fail("{}: number {} of {} lies in {} .. {}, bounds of {} are whole numbers in 0 .. {}", what, i,
+           to_short_string(space), box->low[i], box->high[i], to_string(box->element), largest_of(box->element));
+    }
+  }
+  if (box->shape.empty()) return;
+  const int count = detail::check_shape(box->shape, what);
+  if (count != value_count(space)) {
+    fail("{}: a box of shape {} has {} numbers, but bounds of {}", what, detail::shape_text(box->shape), count,
+         value_count(space));
+  }
+}
+
+/// The same for a space of actions, whose numbers policies draw from distributions over real numbers.
+inline void validate_actions(const Space& space, std::string_view what) {
+  validate(space, what);
+  if (const auto* box = std::get_if<Box>(&space); box != nullptr && box->element != ElementType::f32) {
+    fail("{}: the numbers of an action must be f32, not {} (whole numbers are ids: use discrete or multi_discrete)",
+         what, to_string(box->element));
   }
 }
 

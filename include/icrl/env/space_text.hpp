@@ -30,10 +30,15 @@ namespace icrl {
       return fmt::format("id {} is {}, {} 0 .. {}", i, value, is_between ? "not a whole number in" : "outside",
                          counts[i] - 1);
     }
-    const float low = std::get<Box>(space).low[i], high = std::get<Box>(space).high[i];
-    if (!contains(Box{{low}, {high}}, {&value, 1}))
-      return fmt::format("number {} is {}, {} {} .. {}", i, value,
-                         std::isinf(value) ? "not a finite number in" : "outside", low, high);
+    const auto& box = std::get<Box>(space);
+    const float low = box.low[i], high = box.high[i];
+    if (contains(Box{{low}, {high}, {}, box.element}, {&value, 1})) continue;
+    const bool is_between = value > low && value < high;
+    return fmt::format("number {} is {}, {} {} .. {}", i, value,
+                       std::isinf(value) ? "not a finite number in"
+                       : is_between      ? "not a whole number in"
+                                         : "outside",
+                       low, high);
   }
   return {};
 }

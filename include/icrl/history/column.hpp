@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <variant>
 #include <vector>
 
 #include <icrl/core/assert.hpp>
@@ -13,14 +14,9 @@
 
 namespace icrl {
 
-/// How one value of a column is stored. The numbers are part of the file format.
-enum class ElementType : std::uint8_t { u8 = 1, u16 = 2, f32 = 4 };
-
-[[nodiscard]] constexpr std::size_t size_of(ElementType type) { return static_cast<std::size_t>(type); }
-
-/// The narrowest type that holds every value of a space: one byte for ids up to 255, else two; floats for a box.
+/// The type that holds every value of a space: one byte for ids up to 255, else two; what a box says.
 [[nodiscard]] inline ElementType element_type(const Space& space) {
-  if (!has_ids(space)) return ElementType::f32;
+  if (const auto* box = std::get_if<Box>(&space)) return box->element;
   for (const int count : id_counts(space))
     if (count > 256) return ElementType::u16;
   return ElementType::u8;

@@ -31,7 +31,7 @@ struct HistoryInfo {
 /// Throws Error for spaces that make no sense, or a mask over an action space that is not Discrete.
 inline void validate(const HistoryInfo& info) {
   validate(info.observation_space, "observation space of a history");
-  validate(info.action_space, "action space of a history");
+  validate_actions(info.action_space, "action space of a history");
   if (info.has_action_mask && !std::holds_alternative<Discrete>(info.action_space)) {
     fail(
         "action masks need a Discrete action space, not {} (number its actions as one Discrete space, or let the "

@@ -16,7 +16,7 @@ namespace icrl {
 /// contains() for many elements of one space: the space is looked at once, not for every element.
 class SpaceCheck {
 public:
-  explicit SpaceCheck(const Space& space) : whole_{has_ids(space)} {
+  explicit SpaceCheck(const Space& space) : whole_{is_whole(space)} {
     if (const auto* box = std::get_if<Box>(&space)) {
       low_ = box->low;
       high_ = box->high;
@@ -41,8 +41,8 @@ public:
   }
 
 private:
-  /// To the nearest whole number, as far as ids go: floats from 2^23 on have no fractions. Quicker than to int and
-  /// back.
+  /// To the nearest whole number, as far as ids and u16 go: floats from 2^23 on have no fractions. Quicker than to int
+  /// and back.
   static float rounded(float id) { return static_cast<float>(id + 0x1p23f) - 0x1p23f; }
 
   bool whole_;

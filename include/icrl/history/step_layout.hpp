@@ -90,7 +90,7 @@ struct StepLayout {
   /// Throws Error unless both spaces make sense.
   friend void validate(const StepLayout& layout) {
     validate(layout.observation_space, "step layout, observations");
-    validate(layout.action_space, "step layout, actions");
+    validate_actions(layout.action_space, "step layout, actions");
   }
 
 private:
