@@ -70,6 +70,18 @@ TEST_CASE("Spaces and layouts come back from JSON as they were", "[io]") {
   }
 }
 
+TEST_CASE("A box tells its shape and element type only where they are not the default", "[io]") {
+  const auto text = [](const Space& space) { return to_text(to_json(space), "space"); };
+  const Space spaces[] = {Box{{0}, {1}}, image_box(1, 2, 1), Box{{0, 0}, {1, 0.5f}, {2, 1}},
+                          Box{{0}, {65535}, {}, ElementType::u16}};
+
+  CHECK(text(spaces[0]) == R"({"box":{"high":[1.0],"low":[0.0]}})");
+  CHECK(text(spaces[1]) == R"({"box":{"element":"u8","high":[255.0,255.0],"low":[0.0,0.0],"shape":[1,2,1]}})");
+  CHECK(text(spaces[2]) == R"({"box":{"high":[1.0,0.5],"low":[0.0,0.0],"shape":[2,1]}})");
+  CHECK(text(spaces[3]) == R"({"box":{"element":"u16","high":[65535.0],"low":[0.0]}})");
+  for (const Space& space : spaces) CHECK(space_from_json(to_json(space), "space") == space);
+}
+
 TEST_CASE("Spaces that make no sense are refused", "[io]") {
   CHECK(space_error(R"({"discrete": 0})") == "space: \"discrete\": is 0, it must lie in 1 .. 65535");
   CHECK(has(space_error(R"({"discrete": 70000})"), "must lie in 1 .. 65535"));
@@ -84,6 +96,11 @@ TEST_CASE("Spaces that make no sense are refused", "[io]") {
   CHECK(has(space_error(R"({"box": {"low": ["nan"], "high": [1]}})"), "holds \"nan\", which is no 32-bit number"));
   CHECK(has(space_error(R"({"box": {"low": [1e300], "high": [1]}})"), "which is no 32-bit number"));
   CHECK(has(space_error(R"({"box": {"low": [0], "high": [1], "hgih": 3}})"), "unknown key \"hgih\""));
+  CHECK(has(space_error(R"({"box": {"low": [0], "high": [1], "element": "u4"}})"), "it can be f32 or u16 or u8"));
+  CHECK(has(space_error(R"({"box": {"low": [0], "high": [256], "element": "u8"}})"), "whole numbers in 0 .. 255"));
+  CHECK(has(space_error(R"({"box": {"low": [0], "high": [1], "shape": [2]}})"), "of shape 2 has 2 numbers"));
+  CHECK(has(space_error(R"({"box": {"low": [0], "high": [1], "shape": [0]}})"), "box shape: is 0, it must lie in"));
+  CHECK(has(space_error(R"({"box": {"low": [0], "high": [1], "shape": 1}})"), "should be a list"));
   CHECK(space_error(R"({"disc": 3})") == "space: \"box\" is missing");
   std::string many = R"({"multi_discrete": [65535)";
   for (int i = 0; i < 300; ++i) many += ",65535";

@@ -70,8 +70,15 @@ template <typename Enum, std::size_t count>
   } else {
     JsonObject box{object.value("box"), what + ": box"};
     auto low = detail::bounds_from_json(box, "low"), high = detail::bounds_from_json(box, "high");
+    std::vector<int> shape;
+    if (box.has("shape")) {
+      for (const Json& size : box.list("shape"))
+        shape.push_back(whole_number(size, 1, SpaceLimits::components, what + ": box shape"));
+    }
+    const ElementType element =
+        box.has("element") ? detail::named_value(box, "element", detail::element_names) : ElementType::f32;
     box.expect_no_other();
-    space = Box{std::move(low), std::move(high)};
+    space = Box{std::move(low), std::move(high), std::move(shape), element};
   }
   object.expect_no_other();
   validate(space, what);

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 
 // Configurations as the JSON text that files hold. Keys stand in the order of the alphabet.
 //   space   {"discrete": 5} or {"multi_discrete": [9, 9]} or {"box": {"low": [-1, "-inf"], "high": [1, "inf"]}}
+//           a box may also have "shape": [84, 84, 1] and "element": "u8" or "u16"; without them it is flat and f32
 //   layout  {"observation_space": .., "action_space": .., "closing_token": false}
 //   config  {"width": 64, "layer_count": 4, "head_count": 4, "hidden": 0, "context": 80,
 //            "positions": "learned" or "rotary", "tokens": "fused" or "separate",
@@ -28,6 +30,9 @@ inline constexpr std::pair<std::string_view, TokenScheme> token_names[] = {{"fus
                                                                            {"separate", TokenScheme::separate}};
 inline constexpr std::pair<std::string_view, WindowStart> window_start_names[] = {{"episode", WindowStart::episode},
                                                                                   {"anywhere", WindowStart::anywhere}};
+
+inline constexpr std::pair<std::string_view, ElementType> element_names[] = {
+    {"f32", ElementType::f32}, {"u16", ElementType::u16}, {"u8", ElementType::u8}};
 
 template <typename Enum, std::size_t count>
 [[nodiscard]] std::string_view name_of(const std::pair<std::string_view, Enum> (&names)[count], Enum value) {
@@ -55,8 +60,12 @@ template <typename Enum, std::size_t count>
   if (const auto* discrete = std::get_if<Discrete>(&space)) return json_object({{"discrete", discrete->count}});
   if (const auto* multi = std::get_if<MultiDiscrete>(&space)) return json_object({{"multi_discrete", multi->counts}});
   const auto& box = std::get<Box>(space);
-  return json_object(
-      {{"box", json_object({{"high", detail::bounds_text(box.high)}, {"low", detail::bounds_text(box.low)}})}});
+  std::string fields = "{";
+  if (box.element != ElementType::f32) fields += fmt::format("\"element\":\"{}\",", to_string(box.element));
+  fields +=
+      fmt::format("\"high\":{},\"low\":{}", detail::bounds_text(box.high).text(), detail::bounds_text(box.low).text());
+  if (!box.shape.empty()) fields += fmt::format(",\"shape\":{}", JsonText{box.shape}.text());
+  return json_object({{"box", JsonText::verbatim(fields + "}")}});
 }
 
 [[nodiscard]] inline JsonText json_text(const StepLayout& layout) {
