@@ -25,7 +25,8 @@ namespace icrl::fuzz {
 
 /// A history of made-up values with any optional columns.
 [[nodiscard]] inline LearningHistory any_history(Rng& rng) {
-  HistoryInfo info{.observation_space = any_space(rng), .action_space = any_space(rng), .algorithm = "fuzz"};
+  HistoryInfo info{
+      .observation_space = any_observation_space(rng), .action_space = any_space(rng), .algorithm = "fuzz"};
   if (rng.chance(0.3)) {
     const DarkRoom room = any_rooms().make(0);
     info.observation_space = room.observation_space();
@@ -63,9 +64,9 @@ namespace icrl::fuzz {
   return bytes_of(detail::write_record(history, index));
 }
 
-/// A history file, whole or torn.
+/// A history file, whole or torn, be it one whose version is too old for what it holds.
 [[nodiscard]] inline Bytes any_history_file(Rng& rng) {
-  Bytes file = bytes_of(detail::write_file_header());
+  Bytes file = bytes_of(detail::write_file_header(rng.chance(0.5) ? 1 : 2));
   for (int index = 0, count = rng.below(4); index < count; ++index) {
     const LearningHistory history = any_history(rng);
     const Bytes record = record_of(history.view(), static_cast<std::uint64_t>(index));
@@ -250,17 +251,23 @@ struct HistoryWriterTarget {
     }
     const int count = writer->history_count();
     const Bytes kept = memory.read();
-    writer->append(added.view());
+    try {
+      writer->append(added.view());
+    } catch (const Error&) {
+      require(count > 0 && number_at<std::uint32_t>(kept, 8) == 1 && detail::version_for(added.info()) == 2,
+              "only pictures behind histories of version 1 are refused");
+      require(memory.read() == kept, "a history that is refused leaves the file as it is");
+      throw;
+    }
     require(writer->history_count() == count + 1, "a writer counts its histories");
     writer.reset();
 
     const Bytes written = memory.read();
-    require(kept.size() <= std::max<std::size_t>(file.size(), detail::HistoryFormat::file_header_size) &&
-                std::equal(kept.begin(), kept.begin() + static_cast<std::ptrdiff_t>(std::min(kept.size(), file.size())),
-                           file.begin()),
+    const bool is_start = kept.size() <= file.size() && std::equal(kept.begin(), kept.end(), file.begin());
+    require(is_start || (count == 0 && kept.size() == detail::HistoryFormat::file_header_size),
             "only a torn tail is cut off");
-    require(written.size() > kept.size() && std::equal(kept.begin(), kept.end(), written.begin()),
-            "a writer only appends");
+    require(written.size() > kept.size() && (count == 0 || std::equal(kept.begin(), kept.end(), written.begin())),
+            "a writer only appends to histories");
     const HistoryFile histories{memory.path()};
     require(histories.history_count() == count + 1 && histories.torn_bytes() == 0, "a recovered file is whole");
     const HistoryView view = histories.history(count);

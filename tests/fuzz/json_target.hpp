@@ -23,7 +23,7 @@ struct JsonTarget {
         text = json_text(any_layout(rng)).text();
         break;
       case 2:
-        text = json_text(any_space(rng)).text();
+        text = json_text(any_observation_space(rng)).text();
         break;
       default:
         text = R"({"a": [1, -2, 3.5e-7, 1e300, "\u00e4\ud83d\ude00", null, true], "b": {"a": {}}, "c": [[[]]]})";

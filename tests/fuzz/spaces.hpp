@@ -29,6 +29,17 @@ namespace icrl::fuzz {
   return space;
 }
 
+/// What an observation may be besides: a box with a shape or of whole numbers.
+[[nodiscard]] inline Space any_observation_space(Rng& rng) {
+  if (rng.chance(0.6)) return any_space(rng);
+  Box box = image_box(1 + rng.below(2), 1 + rng.below(3), 1 + rng.below(2));
+  constexpr ElementType elements[] = {ElementType::u8, ElementType::u16, ElementType::f32};
+  box.element = elements[rng.below(3)];
+  box.low[0] = static_cast<float>(rng.below(3));
+  if (rng.chance(0.3)) box.shape.clear();
+  return box;
+}
+
 [[nodiscard]] inline std::vector<float> any_element(const Space& space, Rng& rng) {
   std::vector<float> element(static_cast<std::size_t>(value_count(space)));
   sample(space, rng, element);
@@ -36,7 +47,9 @@ namespace icrl::fuzz {
 }
 
 [[nodiscard]] inline StepLayout any_layout(Rng& rng) {
-  return {.observation_space = any_space(rng), .action_space = any_space(rng), .closing_token = rng.chance(0.5)};
+  return {.observation_space = any_observation_space(rng),
+          .action_space = any_space(rng),
+          .closing_token = rng.chance(0.5)};
 }
 
 /// A model as small as can be, of any scheme.

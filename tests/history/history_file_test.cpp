@@ -14,6 +14,7 @@
 #include <locale>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -50,6 +51,23 @@ std::vector<LearningHistory> some_histories() {
 void write(const std::filesystem::path& path, const std::vector<LearningHistory>& histories) {
   HistoryWriter writer{path};
   for (const LearningHistory& history : histories) writer.append(history.view());
+}
+
+/// A history of pictures, one byte per number, that says where its numbers come from.
+LearningHistory picture_history(int episodes = 2, const Box& space = image_box(2, 3, 1)) {
+  LearningHistory history{{.observation_space = space, .action_space = Discrete{2}}};
+  HistoryRecorder recorder{history};
+  for (int e = 0; e < episodes; ++e) {
+    const auto picture = [e](int t) {
+      std::vector<float> numbers;
+      for (int i = 0; i < 6; ++i) numbers.push_back(static_cast<float>(250 - 100 * e - 10 * t + i));
+      return numbers;
+    };
+    recorder.begin_episode(picture(0));
+    recorder.step(std::array{1.0f}, 0.5f, picture(1), false, false);
+    recorder.step(std::array{0.0f}, 0.25f, picture(2), true, false);
+  }
+  return history;
 }
 
 /// Every value of two histories, compared bit by bit through the columns' bytes.
@@ -123,6 +141,114 @@ TEST_CASE("The bytes of a file are those of its format", "[history]") {
   CHECK(u32(columns + 24) == 258);         // action, two bytes
   CHECK(u32(columns + 32) == 0x3F800000);  // reward 1.0f
   CHECK(bytes.size() == columns + 40);
+}
+
+TEST_CASE("A file that the first release wrote is read and written again byte for byte", "[history]") {
+  const char* const hexadecimal =
+      "4943524c4849535401000000d876e5d048524543d97e8ceeb00000000000000000000000000000000100000000000000"
+      "01000000000000003f000000ea9d1ac30585b738000000000300000002000000000080bf000000c00000803f00000040"
+      "01000000010000002c010000f9ffffffffffffff090000000000000002000000030000006f6c64000100000000000000"
+      "01000000000000000000003f0000c0bf000080bf000000400201000000000000000060c0000000000000803e00000000";
+  std::string bytes;
+  for (const std::string_view digits{hexadecimal}; 2 * bytes.size() < digits.size();)
+    bytes.push_back(static_cast<char>(std::stoi(std::string{digits.substr(2 * bytes.size(), 2)}, nullptr, 16)));
+  const TemporaryFolder folder;
+  write_bytes(folder / "old", bytes);
+
+  const HistoryFile file{folder / "old"};
+  HistoryWriter{folder / "new"}.append(file.history(0));
+
+  const HistoryInfo& info = file.history(0).info();
+  CHECK(info.observation_space == Space{Box{{-1, -2}, {1, 2}}});
+  CHECK(info.action_space == Space{Discrete{300}});
+  CHECK(info.task == -7);
+  CHECK(info.seed == 9);
+  CHECK(info.algorithm == "old");
+  const EpisodeView episode = file.history(0).episode(0);
+  std::array<float, 2> observation;
+  std::array<float, 1> action;
+  episode.observation(1, observation);
+  episode.action(0, action);
+  CHECK(observation == std::array{-1.0f, 2.0f});
+  CHECK(action[0] == 258);
+  CHECK(episode.reward(0) == -3.5f);
+  CHECK(episode.behaviour_probability(0) == 0.25f);
+  CHECK(read_bytes(folder / "new") == std::vector<char>(bytes.begin(), bytes.end()));
+}
+
+TEST_CASE("A file of pictures is of version 2 and has a byte per number", "[history]") {
+  const TemporaryFolder folder;
+  const LearningHistory history = picture_history();
+  HistoryWriter{folder / "h"}.append(history.view());
+
+  const auto bytes = read_bytes(folder / "h");
+  const auto u32 = [&](std::size_t at) {
+    std::uint32_t number;
+    std::memcpy(&number, bytes.data() + at, 4);
+    return number;
+  };
+  CHECK(u32(8) == 2);
+  CHECK(u32(12) == crc32c(std::as_bytes(std::span{bytes}).first(12)));
+  const std::size_t space = 16 + 56, bounds = space + 4 * (4 + 3),
+                    columns = bounds + 2 * 6 * 4 + 12 + 8 + 8 + 4 + 4 + 0;
+  for (const auto& [word, number] : std::vector<std::pair<std::size_t, std::uint32_t>>{
+           {0, 4}, {1, 6}, {2, 1}, {3, 3}, {4, 2}, {5, 3}, {6, 1}, {7, 0}, {12, 0}, {13, 0x437F0000}, {18, 0x437F0000}})
+    CHECK(u32(space + 4 * word) == number);
+  CHECK(u32(bounds + 48) == 1);  // the action space follows
+  const std::size_t first_picture = columns + 16 + 8;
+  for (std::size_t i = 0; i < 18; ++i) {
+    const int expected = 250 - 10 * static_cast<int>(i / 6) + static_cast<int>(i % 6);
+    CHECK(static_cast<unsigned char>(bytes[first_picture + i]) == expected);
+  }
+  CHECK(bytes.size() == first_picture + 40 + 8 + 16);
+
+  const HistoryFile file{folder / "h"};
+  CHECK(same(file.history(0), history.view()));
+  CHECK(file.history(0).columns().observations.type == ElementType::u8);
+}
+
+TEST_CASE("All shapes and element types come back from a file", "[history]") {
+  const TemporaryFolder folder;
+  std::vector<LearningHistory> histories;
+  for (const ElementType element : {ElementType::u8, ElementType::u16, ElementType::f32}) {
+    for (const std::vector<int>& shape : {std::vector<int>{}, {6}, {1, 3, 2}, {1, 1, 1, 1, 1, 1, 1, 6}})
+      histories.push_back(
+          picture_history(2, Box{std::vector<float>(6, 0), std::vector<float>(6, 255), shape, element}));
+  }
+  write(folder / "h", histories);
+
+  const HistoryFile file{folder / "h"};
+
+  for (std::size_t i = 0; i < histories.size(); ++i)
+    CHECK(same(file.history(static_cast<int>(i)), histories[i].view()));
+}
+
+TEST_CASE("A writer begins a file of version 2 for pictures, and refuses them behind histories of version 1",
+          "[history]") {
+  const TemporaryFolder folder;
+  const LearningHistory plain = telling_history(1, {2}), pictures = picture_history();
+  HistoryWriter{folder / "plain"}.append(plain.view());
+  const auto before = read_bytes(folder / "plain");
+
+  HistoryWriter writer{folder / "plain"};
+  CHECK(has(error_of([&] { writer.append(pictures.view()); }),
+            "which take format version 2, and the file is of version 1 (write it to a new file)"));
+  CHECK(read_bytes(folder / "plain") == before);
+  writer.append(plain.view());
+  CHECK(HistoryFile{folder / "plain"}.history_count() == 2);
+
+  {
+    HistoryWriter first{folder / "mixed"};
+    CHECK(read_bytes(folder / "mixed").size() == 16);  // of version 1
+    first.append(pictures.view());
+    first.append(plain.view());
+  }
+  HistoryWriter{folder / "mixed"}.append(pictures.view());
+  const HistoryFile mixed{folder / "mixed"};
+  REQUIRE(mixed.history_count() == 3);
+  CHECK(same(mixed.history(0), pictures.view()));
+  CHECK(same(mixed.history(1), plain.view()));
+  CHECK(same(mixed.history(2), pictures.view()));
 }
 
 TEST_CASE("A writer goes on where the last one ended", "[history]") {
@@ -277,13 +403,13 @@ TEST_CASE("A newer format is refused by name and left as it is", "[history]") {
   const TemporaryFolder folder;
   write(folder / "h", some_histories());
   auto bytes = read_bytes(folder / "h");
-  bytes[8] = 2;
+  bytes[8] = 3;
   const std::uint32_t checksum = crc32c(std::as_bytes(std::span{bytes}).first(12));
   std::memcpy(bytes.data() + 12, &checksum, 4);
   write_bytes(folder / "h", bytes);
 
-  CHECK(has(error_in(folder / "h"), "format version 2, this build reads version 1"));
-  CHECK(has(error_of([&] { HistoryWriter{folder / "h"}; }), "format version 2, this build reads version 1"));
+  CHECK(has(error_in(folder / "h"), "format version 3, this build reads versions 1 to 2"));
+  CHECK(has(error_of([&] { HistoryWriter{folder / "h"}; }), "format version 3, this build reads versions 1 to 2"));
   CHECK(read_bytes(folder / "h") == bytes);
 }
 
@@ -350,9 +476,12 @@ namespace {
 struct Forgery {
   detail::RecordHeader header{};
   ByteWriter description, columns;
+  std::uint32_t version;
 
   explicit Forgery(const HistoryView& history)
-      : description{detail::write_description(history.info())}, columns{detail::write_columns(history)} {
+      : description{detail::write_description(history.info())},
+        columns{detail::write_columns(history)},
+        version{detail::version_for(history.info())} {
     header.description_size = static_cast<std::uint32_t>(description.bytes().size());
     detail::fill_up(description);
     header.episode_count = static_cast<std::uint64_t>(history.episode_count());
@@ -363,7 +492,7 @@ struct Forgery {
   [[nodiscard]] std::string error(const std::filesystem::path& path) {
     header.description_checksum = crc32c(description.bytes());
     header.columns_checksum = crc32c(columns.bytes());
-    ByteWriter file = detail::write_file_header();
+    ByteWriter file = detail::write_file_header(version);
     const auto header_bytes = std::as_bytes(std::span{&header, 1});
     file.values(std::span<const char>{"HREC", 4});
     file.value(crc32c(header_bytes));
@@ -378,10 +507,14 @@ struct Forgery {
   /// Overwrites bytes of the columns.
   template <typename T>
   void put(std::size_t at, T number) {
-    std::vector<std::byte> bytes(columns.bytes().begin(), columns.bytes().end());
+    put_into(columns, at, number);
+  }
+  template <typename T>
+  static void put_into(ByteWriter& part, std::size_t at, T number) {
+    std::vector<std::byte> bytes(part.bytes().begin(), part.bytes().end());
     std::memcpy(bytes.data() + at, &number, sizeof number);
-    columns = {};
-    columns.values(std::span<const std::byte>{bytes});
+    part = {};
+    part.values(std::span<const std::byte>{bytes});
   }
 };
 
@@ -443,6 +576,41 @@ TEST_CASE("Values that no recorder would have let in are refused", "[history]") 
   CHECK(has(forged(27, std::uint8_t{3}), "observation 3 is [3], outside discrete(3)"));
   CHECK(has(forged(33, std::uint8_t{2}), "action 1 is [2], outside discrete(2)"));
   CHECK(has(forged(40, std::numeric_limits<float>::quiet_NaN()), "reward 0 is nan"));
+}
+
+TEST_CASE("Shapes and element types that no box has are refused", "[history]") {
+  const TemporaryFolder folder;
+  const LearningHistory history = picture_history(2, Box{std::vector<float>(6, 0), std::vector<float>(6, 255), {2, 3}});
+  const auto forged = [&](std::size_t word, auto number) {
+    Forgery forgery{history.view()};
+    Forgery::put_into(forgery.description, 4 * word, number);
+    return forgery.error(folder / "h");
+  };
+  // kind, n, bytes per number, dimensions, two sizes, 6 lower and 6 upper bounds
+  REQUIRE(forged(0, std::uint32_t{4}).empty());
+
+  CHECK(has(forged(0, std::uint32_t{5}), "kind of a space is 5, it must lie in 1 .. 4"));
+  CHECK(has(forged(1, ~std::uint32_t{0}), "size of a space is 4294967295"));
+  CHECK(has(forged(1, std::uint32_t{5}), "history 0 at byte offset 16"));
+  for (const std::uint32_t bytes : {0u, 5u, 256u}) CHECK(has(forged(2, bytes), "bytes per number of a box is"));
+  CHECK(has(forged(2, std::uint32_t{3}), "numbers of a box have 3 bytes, it must be 1, 2 or 4"));
+  CHECK(has(forged(2, std::uint32_t{1}), "bytes follow the last column"));  // columns of f32 are too long for u8
+  CHECK(has(forged(3, std::uint32_t{9}), "dimensions of a box is 9"));
+  CHECK(has(forged(4, std::uint32_t{0}), "size of a box is 0, it must lie in 1 .. 65536"));
+  CHECK(has(forged(4, std::uint32_t{65537}), "size of a box is 65537"));
+  CHECK(has(forged(4, std::uint32_t{3}), "a box of shape 3 x 3 has 9 numbers, but bounds of 6"));
+  CHECK(has(forged(6, 256.0f), "has no value between its bounds"));
+
+  Forgery first_version{history.view()};
+  first_version.version = 1;
+  CHECK(has(first_version.error(folder / "h"), "kind of a space is 4, it must lie in 1 .. 3"));
+  const LearningHistory pictures = picture_history();
+  Forgery wide{pictures.view()};
+  Forgery::put_into(wide.description, 4 * 13, 256.0f);  // an upper bound
+  CHECK(has(wide.error(folder / "h"), "bounds of u8 are whole numbers in 0 .. 255"));
+  Forgery narrow{pictures.view()};
+  Forgery::put_into(narrow.description, 4 * 13, 249.0f);
+  CHECK(has(narrow.error(folder / "h"), "number 0 is 250, outside 0 .. 249"));
 }
 
 TEST_CASE("An action that its mask forbids is refused", "[history]") {

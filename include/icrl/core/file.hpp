@@ -128,7 +128,6 @@ public:
   void append(std::span<const std::byte> bytes) {
     expect_owner();
     if (is_torn_) truncate(whole_size_);
-    is_torn_ = false;
     whole_size_ = size();
     try {
       detail::write_all(file_.get(), bytes, path_);
@@ -141,6 +140,7 @@ public:
   void truncate(std::uint64_t size) {
     expect_owner();
     if (::ftruncate(file_.get(), static_cast<::off_t>(size)) != 0) detail::fail_with_errno("cannot cut", path_);
+    is_torn_ = false;
   }
 
   /// Returns once everything appended is on the disk.

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -24,34 +25,66 @@ struct OptionalColumns {
   static constexpr std::uint32_t masks = 1, behaviour_probabilities = 2, expert_actions = 4;
 };
 
+/// How a file tells what a space is. `shaped_box` stands in files of version 2 only.
+struct SpaceKind {
+  static constexpr std::uint32_t discrete = 1, multi_discrete = 2, box = 3, shaped_box = 4;
+};
+
+[[nodiscard]] inline std::uint32_t kind_of(const Space& space) {
+  const auto* box = std::get_if<Box>(&space);
+  if (box != nullptr && (!box->shape.empty() || box->element != ElementType::f32)) return SpaceKind::shaped_box;
+  return static_cast<std::uint32_t>(space.index() + 1);
+}
+
+/// The version that a file needs to hold a history.
+[[nodiscard]] inline std::uint32_t version_for(const HistoryInfo& info) {
+  const std::uint32_t newest_kind = std::max(kind_of(info.observation_space), kind_of(info.action_space));
+  return newest_kind == SpaceKind::shaped_box ? 2 : 1;
+}
+
 inline void write_space(ByteWriter& writer, const Space& space) {
-  writer.value(static_cast<std::uint32_t>(space.index() + 1));
+  const auto number = [&](auto value) { writer.value(static_cast<std::uint32_t>(value)); };
+  number(kind_of(space));
+  number(value_count(space));
   if (const auto* box = std::get_if<Box>(&space)) {
-    writer.value(static_cast<std::uint32_t>(box->low.size()));
+    if (kind_of(space) == SpaceKind::shaped_box) {
+      number(size_of(box->element));
+      number(box->shape.size());
+      for (const int size : box->shape) number(size);
+    }
     writer.values(std::span<const float>{box->low});
     writer.values(std::span<const float>{box->high});
     return;
   }
-  const std::vector<int> counts = id_counts(space);
-  writer.value(static_cast<std::uint32_t>(counts.size()));
-  for (const int count : counts) writer.value(static_cast<std::uint32_t>(count));
+  for (const int count : id_counts(space)) number(count);
 }
 
-/// `most` bounds the number of values, so that nothing is allocated which the file cannot hold.
-[[nodiscard]] inline Space read_space(ByteReader& reader, std::uint32_t most) {
-  const auto kind = reader.value_in<std::uint32_t>("kind of a space", 1, 3);
-  const auto n = reader.value_in<std::uint32_t>("size of a space", kind == 1 ? 1 : 0, kind == 1 ? 1 : most);
-  if (kind == 3) {
-    Box box{std::vector<float>(n), std::vector<float>(n)};
-    reader.values(std::span<float>{box.low});
-    reader.values(std::span<float>{box.high});
-    return box;
+/// The number of values is bounded by `most`, so that nothing is allocated which the file cannot hold.
+[[nodiscard]] inline Space read_space(ByteReader& reader, std::uint32_t version, std::uint32_t most) {
+  const std::uint32_t newest_kind = version == 1 ? SpaceKind::box : SpaceKind::shaped_box;
+  const auto kind = reader.value_in<std::uint32_t>("kind of a space", SpaceKind::discrete, newest_kind);
+  const bool is_single = kind == SpaceKind::discrete;
+  const auto n = reader.value_in<std::uint32_t>("size of a space", is_single ? 1 : 0, is_single ? 1 : most);
+  const auto sizes = [&](std::uint32_t count, const char* name, std::uint32_t largest) {
+    std::vector<int> values(count);
+    for (int& value : values) value = static_cast<int>(reader.value_in<std::uint32_t>(name, 1, largest));
+    return values;
+  };
+  if (kind == SpaceKind::discrete) return Discrete{sizes(1, "count of a space", SpaceLimits::ids)[0]};
+  if (kind == SpaceKind::multi_discrete) return MultiDiscrete{sizes(n, "count of a space", SpaceLimits::ids)};
+  Box box;
+  if (kind == SpaceKind::shaped_box) {
+    const auto bytes = reader.value_in<std::uint32_t>("bytes per number of a box", 1, 4);
+    if (bytes == 3) fail("{}: numbers of a box have 3 bytes, it must be 1, 2 or 4", reader.what());
+    box.element = ElementType{static_cast<std::uint8_t>(bytes)};
+    const auto dimensions = reader.value_in<std::uint32_t>("dimensions of a box", 0, SpaceLimits::dimensions);
+    box.shape = sizes(dimensions, "size of a box", SpaceLimits::components);
   }
-  std::vector<int> counts(n);
-  for (int& count : counts)
-    count = static_cast<int>(reader.value_in<std::uint32_t>("count of a space", 1, SpaceLimits::ids));
-  if (kind == 1) return Discrete{counts[0]};
-  return MultiDiscrete{std::move(counts)};
+  box.low.resize(n);
+  box.high.resize(n);
+  reader.values(std::span<float>{box.low});
+  reader.values(std::span<float>{box.high});
+  return box;
 }
 
 [[nodiscard]] inline ByteWriter write_description(const HistoryInfo& info) {
@@ -67,12 +100,13 @@ inline void write_space(ByteWriter& writer, const Space& space) {
   return writer;
 }
 
-[[nodiscard]] inline HistoryInfo read_description(std::span<const std::byte> bytes, const std::string& what) {
+[[nodiscard]] inline HistoryInfo read_description(std::span<const std::byte> bytes, std::uint32_t version,
+                                                  const std::string& what) {
   ByteReader reader{bytes, what + ": description"};
   const auto most = static_cast<std::uint32_t>(bytes.size() / 4);
   HistoryInfo info;
-  info.observation_space = read_space(reader, most);
-  info.action_space = read_space(reader, most);
+  info.observation_space = read_space(reader, version, most);
+  info.action_space = read_space(reader, version, most);
   info.task = reader.value<std::int64_t>();
   info.seed = reader.value<std::uint64_t>();
   const auto columns = reader.value_in<std::uint32_t>("set of optional columns", 0, 7);

@@ -215,22 +215,35 @@ private:
 /// histories are checked when they are read).
 class HistoryWriter {
 public:
-  explicit HistoryWriter(const std::filesystem::path& path) : file_{path} {
+  explicit HistoryWriter(const std::filesystem::path& path)
+      : what_{fmt::format("history file \"{}\"", path.string())}, file_{path} {
     std::uint64_t end = 0;  // of the last whole record
     {
       const MappedFile mapped{path, ReadOrder::random};
-      const std::string what = fmt::format("history file \"{}\"", path.string());
-      const auto scan = detail::scan_histories(mapped.bytes(), what);
-      if (!scan.records.empty()) check_last(scan.records.back(), scan.records.size() - 1, mapped, what);
+      const auto scan = detail::scan_histories(mapped.bytes(), what_);
+      if (!scan.records.empty()) check_last(scan.records.back(), scan.records.size() - 1, mapped);
+      version_ = scan.version;
       history_count_ = scan.records.size();
       end = scan.end;
     }
     if (file_.size() != end) file_.truncate(end);
-    if (end == 0) file_.append(detail::write_file_header().bytes());
+    if (end == 0) begin_file(1);
   }
 
-  /// Adds one history, or throws Error and adds nothing.
+  /// Adds one history, or throws Error and adds nothing. A history with images, or other boxes that have a shape or
+  /// whole numbers, is refused behind histories in a file of version 1.
   void append(const HistoryView& history) {
+    const std::uint32_t version = detail::version_for(history.info());
+    if (version > version_) {
+      if (history_count_ > 0) {
+        fail(
+            "{}: history {} has observations {} and actions {}, which take format version {}, and the file is of "
+            "version {} (write it to a new file)",
+            what_, history_count_, to_short_string(history.info().observation_space),
+            to_short_string(history.info().action_space), version, version_);
+      }
+      begin_file(version);
+    }
     file_.append(detail::write_record(history, history_count_).bytes());
     ++history_count_;
   }
@@ -242,17 +255,26 @@ public:
   [[nodiscard]] int history_count() const { return static_cast<int>(history_count_); }
 
 private:
+  /// Makes it a file of that version without histories.
+  void begin_file(std::uint32_t version) {
+    version_ = 0;  // until the header is there
+    file_.truncate(0);
+    file_.append(detail::write_file_header(version).bytes());
+    version_ = version;
+  }
+
   /// Behind damage nothing is appended: it would be in the way for ever.
-  static void check_last(const detail::HistoryRecord& last, std::size_t index, const MappedFile& mapped,
-                         const std::string& what) {
+  void check_last(const detail::HistoryRecord& last, std::size_t index, const MappedFile& mapped) const {
     const detail::AscendingReads of_check{mapped, last.column_bytes};
     const std::string hint =
         fmt::format("was the power cut before sync()? cut the file to {} bytes to go on", last.offset);
-    detail::check_columns_checksum(last, fmt::format("{}: history {}, the last one, is damaged", what, index),
+    detail::check_columns_checksum(last, fmt::format("{}: history {}, the last one, is damaged", what_, index),
                                    hint.c_str());
   }
 
+  std::string what_;
   AppendFile file_;
+  std::uint32_t version_ = 0;  // of the file's format
   std::uint64_t history_count_ = 0;
 };
 

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The history file, version 1. Numbers are little-endian; every part begins at a multiple of 8 bytes and is filled up
-// with zeros to the next; checksums are CRC-32C and cover the zeros. The file only ever grows:
+// The history file, versions 1 and 2. Numbers are little-endian; every part begins at a multiple of 8 bytes and is
+// filled up with zeros to the next; checksums are CRC-32C and cover the zeros. The file only ever grows:
 //   1. the file header, 16 bytes: characters "ICRLHIST"; u32 format version; u32 checksum of the 12 bytes before
 //   2. records to the end of the file, each one history:
 //      a. the record header, 56 bytes
@@ -20,13 +20,16 @@
 //      b. the description: observation space, action space, i64 task, u64 seed, u32 optional columns (1 masks,
 //         2 behaviour probabilities, 4 expert actions), u32 length of the algorithm's name, its characters.
 //         A space is u32 kind, u32 n, then n values: kind 1 Discrete and 2 MultiDiscrete, n u32 counts; kind 3 Box,
-//         n f32 lower bounds and n f32 upper bounds
-//      c. the columns, row after row. Ids are u8 where all counts of their space are up to 256, else u16; box values
-//         are f32:
+//         n f32 lower bounds and n f32 upper bounds. Version 2 also has kind 4, a Box with a shape or of whole numbers:
+//         u32 bytes per number (1 u8, 2 u16, 4 f32), u32 d, d u32 sizes of the shape, and the bounds as in kind 3
+//      c. the columns, row after row. Ids are u8 where all counts of their space are up to 256, else u16; numbers of
+//         a box are f32, or what kind 4 says:
 //            u64 ends (E): steps up to the end of each episode      u8 endings (E): 1 terminated + 2 truncated
 //            observations (N + E): one more than steps an episode   actions (N)
 //            f32 rewards (N)                                        u8 masks (N, actions), if any
 //            f32 behaviour probabilities (N), if any                expert actions (N), if any
+// Version 2 differs from 1 in nothing but the new kind of space. A file is of version 1 unless its first history needs
+// version 2, so that older readers still read what they can.
 // A record that the end of the file cuts off, or zeros only up to the end, be it the whole file, is a torn tail: what a
 // crash leaves of an unfinished append. It is no error and holds nothing.
 
@@ -53,7 +56,7 @@ namespace icrl::detail {
 
 struct HistoryFormat {
   static constexpr std::string_view file_magic = "ICRLHIST", record_magic = "HREC";
-  static constexpr std::uint32_t version = 1;
+  static constexpr std::uint32_t newest_version = 2;
   static constexpr std::uint64_t file_header_size = 16, record_header_size = 56;
 };
 
@@ -138,6 +141,7 @@ struct HistoryRecord {
 
 /// What a file holds: its whole records, and where the last of them ends.
 struct HistoryScan {
+  std::uint32_t version = 0;  ///< of the format; 0 without a whole file header
   std::vector<HistoryRecord> records;
   std::uint64_t end = 0;
 };
@@ -155,22 +159,24 @@ struct HistoryScan {
 }
 
 /// The 16 bytes a file begins with.
-[[nodiscard]] inline ByteWriter write_file_header() {
+[[nodiscard]] inline ByteWriter write_file_header(std::uint32_t version = 1) {
   ByteWriter writer;
   writer.values(std::span{HistoryFormat::file_magic});
-  writer.value(HistoryFormat::version);
+  writer.value(version);
   writer.value(crc32c(writer.bytes()));
   return writer;
 }
 
-/// True where the file has its whole header, false where it is torn. Throws Error for the files of others, damaged
-/// headers and newer formats.
-[[nodiscard]] inline bool check_file_header(std::span<const std::byte> file, const std::string& what) {
-  if (all_zeros(file)) return false;
-  const ByteWriter expected = write_file_header();
-  const auto start = file.first(std::min(file.size(), expected.bytes().size()));
-  if (std::ranges::equal(start, expected.bytes().first(start.size())))
-    return start.size() == HistoryFormat::file_header_size;
+/// The version of a file that has its whole header, 0 where the header is torn. Throws Error for the files of others,
+/// damaged headers and newer formats.
+[[nodiscard]] inline std::uint32_t check_file_header(std::span<const std::byte> file, const std::string& what) {
+  if (all_zeros(file)) return 0;
+  const auto start = file.first(std::min<std::size_t>(file.size(), HistoryFormat::file_header_size));
+  for (std::uint32_t version = 1; version <= HistoryFormat::newest_version; ++version) {
+    const ByteWriter expected = write_file_header(version);
+    if (std::ranges::equal(start, expected.bytes().first(start.size())))
+      return start.size() == HistoryFormat::file_header_size ? version : 0;
+  }
   if (!begins_with(file, HistoryFormat::file_magic))
     fail("{}: does not begin with \"{}\" (is it a history file?)", what, HistoryFormat::file_magic);
   ByteReader reader{start.subspan(HistoryFormat::file_magic.size()), what};
@@ -180,8 +186,8 @@ struct HistoryScan {
     fail("{}: file header at byte offset 0, before history 0, is damaged: checksum {:08x}, it says {:08x}", what, found,
          checksum);
   }
-  fail("{}: format version {}, this build reads version {} (was it written by a newer icrl?)", what, version,
-       HistoryFormat::version);
+  fail("{}: format version {}, this build reads versions 1 to {} (was it written by a newer icrl?)", what, version,
+       HistoryFormat::newest_version);
 }
 
 /// The header of the record that begins `rest`; throws Error where it is damaged. `what` names the history.
@@ -208,7 +214,8 @@ struct HistoryScan {
 /// Finds the records of a file and checks all of it but the columns.
 [[nodiscard]] inline HistoryScan scan_histories(std::span<const std::byte> file, const std::string& what) {
   HistoryScan scan;
-  if (!check_file_header(file, what)) return scan;
+  scan.version = check_file_header(file, what);
+  if (scan.version == 0) return scan;
   for (scan.end = HistoryFormat::file_header_size;;) {
     const auto rest = file.subspan(static_cast<std::size_t>(scan.end));
     if (rest.size() < HistoryFormat::record_header_size) return scan;
@@ -226,7 +233,7 @@ struct HistoryScan {
     }
     const auto columns = parts.subspan(description.size());
     HistoryRecord record{.offset = scan.end,
-                         .info = read_description(description.first(header.description_size), place),
+                         .info = read_description(description.first(header.description_size), scan.version, place),
                          .columns = {},
                          .step_count = header.step_count,
                          .column_bytes = columns,
