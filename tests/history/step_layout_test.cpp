@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: MIT
 #include <icrl/history/step_layout.hpp>
 
+#include <algorithm>
 #include <array>
+#include <span>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -34,6 +36,17 @@ TEST_CASE("A row without a past has the null action of its space and no reward",
   CHECK(written(Discrete{5}) == std::vector<float>{1, 5, 0, 2});
   CHECK(written(MultiDiscrete{{4, 6}}) == std::vector<float>{1, 4, 6, 0, 2});
   CHECK(written(Box{{-1, -1}, {1, 1}}) == std::vector<float>{1, 0, 0, 0, 2});
+}
+
+TEST_CASE("The past of a row may be written alone", "[history]") {
+  const StepLayout layout{MultiDiscrete{{9, 9}}, MultiDiscrete{{4, 6}}};
+  for (const int flags : {0, StepFlag::no_previous, StepFlag::closing}) {
+    std::vector<float> row(6), past(4);
+    layout.write(row, std::array{4.0f, 7.0f}, std::array{1.0f, 5.0f}, 0.5f, flags);
+    layout.write_past(past, std::array{1.0f, 5.0f}, 0.5f, flags);
+
+    CHECK(std::ranges::equal(past, std::span{row}.last(4)));
+  }
 }
 
 TEST_CASE("Forgetting the past of a row equals writing it without one", "[history]") {

@@ -144,6 +144,53 @@ TEST_CASE("Every row of a window is the one that a stream would make", "[history
     }
 }
 
+TEST_CASE("Windows of bytes are those of floats with the same numbers", "[history]") {
+  const auto histories_of = [](ElementType element) {
+    std::vector<LearningHistory> histories;
+    for (int h = 0; h < 3; ++h) {
+      const Box space{std::vector<float>(4, 0), std::vector<float>(4, 255), {2, 2, 1}, element};
+      histories.emplace_back(HistoryInfo{.observation_space = space, .action_space = Discrete{7}});
+      HistoryRecorder recorder{histories.back()};
+      Rng rng{static_cast<std::uint64_t>(h)};
+      std::vector<float> picture(4);
+      const auto next_picture = [&] {
+        for (float& pixel : picture) pixel = static_cast<float>(rng.below(256));
+        return std::span{picture};
+      };
+      for (int e = 0; e < 5 * h + 1; ++e) {
+        recorder.begin_episode(next_picture());
+        for (int left = 1 + rng.below(5); left > 0; --left)
+          recorder.step(std::array{static_cast<float>(rng.below(7))}, 0.5f, next_picture(), left == 1, false);
+      }
+    }
+    return histories;
+  };
+  for (const ElementType element : {ElementType::u8, ElementType::u16})
+    for (const bool closing_token : {false, true})
+      for (const WindowStart start : {WindowStart::episode, WindowStart::anywhere}) {
+        const WindowConfig config{.context = 9, .keep_every = 2, .start = start};
+        const auto narrow = histories_of(element), wide = histories_of(ElementType::f32);
+        const auto layout = [&](const std::vector<LearningHistory>& histories) {
+          const HistoryInfo& info = histories[0].info();
+          return StepLayout{info.observation_space, info.action_space, closing_token};
+        };
+        const WindowSampler narrow_sampler{Windows::views(narrow), layout(narrow), config};
+        const WindowSampler wide_sampler{Windows::views(wide), layout(wide), config};
+        ContextBatch found, expected;
+        std::vector<float> buffer;
+        for (std::uint64_t seed = 0; seed < 5; ++seed) {  // the batch is used again
+          narrow_sampler.sample(20, Rng{seed}, found);
+          wide_sampler.sample(20, Rng{seed}, expected);
+          CHECK(found.images.size() == 20 * 9 * 4 * size_of(element));
+          CHECK(found.lengths == expected.lengths);
+          CHECK(found.actions == expected.actions);
+          CHECK(found.weights == expected.weights);
+          for (int b = 0; b < 20; ++b)
+            REQUIRE(std::ranges::equal(found.rows_of(b, buffer), std::as_const(expected).features_of(b)));
+        }
+      }
+}
+
 TEST_CASE("A window stays in one history and takes its kept episodes in order", "[history]") {
   for (const WindowStart start : {WindowStart::episode, WindowStart::anywhere}) {
     const Windows windows{three_histories(), {.context = 8, .keep_every = 3, .skip_first = 0.25, .start = start}};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <variant>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -155,6 +156,32 @@ TEST_CASE("Rows beyond a window's end and rows without a label do not count", "[
   std::ranges::fill(batch.weights, 0.0f);
   CHECK(window_loss(model, batch, 0, 0, scratch, none) == 0);
   for (const double number : weights_of(none)) REQUIRE(number == 0);
+}
+
+TEST_CASE("A window of pictures costs what it costs in floats", "[train]") {
+  StepLayout pictures{.observation_space = image_box(2, 3, 1), .action_space = Discrete{3}}, floats = pictures;
+  std::get<Box>(floats.observation_space).element = ElementType::f32;
+  const SmallRun narrow{small_config(8), pictures}, wide{small_config(8), floats};
+  const auto model = narrow.model<double>(), same_model = wide.model<double>();
+  const ContextBatch batch = windows_of(narrow, 2);
+  ContextBatch same_batch;
+  same_batch.resize(2, 8, floats);
+  std::vector<float> rows;
+  for (int b = 0; b < 2; ++b) std::ranges::copy(batch.rows_of(b, rows), same_batch.features_of(b).begin());
+  same_batch.actions = batch.actions;
+  same_batch.weights = batch.weights;
+  same_batch.lengths = batch.lengths;
+  WindowScratch<DoubleModel> scratch, same_scratch;
+  DoubleModel grad = zeros_of(model), same_grad = zeros_of(same_model);
+
+  for (int b = 0; b < 2; ++b) {
+    CHECK(window_loss(model, batch, b, 0, scratch, grad) ==
+          window_loss(same_model, same_batch, b, 0, same_scratch, same_grad));
+  }
+
+  CHECK(have_equal_bits(grad, same_grad));
+  CHECK(scratch.rows.size() == 8 * (6 + 3));
+  CHECK(same_scratch.rows.empty());
 }
 
 TEST_CASE("A weight multiplies a row's loss and its gradient", "[train]") {

@@ -56,14 +56,22 @@ struct StepLayout {
              float previous_reward, int flags) const {
     ICRL_ASSERT(row.size() == static_cast<std::size_t>(feature_count()), "a row has feature_count() values");
     put(observation, observation_of(row));
+    write_past(row.subspan(observation.size()), previous_action, previous_reward, flags);
+  }
+
+  /// Fills `past`, the part of a row behind the observation, in the same way.
+  void write_past(std::span<float> past, std::span<const float> previous_action, float previous_reward,
+                  int flags) const {
+    const auto action = past.first(static_cast<std::size_t>(action_size()));
+    ICRL_ASSERT(past.size() == action.size() + 2, "behind the observation are action, reward and flag");
     if ((flags & StepFlag::no_previous) != 0) {
-      write_null_action(previous_action_of(row));
+      write_null_action(action);
       previous_reward = 0.0f;
     } else {
-      put(previous_action, previous_action_of(row));
+      put(previous_action, action);
     }
-    row[static_cast<std::size_t>(reward_offset())] = previous_reward;
-    row[row.size() - 1] = static_cast<float>(flags);
+    past[past.size() - 2] = previous_reward;
+    past[past.size() - 1] = static_cast<float>(flags);
   }
 
   /// Turns a row into one without a past, as the first row of a context is.

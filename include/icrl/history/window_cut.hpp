@@ -72,20 +72,25 @@ struct WindowCut {
   void write(int b, ContextBatch& out) const {
     const HistoryColumns& columns = kept.history.columns();
     const ColumnView& labels = use_expert_action ? columns.expert_actions : columns.actions;
-    const auto feature_count = static_cast<std::size_t>(out.feature_count);
-    const auto action_size = static_cast<std::size_t>(out.action_size);
+    const auto action_size = static_cast<std::size_t>(out.action_size), image_bytes = out.image_bytes(),
+               row_size = static_cast<std::size_t>(out.feature_count - out.image_size), past_size = action_size + 2;
     const auto features = out.features_of(b), actions = out.actions_of(b), weights = out.weights_of(b);
-    const auto fill_zero = [](std::span<float> numbers) { std::fill(numbers.begin(), numbers.end(), 0.0f); };
+    const auto images = out.images_of(b);
+    const auto fill_zero = [](std::span<float> numbers) { std::ranges::fill(numbers, 0.0f); };
     StreamPhase phase{begin.step == 0, false};
     std::int64_t previous = 0;  // the step before the next row
     std::size_t filled = 0;
     const auto put_row = [&](std::int64_t observation, int flags, float weight) {
-      const auto row = features.subspan(filled * feature_count, feature_count);
-      const auto seen = layout.observation_of(row), action = layout.previous_action_of(row);
+      const auto row = features.subspan(filled * row_size, row_size);
+      const auto past = row.last(past_size), action = past.first(action_size);
       const bool has_previous = (flags & StepFlag::no_previous) == 0;
-      columns.observations.read(observation, seen);
+      if (image_bytes > 0) {
+        std::copy_n(columns.observations.row(observation), image_bytes, images.data() + filled * image_bytes);
+      } else {
+        columns.observations.read(observation, row.first(row_size - past_size));
+      }
       if (has_previous) columns.actions.read(previous, action);
-      layout.write(row, seen, action, has_previous ? columns.rewards[previous] : 0.0f, flags);
+      layout.write_past(past, action, has_previous ? columns.rewards[previous] : 0.0f, flags);
       weights[filled] = weight;
     };
 
@@ -104,7 +109,8 @@ struct WindowCut {
       ++filled;
     });
     out.lengths[static_cast<std::size_t>(b)] = static_cast<int>(filled);
-    fill_zero(features.subspan(filled * feature_count));
+    fill_zero(features.subspan(filled * row_size));
+    std::ranges::fill(images.subspan(filled * image_bytes), std::byte{0});
     fill_zero(actions.subspan(filled * action_size));
     fill_zero(weights.subspan(filled));
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <span>
+#include <vector>
 
 #include <icrl/history/context_batch.hpp>
 #include <icrl/model/concepts.hpp>
@@ -16,6 +17,7 @@ template <typename Pass>
 struct WindowScratch {
   typename Pass::Cache cache;
   Matrix<typename Pass::Scalar> outputs, doutputs;  ///< (T, parameters of the action distribution)
+  std::vector<float> rows;                          ///< (T, F) of a window with images
 };
 
 /// The objective of Algorithm Distillation (Laskin et al., 2022, equation 6) on one window: the sum of weight * -log
@@ -28,7 +30,7 @@ double window_loss(const Pass& pass, const ContextBatch& batch, int sequence, do
   const int steps = batch.lengths[static_cast<std::size_t>(sequence)];
   const auto action_size = static_cast<std::size_t>(batch.action_size),
              width = static_cast<std::size_t>(grad.actions.parameter_count());
-  const auto features = batch.features_of(sequence), labels = batch.actions_of(sequence),
+  const auto features = batch.rows_of(sequence, scratch.rows), labels = batch.actions_of(sequence),
              weights = batch.weights_of(sequence);
   reserve_rows(scratch.outputs, batch.context, static_cast<Index>(width));
   reserve_rows(scratch.doutputs, batch.context, static_cast<Index>(width));
