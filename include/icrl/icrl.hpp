@@ -23,10 +23,12 @@
 #include <icrl/core/target.hpp>
 #include <icrl/core/text_difference.hpp>
 #include <icrl/core/version.hpp>
+#include <icrl/env/action_distribution.hpp>
 #include <icrl/env/action_permutation.hpp>
 #include <icrl/env/check_environment.hpp>
 #include <icrl/env/dark_plane.hpp>
 #include <icrl/env/dark_room.hpp>
+#include <icrl/env/decoding.hpp>
 #include <icrl/env/environment.hpp>
 #include <icrl/env/expect_symmetries.hpp>
 #include <icrl/env/key_to_door.hpp>
@@ -100,11 +102,9 @@
 #include <icrl/math/rounded_rows.hpp>
 #include <icrl/math/row_kernels.hpp>
 #include <icrl/math/target.hpp>
-#include <icrl/model/action_distribution.hpp>
 #include <icrl/model/bf16_transformer.hpp>
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/model/concepts.hpp>
-#include <icrl/model/decoding.hpp>
 #include <icrl/model/fingerprint.hpp>
 #include <icrl/model/key_value_cache.hpp>
 #include <icrl/model/self_test.hpp>
@@ -125,6 +125,7 @@
 #include <icrl/nn/bf16_linear.hpp>
 #include <icrl/nn/block.hpp>
 #include <icrl/nn/feed_forward.hpp>
+#include <icrl/nn/gated_recurrence.hpp>
 #include <icrl/nn/layer.hpp>
 #include <icrl/nn/layer_norm.hpp>
 #include <icrl/nn/linear.hpp>

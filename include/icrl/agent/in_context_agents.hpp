@@ -13,11 +13,11 @@
 #include <icrl/core/assert.hpp>
 #include <icrl/core/checked_file.hpp>
 #include <icrl/core/text_difference.hpp>
+#include <icrl/env/decoding.hpp>
 #include <icrl/env/space_text.hpp>
 #include <icrl/history/space_check.hpp>
 #include <icrl/history/step_stream.hpp>
 #include <icrl/learner/learner.hpp>
-#include <icrl/model/decoding.hpp>
 #include <icrl/model/fingerprint.hpp>
 #include <icrl/model/stream_memory.hpp>
 

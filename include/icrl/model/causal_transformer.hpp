@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include <icrl/model/action_distribution.hpp>
+#include <icrl/env/action_distribution.hpp>
 #include <icrl/model/key_value_cache.hpp>
 #include <icrl/model/step_embedding.hpp>
 #include <icrl/nn/block.hpp>

@@ -5,9 +5,9 @@
 #include <concepts>
 #include <span>
 
+#include <icrl/env/action_distribution.hpp>
 #include <icrl/history/step_layout.hpp>
 #include <icrl/math/matrix.hpp>
-#include <icrl/model/action_distribution.hpp>
 #include <icrl/model/transformer_config.hpp>
 #include <icrl/nn/parameters.hpp>
 

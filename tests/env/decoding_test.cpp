@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
-#include <icrl/model/decoding.hpp>
+#include <icrl/env/decoding.hpp>
 
 #include <array>
 #include <cmath>
@@ -37,7 +37,7 @@ std::vector<float> first_action(const M& model, double temperature, Rng& rng) {
 
 }  // namespace
 
-TEST_CASE("A greedy agent takes the likeliest action, the lowest id among equals, and draws nothing", "[agent]") {
+TEST_CASE("A greedy agent takes the likeliest action, the lowest id among equals, and draws nothing", "[env]") {
   Rng rng{1};
   const Rng::State before = rng.state();
 
@@ -48,7 +48,7 @@ TEST_CASE("A greedy agent takes the likeliest action, the lowest id among equals
   CHECK(rng.state() == before);
 }
 
-TEST_CASE("Actions are drawn as often as the softmax at their temperature says", "[agent]") {
+TEST_CASE("Actions are drawn as often as the softmax at their temperature says", "[env]") {
   const std::array logits{0.0f, 1.0f, 2.0f};
   const auto model = stubborn_model(id_layout(), {logits.begin(), logits.end()});
   for (const double temperature : {0.25, 1.0, 4.0}) {
@@ -73,7 +73,7 @@ TEST_CASE("Actions are drawn as often as the softmax at their temperature says",
   }
 }
 
-TEST_CASE("A temperature scales the deviation of numbers", "[agent]") {
+TEST_CASE("A temperature scales the deviation of numbers", "[env]") {
   const auto model = stubborn_model(box_layout(), {0.25f, -0.5f, -3, -2});
   constexpr int draws = 2000;
   Rng rng{3};
@@ -88,7 +88,7 @@ TEST_CASE("A temperature scales the deviation of numbers", "[agent]") {
   CHECK(std::sqrt(squares[1] / draws) == Approx(0.5 * std::exp(-2.0)).epsilon(0.07));
 }
 
-TEST_CASE("A temperature that is none is refused with its value", "[agent]") {
+TEST_CASE("A temperature that is none is refused with its value", "[env]") {
   const auto model = small_model(small_config(4), id_layout());
   const auto refusal = [&](double temperature) {
     return error_of([&] { const InContextAgent agent{model, Decoding{temperature}}; });

@@ -12,8 +12,8 @@
 
 #include <icrl/core/assert.hpp>
 #include <icrl/core/rng.hpp>
+#include <icrl/env/decoding.hpp>
 #include <icrl/env/space.hpp>
-#include <icrl/model/decoding.hpp>
 
 namespace icrl {
 
@@ -53,6 +53,23 @@ public:
                 "action distribution: wrong number of outputs");
     return weight * (id_counts_.empty() ? gaussian_loss(outputs, action, weight, doutputs)
                                         : categorical_loss(outputs, action, label_smoothing, weight, doutputs));
+  }
+
+  /// Entropy of the actions in nats: the sum over components of -sum_k p_k log p_k, or over numbers of log_deviation +
+  /// log(2 pi e) / 2 (before they are clipped to the box).
+  template <typename S>
+  [[nodiscard]] S entropy(std::span<const S> outputs) const {
+    return add_entropy_gradient<S>(outputs, S(0), {});
+  }
+
+  /// Adds `weight` times the entropy's derivative to doutputs, unless that is empty, and returns the entropy itself.
+  /// Per softmax with entropy h: -p_k (log p_k + h); per log_deviation: 1, or 0 outside its bounds.
+  template <typename S>
+  S add_entropy_gradient(std::span<const S> outputs, S weight, std::span<S> doutputs) const {
+    ICRL_ASSERT(outputs.size() == static_cast<std::size_t>(parameter_count()),
+                "action distribution: wrong number of outputs");
+    return id_counts_.empty() ? gaussian_entropy(outputs, weight, doutputs)
+                              : categorical_entropy(outputs, weight, doutputs);
   }
 
   /// Draws an action. Ids: from the softmax of outputs / temperature, without those below min_p; numbers: the deviation
@@ -116,6 +133,42 @@ private:
       if (doutputs.empty()) continue;
       doutputs[i] = -weight * z * inverse;
       doutputs[size + i] = raw == log_deviation ? weight * (S(1) - z * z) : S(0);
+    }
+    return total;
+  }
+
+  template <typename S>
+  S categorical_entropy(std::span<const S> outputs, S weight, std::span<S> doutputs) const {
+    S total = 0;
+    std::size_t first = 0;
+    for (const int ids : id_counts_) {
+      const auto count = static_cast<std::size_t>(ids);
+      const auto logits = outputs.subspan(first, count);
+      const S max = *std::max_element(logits.begin(), logits.end());
+      S sum = 0;
+      for (const S logit : logits) sum += std::exp(logit - max);
+      const S log_sum = max + std::log(sum);
+      S entropy = 0;
+      for (const S logit : logits) entropy -= std::exp(logit - log_sum) * (logit - log_sum);
+      for (std::size_t k = 0; k < count && !doutputs.empty(); ++k) {
+        const S log_p = logits[k] - log_sum;
+        doutputs[first + k] -= weight * std::exp(log_p) * (log_p + entropy);
+      }
+      total += entropy;
+      first += count;
+    }
+    return total;
+  }
+
+  template <typename S>
+  S gaussian_entropy(std::span<const S> outputs, S weight, std::span<S> doutputs) const {
+    const std::size_t size = box_.low.size();
+    S total = 0;
+    for (std::size_t i = size; i < 2 * size; ++i) {
+      const S raw = outputs[i];
+      const S log_deviation = std::clamp(raw, static_cast<S>(least_log_deviation), static_cast<S>(most_log_deviation));
+      total += log_deviation + S(0.5) * (S(1) + std::log(S(2) * std::numbers::pi_v<S>));
+      if (!doutputs.empty() && raw == log_deviation) doutputs[i] += weight;
     }
     return total;
   }
