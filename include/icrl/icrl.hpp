@@ -129,6 +129,7 @@
 #include <icrl/nn/layer.hpp>
 #include <icrl/nn/layer_norm.hpp>
 #include <icrl/nn/linear.hpp>
+#include <icrl/nn/mlp.hpp>
 #include <icrl/nn/parameters.hpp>
 #include <icrl/nn/rotary.hpp>
 #include <icrl/nn/row_blocks.hpp>
