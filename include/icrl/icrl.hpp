@@ -135,6 +135,7 @@
 #include <icrl/nn/row_blocks.hpp>
 #include <icrl/nn/score_blocks.hpp>
 #include <icrl/nn/stream_attention.hpp>
+#include <icrl/nn/weight_chunks.hpp>
 #include <icrl/train/checkpoint.hpp>
 #include <icrl/train/distil.hpp>
 #include <icrl/train/distil_config.hpp>

@@ -3,13 +3,17 @@
 #include <icrl/nn/adamw.hpp>
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include <icrl/core/rng.hpp>
+#include <icrl/nn/linear.hpp>
 
 #include "support/catch.hpp"
+#include "support/errors.hpp"
 
 using namespace icrl;
+using namespace icrl::test;
 
 namespace {
 
@@ -24,6 +28,13 @@ AdamWUpdate<double> update(int n, double decay, double gradient_scale) {
           .gradient_scale = gradient_scale,
           .mean_bias = 1 - std::pow(beta1, n),
           .deviation_bias = std::sqrt(1 - std::pow(beta2, n))};
+}
+
+Linear<double> linear_of(double weight, double bias) {
+  Linear<double> layer{2, 3};
+  layer.weight.setConstant(weight);
+  layer.bias.setConstant(bias);
+  return layer;
 }
 
 }  // namespace
@@ -82,4 +93,87 @@ TEST_CASE("A gradient whose square overflows is clipped first", "[nn]") {
   CHECK(weights[0] == Approx(0.99f));
   CHECK(weights[1] == Approx(1).margin(0.01));
   CHECK(weights[2] == Approx(0.99f));
+}
+
+TEST_CASE("An optimizer's first steps are those of the formula, and only matrices decay", "[nn]") {
+  constexpr AdamWConfig config{
+      .learning_rate = rate, .beta1 = beta1, .beta2 = beta2, .epsilon = epsilon, .weight_decay = 0.5};
+  Linear<double> layer = linear_of(2, 2);
+  AdamW<Linear<double>> optimizer{layer, config};
+  double weight = 2, bias = 2, m = 0, v = 0;
+
+  for (int n = 1; n <= 5; ++n) {
+    const double g = n % 2 == 0 ? 0.3 : -0.1;
+    CHECK(optimizer.step(layer, linear_of(g, g)) == Approx(3 * std::abs(g)));
+
+    m = beta1 * m + (1 - beta1) * g;
+    v = beta2 * v + (1 - beta2) * g * g;
+    const double move = rate * m / (1 - std::pow(beta1, n)) / (std::sqrt(v / (1 - std::pow(beta2, n))) + epsilon);
+    weight -= rate * 0.5 * weight + move;
+    bias -= move;
+    CHECK(layer.weight(1, 2) == Approx(weight).epsilon(1e-12));
+    CHECK(layer.bias[1] == Approx(bias).epsilon(1e-12));
+  }
+  CHECK(optimizer.step_count() == 5);
+}
+
+TEST_CASE("A gradient of a norm above the limit is scaled down to it, one below is left alone", "[nn]") {
+  const auto mean_after = [](double gradient, double limit) {
+    Linear<double> layer = linear_of(0, 0);
+    AdamW<Linear<double>> optimizer{layer, {.beta1 = 0.75, .max_gradient_norm = limit}};
+    (void)optimizer.step(layer, linear_of(gradient, gradient));
+    return optimizer.mean().weight(0, 0);
+  };
+
+  CHECK(mean_after(4, 0) == Approx(1));    // 9 numbers of 4: a norm of 12
+  CHECK(mean_after(4, 6) == Approx(0.5));  // halved
+  CHECK(mean_after(4, 12.5) == Approx(1));
+}
+
+TEST_CASE("An optimizer goes on where another was, and a copy goes on by itself", "[nn]") {
+  Linear<double> layer = linear_of(1, 1);
+  AdamW<Linear<double>> optimizer{layer, {}};
+  (void)optimizer.step(layer, linear_of(3, -1));
+  Linear<double> restored_layer = layer, copied_layer = layer;
+  AdamW<Linear<double>> copy = optimizer, restored{layer, {}};
+  restored.restore(optimizer.mean(), optimizer.variance(), optimizer.step_count());
+
+  (void)optimizer.step(layer, linear_of(-2, 5));
+
+  CHECK(copy.step_count() == 1);
+  (void)copy.step(copied_layer, linear_of(-2, 5));
+  (void)restored.step(restored_layer, linear_of(-2, 5));
+  CHECK(copied_layer.weight == layer.weight);
+  CHECK(restored_layer.weight == layer.weight);
+  CHECK(restored_layer.bias == layer.bias);
+}
+
+TEST_CASE("A gradient that is not finite is refused and changes nothing", "[nn]") {
+  Linear<double> layer = linear_of(1, 1);
+  AdamW<Linear<double>> optimizer{layer, {}};
+  (void)optimizer.step(layer, linear_of(1, 1));
+  const Linear<double> before = layer;
+  Linear<double> gradient = linear_of(1, 1);
+  gradient.bias[2] = std::numeric_limits<double>::quiet_NaN();
+
+  CHECK(error_of([&] { (void)optimizer.step(layer, gradient); }) ==
+        "AdamW: the gradient of update 2 has the norm nan; the weights are unchanged (is the learning rate 0.001 too "
+        "high?)");
+  CHECK(layer.weight == before.weight);
+  CHECK(optimizer.step_count() == 1);
+}
+
+TEST_CASE("An optimizer refuses values out of their range", "[nn]") {
+  const auto refusal = [](const AdamWConfig& config) {
+    return error_of([&] { const AdamW<Linear<double>> optimizer{linear_of(0, 0), config}; });
+  };
+
+  CHECK(refusal({}).empty());
+  CHECK(has(refusal({.learning_rate = -1}), "AdamW: learning_rate is -1, it must lie in 0 .. "));
+  CHECK(has(refusal({.learning_rate = std::numeric_limits<double>::quiet_NaN()}), "learning_rate is nan"));
+  CHECK(has(refusal({.beta1 = 1}), "beta1 is 1"));
+  CHECK(has(refusal({.beta2 = -0.5}), "beta2 is -0.5"));
+  CHECK(has(refusal({.epsilon = 0}), "epsilon is 0"));
+  CHECK(has(refusal({.weight_decay = -1}), "weight_decay is -1"));
+  CHECK(has(refusal({.max_gradient_norm = -1}), "max_gradient_norm is -1"));
 }

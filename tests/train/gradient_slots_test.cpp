@@ -44,27 +44,6 @@ void fill(GradientSlots<Pair>& slots, std::uint64_t seed) {
 
 }  // namespace
 
-TEST_CASE("Chunks are all weights in order, and only matrices are said to be matrices", "[train]") {
-  Pair model = pair_of(50, 90);
-  const auto chunks = weight_chunks<float>(model);
-
-  REQUIRE(chunks.size() == 4);
-  CHECK(chunks[0].weights.data() == model.weight.data());
-  CHECK(chunks[1].weights.data() == model.weight.data() + 2048);
-  CHECK(chunks[2].weights.size() == 50 * 90 - 2 * 2048);
-  CHECK(chunks[3].weights.data() == model.bias.data());
-  CHECK(chunks[3].weights.size() == 90);
-  CHECK((chunks[0].is_matrix && chunks[1].is_matrix && chunks[2].is_matrix));
-  CHECK_FALSE(chunks[3].is_matrix);
-}
-
-TEST_CASE("A tensor without numbers has no chunk and one of a whole chunk has one", "[train]") {
-  Pair none = pair_of(0, 3), one = pair_of(2, 1024);
-
-  CHECK(weight_chunks<float>(none).size() == 1);
-  CHECK(weight_chunks<float>(one).size() == 2);
-}
-
 TEST_CASE("Slots are summed, and the sum's norm is returned", "[train]") {
   for (const int count : {1, 2, 3, 5, 8}) {
     GradientSlots<Pair> slots{pair_of(1, 2, 100), count};

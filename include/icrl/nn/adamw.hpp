@@ -4,10 +4,14 @@
 
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <span>
 
 #include <icrl/core/assert.hpp>
+#include <icrl/core/fail.hpp>
 #include <icrl/math/matrix.hpp>
+#include <icrl/nn/parameters.hpp>
+#include <icrl/nn/weight_chunks.hpp>
 
 namespace icrl {
 
@@ -33,6 +37,113 @@ struct AdamWUpdate {
     v = beta2 * v + (S(1) - beta2) * (gradient_scale * g).square();  // a clipped gradient's square is no overflow
     w = (S(1) - rate * decay) * w - (rate / mean_bias) * m / (v.sqrt() * (S(1) / deviation_bias) + epsilon);
   }
+
+  /// The same for a chunk of a model, which decays only if it belongs to a matrix.
+  void apply(std::span<const S> gradient, const WeightChunk<S>& chunk, std::span<S> mean, std::span<S> variance) const {
+    AdamWUpdate update = *this;
+    if (!chunk.is_matrix) update.decay = 0;
+    update.apply(gradient, chunk.weights, mean, variance);
+  }
+};
+
+struct AdamWConfig {
+  double learning_rate = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  double weight_decay = 0;       ///< of matrices; vectors (gains, biases) are not decayed
+  double max_gradient_norm = 0;  ///< a gradient of a larger norm is scaled down to it; 0 = any
+};
+
+/// Throws Error naming the first value out of its range.
+inline void validate(const AdamWConfig& config) {
+  constexpr double max = std::numeric_limits<double>::max(), min = std::numeric_limits<double>::min();
+  const auto check = [](const char* name, double value, double low, double high) {
+    if (!(value >= low && value <= high)) fail("AdamW: {} is {}, it must lie in {} .. {}", name, value, low, high);
+  };
+  constexpr double below_one = 1 - 1e-12;
+  check("learning_rate", config.learning_rate, 0, max);
+  check("beta1", config.beta1, 0, below_one);
+  check("beta2", config.beta2, 0, below_one);
+  check("epsilon", config.epsilon, min, max);
+  check("weight_decay", config.weight_decay, 0, max);
+  check("max_gradient_norm", config.max_gradient_norm, 0, max);
+}
+
+/// AdamW as an object: owns the moments and the number of updates, for any type that lists its weights. A copy goes on
+/// by itself.
+template <Parameterized M>
+class AdamW {
+public:
+  using Scalar = ParameterScalar<M>;
+
+  /// For models of the shape of `model`. Throws Error for a configuration that makes no sense.
+  AdamW(const M& model, const AdamWConfig& config) : config_{config}, mean_{model}, variance_{model} {
+    validate(config);
+    set_zero(mean_);
+    set_zero(variance_);
+  }
+
+  /// One update at the configured learning rate. Returns the gradient's norm before clipping. Throws Error, with
+  /// nothing changed, where that is not finite.
+  double step(M& model, const M& gradient) { return step(model, gradient, config_.learning_rate); }
+  /// The same at another learning rate, for schedules.
+  double step(M& model, const M& gradient, double learning_rate) {
+    const auto gradients = weight_chunks<const Scalar>(gradient);
+    double squares = 0;
+    for (const auto& chunk : gradients) squares += detail::sum_of_squares<Scalar>(chunk.weights);
+    const double norm = std::sqrt(squares);
+    if (!std::isfinite(norm)) {
+      fail(
+          "AdamW: the gradient of update {} has the norm {}; the weights are unchanged (is the learning rate {} too high?)",
+          step_count_ + 1, norm, learning_rate);
+    }
+    const auto weights = weight_chunks<Scalar>(model), means = weight_chunks<Scalar>(mean_),
+               variances = weight_chunks<Scalar>(variance_);
+    ICRL_ASSERT(weights.size() == means.size() && gradients.size() == means.size(),
+                "AdamW: model and gradient have the shape that the optimizer was made for");
+    const AdamWUpdate<Scalar> update = next_update(learning_rate, clip_factor(norm));
+    for (std::size_t i = 0; i < weights.size(); ++i)
+      update.apply(gradients[i].weights, weights[i], means[i].weights, variances[i].weights);
+    return norm;
+  }
+
+  /// What a gradient of this norm is multiplied by.
+  [[nodiscard]] double clip_factor(double norm) const {
+    return config_.max_gradient_norm > 0 && norm > config_.max_gradient_norm ? config_.max_gradient_norm / norm : 1.0;
+  }
+
+  /// Counts an update and returns its numbers, for a caller who applies it to the chunks of weights and moments
+  /// himself, on several threads. The gradient is multiplied by `gradient_scale` first.
+  [[nodiscard]] AdamWUpdate<Scalar> next_update(double learning_rate, double gradient_scale) {
+    ++step_count_;
+    return {.rate = Scalar(learning_rate),
+            .beta1 = Scalar(config_.beta1),
+            .beta2 = Scalar(config_.beta2),
+            .epsilon = Scalar(config_.epsilon),
+            .decay = Scalar(config_.weight_decay),
+            .gradient_scale = Scalar(gradient_scale),
+            .mean_bias = Scalar(1 - std::pow(config_.beta1, step_count_)),
+            .deviation_bias = Scalar(std::sqrt(1 - std::pow(config_.beta2, step_count_)))};
+  }
+
+  [[nodiscard]] const AdamWConfig& config() const { return config_; }
+  [[nodiscard]] int step_count() const { return step_count_; }
+  /// The moments: means of gradients and of their squares.
+  [[nodiscard]] const M& mean() const { return mean_; }
+  [[nodiscard]] const M& variance() const { return variance_; }
+  [[nodiscard]] M& mean() { return mean_; }
+  [[nodiscard]] M& variance() { return variance_; }
+
+  /// Goes on where another optimizer was. Numbers are copied, so that chunks of the moments stay valid.
+  void restore(const M& mean, const M& variance, int step_count) {
+    copy_weights(mean, mean_);
+    copy_weights(variance, variance_);
+    step_count_ = step_count;
+  }
+
+private:
+  AdamWConfig config_;
+  M mean_, variance_;
+  int step_count_ = 0;
 };
 
 }  // namespace icrl

@@ -154,6 +154,16 @@ void set_zero(Layer& layer) {
   for (const auto& p : parameters_of(layer)) std::fill_n(p.data, p.rows * p.columns, ParameterScalar<Layer>(0));
 }
 
+/// Copies numbers alone, so that whoever points at the weights of `to` still does.
+template <Parameterized M>
+void copy_weights(const M& from, M& to) {
+  const auto sources = parameters_of(from);
+  const auto targets = parameters_of(to);
+  ICRL_ASSERT(detail::have_one_shape(sources, targets), "copy_weights: the layers have different shapes");
+  for (std::size_t i = 0; i < targets.size(); ++i)
+    std::copy_n(sources[i].data, sources[i].rows * sources[i].columns, targets[i].data);
+}
+
 /// Fills a run of numbers, or a tensor, with independent normal numbers of mean 0.
 template <typename S>
 void fill_normal(std::span<S> numbers, double stddev, Rng& rng) {

@@ -61,16 +61,6 @@ void read_weights(ByteReader& in, std::string_view role, typename M::Scalar leas
 
 }  // namespace detail
 
-/// Copies numbers alone, so that whoever points at the weights of `to` still does.
-template <Parameterized M>
-void copy_weights(const M& from, M& to) {
-  const auto sources = parameters_of(from);
-  const auto targets = parameters_of(to);
-  ICRL_ASSERT(detail::have_one_shape(sources, targets), "copy_weights: the models have different shapes");
-  for (std::size_t i = 0; i < targets.size(); ++i)
-    std::copy_n(sources[i].data, sources[i].rows * sources[i].columns, targets[i].data);
-}
-
 /// Payload of the CheckedFile:
 ///   1. texts: description of the model, description of the configuration and of the windows
 ///   2. i32 update, i64 tokens, f64 seconds, f64 loss, i32 best update, f64 best score

@@ -65,15 +65,12 @@ public:
         config_{(validate(config), expect_representable(config), validate_pairing(model, sampler), config)},
         pool_{config.used_threads()},
         slots_{model, config.gradient_slots},
-        mean_{model},
-        variance_{model},
+        optimizer_{model, optimizer_config(config)},
         weights_{weight_chunks<Scalar>(model)},
-        means_{weight_chunks<Scalar>(mean_)},
-        variances_{weight_chunks<Scalar>(variance_)},
+        means_{weight_chunks<Scalar>(optimizer_.mean())},
+        variances_{weight_chunks<Scalar>(optimizer_.variance())},
         workers_(static_cast<std::size_t>(pool_.thread_count())),
         parts_(static_cast<std::size_t>(config.gradient_slots)) {
-    set_zero(mean_);
-    set_zero(variance_);
     if (config.weight_average > 0) average_.emplace(model);
     if (average_) averages_ = weight_chunks<Scalar>(*average_);
     config_.products = used_products(model, config.products);
@@ -104,9 +101,8 @@ public:
     const double loss = batch.loss / batch.label_count;
     const double norm = slots_.reduce(pool_) / batch.label_count;
     check_finite(loss, norm);
-    const double clipped = config_.clip > 0 && norm > config_.clip ? config_.clip / norm : 1.0;
     const double rate = schedule().rate(progress_.update);
-    update_weights(rate, clipped / batch.label_count);
+    update_weights(rate, optimizer_.clip_factor(norm) / batch.label_count);
 
     ++progress_.update;
     progress_.tokens += batch.tokens;
@@ -140,7 +136,8 @@ public:
 
   /// Writes all that the rest of the run depends on.
   void save(const std::filesystem::path& path) const {
-    write_checkpoint<M>(path, description(), progress_, model_, mean_, variance_, pointer(average_), pointer(best_));
+    write_checkpoint<M>(path, description(), progress_, model_, optimizer_.mean(), optimizer_.variance(),
+                        pointer(average_), pointer(best_));
   }
   /// Goes on, bit for bit, where `save` was called. Throws Error, and changes nothing, for a damaged checkpoint or one
   /// of another model or configuration.
@@ -154,8 +151,7 @@ public:
       fail("checkpoint \"{}\": is of update {}, this run has {}", path.string(), update, config_.updates);
     progress_ = found.progress;
     copy_weights(found.model, model_);
-    copy_weights(found.mean, mean_);
-    copy_weights(found.variance, variance_);
+    optimizer_.restore(found.mean, found.variance, progress_.update);
     if (average_) copy_weights(*found.average, *average_);
     best_ = std::move(found.best);
   }
@@ -193,6 +189,15 @@ private:
     in_range("weight_decay", config.weight_decay * config.learning_rate, 0, 1);
     if (Scalar(config.beta1) == 1 || Scalar(config.beta2) == 1)
       fail("distil: betas {} and {} are 1 in this model's precision", config.beta1, config.beta2);
+  }
+
+  static AdamWConfig optimizer_config(const DistilConfig& config) {
+    return {.learning_rate = config.learning_rate,
+            .beta1 = config.beta1,
+            .beta2 = config.beta2,
+            .epsilon = config.epsilon,
+            .weight_decay = config.weight_decay,
+            .max_gradient_norm = config.clip};
   }
 
   [[nodiscard]] bool has_bfloat16() const { return config_.products == Products::bfloat16; }
@@ -277,22 +282,13 @@ private:
   }
 
   void update_weights(double rate, double gradient_scale) {
-    const int n = progress_.update + 1;
-    AdamWUpdate<Scalar> adamw{.rate = Scalar(rate),
-                              .beta1 = Scalar(config_.beta1),
-                              .beta2 = Scalar(config_.beta2),
-                              .epsilon = Scalar(config_.epsilon),
-                              .decay = 0,
-                              .gradient_scale = Scalar(gradient_scale),
-                              .mean_bias = Scalar(1 - std::pow(config_.beta1, n)),
-                              .deviation_bias = Scalar(std::sqrt(1 - std::pow(config_.beta2, n)))};
+    const AdamWUpdate<Scalar> update = optimizer_.next_update(rate, gradient_scale);
+    const int n = optimizer_.step_count();
     // Early averages would hold on to the first weights, which know nothing: their memory grows with the run.
     const auto average_share = Scalar(1 - std::min(config_.weight_average, static_cast<double>(n) / (9 + n)));
     pool_.run(slots_.chunk_count(), [&](int index, int) {
       const auto i = static_cast<std::size_t>(index);
-      AdamWUpdate<Scalar> update = adamw;
-      if (weights_[i].is_matrix) update.decay = Scalar(config_.weight_decay);
-      update.apply(slots_.sum(index), weights_[i].weights, means_[i].weights, variances_[i].weights);
+      update.apply(slots_.sum(index), weights_[i], means_[i].weights, variances_[i].weights);
       if (average_) move_towards(weights_[i].weights, average_share, averages_[i].weights);
     });
   }
@@ -306,7 +302,7 @@ private:
   DistilConfig config_;
   WorkerPool pool_;
   GradientSlots<M> slots_;
-  M mean_, variance_;  // AdamW's moments
+  AdamW<M> optimizer_;
   std::optional<M> average_, best_;
   std::vector<WeightChunk<Scalar>> weights_, means_, variances_, averages_;
   std::vector<Worker> workers_;

@@ -1,0 +1,59 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include <icrl/nn/parameters.hpp>
+
+namespace icrl {
+
+/// A run of neighboring weights of one tensor, small enough that all that an update reads of it fits into a core's own
+/// cache.
+template <typename S>
+struct WeightChunk {
+  std::span<S> weights;
+  bool is_matrix;
+};
+
+/// All weights of a model as chunks, in a fixed order; S is const for a const model. Valid as long as no tensor of the
+/// model is replaced or resized.
+template <typename S, Parameterized M>
+[[nodiscard]] std::vector<WeightChunk<S>> weight_chunks(M& model) {
+  constexpr std::size_t chunk_size = 2048;
+  std::vector<WeightChunk<S>> chunks;
+  for (const Parameter<S>& p : parameters_of(model)) {
+    const std::span<S> all = p.numbers();
+    for (std::size_t first = 0; first < all.size(); first += chunk_size)
+      chunks.push_back({all.subspan(first, std::min(chunk_size, all.size() - first)), p.is_matrix});
+  }
+  return chunks;
+}
+
+namespace detail {
+
+/// In double and in lanes of its own: a compiler may not reorder a plain sum, and so could not vectorize it.
+template <typename S>
+[[nodiscard]] double sum_of_squares(std::span<const S> numbers) {
+  constexpr std::size_t lane_count = 16;
+  double lanes[lane_count] = {};
+  std::size_t i = 0;
+  for (; i + lane_count <= numbers.size(); i += lane_count) {
+    for (std::size_t lane = 0; lane < lane_count; ++lane) {
+      const auto x = static_cast<double>(numbers[i + lane]);
+      lanes[lane] += x * x;
+    }
+  }
+  double total = 0;
+  for (; i < numbers.size(); ++i) total += static_cast<double>(numbers[i]) * static_cast<double>(numbers[i]);
+  for (const double lane : lanes) total += lane;
+  return total;
+}
+
+}  // namespace detail
+
+}  // namespace icrl
