@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <set>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -25,6 +26,35 @@ const std::vector<int> some_tasks{7, 0, 40};
 
 QLearning make_q(int, const DarkRoom& room) {
   return {{.episodes = 30}, room.observation_space(), room.action_space()};
+}
+
+/// Q-learners side by side, each with a table of its own or all with the first one's.
+struct Team {
+  std::vector<QLearning> learners;
+  bool is_sharing;
+
+  [[nodiscard]] int member_count() const { return static_cast<int>(learners.size()); }
+  void act(const GroupObservations& group, std::span<float> actions, std::span<Rng> rngs) {
+    for (std::size_t r = 0; r < group.members.size(); ++r) {
+      const auto member = static_cast<std::size_t>(group.members[r]);
+      of(member).act(group.observations.subspan(2 * r, 2), actions.subspan(r, 1), rngs[member]);
+    }
+  }
+  void learn(int member, const Transition& transition) { of(static_cast<std::size_t>(member)).learn(transition); }
+
+private:
+  QLearning& of(std::size_t member) { return learners[is_sharing ? 0 : member]; }
+};
+static_assert(GroupLearner<Team> && !SharesWeights<Team>);
+struct SharingTeam : Team {
+  static constexpr bool shares_weights = true;
+};
+static_assert(SharesWeights<SharingTeam>);
+
+auto team_maker(int members, bool is_sharing = false) {
+  return [=](int task, const DarkRoom& room) {
+    return Team{std::vector(static_cast<std::size_t>(members), make_q(task, room)), is_sharing};
+  };
 }
 
 }  // namespace
@@ -143,6 +173,65 @@ TEST_CASE("A maker's generator depends on seed, task and number of the history a
   // Neither the environment's stream nor the learner's, see run().
   const Rng life = Rng{1, 40}.fork(0);
   CHECK((all[4] != life.fork(0).bits() && all[4] != life.fork(1).bits()));
+}
+
+TEST_CASE("A group's members record the histories that its learners record alone", "[learner]") {
+  const CollectConfig config{.histories_per_task = 6, .episodes = 8, .seed = 2, .thread_count = 2, .algorithm = "Q"};
+  const auto alone = collect(DarkRooms{}, some_tasks, make_q, config);
+  CollectConfig in_groups = config;
+  in_groups.group_size = 3;
+
+  const auto grouped = collect(DarkRooms{}, some_tasks, team_maker(3), in_groups);
+
+  REQUIRE(grouped.size() == alone.size());
+  for (std::size_t i = 0; i < alone.size(); ++i) {
+    CHECK(bytes_of(grouped[i].view()) == bytes_of(alone[i].view()));
+    CHECK(grouped[i].info().task == some_tasks[i / 6]);
+    CHECK(grouped[i].info().algorithm == "Q");
+  }
+}
+
+TEST_CASE("A group that shares its weights is made anew for each group, on any number of threads", "[learner]") {
+  const auto collected = [](int groups, int threads) {
+    return collect(DarkRooms{}, std::array{40}, team_maker(4, true),
+                   {.histories_per_task = 4 * groups, .group_size = 4, .episodes = 12, .thread_count = threads});
+  };
+  const auto two_groups = collected(2, 1), on_threads = collected(2, 3), one_group = collected(1, 1);
+  const auto alone = collect(DarkRooms{}, std::array{40}, make_q, {.histories_per_task = 4, .episodes = 12});
+
+  REQUIRE(two_groups.size() == 8);
+  for (std::size_t i = 0; i < 8; ++i) CHECK(bytes_of(on_threads[i].view()) == bytes_of(two_groups[i].view()));
+  for (std::size_t i = 0; i < 4; ++i) {
+    CHECK(bytes_of(one_group[i].view()) == bytes_of(two_groups[i].view()));
+    CHECK(bytes_of(one_group[i].view()) != bytes_of(alone[i].view()));
+  }
+}
+
+TEST_CASE("Progress of groups counts histories", "[learner]") {
+  std::vector<std::pair<std::size_t, std::size_t>> told;
+  const auto tell = [&](std::size_t done, std::size_t total) { told.emplace_back(done, total); };
+
+  (void)collect(DarkRooms{}, some_tasks, team_maker(8),
+                {.histories_per_task = 8, .group_size = 8, .episodes = 1, .thread_count = 1}, tell);
+
+  REQUIRE(told.size() == 2);
+  CHECK(told[0] == std::pair<std::size_t, std::size_t>{16, 24});
+  CHECK(told[1] == std::pair<std::size_t, std::size_t>{24, 24});
+}
+
+TEST_CASE("Groups that do not fit what is to be collected are refused", "[learner]") {
+  const auto refusal = [](auto make_learner, const CollectConfig& config) {
+    return error_of([&] { (void)collect(DarkRooms{}, std::array{7}, make_learner, config); });
+  };
+
+  CHECK(refusal(team_maker(2), {.histories_per_task = 2, .group_size = 2, .episodes = 1}).empty());
+  CHECK(has(refusal(team_maker(2), {.group_size = 0}), "group_size is 0, it must be at least 1"));
+  CHECK(has(refusal(team_maker(2), {.histories_per_task = 3, .group_size = 2}),
+            "3 histories per task cannot be recorded by whole groups of 2"));
+  CHECK(refusal(team_maker(3), {.histories_per_task = 4, .group_size = 2}) ==
+        "collect: task 7, histories 0 to 1: the learners are a group of 3, group_size is 2");
+  CHECK(has(refusal(make_q, {.histories_per_task = 2, .group_size = 2}),
+            "group_size is 2, but the maker returns a single learner and no GroupLearner"));
 }
 
 TEST_CASE("Nothing to collect gives nothing", "[learner]") {

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -27,6 +26,7 @@ namespace icrl {
 
 struct CollectConfig {
   int histories_per_task = 1;
+  int group_size = 1;  ///< histories that are recorded together, by the members of one GroupLearner
   int episodes = 200;
   std::uint64_t seed = 0;
   int thread_count = 0;             ///< 0 = all cores
@@ -40,6 +40,11 @@ inline void validate(const CollectConfig& config) {
     fail("collect: {} histories a task of {} episodes, neither may be negative", config.histories_per_task,
          config.episodes);
   }
+  if (config.group_size < 1) fail("collect: group_size is {}, it must be at least 1", config.group_size);
+  if (config.histories_per_task % config.group_size != 0) {
+    fail("collect: {} histories per task cannot be recorded by whole groups of {} (make it a multiple of group_size)",
+         config.histories_per_task, config.group_size);
+  }
   if (config.thread_count < 0) fail("collect: thread_count is {}, it must not be negative", config.thread_count);
 }
 
@@ -51,41 +56,46 @@ inline constexpr auto no_progress = [](std::size_t, std::size_t) {};
 namespace detail {
 
 /// The part of collect_each that does not depend on the family and the learners, so that it is compiled once:
-/// history `number` is what live(number) returns.
+/// `live(number)` returns the histories of a group, the first of which is history `number`.
 [[gnu::noinline]] inline void collect_batches(std::span<const int> tasks, const CollectConfig& config,
-                                              FunctionRef<LearningHistory(std::size_t)> live,
+                                              FunctionRef<std::vector<LearningHistory>(std::size_t)> live,
                                               FunctionRef<void(LearningHistory&&)> take, Progress progress) {
-  const auto per_task = static_cast<std::size_t>(config.histories_per_task);
-  const std::size_t total = tasks.size() * per_task;
+  const auto per_task = static_cast<std::size_t>(config.histories_per_task),
+             group_size = static_cast<std::size_t>(config.group_size);
+  const std::size_t total = tasks.size() * per_task / group_size;
   WorkerPool pool{threads_or_all(config.thread_count)};
-  const std::size_t batch = static_cast<std::size_t>(pool.thread_count()) * 16;
-  std::vector<std::optional<LearningHistory>> lived(std::min(batch, total));
+  const auto threads = static_cast<std::size_t>(pool.thread_count());
+  const std::size_t batch = std::max(threads, threads * 16 / group_size);
+  std::vector<std::vector<LearningHistory>> lived(std::min(batch, total));
   for (std::size_t begin = 0; begin < total; begin += batch) {
     const std::size_t count = std::min(batch, total - begin);
     std::exception_ptr failure;
     try {
       pool.run(static_cast<int>(count), [&](int i, int) {
-        const std::size_t number = begin + static_cast<std::size_t>(i);
+        const std::size_t number = (begin + static_cast<std::size_t>(i)) * group_size;
         try {
           lived[static_cast<std::size_t>(i)] = live(number);
         } catch (const Error& error) {
-          fail("collect: task {}, history {}: {}", tasks[number / per_task], number % per_task, error.what());
+          const std::size_t first = number % per_task;
+          const std::string which = group_size == 1 ? fmt::format("history {}", first)
+                                                    : fmt::format("histories {} to {}", first, first + group_size - 1);
+          fail("collect: task {}, {}: {}", tasks[number / per_task], which, error.what());
         }
       });
     } catch (...) {
       failure = std::current_exception();  // what was lived before it is not lost
     }
-    for (std::size_t i = 0; i < count && lived[i]; ++i) {
-      take(std::move(*lived[i]));
-      lived[i].reset();
+    for (std::size_t i = 0; i < count && !lived[i].empty(); ++i) {
+      for (LearningHistory& history : lived[i]) take(std::move(history));
+      lived[i].clear();
     }
     if (failure) std::rethrow_exception(failure);
-    progress(begin + count, total);
+    progress((begin + count) * group_size, total * group_size);
   }
 }
 
-/// A fresh learner for one history. A maker that takes a generator gets one on a stream of its own: what it draws
-/// changes neither the environment's numbers nor those that the learner acts by.
+/// A fresh learner for one history, or for those of one group. A maker that takes a generator gets one on a stream of
+/// its own: what it draws changes neither the environment's numbers nor those that the learner acts by.
 template <typename MakeLearner, Environment E>
 [[nodiscard]] auto made_learner(MakeLearner& make_learner, int task, E& env, const Rng& history_rng) {
   static_assert(std::invocable<MakeLearner&, int, E&, Rng&> || std::invocable<MakeLearner&, int, E&>,
@@ -108,14 +118,29 @@ void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make
   const auto per_task = static_cast<std::size_t>(config.histories_per_task);
   const auto live = [&](std::size_t number) {
     const int task = tasks[number / per_task];
+    const HistoryInfo info{.task = task,
+                           .algorithm = config.algorithm,
+                           .seed = config.seed,
+                           .has_expert_action = config.with_expert_action};
+    std::vector<Rng> rngs;
+    for (int i = 0; i < config.group_size; ++i) {
+      rngs.push_back(
+          Rng{config.seed, static_cast<std::uint64_t>(task)}.fork(number % per_task + static_cast<std::size_t>(i)));
+    }
     auto env = family.make(task);
-    const Rng rng = Rng{config.seed, static_cast<std::uint64_t>(task)}.fork(number % per_task);
-    auto learner = made_learner(make_learner, task, env, rng);
-    return run(learner, std::move(env), config.episodes, rng,
-               {.task = task,
-                .algorithm = config.algorithm,
-                .seed = config.seed,
-                .has_expert_action = config.with_expert_action});
+    auto learner = made_learner(make_learner, task, env, rngs.front());
+    if constexpr (GroupLearner<decltype(learner)>) {
+      if (learner.member_count() != config.group_size)
+        fail("the learners are a group of {}, group_size is {}", learner.member_count(), config.group_size);
+      std::vector<decltype(env)> envs(rngs.size(), env);
+      return run_group(learner, std::move(envs), config.episodes, rngs, std::vector<HistoryInfo>(rngs.size(), info));
+    } else {
+      if (config.group_size != 1)
+        fail("group_size is {}, but the maker returns a single learner and no GroupLearner", config.group_size);
+      std::vector<LearningHistory> histories;
+      histories.push_back(run(learner, std::move(env), config.episodes, rngs.front(), info));
+      return histories;
+    }
   };
   collect_batches(tasks, config, live, take, progress);
 }
@@ -123,8 +148,11 @@ void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make
 }  // namespace detail
 
 /// Records `histories_per_task` histories on each task, from a fresh `make_learner(task, env)` each, on all threads, or
-/// `make_learner(task, env, rng)`, for what is drawn once per history. Order and contents do not depend on the number
-/// of threads. `progress(done, total)` is called on this thread.
+/// `make_learner(task, env, rng)`, for what is drawn once per history, such as a network's first weights. Order and
+/// contents do not depend on the number of threads. `progress(done, total)` is called on this thread.
+///
+/// A maker may also return a GroupLearner of `group_size` members: they live in copies of `env` in lockstep, and each
+/// member's stream is one history. Histories number 0 .. group_size - 1 of a task are the first group's.
 template <TaskFamily F, typename MakeLearner>
 [[nodiscard]] std::vector<LearningHistory> collect(const F& family, std::span<const int> tasks,
                                                    MakeLearner make_learner, const CollectConfig& config,

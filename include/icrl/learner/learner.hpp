@@ -97,7 +97,8 @@ struct GroupObservations {
 };
 
 /// Many learners side by side, one per environment, that may share their work. `rngs` is indexed by member; what a
-/// member does may depend on its own generator and transitions only, so that it does not depend on the group's size.
+/// member does may depend on its own generator and transitions only, so that it does not depend on the group's size,
+/// unless the group SharesWeights.
 template <typename G>
 concept GroupLearner = requires(G& group, const G& frozen, const GroupObservations& observations,
                                 std::span<float> actions, std::span<Rng> rngs, int member,
@@ -106,6 +107,11 @@ concept GroupLearner = requires(G& group, const G& frozen, const GroupObservatio
   { group.act(observations, actions, rngs) } -> std::same_as<void>;
   { group.learn(member, transition) } -> std::same_as<void>;
 };
+
+/// Optional: a group whose members learn from each other's transitions, such as the actors of one network, says so by
+/// `static constexpr bool shares_weights = true`. What a member does then depends on the whole group.
+template <typename G>
+concept SharesWeights = GroupLearner<G> && bool(G::shares_weights);
 
 /// Learners lifted to a group, each serving its own member. Does not own them.
 template <Learner L>

@@ -202,8 +202,9 @@ inline void expect_same_spaces(const HistoryInfo& one, const HistoryInfo& other)
 
 /// Lets each member of a group live `episodes` episodes in its own environment, all in lockstep, and returns their
 /// histories in order. Member i draws its environment's randomness from rngs[i].fork(0) and its own from
-/// rngs[i].fork(1), so its history does not depend on who else is in the group; the same rngs give the same histories.
-/// `infos`, one a member or none, say what else the histories hold; spaces are filled in.
+/// rngs[i].fork(1), so its history does not depend on who else is in the group, unless the group SharesWeights; the
+/// same rngs give the same histories. `infos`, one a member or none, say what else the histories hold; spaces are
+/// filled in.
 ///
 /// Environments must end their episodes (see TimeLimit; ten million steps are an Error). Throws Error where one leaves
 /// its spaces, and, before the
