@@ -4,6 +4,9 @@
 
 // The whole library. A program that uses a part of it compiles quicker with the headers of that part.
 
+#include <icrl/agent/agent_checks.hpp>
+#include <icrl/agent/agent_memory_file.hpp>
+#include <icrl/agent/agent_state.hpp>
 #include <icrl/agent/in_context_agent.hpp>
 #include <icrl/agent/in_context_agents.hpp>
 #include <icrl/core/assert.hpp>
@@ -105,6 +108,7 @@
 #include <icrl/model/bf16_transformer.hpp>
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/model/concepts.hpp>
+#include <icrl/model/context_policy.hpp>
 #include <icrl/model/fingerprint.hpp>
 #include <icrl/model/key_value_cache.hpp>
 #include <icrl/model/self_test.hpp>
@@ -113,8 +117,8 @@
 #include <icrl/model/self_test_numbers.hpp>
 #include <icrl/model/self_test_report.hpp>
 #include <icrl/model/self_test_training.hpp>
+#include <icrl/model/staggered_contexts.hpp>
 #include <icrl/model/step_embedding.hpp>
-#include <icrl/model/stream_memory.hpp>
 #include <icrl/model/transformer_config.hpp>
 #include <icrl/nn/adamw.hpp>
 #include <icrl/nn/attention.hpp>

@@ -435,6 +435,8 @@ TEST_CASE("A memory that no agent could have is refused", "[agent]") {
   CHECK(has(forged(true, reward, nan), "previous reward is nan"));
   CHECK(has(forged(true, closing_row + 8, nan), "reward of the closing row is nan"));
   CHECK(has(forged(false, has_closing_row, std::uint8_t{1}), "has a closing row, but the model knows none"));
+  CHECK(has(forged(true, 0, std::uint8_t{1}), "has a closing row, but its episode goes on"));
+  CHECK(has(forged(true, 1, std::uint8_t{0}), "has a closing row, but its episode goes on"));
 
   // A row of the last episode: observation, action, reward, flags. Two contexts of one layer hold 2 x 2 x 16 numbers
   // each, of which one is open.

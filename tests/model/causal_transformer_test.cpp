@@ -115,12 +115,12 @@ TEST_CASE("One step at a time gives what the whole window gives, in every scheme
       const std::vector<float> features = random_features(layout, 37, rng);
       CausalTransformer<double>::Cache cache;
       CausalTransformer<double>::StreamWorkspace workspace;
-      auto memory = model.make_cache();
+      auto memory = model.make_state();
       Matrix<double> whole(37, model.actions.parameter_count()), one(1, model.actions.parameter_count());
       model.forward(features, 37, cache, whole);
 
       for (int t = 0; t < 37; ++t) {
-        const CausalTransformer<double>::Lane lane{&memory, features.data() + t * layout.feature_count()};
+        const StreamInput<KeyValueCache<double>> lane{&memory, features.data() + t * layout.feature_count()};
         model.step({&lane, 1}, workspace, one);
         CHECK((one.row(0) - whole.row(t)).cwiseAbs().maxCoeff() < 1e-12);
       }
@@ -136,14 +136,14 @@ TEST_CASE("Lanes of one pass do not touch each other", "[model]") {
   model.initialise(rng);
   const std::vector<float> features = random_features(layout, 20, rng);
   CausalTransformer<float>::StreamWorkspace workspace;
-  auto first = model.make_cache(), second = model.make_cache(), alone = model.make_cache();
+  auto first = model.make_state(), second = model.make_state(), alone = model.make_state();
   Matrix<float> pair(2, 3), single(1, 3);
   const auto row = [&](int t) { return features.data() + t * layout.feature_count(); };
 
   for (int t = 0; t < 20; ++t) {
-    const CausalTransformer<float>::Lane lanes[] = {{&first, row(t)}, {&second, row(19 - t)}};
+    const StreamInput<KeyValueCache<float>> lanes[] = {{&first, row(t)}, {&second, row(19 - t)}};
     model.step(lanes, workspace, pair);
-    const CausalTransformer<float>::Lane lane{&alone, row(t)};
+    const StreamInput<KeyValueCache<float>> lane{&alone, row(t)};
     model.step({&lane, 1}, workspace, single);
     REQUIRE(pair.row(0) == single.row(0));
   }
@@ -157,14 +157,14 @@ TEST_CASE("A lane that does not act remembers as one that does, and its row of t
     model.initialise(rng);
     const std::vector<float> features = random_features(layout, 10, rng);
     CausalTransformer<float>::StreamWorkspace workspace;
-    auto silent = model.make_cache(), other = model.make_cache(), like_silent = model.make_cache(),
-         like_other = model.make_cache();
+    auto silent = model.make_state(), other = model.make_state(), like_silent = model.make_state(),
+         like_other = model.make_state();
     Matrix<float> outputs = Matrix<float>::Constant(2, 3, 7), expected(1, 3), unused(1, 3);
     const auto row = [&](int t) { return features.data() + t * layout.feature_count(); };
     for (int t = 0; t < 10; ++t) {
-      const CausalTransformer<float>::Lane lanes[] = {{&silent, row(9 - t), false}, {&other, row(t)}};
+      const StreamInput<KeyValueCache<float>> lanes[] = {{&silent, row(9 - t), false}, {&other, row(t)}};
       model.step(lanes, workspace, outputs);
-      const CausalTransformer<float>::Lane first{&like_silent, row(9 - t)}, second{&like_other, row(t)};
+      const StreamInput<KeyValueCache<float>> first{&like_silent, row(9 - t)}, second{&like_other, row(t)};
       model.step({&first, 1}, workspace, unused);
       model.step({&second, 1}, workspace, expected);
 
@@ -185,11 +185,11 @@ TEST_CASE("A workspace serves models of other shapes one after another", "[model
     model.initialise(rng);
     const std::vector<float> features = random_features(layout, 5, rng);
     CausalTransformer<float>::StreamWorkspace own;
-    auto first = model.make_cache(), second = model.make_cache();
+    auto first = model.make_state(), second = model.make_state();
     Matrix<float> outputs(1, 3), expected(1, 3);
     for (int t = 0; t < 5; ++t) {  // the first token looks at nothing but itself
       const float* const row = features.data() + t * layout.feature_count();
-      const CausalTransformer<float>::Lane lane{&first, row}, alone{&second, row};
+      const StreamInput<KeyValueCache<float>> lane{&first, row}, alone{&second, row};
       model.step({&lane, 1}, shared, outputs);
       model.step({&alone, 1}, own, expected);
       CHECK(outputs == expected);

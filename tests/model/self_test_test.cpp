@@ -23,8 +23,8 @@ std::string steps_error(Spoil spoil) {
   const TransformerConfig config{.width = 16, .layer_count = 1, .head_count = 2, .context = 17};
   return error_of([&] {
     detail::check_steps(config, 2,
-                        [&](const Model& model, std::span<const Model::Lane> lanes, Model::StreamWorkspace& workspace,
-                            Matrix<float>& outputs) {
+                        [&](const Model& model, std::span<const StreamInput<Model::State>> lanes,
+                            Model::StreamWorkspace& workspace, Matrix<float>& outputs) {
                           model.step(lanes, workspace, outputs);
                           spoil(lanes, workspace, outputs);
                         });
@@ -117,14 +117,14 @@ TEST_CASE("An error of the self test names part, place, values, compiler, target
 TEST_CASE("The self test sees wrong steps", "[model][self_test]") {
   const auto nothing = [](auto, auto&, auto&) {};
   const auto wrong = [](auto lanes, auto&, Matrix<float>& outputs) {
-    if (lanes[0].cache->length() == 17) outputs(0, 4) += 1e-4f;
+    if (lanes[0].state->length() == 17) outputs(0, 4) += 1e-4f;
   };
   const auto silent = [](auto lanes, auto&, Matrix<float>& outputs) {
     for (std::size_t i = 0; i < lanes.size(); ++i)
-      if (!lanes[i].acts) outputs(static_cast<Index>(i), 0) = 0;
+      if (!lanes[i].wants_output) outputs(static_cast<Index>(i), 0) = 0;
   };
   const auto nan = [](auto lanes, auto&, Matrix<float>& outputs) {
-    if (lanes[0].acts) outputs(0, 0) = std::numeric_limits<float>::quiet_NaN();
+    if (lanes[0].wants_output) outputs(0, 0) = std::numeric_limits<float>::quiet_NaN();
   };
   const auto behind_scores = [](auto, Model::StreamWorkspace& workspace, auto&) {
     workspace.scratch[0].attention.scores(2, 0) = 0;

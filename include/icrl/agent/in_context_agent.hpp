@@ -20,6 +20,7 @@ template <Streaming M>
 class InContextAgent {
 public:
   using Scalar = typename M::Scalar;
+  using State = AgentState<M>;
 
   explicit InContextAgent(const M& model, Decoding decoding = {}, int context_count = 2)
       : group_{model, 1, decoding, context_count} {}
@@ -49,8 +50,13 @@ public:
   [[nodiscard]] int remembered_steps() const { return group_.remembered_steps(0); }
   [[nodiscard]] const M& model() const { return group_.model(); }
 
-  void save(const std::filesystem::path& path) const { group_.save(path); }
-  void restore(const std::filesystem::path& path) { group_.restore(path); }
+  /// All that the agent remembers; a copy is a snapshot. See InContextAgents for who may take it back.
+  [[nodiscard]] const State& state() const { return group_.state(0); }
+  void set_state(const State& state) { group_.set_state(0, state); }
+  void swap_state(State& state) { group_.swap_state(0, state); }
+
+  void save(const std::filesystem::path& path) const requires Parameterized<M> { group_.save(path); }
+  void restore(const std::filesystem::path& path) requires Parameterized<M> { group_.restore(path); }
 
 private:
   InContextAgents<M> group_;

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include <icrl/env/action_distribution.hpp>
+#include <icrl/model/concepts.hpp>
 #include <icrl/model/key_value_cache.hpp>
 #include <icrl/model/step_embedding.hpp>
 #include <icrl/nn/block.hpp>
@@ -31,7 +33,7 @@ struct DenseParts {
 template <std::floating_point S, typename Parts = DenseParts<S>>
 struct CausalTransformer {
   using Scalar = S;
-  using KeyValueCache = icrl::KeyValueCache<S>;
+  using State = KeyValueCache<S>;
   using Encoder = typename Parts::Encoder;
   using Layer = Block<S, typename Parts::Linear, typename Parts::FeedForward>;
   using Head = typename Parts::Head;
@@ -149,19 +151,14 @@ struct CausalTransformer {
     embedding.backward(features, steps, cache.dstream.topRows(tokens), cache.embedding, grad.embedding);
   }
 
-  [[nodiscard]] KeyValueCache make_cache() const { return KeyValueCache{config}; }
-  /// So many at once lie side by side in memory, which is quicker to read.
-  [[nodiscard]] std::vector<KeyValueCache> make_caches(std::size_t count) const {
-    return KeyValueCache::side_by_side(config, count);
-  }
+  /// Where its windows begin, and how many rows they and its streams have.
+  [[nodiscard]] WindowStart window_start() const { return config.window_start; }
+  [[nodiscard]] std::optional<int> max_window() const { return config.context; }
+  [[nodiscard]] std::optional<int> max_stream_length() const { return config.context; }
 
-  /// One context that takes one step: `features` is a row of the layout. Of one that does not act only the keys and
-  /// values are wanted, so that the work after the last layer's is left out.
-  struct Lane {
-    KeyValueCache* cache;
-    const float* features;
-    bool acts = true;
-  };
+  [[nodiscard]] State make_state() const { return State{config}; }
+  /// So many at once lie side by side in memory, which is quicker to read.
+  [[nodiscard]] std::vector<State> make_states(std::size_t count) const { return State::side_by_side(config, count); }
 
   /// Scratch memory of `step`, for any number of lanes; sized by `reserve` or by the largest pass so far.
   struct StreamWorkspace {
@@ -193,9 +190,10 @@ struct CausalTransformer {
   }
 
   /// Appends one step to every lane's cache, none of which may be full, and writes the rows of outputs (lanes,
-  /// parameters) whose lanes act. A lane's result is the last row of `forward` over the steps in its cache, and does
-  /// not depend on the other lanes.
-  void step(std::span<const Lane> lanes, StreamWorkspace& workspace, MatrixOut<S> outputs) const {
+  /// parameters) that are wanted. A lane's result is the last row of `forward` over the steps in its cache, and does
+  /// not depend on the other lanes. Where no output is wanted, the work after the last layer's keys and values is left
+  /// out.
+  void step(std::span<const StreamInput<State>> lanes, StreamWorkspace& workspace, MatrixOut<S> outputs) const {
     const auto count = static_cast<Index>(lanes.size());
     ICRL_ASSERT(outputs.rows() >= count && outputs.cols() == actions.parameter_count(), "step: outputs' shape");
     reserve(workspace, count);
@@ -204,20 +202,20 @@ struct CausalTransformer {
     const int tokens = config.tokens_per_step();
     for (int token = 0; token < tokens; ++token) {
       for (Index i = 0; i < count; ++i) {
-        const Lane& lane = lanes[static_cast<std::size_t>(i)];
-        ICRL_ASSERT(lane.cache->token_count() < config.token_count(), "step: a lane's cache is full");
+        const StreamInput<State>& lane = lanes[static_cast<std::size_t>(i)];
+        ICRL_ASSERT(lane.state->token_count() < config.token_count(), "step: a lane's cache is full");
         embedding.step({lane.features, static_cast<std::size_t>(layout.feature_count())}, token,
-                       lane.cache->token_count(), workspace.embedding, &workspace.stream(i, 0));
-        if (lane.acts && token == tokens - 1) workspace.acting.push_back(i);
+                       lane.state->token_count(), workspace.embedding, &workspace.stream(i, 0));
+        if (lane.wants_output && token == tokens - 1) workspace.acting.push_back(i);
       }
       for (std::size_t i = 0; i < blocks.size(); ++i) {
         workspace.places.clear();
-        for (const Lane& lane : lanes)
-          workspace.places.push_back({lane.cache->layer(static_cast<Index>(i)), lane.cache->token_count()});
+        for (const StreamInput<State>& lane : lanes)
+          workspace.places.push_back({lane.state->layer(static_cast<Index>(i)), lane.state->token_count()});
         blocks[i].step(rotary, workspace.places, i + 1 == blocks.size() ? workspace.acting : all,
                        workspace.scratch[scratch_of(i)], workspace.stream.topRows(count));
       }
-      for (const Lane& lane : lanes) lane.cache->add_token();
+      for (const StreamInput<State>& lane : lanes) lane.state->add_token();
     }
     const auto acting = static_cast<Index>(workspace.acting.size());
     auto normed = workspace.normed.topRows(acting);

@@ -3,32 +3,48 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
+#include <vector>
 
+#include <icrl/core/byte_stream.hpp>
 #include <icrl/env/action_distribution.hpp>
 #include <icrl/history/step_layout.hpp>
 #include <icrl/math/matrix.hpp>
-#include <icrl/model/transformer_config.hpp>
 #include <icrl/nn/parameters.hpp>
 
 namespace icrl {
 
-/// What any model of histories tells about itself: its configuration, how a step is laid out for it, how its outputs
-/// are read.
+/// What every model of histories tells about itself: how a step is laid out for it, and how its outputs are read.
 template <typename M>
 concept SequenceModel = requires(const M& model) {
   typename M::Scalar;
-  { model.config.context } -> std::convertible_to<int>;
-  { model.config.window_start } -> std::convertible_to<WindowStart>;
   { model.layout } -> std::convertible_to<const StepLayout&>;
   { model.actions } -> std::convertible_to<const ActionDistribution&>;
 };
 
-/// A model that can be trained: windows forward and back, and a list of its weights.
+/// Optional: a model says where the windows that it is trained on begin. Without it they may begin anywhere.
+template <typename M>
+concept HasWindowStart = requires(const M& model) {
+  { model.window_start() } -> std::same_as<WindowStart>;
+};
+
+/// Where the windows of a model begin.
+template <SequenceModel M>
+[[nodiscard]] WindowStart window_start_of(const M& model) {
+  if constexpr (HasWindowStart<M>) return model.window_start();
+  return WindowStart::anywhere;
+}
+
+/// A model that can be trained: windows forward and back, and a list of its weights. `max_window()`: the rows of its
+/// windows; none if windows of any length will do.
 template <typename M>
 concept Trainable = SequenceModel<M> && Parameterized<M> && std::copyable<M> &&
     requires(const M& model, std::span<const float> features, typename M::Cache& cache, M& grad,
              Matrix<typename M::Scalar>& outputs) {
+  { model.max_window() } -> std::same_as<std::optional<int>>;
   model.forward(features, 1, cache, outputs);
   model.backward(features, 1, outputs, cache, grad);
 };
@@ -50,25 +66,43 @@ struct Bf16PassOf {
 template <typename M>
 using Bf16Pass = typename Bf16PassOf<M>::Type;
 template <typename M>
-concept HasBf16Pass = Trainable<M> && TrainingPass<Bf16Pass<M>, M> && std::constructible_from < Bf16Pass<M>,
-const M& > &&requires(const M& model, Bf16Pass<M>& pass) {
+concept HasBf16Pass = Trainable<M> && TrainingPass<Bf16Pass<M>, M> && requires(const M& model, Bf16Pass<M>& pass) {
   { Bf16Pass<M>::can_be(model) } -> std::same_as<bool>;
+  (Bf16Pass<M>{model});
   pass.pack();
 };
 
-/// A model that can act: one step in, outputs out, over caches that the caller owns.
+/// What a model remembers of one stream, a value. `length()`: steps since it was made or cleared. `restore` takes what
+/// `save` of a state of the same model wrote, checks it, and throws Error; after that the state has to be cleared.
+template <typename State>
+concept StreamState = std::copyable<State> &&
+    requires(State& state, const State& frozen, ByteWriter& out, ByteReader& in) {
+  { frozen.length() } -> std::convertible_to<std::int64_t>;
+  state.clear();
+  frozen.save(out);
+  state.restore(in);
+};
+
+/// One stream that takes one step in a pass.
+template <typename State>
+struct StreamInput {
+  State* state;
+  const float* features;     ///< (F), a row of the model's layout
+  bool wants_output = true;  ///< if not, only the state changes, and its row of the outputs is left alone
+};
+
+/// A model that can act: one step in, outputs out, over states that the caller owns. `max_stream_length()`: the steps
+/// that a state can take; none if it takes any number, as a recurrent one does. Made together, states may lie side by
+/// side in memory. After `reserve(workspace, n)` a pass over n inputs allocates nothing; it writes row i of `outputs`
+/// for input i, and no input affects another.
 template <typename M>
-concept Streaming = SequenceModel<M> &&
-    requires(const M& model, typename M::KeyValueCache& cache, typename M::StreamWorkspace& workspace,
-             const float* features, std::span<const typename M::Lane> lanes, Matrix<typename M::Scalar>& outputs) {
-  { model.make_caches(std::size_t{1}) } -> std::same_as<std::vector<typename M::KeyValueCache>>;
-  { cache.length() } -> std::convertible_to<int>;
-  cache.set_length(1);
-  cache.storage();
-  cache.clear();
-  (typename M::Lane{&cache, features, /*acts*/ true});
+concept Streaming = SequenceModel<M> && StreamState<typename M::State> &&
+    requires(const M& model, typename M::StreamWorkspace& workspace,
+             std::span<const StreamInput<typename M::State>> inputs, Matrix<typename M::Scalar>& outputs) {
+  { model.max_stream_length() } -> std::same_as<std::optional<int>>;
+  { model.make_states(std::size_t{1}) } -> std::same_as<std::vector<typename M::State>>;
   model.reserve(workspace, Index{1});
-  model.step(lanes, workspace, outputs);
+  model.step(inputs, workspace, outputs);
 };
 
 }  // namespace icrl

@@ -8,6 +8,7 @@
 
 #include <icrl/core/checksum.hpp>
 #include <icrl/model/concepts.hpp>
+#include <icrl/model/transformer_config.hpp>
 
 namespace icrl {
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <icrl/core/byte_stream.hpp>
 #include <icrl/core/large_pages.hpp>
 #include <icrl/math/matrix.hpp>
 #include <icrl/model/transformer_config.hpp>
@@ -14,7 +15,7 @@
 
 namespace icrl {
 
-/// What a transformer remembers of one stream, from an anchor on: the keys and values of at most `context` steps in
+/// A transformer's state of one stream: the keys and values of at most `context` steps in
 /// every layer, each laid out as `StreamKeyValues` says.
 template <std::floating_point S>
 class KeyValueCache {
@@ -36,10 +37,22 @@ public:
   [[nodiscard]] Index token_count() const { return token_count_; }
   void clear() { token_count_ = 0; }
 
-  /// All numbers, and how many steps of them count: to save a memory and to restore it.
+  /// All numbers, also those that no step has written, and how many steps of them count.
   [[nodiscard]] std::span<S> storage() { return {numbers_.data(), numbers_.size()}; }
   [[nodiscard]] std::span<const S> storage() const { return {numbers_.data(), numbers_.size()}; }
   void set_length(int steps) { token_count_ = Index{steps} * tokens_per_step_; }
+
+  /// Bytes: i32 length, then all numbers.
+  void save(ByteWriter& out) const {
+    out.value(length());
+    out.values(storage());
+  }
+  /// Takes over what `save` wrote. Throws Error where the bytes end too soon or the length exceeds the context; after
+  /// that the cache has to be cleared.
+  void restore(ByteReader& in) {
+    set_length(in.value_in("length of a context", 0, max_length_));
+    in.values(storage());
+  }
 
   /// Where a layer's keys and values lie.
   [[nodiscard]] StreamKeyValues<S> layer(Index i) {
@@ -50,7 +63,8 @@ public:
 
 private:
   KeyValueCache(const TransformerConfig& config, LargePageArray<S> numbers)
-      : width_{config.width},
+      : max_length_{config.context},
+        width_{config.width},
         token_capacity_{padded<S>(config.token_count())},
         tokens_per_step_{config.tokens_per_step()},
         numbers_{std::move(numbers)} {}
@@ -60,6 +74,7 @@ private:
     return static_cast<std::size_t>(2 * Index{config.layer_count} * config.width * padded<S>(config.token_count()));
   }
 
+  int max_length_;  // in steps
   Index width_, token_capacity_, tokens_per_step_, token_count_ = 0;
   LargePageArray<S> numbers_;
 };

@@ -16,7 +16,7 @@ inline void self_test() {
   using namespace detail;
   // What is most likely to be wrong comes first, and on memory that is larger than it asks for: an Error can only be
   // reported as long as the heap is whole.
-  const auto step = [](const CausalTransformer<float>& model, std::span<const CausalTransformer<float>::Lane> lanes,
+  const auto step = [](const CausalTransformer<float>& model, std::span<const StreamInput<KeyValueCache<float>>> lanes,
                        CausalTransformer<float>::StreamWorkspace& workspace,
                        Matrix<float>& outputs) { model.step(lanes, workspace, outputs); };
   const TransformerConfig shapes[] = {

@@ -165,8 +165,9 @@ inline std::vector<float> self_test_features(int steps) {
 }
 
 /// A step of the streaming model, as CausalTransformer::step has it.
-using StepFunction = FunctionRef<void(const CausalTransformer<float>&, std::span<const CausalTransformer<float>::Lane>,
-                                      CausalTransformer<float>::StreamWorkspace&, Matrix<float>&)>;
+using StepFunction =
+    FunctionRef<void(const CausalTransformer<float>&, std::span<const StreamInput<KeyValueCache<float>>>,
+                     CausalTransformer<float>::StreamWorkspace&, Matrix<float>&)>;
 
 /// Fills the contexts of `lane_count` lanes, lane i from step i on, and compares every output. Where there are many,
 /// every third one does not act in its turn. All memory is larger than `step` asks for, so that what it writes out of
@@ -176,7 +177,7 @@ inline void check_steps(const TransformerConfig& config, int lane_count, StepFun
   using Model = CausalTransformer<float>;
   const Model model = self_test_model(config);
   std::vector<PlainTransformer> plain(static_cast<std::size_t>(lane_count), PlainTransformer{model});
-  std::vector<Model::KeyValueCache> caches = model.make_caches(plain.size());
+  std::vector<Model::State> caches = model.make_states(plain.size());
   const Index heads = config.head_count, tokens = padded<float>(config.token_count()), outputs_count = 5;
   Model::StreamWorkspace workspace;
   workspace.scratch.resize(1);
@@ -189,7 +190,7 @@ inline void check_steps(const TransformerConfig& config, int lane_count, StepFun
   for (int t = 0; t < config.context + lane_count - 1; ++t) {
     const int first = std::max(0, t - config.context + 1), last = std::min(t + 1, lane_count);
     const auto acts = [&](int lane) { return lane_count == 1 || (t + lane) % 3 != 0; };
-    std::vector<Model::Lane> lanes;
+    std::vector<StreamInput<Model::State>> lanes;
     for (int lane = first; lane < last; ++lane)
       lanes.push_back({&caches[static_cast<std::size_t>(lane)], features.data() + 6 * t, acts(lane)});
     const auto bytes = [](Index count) { return static_cast<std::size_t>(count) * sizeof(float); };

@@ -216,13 +216,14 @@ private:
 
   static void validate_pairing(const M& model, const WindowSampler& sampler) {
     const WindowConfig& windows = sampler.config();
-    if (windows.context != model.config.context)
-      fail("distil: windows of {} steps for a model with a context of {}", windows.context, model.config.context);
-    if (windows.start != model.config.window_start) {
+    const std::optional<int> max_window = model.max_window();
+    if (max_window && windows.context != *max_window)
+      fail("distil: windows of {} steps for a model with a context of {}", windows.context, *max_window);
+    if (HasWindowStart<M> && windows.start != window_start_of(model)) {
       fail("distil: the windows start {}, but the model says that it is trained on windows that start {}",
-           to_string(windows.start), to_string(model.config.window_start));
+           to_string(windows.start), to_string(window_start_of(model)));
     }
-    if (windows.start == WindowStart::episode && sampler.longest_episode() > windows.context) {
+    if (max_window && windows.start == WindowStart::episode && sampler.longest_episode() > windows.context) {
       fail(
           "distil: the longest episode has {} rows, windows that start {} have {}: no agent could act to the end of it; "
           "take a longer context or WindowStart::anywhere",

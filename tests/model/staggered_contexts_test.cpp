@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
-#include <icrl/model/stream_memory.hpp>
+#include <icrl/model/staggered_contexts.hpp>
 
 #include <algorithm>
 #include <string>
@@ -18,30 +18,35 @@ using namespace icrl::test;
 
 namespace {
 
-/// A memory and a workspace to run it with.
+/// The contexts of a stream and a workspace to run them with.
 template <typename M>
 struct Stream {
-  explicit Stream(const M& m, int contexts = 2)
-      : model{m}, memory{m, contexts}, outputs(contexts, m.actions.parameter_count()) {}
+  explicit Stream(const M& m, int context_count = 2)
+      : model{m}, contexts{m, context_count}, outputs(context_count, m.actions.parameter_count()) {}
 
-  /// Lets the memory take a row; the acting context's outputs are then in row 0.
+  /// Lets the contexts take a row; the acting one's outputs are then in row 0.
   void add(std::span<const float> row) {
-    const auto run = [this](std::span<const typename M::Lane> some) {
-      model.step(some, workspace, outputs.topRows(static_cast<Index>(some.size())));
-      ++passes;
-    };
-    lanes.clear();
-    memory.add_lanes(row, lanes, run);
-    if (!lanes.empty()) run(lanes);
+    const int flags = static_cast<int>(row.back());
+    contexts.check_capacity(flags);
+    const int refill_count = contexts.prepare();
+    for (int t = 0; t < refill_count; ++t) run({contexts.refill(t)});
+    std::ranges::copy(row, contexts.next_row(flags).begin());
+    inputs.clear();
+    contexts.add_inputs(inputs);
+    if (!inputs.empty()) run(inputs);
+  }
+  void run(const std::vector<StreamInput<typename M::State>>& some) {
+    model.step(some, workspace, outputs.topRows(static_cast<Index>(some.size())));
+    ++passes;
   }
   std::span<const typename M::Scalar> acting() const {
     return {outputs.data(), static_cast<std::size_t>(outputs.cols())};
   }
 
   const M& model;
-  StaggeredMemory<M> memory;
+  StaggeredContexts<M> contexts;
   typename M::StreamWorkspace workspace{};
-  std::vector<typename M::Lane> lanes{};
+  std::vector<StreamInput<typename M::State>> inputs{};
   Matrix<typename M::Scalar> outputs;
   int passes = 0;
 };
@@ -78,7 +83,7 @@ Agreement compare(const TransformerConfig& config, const StepLayout& layout, int
   for_each_row(layout, fake_life(layout, step_count, longest_episode, 5), [&](std::span<const float> row) {
     stream.add(row);
     recomputation.add(row);
-    const int remembered = stream.memory.acting_steps();
+    const int remembered = stream.contexts.acting_steps();
     if (++result.steps > config.context) result.least_memory = std::min(result.least_memory, remembered);
     if (remembered == 0) return;
     result.difference =
@@ -124,7 +129,7 @@ std::vector<int> acting_steps(const TransformerConfig& config, int contexts, con
   std::vector<int> steps;
   for_each_row(layout, life, [&](std::span<const float> row) {
     stream.add(row);
-    steps.push_back(stream.memory.acting_steps());
+    steps.push_back(stream.contexts.acting_steps());
   });
   return steps;
 }
@@ -186,9 +191,9 @@ TEST_CASE("An episode as long as the context fits and one that outgrows it is an
   CHECK(has(error, "outgrown the context of 4 steps"));
   CHECK(has(error, "WindowStart::anywhere"));
 
-  CHECK(stream.memory.acting_steps() == 4);
-  stream.memory.clear();
-  CHECK(stream.memory.acting_steps() == 0);
+  CHECK(stream.contexts.acting_steps() == 4);
+  stream.contexts.clear();
+  CHECK(stream.contexts.acting_steps() == 0);
 }
 
 TEST_CASE("A closing row that no context has room for is dropped", "[model][streaming]") {
@@ -198,13 +203,13 @@ TEST_CASE("A closing row that no context has room for is dropped", "[model][stre
   std::vector<int> steps;
 
   for_each_row(layout, fake_life(layout, 1, 1, 3), [&](auto row) { stream.add(row); });
-  CHECK(stream.memory.acting_steps() == 2);
-  stream.memory.clear();
+  CHECK(stream.contexts.acting_steps() == 2);
+  stream.contexts.clear();
   std::vector<FakeStep> life(5, {{0, 0}, {0}, {0, 0}, 0, false});
   life[3].is_last = life[4].is_last = true;
   for_each_row(layout, life, [&](std::span<const float> row) {
     stream.add(row);
-    steps.push_back(stream.memory.acting_steps());
+    steps.push_back(stream.contexts.acting_steps());
   });
 
   CHECK(steps == std::vector{1, 2, 3, 4, 0, 1, 2});
@@ -213,8 +218,8 @@ TEST_CASE("A closing row that no context has room for is dropped", "[model][stre
 TEST_CASE("Windows from episode starts take two contexts or more, up to a thousand", "[model][streaming]") {
   const auto model = small_model(small_config(4), id_layout());
 
-  CHECK(has(error_of([&] { StaggeredMemory{model, 1025}; }), "1025 contexts"));
-  CHECK(has(error_of([&] { StaggeredMemory{model, 1}; }), "1 contexts, it takes 2 to 1024"));
+  CHECK(has(error_of([&] { StaggeredContexts{model, 1025}; }), "1025 contexts"));
+  CHECK(has(error_of([&] { StaggeredContexts{model, 1}; }), "1 contexts, it takes 2 to 1024"));
 }
 
 TEST_CASE("A restored memory goes on bit for bit", "[model][streaming]") {
@@ -227,15 +232,15 @@ TEST_CASE("A restored memory goes on bit for bit", "[model][streaming]") {
 
     for_each_row(layout, fake_life(layout, 60, 9, 11), [&](std::span<const float> row) {
       ByteWriter out;
-      stream.memory.save(out);
+      stream.contexts.save(out);
       ByteReader in{out.bytes(), "memory"};
-      restored.memory.restore(in);
+      restored.contexts.restore(in);
       in.expect_end();
       stream.add(row);
       restored.add(row);
       INFO("step " << step++);
-      REQUIRE(restored.memory.acting_steps() == stream.memory.acting_steps());
-      if (stream.memory.acting_steps() > 0) REQUIRE(std::ranges::equal(restored.acting(), stream.acting()));
+      REQUIRE(restored.contexts.acting_steps() == stream.contexts.acting_steps());
+      if (stream.contexts.acting_steps() > 0) REQUIRE(std::ranges::equal(restored.acting(), stream.acting()));
     });
   }
 }
@@ -246,7 +251,7 @@ TEST_CASE("Contexts that were opened one after another have lengths that fall", 
   const std::vector<FakeStep> life = fake_life(model.layout, 60, 5, 1);
   const auto restored_with = [&](int elder, int younger) {
     Stream stream{model};
-    const auto size = model.make_cache().storage().size();
+    const auto size = model.make_state().storage().size();
     ByteWriter bytes;
     for (const int number : {2, 2, elder}) bytes.value(number);
     bytes.values(std::span<const float>{std::vector<float>(size)});
@@ -256,7 +261,7 @@ TEST_CASE("Contexts that were opened one after another have lengths that fall", 
     bytes.values(
         std::span<const float>{std::vector<float>(static_cast<std::size_t>(40 * model.layout.feature_count()))});
     ByteReader in{bytes.bytes(), "memory \"m\""};
-    stream.memory.restore(in);
+    stream.contexts.restore(in);
     for_each_row(model.layout, life, [&](std::span<const float> row) { stream.add(row); });
   };
 
@@ -266,5 +271,5 @@ TEST_CASE("Contexts that were opened one after another have lengths that fall", 
       error_of([&] { restored_with(20, 20); }) ==
       "memory \"m\": context 1 holds 20 steps, but context 0, which was opened before it, holds 20: it must hold more");
   CHECK(has(error_of([&] { restored_with(20, 21); }), "context 1 holds 21 steps, but context 0"));
-  CHECK(has(error_of([&] { restored_with(41, 20); }), "length of a context is 41, it must lie in 1 .. 40"));
+  CHECK(has(error_of([&] { restored_with(41, 20); }), "length of a context is 41, it must lie in 0 .. 40"));
 }

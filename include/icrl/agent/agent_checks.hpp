@@ -1,0 +1,85 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <variant>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/env/space_text.hpp>
+#include <icrl/history/space_check.hpp>
+#include <icrl/history/step_layout.hpp>
+#include <icrl/learner/learner.hpp>
+
+namespace icrl::detail {
+
+/// What agents refuse of that which they are told. All functions throw Error, which names the member.
+class AgentChecks {
+public:
+  explicit AgentChecks(const StepLayout& layout)
+      : layout_{layout}, observation_check_{layout.observation_space}, action_check_{layout.action_space} {}
+
+  /// Unless these are the spaces that the model was made for.
+  void expect_spaces(const Space& observation_space, const Space& action_space) const {
+    const std::string differ = difference(layout_, StepLayout{observation_space, action_space, layout_.closing_token});
+    if (differ.empty()) return;
+    fail("in-context agents: the model takes {} to {}, but the environment has {} and {} ({})",
+         to_short_string(layout_.observation_space), to_short_string(layout_.action_space),
+         to_short_string(observation_space), to_short_string(action_space), differ);
+  }
+
+  void check_observation(std::span<const float> observation, int member) const {
+    if (observation_check_.contains(observation)) return;
+    fail("in-context agents: member {} observes {}", member, describe_outside(observation, layout_.observation_space));
+  }
+
+  void check_action(std::span<const float> action, int member) const {
+    if (action_check_.contains(action)) return;
+    fail("in-context agents: member {} is told of action {}", member, describe_outside(action, layout_.action_space));
+  }
+
+  void check_transition(const Transition& transition, int member) const {
+    check_action(transition.action, member);
+    if (!std::isfinite(transition.reward))
+      fail("in-context agents: member {} is told of a reward of {}", member, transition.reward);
+    if (transition.ends_episode() && layout_.closing_token) check_observation(transition.next_observation, member);
+  }
+
+  /// Observations of the right number and inside their space.
+  void check_observations(const GroupObservations& group) const {
+    const std::size_t size = observation_check_.size(), count = group.members.size();
+    if (group.observations.size() != count * size) {
+      fail("in-context agents: observations hold {} values; {} members in {} need {}", group.observations.size(), count,
+           to_short_string(layout_.observation_space), count * size);
+    }
+    for (std::size_t i = 0; i < count; ++i)
+      check_observation(group.observations.subspan(i * size, size), group.members[i]);
+  }
+
+  /// Masks, if there are any, of the right size, each of which allows an action.
+  void check_masks(const GroupObservations& group) const {
+    if (group.masks.empty()) return;
+    const auto* ids = std::get_if<Discrete>(&layout_.action_space);
+    const std::size_t mask_size = ids == nullptr ? 0 : static_cast<std::size_t>(ids->count);
+    if (mask_size == 0 || group.masks.size() != group.members.size() * mask_size) {
+      fail("in-context agents: masks of {} bytes for {} members whose actions are {}", group.masks.size(),
+           group.members.size(), to_short_string(layout_.action_space));
+    }
+    for (std::size_t i = 0; i < group.members.size(); ++i) {
+      const auto mask = group.masks.subspan(i * mask_size, mask_size);
+      if (std::none_of(mask.begin(), mask.end(), [](std::uint8_t allowed) { return allowed != 0; }))
+        fail("in-context agents: the action mask of member {} allows nothing", group.members[i]);
+    }
+  }
+
+private:
+  StepLayout layout_;
+  SpaceCheck observation_check_, action_check_;
+};
+
+}  // namespace icrl::detail
