@@ -110,6 +110,7 @@
 #include <icrl/model/concepts.hpp>
 #include <icrl/model/context_policy.hpp>
 #include <icrl/model/fingerprint.hpp>
+#include <icrl/model/image_encoder.hpp>
 #include <icrl/model/key_value_cache.hpp>
 #include <icrl/model/self_test.hpp>
 #include <icrl/model/self_test_kernels.hpp>
@@ -128,6 +129,7 @@
 #include <icrl/nn/bf16_heads.hpp>
 #include <icrl/nn/bf16_linear.hpp>
 #include <icrl/nn/block.hpp>
+#include <icrl/nn/conv2d.hpp>
 #include <icrl/nn/feed_forward.hpp>
 #include <icrl/nn/gated_recurrence.hpp>
 #include <icrl/nn/layer.hpp>
