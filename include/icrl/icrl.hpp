@@ -78,7 +78,10 @@
 #include <icrl/io/safetensors_writer.hpp>
 #include <icrl/io/save_model.hpp>
 #include <icrl/io/tensor_view.hpp>
+#include <icrl/learner/a2c.hpp>
 #include <icrl/learner/action_finder.hpp>
+#include <icrl/learner/actor_critic.hpp>
+#include <icrl/learner/advantages.hpp>
 #include <icrl/learner/collect.hpp>
 #include <icrl/learner/collect_images.hpp>
 #include <icrl/learner/dark_plane_oracle.hpp>
@@ -90,6 +93,7 @@
 #include <icrl/learner/noise_schedule.hpp>
 #include <icrl/learner/noisy_demonstrator.hpp>
 #include <icrl/learner/noisy_learner.hpp>
+#include <icrl/learner/one_hot.hpp>
 #include <icrl/learner/q_learning.hpp>
 #include <icrl/learner/random_learner.hpp>
 #include <icrl/learner/run.hpp>
