@@ -183,6 +183,9 @@ TEST_CASE("A space that holds nothing, or too much, is refused", "[env]") {
         "the action space: a box cannot have the shape -2 x -1" + limits);
   constexpr int huge = std::numeric_limits<int>::max();
   CHECK(test::has(error_of_validating(Box{{0, 0}, {1, 1}, {huge, huge, huge, huge}}), limits));
+  const std::vector<int> wraps{641, 6700417, 65535, 65537,
+                               641, 6700417, 65535, 65537};  // their product is 1 in 64 bits
+  CHECK(test::has(error_of_validating(Box{{0}, {1}, wraps}), limits));
   CHECK(error_of_validating(Box{{0}, {1}, std::vector<int>(8, 1)}).empty());
   CHECK(error_of_validating(Box{{0}, {1}, std::vector<int>(9, 1)}) ==
         "the action space: a box cannot have the shape of 9 dimensions" + limits);
