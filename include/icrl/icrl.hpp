@@ -141,6 +141,7 @@
 #include <icrl/nn/linear.hpp>
 #include <icrl/nn/mlp.hpp>
 #include <icrl/nn/parameters.hpp>
+#include <icrl/nn/recurrent_block.hpp>
 #include <icrl/nn/rotary.hpp>
 #include <icrl/nn/row_blocks.hpp>
 #include <icrl/nn/score_blocks.hpp>
@@ -148,9 +149,12 @@
 #include <icrl/nn/weight_chunks.hpp>
 #include <icrl/train/checkpoint.hpp>
 #include <icrl/train/distil.hpp>
+#include <icrl/train/distil_checks.hpp>
 #include <icrl/train/distil_config.hpp>
+#include <icrl/train/distil_metrics.hpp>
 #include <icrl/train/distil_trainer.hpp>
 #include <icrl/train/gradient_slots.hpp>
 #include <icrl/train/metrics.hpp>
 #include <icrl/train/objective.hpp>
+#include <icrl/train/ranks.hpp>
 #include <icrl/train/schedule.hpp>

@@ -80,7 +80,8 @@ MeanGradient mean_gradient(const CausalTransformer<double>& model, const SmallRu
     run.sampler.sample(
         count, Rng{config.seed}.fork(static_cast<std::uint64_t>(update)).fork(static_cast<std::uint64_t>(slot)), batch);
     for (int window = 0; window < count; ++window)
-      mean.loss += window_loss(model, batch, window, config.label_smoothing, scratch, mean.gradient);
+      mean.loss +=
+          window_loss(model, ActionCrossEntropy{config.label_smoothing}, batch, window, scratch, mean.gradient);
     for (const float weight : batch.weights) labels += static_cast<double>(weight);
   }
   mean.loss /= labels;

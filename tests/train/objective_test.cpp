@@ -8,9 +8,12 @@
 #include <variant>
 #include <vector>
 
+#include <icrl/train/distil.hpp>
+
 #include "support/catch.hpp"
 #include "support/gradient.hpp"
 #include "support/small_run.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace icrl;
 using namespace icrl::test;
@@ -65,13 +68,14 @@ TEST_CASE("The loss of a window is what its labelled rows cost, by hand", "[trai
   WindowScratch<DoubleModel> scratch;
   DoubleModel grad = zeros_of(model);
 
-  CHECK(window_loss(model, batch, 0, 0, scratch, grad) == Approx(std::log(4.0) + std::log(2.0)));
+  CHECK(window_loss(model, ActionCrossEntropy{0}, batch, 0, scratch, grad) == Approx(std::log(4.0) + std::log(2.0)));
 
   CHECK(grad.head.bias(0) == Approx(0.25 - 1 + 0.25));  // the sum of p - target over both rows
   CHECK(grad.head.bias(1) == Approx(0.5 + 0.5 - 1));
   CHECK(grad.head.bias(2) == Approx(0.25 + 0.25));
   const double uniform = (2 * std::log(4.0) + std::log(2.0)) / 3;
-  CHECK(window_loss(model, batch, 0, 0.3, scratch, grad) == Approx(0.7 * std::log(8.0) + 0.3 * 2 * uniform));
+  CHECK(window_loss(model, ActionCrossEntropy{0.3}, batch, 0, scratch, grad) ==
+        Approx(0.7 * std::log(8.0) + 0.3 * 2 * uniform));
 }
 
 TEST_CASE("The gradient of a window matches finite differences", "[train][gradient]") {
@@ -85,10 +89,10 @@ TEST_CASE("The gradient of a window matches finite differences", "[train][gradie
     const double smoothing = has_ids(layout.action_space) ? 0.1 : 0.0;
     WindowScratch<DoubleModel> scratch;
     DoubleModel grad = zeros_of(model), unused = grad;
-    (void)window_loss(model, batch, 1, smoothing, scratch, grad);
+    (void)window_loss(model, ActionCrossEntropy{smoothing}, batch, 1, scratch, grad);
 
-    const auto [error, name] =
-        worst_parameter_error(model, grad, [&] { return window_loss(model, batch, 1, smoothing, scratch, unused); });
+    const auto [error, name] = worst_parameter_error(
+        model, grad, [&] { return window_loss(model, ActionCrossEntropy{smoothing}, batch, 1, scratch, unused); });
 
     INFO("worst tensor: " << name);
     CHECK(error < 1e-8);
@@ -103,8 +107,8 @@ TEST_CASE("The gradient is added to what is there, and scratch memory keeps noth
   DoubleModel each[] = {zeros_of(model), zeros_of(model), zeros_of(model)}, all = zeros_of(model);
   for (int window = 0; window < 3; ++window) {
     WindowScratch<DoubleModel> fresh;
-    const double loss = window_loss(model, batch, window, 0, fresh, each[window]);
-    CHECK(window_loss(model, batch, window, 0, scratch, all) == loss);
+    const double loss = window_loss(model, ActionCrossEntropy{0}, batch, window, fresh, each[window]);
+    CHECK(window_loss(model, ActionCrossEntropy{0}, batch, window, scratch, all) == loss);
   }
 
   for_each_parameter([](std::string_view, const auto& sum, const auto& a, const auto& b,
@@ -121,17 +125,17 @@ TEST_CASE("What scratch memory held before does not matter, whatever the length 
     ContextBatch batch = windows_of(run, 1);
     WindowScratch<DoubleModel> used;
     DoubleModel unused = zeros_of(model);
-    (void)window_loss(model, batch, 0, 0, used, unused);
+    (void)window_loss(model, ActionCrossEntropy{0}, batch, 0, used, unused);
     for (int length = batch.lengths[0]; length > 0; --length) {
       batch.lengths[0] = length;
       WindowScratch<DoubleModel> fresh;
       DoubleModel expected = zeros_of(model), found = expected;
       poison(used);
 
-      const double loss = window_loss(model, batch, 0, 0, used, found);
+      const double loss = window_loss(model, ActionCrossEntropy{0}, batch, 0, used, found);
 
       INFO("length " << length);
-      CHECK(loss == window_loss(model, batch, 0, 0, fresh, expected));
+      CHECK(loss == window_loss(model, ActionCrossEntropy{0}, batch, 0, fresh, expected));
       CHECK(have_equal_bits(found, expected));
     }
   }
@@ -144,17 +148,17 @@ TEST_CASE("Rows beyond a window's end and rows without a label do not count", "[
   WindowScratch<DoubleModel> scratch;
   DoubleModel grad = zeros_of(model), same = grad, none = grad;
   batch.lengths[0] = 5;
-  const double loss = window_loss(model, batch, 0, 0, scratch, grad);
+  const double loss = window_loss(model, ActionCrossEntropy{0}, batch, 0, scratch, grad);
 
   const auto past_end = static_cast<std::ptrdiff_t>(5 * batch.feature_count);
   std::fill(batch.features.begin() + past_end, batch.features.end(), std::numeric_limits<float>::quiet_NaN());
   std::fill(batch.actions.begin() + 5, batch.actions.end(), 99.0f);
   std::fill(batch.weights.begin() + 5, batch.weights.end(), 1.0f);
-  CHECK(window_loss(model, batch, 0, 0, scratch, same) == loss);
+  CHECK(window_loss(model, ActionCrossEntropy{0}, batch, 0, scratch, same) == loss);
   CHECK(have_equal_bits(grad, same));
 
   std::ranges::fill(batch.weights, 0.0f);
-  CHECK(window_loss(model, batch, 0, 0, scratch, none) == 0);
+  CHECK(window_loss(model, ActionCrossEntropy{0}, batch, 0, scratch, none) == 0);
   for (const double number : weights_of(none)) REQUIRE(number == 0);
 }
 
@@ -175,8 +179,8 @@ TEST_CASE("A window of pictures costs what it costs in floats", "[train]") {
   DoubleModel grad = zeros_of(model), same_grad = zeros_of(same_model);
 
   for (int b = 0; b < 2; ++b) {
-    CHECK(window_loss(model, batch, b, 0, scratch, grad) ==
-          window_loss(same_model, same_batch, b, 0, same_scratch, same_grad));
+    CHECK(window_loss(model, ActionCrossEntropy{0}, batch, b, scratch, grad) ==
+          window_loss(same_model, ActionCrossEntropy{0}, same_batch, b, same_scratch, same_grad));
   }
 
   CHECK(have_equal_bits(grad, same_grad));
@@ -190,10 +194,77 @@ TEST_CASE("A weight multiplies a row's loss and its gradient", "[train]") {
   ContextBatch batch = windows_of(run, 1);
   WindowScratch<DoubleModel> scratch;
   DoubleModel once = zeros_of(model), thrice = once;
-  const double loss = window_loss(model, batch, 0, 0.2, scratch, once);
+  const double loss = window_loss(model, ActionCrossEntropy{0.2}, batch, 0, scratch, once);
   for (float& weight : batch.weights) weight *= 3;
 
-  CHECK(window_loss(model, batch, 0, 0.2, scratch, thrice) == Approx(3 * loss));
+  CHECK(window_loss(model, ActionCrossEntropy{0.2}, batch, 0, scratch, thrice) == Approx(3 * loss));
   for_each_parameter([](std::string_view, const auto& a, const auto& b) { CHECK((3 * a - b).norm() < 1e-11); }, once,
                      thrice);
+}
+
+namespace {
+
+/// Cross-entropy with a teacher's probabilities instead of labels: as knowledge distillation has it (Hinton et al.,
+/// 2015, section 2). Of one softmax per row.
+struct SoftLabels {
+  const DoubleModel* teacher;
+  struct Scratch {
+    DoubleModel::Cache cache;
+    Matrix<double> outputs;
+    std::vector<float> rows;
+  };
+
+  double loss(const DoubleModel&, const ContextBatch& batch, int window, MatrixIn<double> outputs,
+              MatrixOut<double> doutputs, Scratch& scratch) const {
+    scratch.outputs.resize(outputs.rows(), outputs.cols());
+    const auto steps = static_cast<int>(outputs.rows());
+    teacher->forward(batch.rows_of(window, scratch.rows), steps, scratch.cache, scratch.outputs);
+    double loss = 0;
+    for (int t = 0; t < steps; ++t) {
+      const double weight = static_cast<double>(batch.weights_of(window)[static_cast<std::size_t>(t)]);
+      const RowVector<double> target = probabilities(scratch.outputs.row(t)), found = probabilities(outputs.row(t));
+      loss -= weight * target.dot(RowVector<double>(found.array().log()));
+      doutputs.row(t) = weight * (found - target);
+    }
+    return loss;
+  }
+  [[nodiscard]] static std::string describe() { return "soft labels"; }
+
+  static RowVector<double> probabilities(const RowVector<double>& logits) {
+    const RowVector<double> weights = (logits.array() - logits.maxCoeff()).exp();
+    return weights / weights.sum();
+  }
+};
+static_assert(Objective<SoftLabels, DoubleModel> && Objective<ActionCrossEntropy, DoubleModel>);
+
+}  // namespace
+
+TEST_CASE("An objective of one's own is trained on, and its checkpoints are its own", "[train]") {
+  const SmallRun run;
+  const auto teacher = run.model<double>();
+  auto student = teacher;
+  Rng rng{5};
+  student.initialise(rng);
+  const SoftLabels objective{&teacher};
+  ContextBatch batch = windows_of(run, 1);
+  WindowScratch<DoubleModel, SoftLabels> scratch;
+  DoubleModel grad = zeros_of(student), unused = grad;
+  (void)window_loss(student, objective, batch, 0, scratch, grad);
+  const auto [error, name] =
+      worst_parameter_error(student, grad, [&] { return window_loss(student, objective, batch, 0, scratch, unused); });
+  INFO("worst tensor: " << name);
+  CHECK(error < 1e-6);
+
+  const double before = window_loss(student, objective, batch, 0, scratch, unused);
+  const TemporaryFolder folder;
+  DistilConfig config = small_distil(60);
+  config.learning_rate = 0.02;
+  config.checkpoint = folder / "checkpoint";
+  config.checkpoint_every = 60;
+  struct Nobody {};
+  (void)distil(student, run.sampler, config, Nobody{}, objective);
+  const double least = window_loss(teacher, objective, batch, 0, scratch, unused);
+  CHECK(window_loss(student, objective, batch, 0, scratch, unused) - least < 0.3 * (before - least));
+
+  CHECK_THROWS_WITH(distil(student, run.sampler, config), Catch::Contains("soft labels"));
 }

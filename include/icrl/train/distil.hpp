@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <system_error>
 #include <type_traits>
+#include <utility>
 
 #include <icrl/core/fail.hpp>
 #include <icrl/train/distil_trainer.hpp>
@@ -52,9 +53,13 @@ namespace detail {
 /// DistilMetrics&)` and `on_evaluate(const M&, int update) -> double`. A checkpoint file that is already there is gone
 /// on from.
 ///
+/// `objective` says what is made small (objective.hpp), `ranks` are the processes that train together (ranks.hpp): each
+/// calls this with the same arguments, rank 0 writes the checkpoint, and all read it.
+///
 /// Throws what the observer throws; the model then holds the raw weights of the last update.
-template <Trainable M, typename Observer>
-DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& config, Observer&& observer) {
+template <Trainable M, typename Observer, Objective<M> O, Ranks R = OneRank>
+DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& config, Observer&& observer,
+                    const O& objective, R ranks = {}) {
   using Watcher = std::remove_reference_t<Observer>;
   static_assert(
       HasOnUpdate<Watcher> || !requires { &Watcher::on_update; },
@@ -62,10 +67,11 @@ DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& 
   static_assert(
       HasOnEvaluate<Watcher, M> || !requires { &Watcher::on_evaluate; },
       "distil: the observer's on_evaluate takes (const Model&, int update) and returns a score");
-  DistilTrainer<M> trainer{model, sampler, config};
+  DistilTrainer<M, O, R> trainer{model, sampler, config, objective, ranks};
+  const bool writes = ranks.rank() == 0;
   if (detail::has_checkpoint(config)) {
     trainer.restore(config.checkpoint);
-  } else if (config.checkpoint_every > 0) {
+  } else if (config.checkpoint_every > 0 && writes) {
     trainer.save(config.checkpoint);  // what cannot be written is found out before the work, not after it
   }
   const auto is_due = [&](int every) {
@@ -79,7 +85,7 @@ DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& 
       if (is_due(config.evaluate_every))
         trainer.offer(static_cast<double>(observer.on_evaluate(trainer.averaged(), metrics.update)));
     }
-    if (is_due(config.checkpoint_every)) trainer.save(config.checkpoint);
+    if (writes && is_due(config.checkpoint_every)) trainer.save(config.checkpoint);
   }
   const DistilProgress& done = trainer.progress();
   const DistilResult result{.updates = done.update,
@@ -91,6 +97,12 @@ DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& 
                             .final_loss = done.loss};
   copy_weights(trainer.best(), model);
   return result;
+}
+
+/// With the objective of Algorithm Distillation, by one process.
+template <Trainable M, typename Observer>
+DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& config, Observer&& observer) {
+  return distil(model, sampler, config, std::forward<Observer>(observer), ActionCrossEntropy{config.label_smoothing});
 }
 
 /// Without an observer.

@@ -19,9 +19,12 @@
 #include <icrl/model/bf16_transformer.hpp>
 #include <icrl/nn/adamw.hpp>
 #include <icrl/train/checkpoint.hpp>
+#include <icrl/train/distil_checks.hpp>
 #include <icrl/train/distil_config.hpp>
+#include <icrl/train/distil_metrics.hpp>
 #include <icrl/train/gradient_slots.hpp>
 #include <icrl/train/objective.hpp>
+#include <icrl/train/ranks.hpp>
 #include <icrl/train/schedule.hpp>
 
 namespace icrl {
@@ -38,47 +41,46 @@ using Bf16PassOrNone = std::conditional_t<HasBf16Pass<M>, Bf16Pass<M>, NoPass>;
 
 }  // namespace detail
 
-/// What one update did.
-struct DistilMetrics {
-  int update = 0;                ///< updates so far
-  std::int64_t tokens = 0;       ///< environment steps trained on so far
-  double loss = 0;               ///< mean over the batch's labels, nats
-  double gradient_norm = 0;      ///< before clipping
-  double rate = 0;               ///< learning rate
-  double seconds = 0;            ///< of training so far, evaluation excluded
-  double tokens_per_second = 0;  ///< of this update
-};
-
 /// Distils histories into a model, one update a call: the weights follow from the seed and the configuration, bit for
 /// bit, at any number of threads and over any number of interruptions. After the first steps an update allocates
 /// nothing.
-template <Trainable M>
+///
+/// Several ranks (see ranks.hpp) may train one model: each has the whole model and a share of the gradient slots, all
+/// do the same update, and the weights have the bits that one rank alone gives them. `objective` says what is made
+/// small.
+template <Trainable M, Objective<M> O = ActionCrossEntropy, Ranks R = OneRank>
 class DistilTrainer {
 public:
   using Scalar = typename M::Scalar;
 
   /// Model and sampler must outlive the trainer. Throws Error if they do not fit each other or the configuration makes
   /// no sense.
-  DistilTrainer(M& model, const WindowSampler& sampler, const DistilConfig& config)
+  DistilTrainer(M& model, const WindowSampler& sampler,
+                const DistilConfig& config) requires std::same_as<O, ActionCrossEntropy>
+      : DistilTrainer{model, sampler, config, O{config.label_smoothing}} {}
+  DistilTrainer(M& model, const WindowSampler& sampler, const DistilConfig& config, O objective, R ranks = {})
       : model_{model},
         sampler_{sampler},
-        config_{(validate(config), expect_representable(config), validate_pairing(model, sampler), config)},
+        config_{checked(config, model, sampler, ranks)},
+        objective_{std::move(objective)},
+        ranks_{std::move(ranks)},
         pool_{config.used_threads()},
-        slots_{model, config.gradient_slots},
+        slots_{model, config.gradient_slots / ranks_.size()},
         optimizer_{model, optimizer_config(config)},
         weights_{weight_chunks<Scalar>(model)},
         means_{weight_chunks<Scalar>(optimizer_.mean())},
         variances_{weight_chunks<Scalar>(optimizer_.variance())},
         workers_(static_cast<std::size_t>(pool_.thread_count())),
-        parts_(static_cast<std::size_t>(config.gradient_slots)) {
+        parts_(static_cast<std::size_t>(slots_.slot_count())) {
     if (config.weight_average > 0) average_.emplace(model);
     if (average_) averages_ = weight_chunks<Scalar>(*average_);
-    config_.products = used_products(model, config.products);
+    config_.products = detail::used_products(model, config.products);
     if constexpr (HasBf16Pass<M>) {
       if (has_bfloat16()) bf16_.emplace(model);
     }
   }
   DistilTrainer(M&, const WindowSampler&&, const DistilConfig&) = delete;
+  DistilTrainer(M&, const WindowSampler&&, const DistilConfig&, O, R = {}) = delete;
   DistilTrainer(const DistilTrainer&) = delete;
   DistilTrainer& operator=(const DistilTrainer&) = delete;
 
@@ -92,14 +94,9 @@ public:
     const Rng rng = update_rng(progress_.update);
     pool_.run(slots_.slot_count(),
               [&](int slot, int worker) { run_slot(slot, workers_[static_cast<std::size_t>(worker)], rng); });
-    Part batch;
-    for (const Part& part : parts_) {
-      batch.loss += part.loss;
-      batch.label_count += part.label_count;
-      batch.tokens += part.tokens;
-    }
+    const SlotTotals batch = batch_totals();
     const double loss = batch.loss / batch.label_count;
-    const double norm = slots_.reduce(pool_) / batch.label_count;
+    const double norm = slots_.reduce(pool_, ranks_) / batch.label_count;
     check_finite(loss, norm);
     const double rate = schedule().rate(progress_.update);
     update_weights(rate, optimizer_.clip_factor(norm) / batch.label_count);
@@ -161,35 +158,36 @@ private:
 
   /// The memory of a thread's passes; of one of them, the other stays empty.
   struct Worker {
-    WindowScratch<M> plain;
-    WindowScratch<Bf16> bf16;
+    WindowScratch<M, O> plain;
+    WindowScratch<Bf16, O> bf16;
   };
 
-  /// A slot's share of a batch.
-  struct Part {
-    ContextBatch windows;
+  struct SlotTotals {
     double loss = 0, label_count = 0;
     std::int64_t tokens = 0;
   };
+  /// A slot's share of a batch.
+  struct Part {
+    ContextBatch windows;
+    SlotTotals totals;
+  };
+
+  static const DistilConfig& checked(const DistilConfig& config, const M& model, const WindowSampler& sampler,
+                                     const R& ranks) {
+    validate(config);
+    detail::expect_representable<Scalar>(config);
+    detail::validate_pairing(model, sampler);
+    detail::validate_ranks(ranks.size(), config);
+    return config;
+  }
 
   /// A checkpoint belongs to one configuration and one set of windows.
-  [[nodiscard]] std::string description() const { return describe(config_) + "; " + sampler_.describe(); }
+  [[nodiscard]] std::string description() const {
+    const std::string aim = objective_.describe();
+    return describe(config_) + "; " + sampler_.describe() + (aim.empty() ? "" : "; " + aim);
+  }
 
   static const M* pointer(const std::optional<M>& model) { return model ? &*model : nullptr; }
-
-  /// Numbers that are sound in double may be none in the model's precision.
-  static void expect_representable(const DistilConfig& config) {
-    constexpr auto least = std::numeric_limits<Scalar>::min(), most = std::numeric_limits<Scalar>::max();
-    const auto in_range = [](const char* name, double value, double low, double high) {
-      if (!(value >= low && value <= high))
-        fail("distil: {} is {}, for this model it must lie in {} .. {}", name, value, low, high);
-    };
-    in_range("learning_rate", config.learning_rate, least, most);
-    in_range("epsilon", config.epsilon, least, most);
-    in_range("weight_decay", config.weight_decay * config.learning_rate, 0, 1);
-    if (Scalar(config.beta1) == 1 || Scalar(config.beta2) == 1)
-      fail("distil: betas {} and {} are 1 in this model's precision", config.beta1, config.beta2);
-  }
 
   static AdamWConfig optimizer_config(const DistilConfig& config) {
     return {.learning_rate = config.learning_rate,
@@ -202,42 +200,6 @@ private:
 
   [[nodiscard]] bool has_bfloat16() const { return config_.products == Products::bfloat16; }
 
-  static Products used_products(const M& model, Products wanted) {
-    bool can_be = false;
-    if constexpr (HasBf16Pass<M>) can_be = Bf16Pass<M>::can_be(model);
-    if (wanted == Products::bfloat16 && !can_be) {
-      fail(
-          "distil: this model cannot multiply in bfloat16, which takes float weights and heads of an even size; choose "
-          "Products::automatic or Products::full");
-    }
-    if (wanted != Products::automatic) return wanted;
-    return can_be && bfloat16_is_quicker() ? Products::bfloat16 : Products::full;
-  }
-
-  static void validate_pairing(const M& model, const WindowSampler& sampler) {
-    const WindowConfig& windows = sampler.config();
-    const std::optional<int> max_window = model.max_window();
-    if (max_window && windows.context != *max_window)
-      fail("distil: windows of {} steps for a model with a context of {}", windows.context, *max_window);
-    if (HasWindowStart<M> && windows.start != window_start_of(model)) {
-      fail("distil: the windows start {}, but the model says that it is trained on windows that start {}",
-           to_string(windows.start), to_string(window_start_of(model)));
-    }
-    if (max_window && windows.start == WindowStart::episode && sampler.longest_episode() > windows.context) {
-      fail(
-          "distil: the longest episode has {} rows, windows that start {} have {}: no agent could act to the end of it; "
-          "take a longer context or WindowStart::anywhere",
-          sampler.longest_episode(), to_string(windows.start), windows.context);
-    }
-    const auto has_weight = [](const auto& p) {
-      return p.rows != 1 && std::any_of(p.data, p.data + p.rows * p.columns, [](Scalar x) { return x != 0; });
-    };
-    if (const auto all = parameters_of(model); std::none_of(all.begin(), all.end(), has_weight))
-      fail("distil: all matrices of the model are zero, nothing can be learned (was it initialised?)");
-    if (const std::string differ = difference(sampler.layout(), model.layout); !differ.empty())
-      fail("distil: the windows' step layout differs from the model's: {}", differ);
-  }
-
   [[nodiscard]] WarmupCosine schedule() const {
     return {config_.learning_rate, config_.final_rate_share, config_.warmup, config_.updates};
   }
@@ -245,33 +207,51 @@ private:
   [[nodiscard]] Rng update_rng(int update) const { return Rng{config_.seed}.fork(static_cast<std::uint64_t>(update)); }
 
   /// The slot's windows are drawn, those of the next update asked for, run forward and back here, by one thread, so
-  /// that each stays in that core's cache.
-  void run_slot(int slot, Worker& worker, const Rng& rng) {
-    Part& part = parts_[static_cast<std::size_t>(slot)];
+  /// that each stays in that core's cache. `mine` counts this rank's slots.
+  void run_slot(int mine, Worker& worker, const Rng& rng) {
+    Part& part = parts_[static_cast<std::size_t>(mine)];
     const auto first_window = [&](int s) {
-      return static_cast<int>(std::int64_t{config_.batch} * s / slots_.slot_count());
+      return static_cast<int>(std::int64_t{config_.batch} * s / config_.gradient_slots);
     };
-    const int count = first_window(slot + 1) - first_window(slot);
-    M& gradient = slots_.cleared(slot);
-    part.loss = part.label_count = 0;
-    part.tokens = 0;
+    const int slot = ranks_.rank() * slots_.slot_count() + mine, count = first_window(slot + 1) - first_window(slot);
+    M& gradient = slots_.cleared(mine);
+    part.totals = {};
     if (count == 0) return;
     sampler_.sample(count, rng.fork(static_cast<std::uint64_t>(slot)), part.windows);
     if (progress_.update + 1 < config_.updates)
       sampler_.prefetch(count, update_rng(progress_.update + 1).fork(static_cast<std::uint64_t>(slot)));
     for (int window = 0; window < count; ++window) {
-      part.loss += loss_of(part.windows, window, worker, gradient);
-      for (const float weight : part.windows.weights_of(window)) part.label_count += static_cast<double>(weight);
-      part.tokens += part.windows.lengths[static_cast<std::size_t>(window)];
+      part.totals.loss += loss_of(part.windows, window, worker, gradient);
+      for (const float weight : part.windows.weights_of(window)) part.totals.label_count += static_cast<double>(weight);
+      part.totals.tokens += part.windows.lengths[static_cast<std::size_t>(window)];
     }
+  }
+
+  /// Of the slots of all ranks, in their order.
+  [[nodiscard]] SlotTotals batch_totals() {
+    std::vector<SlotTotals>& mine = totals_;
+    mine.clear();
+    for (const Part& part : parts_) mine.push_back(part.totals);
+    if (ranks_.size() > 1) {
+      std::vector<SlotTotals> all(static_cast<std::size_t>(config_.gradient_slots));
+      gather_from_ranks(ranks_, std::span<const SlotTotals>{mine}, std::span{all});
+      mine = all;
+    }
+    SlotTotals batch;
+    for (const SlotTotals& slot : mine) {
+      batch.loss += slot.loss;
+      batch.label_count += slot.label_count;
+      batch.tokens += slot.tokens;
+    }
+    return batch;
   }
 
   /// By the pass that the run has chosen.
   double loss_of(const ContextBatch& windows, int window, Worker& worker, M& gradient) const {
     if constexpr (HasBf16Pass<M>) {
-      if (bf16_) return window_loss(*bf16_, windows, window, config_.label_smoothing, worker.bf16, gradient);
+      if (bf16_) return window_loss(*bf16_, objective_, windows, window, worker.bf16, gradient);
     }
-    return window_loss(model_, windows, window, config_.label_smoothing, worker.plain, gradient);
+    return window_loss(model_, objective_, windows, window, worker.plain, gradient);
   }
 
   void check_finite(double loss, double norm) const {
@@ -301,13 +281,16 @@ private:
   M& model_;
   const WindowSampler& sampler_;
   DistilConfig config_;
+  O objective_;
+  R ranks_;
   WorkerPool pool_;
   GradientSlots<M> slots_;
   AdamW<M> optimizer_;
   std::optional<M> average_, best_;
   std::vector<WeightChunk<Scalar>> weights_, means_, variances_, averages_;
   std::vector<Worker> workers_;
-  std::vector<Part> parts_;  // by slot
+  std::vector<Part> parts_;         // by slot
+  std::vector<SlotTotals> totals_;  // the same without windows
   DistilProgress progress_;
   std::optional<Bf16> bf16_;  // if products are in bfloat16
 };

@@ -11,6 +11,7 @@
 #include <icrl/core/parallel.hpp>
 #include <icrl/nn/parameters.hpp>
 #include <icrl/nn/weight_chunks.hpp>
+#include <icrl/train/ranks.hpp>
 
 namespace icrl {
 
@@ -40,7 +41,20 @@ public:
 
   /// Sums all slots into the first and returns the sum's norm.
   double reduce(WorkerPool& pool) {
-    pool.run(chunk_count(), [this](int chunk, int) { reduce_chunk(static_cast<std::size_t>(chunk)); });
+    OneRank alone;
+    return reduce(pool, alone);
+  }
+  /// The same with the slots of all ranks, on all of them. A rank's slots are a branch of the tree.
+  template <Ranks R>
+  double reduce(WorkerPool& pool, R& ranks) {
+    pool.run(chunk_count(), [&](int chunk, int) {
+      reduce_chunk(static_cast<std::size_t>(chunk));
+      if (ranks.size() == 1) measure(static_cast<std::size_t>(chunk));
+    });
+    if (ranks.size() > 1) {
+      for (const Parameter<Scalar>& p : parameters_of(gradients_.front())) sum_over_ranks(ranks, p.numbers(), work_);
+      for (std::size_t chunk = 0; chunk < squares_.size(); ++chunk) measure(chunk);
+    }
     double total = 0;
     for (const double square : squares_) total += square;
     return std::sqrt(total);
@@ -57,8 +71,8 @@ private:
       for (std::size_t slot = 0; slot + stride < chunks_.size(); slot += 2 * stride)
         add(chunks_[slot + stride][chunk].weights, chunks_[slot][chunk].weights);
     }
-    squares_[chunk] = detail::sum_of_squares<Scalar>(chunks_.front()[chunk].weights);
   }
+  void measure(std::size_t chunk) { squares_[chunk] = detail::sum_of_squares<Scalar>(chunks_.front()[chunk].weights); }
 
   static void add(std::span<const Scalar> from, std::span<Scalar> to) {
     for (std::size_t i = 0; i < to.size(); ++i) to[i] += from[i];
@@ -67,6 +81,7 @@ private:
   std::vector<M> gradients_;
   std::vector<std::vector<WeightChunk<Scalar>>> chunks_;  // by slot, then by chunk
   std::vector<double> squares_;                           // by chunk
+  std::vector<Scalar> work_;                              // of sums over ranks
 };
 
 }  // namespace icrl

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <icrl/history/context_batch.hpp>
@@ -12,43 +14,71 @@
 
 namespace icrl {
 
-/// The memory of passes over single windows; sized by the first one.
-template <typename Pass>
-struct WindowScratch {
-  typename Pass::Cache cache;
-  Matrix<typename Pass::Scalar> outputs, doutputs;  ///< (T, parameters of the action distribution)
-  std::vector<float> rows;                          ///< (T, F) of a window with images
+/// What is made small: of a model's outputs (T, P) on one window it says the loss, and overwrites doutputs (T, P) with
+/// its derivative. Neither is divided by the number of labels, which is done once for the batch. `Scratch` is memory of
+/// one thread. `describe()`, empty for the default, tells runs with different objectives apart: a checkpoint belongs to
+/// one of them.
+template <typename O, typename M>
+concept Objective = std::copyable<O> && requires(const O& objective, typename O::Scratch& scratch, const M& model,
+                                                 const ContextBatch& batch, Matrix<typename M::Scalar>& rows) {
+  { objective.loss(model, batch, /*window*/ 0, rows, rows, scratch) } -> std::convertible_to<double>;
+  { objective.describe() } -> std::convertible_to<std::string>;
 };
 
-/// The objective of Algorithm Distillation (Laskin et al., 2022, equation 6) on one window: the sum of weight * -log
-/// p(action) over its rows. Its derivative is added to `grad`. Neither is divided by the number of labels, which is the
-/// batch's affair.
-template <Trainable M, TrainingPass<M> Pass>
-double window_loss(const Pass& pass, const ContextBatch& batch, int sequence, double label_smoothing,
-                   WindowScratch<Pass>& scratch, M& grad) {
-  using S = typename M::Scalar;
-  const int steps = batch.lengths[static_cast<std::size_t>(sequence)];
-  const auto action_size = static_cast<std::size_t>(batch.action_size),
-             width = static_cast<std::size_t>(grad.actions.parameter_count());
-  const auto features = batch.rows_of(sequence, scratch.rows), labels = batch.actions_of(sequence),
-             weights = batch.weights_of(sequence);
-  reserve_rows(scratch.outputs, batch.context, static_cast<Index>(width));
-  reserve_rows(scratch.doutputs, batch.context, static_cast<Index>(width));
+/// The objective of Algorithm Distillation (Laskin et al., 2022, equation 6): the sum of weight * -log p(action) over a
+/// window's rows.
+struct ActionCrossEntropy {
+  struct Scratch {};
+
+  double label_smoothing = 0;  ///< share of the label's probability that is spread over all ids
+
+  template <SequenceModel M>
+  double loss(const M& model, const ContextBatch& batch, int window, MatrixIn<typename M::Scalar> outputs,
+              MatrixOut<typename M::Scalar> doutputs, Scratch&) const {
+    using S = typename M::Scalar;
+    const auto action_size = static_cast<std::size_t>(batch.action_size),
+               width = static_cast<std::size_t>(model.actions.parameter_count());
+    const auto labels = batch.actions_of(window), weights = batch.weights_of(window);
+    double loss = 0;
+    for (Index t = 0; t < outputs.rows(); ++t) {
+      const auto row = static_cast<std::size_t>(t);
+      S* const derivative = row_data(doutputs, t);
+      if (weights[row] == 0) {
+        std::fill_n(derivative, width, S(0));
+        continue;
+      }
+      loss += static_cast<double>(model.actions.template loss_and_gradient<S>(
+          {row_data(outputs, t), width}, labels.subspan(row * action_size, action_size),
+          static_cast<S>(label_smoothing), static_cast<S>(weights[row]), std::span<S>{derivative, width}));
+    }
+    return loss;
+  }
+  /// Label smoothing stands in the description of the configuration.
+  [[nodiscard]] static std::string describe() { return {}; }
+};
+
+/// The memory of passes over single windows; sized by the first one.
+template <typename Pass, typename O = ActionCrossEntropy>
+struct WindowScratch {
+  typename Pass::Cache cache;
+  Matrix<typename Pass::Scalar> outputs, doutputs;  ///< (T, P)
+  std::vector<float> rows;                          ///< (T, F) of a window with images
+  typename O::Scratch objective;
+};
+
+/// The objective's loss on one window. Its derivative is added to `grad`, which also says how outputs are read.
+template <Trainable M, TrainingPass<M> Pass, Objective<M> O>
+double window_loss(const Pass& pass, const O& objective, const ContextBatch& batch, int window,
+                   WindowScratch<Pass, O>& scratch, M& grad) {
+  const int steps = batch.lengths[static_cast<std::size_t>(window)];
+  const auto features = batch.rows_of(window, scratch.rows);
+  const Index width = grad.actions.parameter_count();
+  reserve_rows(scratch.outputs, batch.context, width);
+  reserve_rows(scratch.doutputs, batch.context, width);
   auto outputs = scratch.outputs.topRows(steps);
   auto doutputs = scratch.doutputs.topRows(steps);
-
   pass.forward(features, steps, scratch.cache, outputs);
-  double loss = 0;
-  for (int t = 0; t < steps; ++t) {
-    const auto row = static_cast<std::size_t>(t);
-    if (weights[row] == 0) {
-      std::fill_n(&doutputs(t, 0), width, S(0));
-      continue;
-    }
-    loss += static_cast<double>(grad.actions.template loss_and_gradient<S>(
-        {&outputs(t, 0), width}, labels.subspan(row * action_size, action_size), static_cast<S>(label_smoothing),
-        static_cast<S>(weights[row]), std::span<S>{&doutputs(t, 0), width}));
-  }
+  const double loss = objective.loss(grad, batch, window, outputs, doutputs, scratch.objective);
   pass.backward(features, steps, doutputs, scratch.cache, grad);
   return loss;
 }
