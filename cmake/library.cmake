@@ -3,6 +3,7 @@
 #
 # What users link: headers and dependencies, no flags and no warnings.
 file(GLOB_RECURSE icrl_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/icrl/*.hpp)
+list(FILTER icrl_headers EXCLUDE REGEX /icrl/mpi/)  # these are icrl::mpi's
 
 add_library(icrl INTERFACE)
 add_library(icrl::icrl ALIAS icrl)
@@ -14,3 +15,11 @@ target_link_libraries(icrl INTERFACE
   nlohmann_json::nlohmann_json
   Threads::Threads)
 set_target_properties(icrl PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
+
+# Training on several machines, outside of icrl.hpp.
+if(ICRL_MPI)
+  find_package(MPI REQUIRED COMPONENTS CXX)
+  add_library(icrl_mpi INTERFACE)
+  add_library(icrl::mpi ALIAS icrl_mpi)
+  target_link_libraries(icrl_mpi INTERFACE icrl::icrl MPI::MPI_CXX)
+endif()
