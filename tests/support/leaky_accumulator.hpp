@@ -15,8 +15,8 @@
 
 namespace icrl::test {
 
-/// The smallest model whose stream has no end: sum <- decay * sum + features, outputs = sum * head. Shares nothing with
-/// the transformer, and has neither a context nor a window.
+/// The smallest model whose stream has no end: sum <- decay * sum + features, outputs = sum * head. Trainable and
+/// streaming; shares nothing with the transformer, and has neither a context nor a window.
 struct LeakyAccumulator {
   using Scalar = float;
 
@@ -39,6 +39,9 @@ struct LeakyAccumulator {
     }
   };
   struct StreamWorkspace {};
+  struct Cache {
+    Matrix<float> sums;  ///< (T, F)
+  };
 
   static constexpr float decay = 0.875f;
 
@@ -60,20 +63,40 @@ struct LeakyAccumulator {
   void step(std::span<const StreamInput<State>> inputs, StreamWorkspace&, MatrixOut<float> outputs) const {
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       State& state = *inputs[i].state;
-      for (std::size_t f = 0; f < state.sum.size(); ++f) state.sum[f] = decay * state.sum[f] + inputs[i].features[f];
+      add_row(inputs[i].features, state.sum.data());
       ++state.step_count;
-      if (!inputs[i].wants_output) continue;
-      for (Index p = 0; p < head.cols(); ++p) {
-        float output = 0;
-        for (std::size_t f = 0; f < state.sum.size(); ++f) output += state.sum[f] * head(static_cast<Index>(f), p);
-        outputs(static_cast<Index>(i), p) = output;
-      }
+      if (inputs[i].wants_output) read_out(state.sum.data(), &outputs(static_cast<Index>(i), 0));
     }
   }
 
+  [[nodiscard]] std::optional<int> max_window() const { return {}; }
+  void forward(std::span<const float> features, int steps, Cache& cache, MatrixOut<float> outputs) const {
+    cache.sums.setZero(steps, head.rows());
+    for (Index t = 0; t < steps; ++t) {
+      if (t > 0) cache.sums.row(t) = cache.sums.row(t - 1);
+      add_row(features.data() + t * head.rows(), &cache.sums(t, 0));
+      read_out(&cache.sums(t, 0), &outputs(t, 0));
+    }
+  }
+  void backward(std::span<const float>, int steps, MatrixIn<float> doutputs, Cache& cache,
+                LeakyAccumulator& grad) const {
+    grad.head.noalias() += cache.sums.topRows(steps).transpose() * doutputs;
+  }
+
   static constexpr auto parameters() { return std::tuple{Field{"head", &LeakyAccumulator::head}}; }
+
+private:
+  void add_row(const float* features, float* sum) const {
+    for (Index f = 0; f < head.rows(); ++f) sum[f] = decay * sum[f] + features[f];
+  }
+  void read_out(const float* sum, float* output) const {
+    for (Index p = 0; p < head.cols(); ++p) {
+      output[p] = 0;
+      for (Index f = 0; f < head.rows(); ++f) output[p] += sum[f] * head(f, p);
+    }
+  }
 };
-static_assert(Streaming<LeakyAccumulator> && Parameterized<LeakyAccumulator> && !Trainable<LeakyAccumulator>);
+static_assert(Streaming<LeakyAccumulator> && Trainable<LeakyAccumulator>);
 
 inline std::string describe(const LeakyAccumulator& model) {
   return fmt::format("leaky accumulator of {} features", model.layout.feature_count());

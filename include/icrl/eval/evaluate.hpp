@@ -26,7 +26,7 @@ struct EvaluationConfig {
   std::uint64_t seed = 0;
   int thread_count = 0;   ///< 0 = all cores
   int group_size = 32;    ///< agents served in one pass; changes the speed, never the result
-  int context_count = 2;  ///< of each agent, see StaggeredMemory
+  int context_count = 2;  ///< of each agent, see StaggeredContexts
 };
 
 /// Throws Error for a value out of its range.
