@@ -153,7 +153,7 @@ public:
     return outcome;
   }
 
-  /// The model of an arm once more, with another number of contexts open (see StaggeredMemory).
+  /// The model of an arm once more, with another number of contexts open (see StaggeredContexts).
   [[nodiscard]] icrl::LearningCurves with_contexts(const Arm& arm, std::uint64_t seed, int context_count) {
     icrl::EvaluationConfig config = evaluation(seed);
     config.context_count = context_count;
