@@ -14,6 +14,7 @@
 #include <icrl/core/byte_stream.hpp>
 #include <icrl/core/checked_file.hpp>
 #include <icrl/core/checksum.hpp>
+#include <icrl/core/config_fields.hpp>
 #include <icrl/core/error.hpp>
 #include <icrl/core/fail.hpp>
 #include <icrl/core/file.hpp>

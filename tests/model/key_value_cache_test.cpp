@@ -12,8 +12,8 @@ using namespace icrl;
 
 namespace {
 
-constexpr TransformerConfig small{.width = 16, .layer_count = 2, .head_count = 2, .context = 20};
-constexpr TransformerConfig large{.width = 16, .layer_count = 3, .head_count = 2, .context = 40};
+const TransformerConfig small{.width = 16, .layer_count = 2, .head_count = 2, .context = 20};
+const TransformerConfig large{.width = 16, .layer_count = 3, .head_count = 2, .context = 40};
 
 bool holds_only(const KeyValueCache<float>& cache, float number) {
   return std::ranges::all_of(cache.storage(), [number](float n) { return n == number; });

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include <icrl/core/assert.hpp>
+#include <icrl/core/config_fields.hpp>
 #include <icrl/env/space.hpp>
 #include <icrl/env/space_text.hpp>
 
@@ -20,6 +21,8 @@ enum class WindowStart { episode, anywhere };
 [[nodiscard]] inline std::string_view to_string(WindowStart start) {
   return start == WindowStart::episode ? "at episode starts" : "anywhere";
 }
+inline constexpr EnumName<WindowStart> window_start_names[] = {{WindowStart::episode, "episode", "at episode starts"},
+                                                               {WindowStart::anywhere, "anywhere"}};
 
 /// Bits of the flag that ends every row.
 struct StepFlag {

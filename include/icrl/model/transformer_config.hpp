@@ -2,9 +2,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <tuple>
+#include <vector>
 
+#include <icrl/core/config_fields.hpp>
 #include <icrl/core/fail.hpp>
 #include <icrl/history/step_layout.hpp>
 
@@ -12,64 +16,111 @@ namespace icrl {
 
 /// Where a token's position enters: as a learned vector added to the token, or by turning queries and keys (RoPE).
 enum class PositionScheme { learned, rotary };
+inline constexpr EnumName<PositionScheme> position_names[] = {{PositionScheme::learned, "learned"},
+                                                              {PositionScheme::rotary, "rotary"}};
 
 /// How an environment step becomes tokens: `fused` is one token (observation, previous action, previous reward);
 /// `separate` is three, previous action, previous reward, observation, which is the order s, a, r, s, a, r, ... of
 /// Laskin et al. (2022) with two null tokens in front.
 enum class TokenScheme { fused, separate };
+inline constexpr EnumName<TokenScheme> token_names[] = {{TokenScheme::fused, "fused"},
+                                                        {TokenScheme::separate, "separate"}};
 
 /// The shape of a `CausalTransformer`.
 struct TransformerConfig {
-  int width = 64;       ///< C, numbers a token; a multiple of head_count
+  int width = 64;       ///< C, numbers per token; a multiple of head_count
   int layer_count = 4;  ///< blocks
   int head_count = 4;   ///< attention heads
-  int hidden = 0;       ///< width of the MLP between its two matrices; 0 means 4 * width
+  int hidden = 0;       ///< width of the feed-forward layer between its two matrices; 0 means 4 * width
   int context = 80;     ///< T, the most environment steps that the model looks back on
   PositionScheme positions = PositionScheme::learned;
   TokenScheme tokens = TokenScheme::fused;
   WindowStart window_start = WindowStart::episode;  ///< where the windows that it was trained on begin
   double reward_scale = 1;                          ///< rewards are multiplied by this before they are embedded
+  std::vector<int> layer_heads{};   ///< heads of each layer, all of head_size(); empty: head_count in every layer
+  std::vector<int> layer_hidden{};  ///< hidden width of each layer; empty: hidden_size() in every layer
 
   [[nodiscard]] int hidden_size() const { return hidden > 0 ? hidden : 4 * width; }
+  [[nodiscard]] int head_size() const { return width / head_count; }
   [[nodiscard]] int tokens_per_step() const { return tokens == TokenScheme::fused ? 1 : 3; }
   [[nodiscard]] int token_count() const { return context * tokens_per_step(); }
 
+  /// Heads of layer `layer`, from 0.
+  [[nodiscard]] int heads_of(int layer) const { return entry_or(layer_heads, layer, head_count); }
+  /// Hidden width of layer `layer`, from 0.
+  [[nodiscard]] int hidden_of(int layer) const { return entry_or(layer_hidden, layer, hidden_size()); }
+
+  /// Keys are those of model files, texts those of descriptions in checkpoints and agent memories: both stay.
+  static constexpr auto fields() {
+    using C = TransformerConfig;
+    constexpr double max_scale = static_cast<double>(std::numeric_limits<float>::max());
+    return std::tuple{
+        IntField<C>{"width", &C::width, 1, 8192, "width {}", "numbers per token, a multiple of head_count"},
+        IntField<C>{"layer_count", &C::layer_count, 1, 256, "layers {}", "blocks"},
+        IntField<C>{"head_count", &C::head_count, 1, 1024, "heads {}", "attention heads per layer"},
+        IntField<C>{"hidden", &C::hidden, 0, 65536, "hidden {}", "width inside the feed-forward layer, 0 = 4 * width",
+                    &C::hidden_size},
+        IntField<C>{"context", &C::context, 1, 1 << 20, "context {}", "environment steps that the model looks back on"},
+        EnumField<C, PositionScheme>{"positions", &C::positions, position_names, "{} positions",
+                                     "how a token's position enters"},
+        EnumField<C, TokenScheme>{"tokens", &C::tokens, token_names, "{} tokens",
+                                  "one token per environment step, or three"},
+        EnumField<C, WindowStart>{"window_start", &C::window_start, window_start_names, "windows that start {}",
+                                  "where the windows that it is trained on begin"},
+        RealField<C>{"reward_scale", &C::reward_scale, -max_scale, max_scale, "reward scale {}",
+                     "rewards are multiplied by it"},
+        IntListField<C>{"layer_heads", &C::layer_heads, 1, 1024, "heads by layer {}", "attention heads of each layer"},
+        IntListField<C>{"layer_hidden", &C::layer_hidden, 1, 65536, "hidden by layer {}",
+                        "width inside each feed-forward layer"}};
+  }
+
   friend bool operator==(const TransformerConfig&, const TransformerConfig&) = default;
+
+private:
+  static int entry_or(const std::vector<int>& values, int layer, int otherwise) {
+    return static_cast<std::size_t>(layer) < values.size() ? values[static_cast<std::size_t>(layer)] : otherwise;
+  }
 };
 
 /// Throws Error naming the first value that makes no model. Sizes are bounded so that a damaged file cannot ask for the
 /// machine's whole memory.
 inline void validate(const TransformerConfig& config) {
-  const auto in_range = [](const char* name, int value, int least, int most) {
-    if (value < least || value > most) fail("transformer: {} is {}, it must lie in {} .. {}", name, value, least, most);
-  };
-  in_range("width", config.width, 1, 8192);
-  in_range("layer_count", config.layer_count, 1, 256);
-  in_range("head_count", config.head_count, 1, 1024);
-  in_range("hidden", config.hidden, 0, 65536);
-  in_range("context", config.context, 1, 1 << 20);
+  validate_fields(config, "transformer");
   if (config.width % config.head_count != 0)
     fail("transformer: width {} is no multiple of head_count {}", config.width, config.head_count);
-  if (config.positions == PositionScheme::rotary && (config.width / config.head_count) % 2 != 0) {
+  const auto check_layers = [&](const char* name, const std::vector<int>& values) {
+    if (!values.empty() && values.size() != static_cast<std::size_t>(config.layer_count)) {
+      fail("transformer: {} has {} entries, layer_count is {} (leave it empty if all layers are alike)", name,
+           values.size(), config.layer_count);
+    }
+  };
+  check_layers("layer_heads", config.layer_heads);
+  check_layers("layer_hidden", config.layer_hidden);
+  for (int i = 0; i < config.layer_count; ++i) {
+    if (config.heads_of(i) > config.head_count) {
+      fail("transformer: layer_heads[{}] is {}, head_count is {}, and no layer can have more", i, config.heads_of(i),
+           config.head_count);
+    }
+  }
+  if (config.positions == PositionScheme::rotary && config.head_size() % 2 != 0) {
     fail("transformer: rotary positions turn pairs, but a head has {} numbers (width / head_count)",
-         config.width / config.head_count);
+         config.head_size());
   }
-  constexpr int most_angles = 1 << 26;  // of a rotary table, which no weight of a file pays for
-  if (config.positions == PositionScheme::rotary &&
-      config.token_count() > most_angles / (config.width / config.head_count)) {
+  constexpr int max_angles = 1 << 26;  // of a rotary table, which no weight of a file pays for
+  if (config.positions == PositionScheme::rotary && config.token_count() > max_angles / config.head_size()) {
     fail("transformer: rotary positions of {} tokens in heads of {} numbers take a table of more than {} numbers",
-         config.token_count(), config.width / config.head_count, most_angles);
+         config.token_count(), config.head_size(), max_angles);
   }
-  constexpr std::int64_t most_cached = 1 << 28;  // keys and values of one context, which no weight pays for either
-  const std::int64_t cached = std::int64_t{2} * config.layer_count * config.width * config.token_count();
-  if (cached > most_cached) {
+  constexpr std::int64_t max_cached = 1 << 28;  // keys and values of one context, which no weight pays for either
+  std::int64_t cached = 0;
+  for (int i = 0; i < config.layer_count; ++i)
+    cached += std::int64_t{2} * config.heads_of(i) * config.head_size() * config.token_count();
+  if (cached > max_cached) {
     fail(
         "transformer: {} layers of width {} over {} tokens keep {} keys and values, {} are possible (a smaller "
         "context?)",
-        config.layer_count, config.width, config.token_count(), cached, most_cached);
+        config.layer_count, config.width, config.token_count(), cached, max_cached);
   }
-  if (!std::isfinite(static_cast<float>(config.reward_scale)))
-    fail("transformer: reward_scale is {}", config.reward_scale);
 }
 
 }  // namespace icrl
