@@ -38,6 +38,7 @@
 #include <icrl/env/key_to_door.hpp>
 #include <icrl/env/key_to_door_task.hpp>
 #include <icrl/env/space.hpp>
+#include <icrl/env/space_labels.hpp>
 #include <icrl/env/space_text.hpp>
 #include <icrl/env/symmetry.hpp>
 #include <icrl/env/task_family.hpp>
