@@ -25,6 +25,7 @@
 #include <icrl/core/read_ahead.hpp>
 #include <icrl/core/rng.hpp>
 #include <icrl/core/target.hpp>
+#include <icrl/core/tensor_view.hpp>
 #include <icrl/core/text_difference.hpp>
 #include <icrl/core/version.hpp>
 #include <icrl/env/action_distribution.hpp>
@@ -79,7 +80,6 @@
 #include <icrl/io/safetensors.hpp>
 #include <icrl/io/safetensors_writer.hpp>
 #include <icrl/io/save_model.hpp>
-#include <icrl/io/tensor_view.hpp>
 #include <icrl/learner/a2c.hpp>
 #include <icrl/learner/action_finder.hpp>
 #include <icrl/learner/actor_critic.hpp>
@@ -126,6 +126,7 @@
 #include <icrl/model/self_test_training.hpp>
 #include <icrl/model/staggered_contexts.hpp>
 #include <icrl/model/step_embedding.hpp>
+#include <icrl/model/tensors.hpp>
 #include <icrl/model/transformer_config.hpp>
 #include <icrl/nn/adamw.hpp>
 #include <icrl/nn/attention.hpp>

@@ -7,6 +7,7 @@
 
 #include "support/catch.hpp"
 #include "support/small_model.hpp"
+#include "support/tiny_model.hpp"
 
 using namespace icrl;
 using namespace icrl::test;
@@ -39,6 +40,46 @@ TEST_CASE("Whatever tells two kinds of model apart stands in their description",
   ++kinds;
 
   CHECK(static_cast<int>(found.size()) == kinds);
+}
+
+TEST_CASE("Descriptions in files of version 1 stay as they are", "[model]") {
+  const TransformerConfig config{.width = 24,
+                                 .layer_count = 3,
+                                 .head_count = 6,
+                                 .hidden = 50,
+                                 .context = 17,
+                                 .positions = PositionScheme::rotary,
+                                 .tokens = TokenScheme::separate,
+                                 .window_start = WindowStart::anywhere,
+                                 .reward_scale = 0.1};
+
+  CHECK(describe(CausalTransformer<float>{{}, id_layout()}) ==
+        "32-bit, width 64, layers 4, heads 4, hidden 256, context 80, learned positions, fused tokens, windows that "
+        "start at episode starts, reward scale 1, observations multi_discrete(4, 5), actions discrete(3), no closing "
+        "token");
+  CHECK(describe(CausalTransformer<double>{config, box_layout(true)}) ==
+        "64-bit, width 24, layers 3, heads 6, hidden 50, context 17, rotary positions, separate tokens, windows that "
+        "start anywhere, reward scale 0.1, observations box([-1, -1], [1, 1]), actions box([-2, -2], [2, 2]), with "
+        "closing token");
+}
+
+TEST_CASE("The description of any other kind of model begins with its kind", "[model]") {
+  CHECK(describe(TraceModel<double>{{.context = 5, .decay = 0.25}, id_layout()}) ==
+        "trace, 64-bit, context 5, decay 0.25, windows that start at episode starts, observations multi_discrete(4, "
+        "5), actions discrete(3), no closing token");
+}
+
+TEST_CASE("A fingerprint sees tensors of every element type", "[model]") {
+  Int8Model model{{}, id_layout()};
+  const std::string before = fingerprint(model);
+
+  model.weight(2, 1) = -3;
+  const std::string after_weight = fingerprint(model);
+  model.scale(1) = 0.5f;
+
+  CHECK(before != after_weight);
+  CHECK(fingerprint(model) != after_weight);
+  CHECK(before.starts_with("int8, 32-bit, context 8, "));
 }
 
 TEST_CASE("A fingerprint is that of every weight", "[model]") {

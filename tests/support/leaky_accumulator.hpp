@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
@@ -45,6 +46,12 @@ struct LeakyAccumulator {
 
   static constexpr float decay = 0.875f;
 
+  struct Config {
+    friend std::string describe(const Config&) { return "leaky"; }
+  };
+  static constexpr std::string_view kind = "leaky_accumulator";
+
+  Config config{};
   StepLayout layout;
   ActionDistribution actions;
   Matrix<float> head;  ///< (F, parameters)
@@ -97,9 +104,5 @@ private:
   }
 };
 static_assert(Streaming<LeakyAccumulator> && Trainable<LeakyAccumulator>);
-
-inline std::string describe(const LeakyAccumulator& model) {
-  return fmt::format("leaky accumulator of {} features", model.layout.feature_count());
-}
 
 }  // namespace icrl::test

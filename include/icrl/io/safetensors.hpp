@@ -14,9 +14,9 @@
 #include <vector>
 
 #include <icrl/core/file.hpp>
+#include <icrl/core/tensor_view.hpp>
 #include <icrl/io/json.hpp>
 #include <icrl/io/safetensors_writer.hpp>
-#include <icrl/io/tensor_view.hpp>
 
 // safetensors_writer.hpp has the format.
 namespace icrl {

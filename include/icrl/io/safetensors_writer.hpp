@@ -17,7 +17,7 @@
 #include <icrl/core/file.hpp>
 #include <icrl/io/json_limits.hpp>
 #include <icrl/io/json_text.hpp>
-#include <icrl/io/tensor_view.hpp>
+#include <icrl/core/tensor_view.hpp>
 
 // A safetensors file (https://github.com/huggingface/safetensors), little-endian:
 //   1. bytes 0 .. 7: u64 N, the size of the header; at most 100 MB

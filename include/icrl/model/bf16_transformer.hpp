@@ -24,13 +24,11 @@ public:
   struct Cache {
     Model::EndsCache ends;
     std::vector<Bf16Block::Cache> blocks;
-    Bf16Block::Scratch scratch;
+    std::vector<Bf16Block::Scratch> scratch;  ///< one, or one per block where their sizes differ
   };
 
   /// Whether there can be one: heads have to be of an even size.
-  [[nodiscard]] static bool can_be(const Model& model) {
-    return Bf16Attention::can_be(model.config.width / model.config.head_count);
-  }
+  [[nodiscard]] static bool can_be(const Model& model) { return Bf16Attention::can_be(model.config.head_size()); }
   explicit Bf16Transformer(const Model& model) : model_{&model} {
     blocks_.reserve(model.blocks.size());
     for (const Block<float>& block : model.blocks) blocks_.emplace_back(block);
@@ -46,15 +44,17 @@ public:
   void forward(std::span<const float> features, int steps, Cache& cache, MatrixOut<float> outputs) const {
     ICRL_ASSERT(is_packed_, "a pass in bfloat16: pack() has to be called first");
     cache.blocks.resize(blocks_.size());
+    cache.scratch.resize(model_->scratch_count());
     MatrixOut<float> stream = model_->embed(features, steps, cache.ends);
     for (std::size_t i = 0; i < blocks_.size(); ++i)
-      blocks_[i].forward(model_->rotary, cache.blocks[i], cache.scratch, stream);
+      blocks_[i].forward(model_->rotary, cache.blocks[i], cache.scratch[model_->scratch_of(i)], stream);
     model_->read_out(steps, cache.ends, outputs);
   }
   void backward(std::span<const float> features, int steps, MatrixIn<float> doutputs, Cache& cache, Model& grad) const {
     MatrixOut<float> dstream = model_->read_out_backward(steps, doutputs, cache.ends, grad);
     for (std::size_t i = blocks_.size(); i-- > 0;)
-      blocks_[i].backward(model_->rotary, cache.blocks[i], cache.scratch, grad.blocks[i], dstream);
+      blocks_[i].backward(model_->rotary, cache.blocks[i], cache.scratch[model_->scratch_of(i)], grad.blocks[i],
+                          dstream);
     model_->embed_backward(features, steps, cache.ends, grad);
   }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include <icrl/env/action_distribution.hpp>
@@ -33,6 +34,7 @@ struct DenseParts {
 template <std::floating_point S, typename Parts = DenseParts<S>>
 struct CausalTransformer {
   using Scalar = S;
+  static constexpr std::string_view kind = "causal_transformer";
   using State = KeyValueCache<S>;
   using Encoder = typename Parts::Encoder;
   using Layer = Block<S, typename Parts::Linear, typename Parts::FeedForward>;
@@ -57,7 +59,7 @@ struct CausalTransformer {
         final_norm{shape.width},
         head{shape.width, actions.parameter_count()} {
     for (int i = 0; i < shape.layer_count; ++i) blocks.emplace_back(block_shape(shape, i));
-    if (shape.positions == PositionScheme::rotary) rotary = {shape.token_count(), shape.width / shape.head_count};
+    if (shape.positions == PositionScheme::rotary) rotary = {shape.token_count(), shape.head_size()};
   }
 
   /// Weights of such a model, without making it.
@@ -151,6 +153,10 @@ struct CausalTransformer {
     embedding.backward(features, steps, cache.dstream.topRows(tokens), cache.embedding, grad.embedding);
   }
 
+  /// Blocks of one size share their scratch memory, so that it stays in a core's cache.
+  [[nodiscard]] std::size_t scratch_count() const { return has_equal_blocks() ? 1 : blocks.size(); }
+  [[nodiscard]] std::size_t scratch_of(std::size_t block) const { return has_equal_blocks() ? 0 : block; }
+
   /// Where its windows begin, and how many rows they and its streams have.
   [[nodiscard]] WindowStart window_start() const { return config.window_start; }
   [[nodiscard]] std::optional<int> max_window() const { return config.context; }
@@ -232,6 +238,8 @@ struct CausalTransformer {
   }
 
 private:
+  [[nodiscard]] bool has_equal_blocks() const { return config.layer_heads.empty() && config.layer_hidden.empty(); }
+
   template <typename T>
   static const T& checked(const T& value) {
     validate(value);
@@ -244,17 +252,12 @@ private:
             .position_count = shape.positions == PositionScheme::learned ? shape.token_count() : 0,
             .reward_scale = shape.reward_scale};
   }
-  static BlockShape block_shape(const TransformerConfig& shape, int) {
+  static BlockShape block_shape(const TransformerConfig& shape, int layer) {
     return {.width = shape.width,
-            .heads = shape.head_count,
-            .head_size = shape.width / shape.head_count,
-            .hidden = shape.hidden_size()};
+            .heads = shape.heads_of(layer),
+            .head_size = shape.head_size(),
+            .hidden = shape.hidden_of(layer)};
   }
-
-  /// Blocks of one size share their scratch memory, so that it stays in a core's cache.
-  [[nodiscard]] std::size_t scratch_count() const { return has_equal_blocks() ? 1 : blocks.size(); }
-  [[nodiscard]] std::size_t scratch_of(std::size_t block) const { return has_equal_blocks() ? 0 : block; }
-  [[nodiscard]] bool has_equal_blocks() const { return true; }
 
   /// The last token of every step: the one that has seen the observation, and acts.
   MatrixOut<S> acting_rows(Matrix<S>& tokens, Index steps) const {

@@ -7,9 +7,14 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <icrl/core/byte_stream.hpp>
+#include <icrl/core/config_fields.hpp>
 #include <icrl/env/action_distribution.hpp>
 #include <icrl/history/step_layout.hpp>
 #include <icrl/math/matrix.hpp>
@@ -17,13 +22,21 @@
 
 namespace icrl {
 
-/// What every model of histories tells about itself: how a step is laid out for it, and how its outputs are read.
+/// What any model of histories tells about itself: the name of its kind, which files hold; its configuration, which
+/// `describe` puts into words (a configuration with `fields()` has that, see core/config_fields.hpp); how a step is
+/// laid out for it; how its outputs are read.
 template <typename M>
 concept SequenceModel = requires(const M& model) {
   typename M::Scalar;
+  { M::kind } -> std::convertible_to<std::string_view>;
+  { describe(model.config) } -> std::convertible_to<std::string>;
   { model.layout } -> std::convertible_to<const StepLayout&>;
   { model.actions } -> std::convertible_to<const ActionDistribution&>;
 };
+
+/// The type of a model's configuration.
+template <SequenceModel M>
+using ConfigOf = std::remove_cvref_t<decltype(std::declval<const M&>().config)>;
 
 /// Optional: a model says where the windows that it is trained on begin. Without it they may begin anywhere.
 template <typename M>

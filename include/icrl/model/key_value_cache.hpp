@@ -56,26 +56,37 @@ public:
 
   /// Where a layer's keys and values lie.
   [[nodiscard]] StreamKeyValues<S> layer(Index i) {
-    S* const keys = numbers_.data() + 2 * i * width_ * token_capacity_;
-    return {keys, keys + width_ * token_capacity_, width_};
+    const Index begin = begins_[static_cast<std::size_t>(i)],
+                half = (begins_[static_cast<std::size_t>(i) + 1] - begin) / 2;
+    S* const keys = numbers_.data() + begin;
+    return {keys, keys + half, half / token_capacity_};
   }
   void add_token() { ++token_count_; }
 
 private:
   KeyValueCache(const TransformerConfig& config, LargePageArray<S> numbers)
       : max_length_{config.context},
-        width_{config.width},
         token_capacity_{padded<S>(config.token_count())},
         tokens_per_step_{config.tokens_per_step()},
+        begins_{layer_begins(config)},
         numbers_{std::move(numbers)} {}
 
-  /// Of all layers.
+  /// Where each layer begins in `storage()`, and where the last one ends: a layer has two arrays of its heads' numbers.
+  static std::vector<Index> layer_begins(const TransformerConfig& config) {
+    std::vector<Index> begins{0};
+    for (int i = 0; i < config.layer_count; ++i) {
+      const Index width = Index{config.heads_of(i)} * config.head_size();
+      begins.push_back(begins.back() + 2 * width * padded<S>(config.token_count()));
+    }
+    return begins;
+  }
   static std::size_t number_count(const TransformerConfig& config) {
-    return static_cast<std::size_t>(2 * Index{config.layer_count} * config.width * padded<S>(config.token_count()));
+    return static_cast<std::size_t>(layer_begins(config).back());
   }
 
   int max_length_;  // in steps
-  Index width_, token_capacity_, tokens_per_step_, token_count_ = 0;
+  Index token_capacity_, tokens_per_step_, token_count_ = 0;
+  std::vector<Index> begins_;
   LargePageArray<S> numbers_;
 };
 

@@ -17,12 +17,34 @@ namespace icrl {
 
 /// A tensor as files know it: numbers that lie elsewhere, row by row. They need not be aligned: files promise nothing
 /// of the kind, so numbers are taken out of `bytes` by memcpy.
-struct TensorView {
+template <typename Byte>
+struct BasicTensorView {
   std::string name;
-  std::string dtype;                 ///< of an element, "F32" say; see dtype_bits
+  std::string dtype;                 ///< type of an element, such as "F32"; see dtype_bits
   std::vector<std::uint64_t> shape;  ///< {} is a single number
-  std::span<const std::byte> bytes;
+  std::span<Byte> bytes;
 };
+using TensorView = BasicTensorView<const std::byte>;
+/// One whose numbers may be changed.
+using MutableTensorView = BasicTensorView<std::byte>;
+
+/// The name of an element type in files; empty for a type that no tensor is made of.
+template <typename T>
+inline constexpr std::string_view dtype_of{};
+template <>
+inline constexpr std::string_view dtype_of<float> = "F32";
+template <>
+inline constexpr std::string_view dtype_of<double> = "F64";
+template <>
+inline constexpr std::string_view dtype_of<std::int8_t> = "I8";
+template <>
+inline constexpr std::string_view dtype_of<std::uint8_t> = "U8";
+template <>
+inline constexpr std::string_view dtype_of<std::int16_t> = "I16";
+template <>
+inline constexpr std::string_view dtype_of<std::uint16_t> = "U16";
+template <>
+inline constexpr std::string_view dtype_of<std::int32_t> = "I32";
 
 /// Bits of an element of the types that safetensors knows; 0 for an unknown one.
 [[nodiscard]] inline int dtype_bits(std::string_view dtype) {
