@@ -36,7 +36,8 @@ struct JsonTarget {
     const Json json = parse_json({file.data(), file.size()}, "text");
     require(parse_json(to_text(json, "text"), "text again") == json, "JSON comes back as it was");
     require(!shown(json).empty(), "JSON can be shown");
-    read_back(json, transformer_config_from_json);
+    read_back(json, config_from_json<TransformerConfig>);
+    read_back(json, space_labels_from_json);
     read_back(json, step_layout_from_json);
     read_back(json, space_from_json);
   }
@@ -52,7 +53,8 @@ private:
       }
     };
     const auto value = read(json);
-    require(!value || read(to_json(*value)) == value, "a value comes back from JSON as it was");
+    require(!value || read(parse_json(json_text(*value).text(), "value")) == value,
+            "a value comes back from JSON as it was");
   }
 };
 static_assert(Target<JsonTarget>);

@@ -2,8 +2,11 @@
 // SPDX-License-Identifier: MIT
 #include <icrl/io/config_json.hpp>
 
+#include <icrl/model/transformer_config.hpp>
+
 #include "support/catch.hpp"
 #include "support/decimal_comma.hpp"
+#include "support/every_field.hpp"
 #include "support/histories.hpp"
 #include "support/special_numbers.hpp"
 
@@ -25,9 +28,9 @@ TransformerConfig unusual_config() {
 }
 
 std::string config_error(const char* key, const Json& value) {
-  Json json = to_json(unusual_config());
+  Json json = parse_json(json_text(unusual_config()).text(), "config");
   json[key] = value;
-  return error_of([&] { (void)transformer_config_from_json(json, "config"); });
+  return error_of([&] { (void)config_from_json<TransformerConfig>(json, "config"); });
 }
 
 std::string space_error(const char* text) {
@@ -38,11 +41,11 @@ std::string space_error(const char* text) {
 
 TEST_CASE("Configurations come back from JSON as they were", "[io]") {
   for (const TransformerConfig& config : {TransformerConfig{}, unusual_config()}) {
-    const std::string text = to_text(to_json(config), "config");
-    CHECK(transformer_config_from_json(parse_json(text, "config"), "config") == config);
+    const std::string text = json_text(config).text();
+    CHECK(config_from_json<TransformerConfig>(parse_json(text, "config"), "config") == config);
   }
   CHECK(
-      to_text(to_json(TransformerConfig{}), "config") ==
+      json_text(TransformerConfig{}).text() ==
       R"({"context":80,"head_count":4,"hidden":0,"layer_count":4,"positions":"learned","reward_scale":1.0,"tokens":"fused","width":64,"window_start":"episode"})");
 }
 
@@ -53,9 +56,68 @@ TEST_CASE("A configuration names its unknown, missing and impossible keys", "[io
   CHECK(has(config_error("width", 25), "config: transformer: width 25 is no multiple of head_count 6"));
   CHECK(config_error("positions", "round") == "config: \"positions\" is \"round\", it can be learned or rotary");
   CHECK(config_error("reward_scale", "1") == "config: \"reward_scale\" should be a number, it is \"1\"");
-  Json json = to_json(unusual_config());
+  Json json = parse_json(json_text(unusual_config()).text(), "config");
   json.erase("tokens");
-  CHECK(error_of([&] { (void)transformer_config_from_json(json, "config"); }) == "config: \"tokens\" is missing");
+  CHECK(error_of([&] { (void)config_from_json<TransformerConfig>(json, "config"); }) ==
+        "config: \"tokens\" is missing");
+}
+
+TEST_CASE("Every kind of field is written under its key and comes back", "[io]") {
+  for (const EveryField& config : {EveryField{}, unusual_fields()}) {
+    const std::string text = json_text(config).text();
+    CAPTURE(text);
+    CHECK(config_from_json<EveryField>(parse_json(text, "config"), "config") == config);
+  }
+  CHECK(json_text(EveryField{}).text() == R"({"depth":0,"rate":0.5,"shade":"light","title":"none","width":4})");
+  CHECK(json_text(unusual_fields()).text() ==
+        R"({"depth":3,"rate":0.1,"shade":"dark","sizes":[7,1,99],"title":"a \"b\"","width":9})");
+}
+
+TEST_CASE("Every field but an optional list is required, and checked by its range", "[io]") {
+  const auto error = [](const char* key, const Json& value) {
+    Json json = parse_json(json_text(unusual_fields()).text(), "config");
+    value.is_null() ? static_cast<void>(json.erase(key)) : static_cast<void>(json[key] = value);
+    return error_of([&] { (void)config_from_json<EveryField>(json, "config"); });
+  };
+
+  for (const char* key : {"depth", "rate", "shade", "title", "width"})
+    CHECK(error(key, nullptr) == fmt::format("config: \"{}\" is missing", key));
+  CHECK(error("sizes", nullptr).empty());
+  CHECK(error("size", {1}) == "config: unknown key \"size\" (known: depth, rate, shade, sizes, title, width)");
+  CHECK(error("width", 10) == "config: width is 10, it must lie in 1 .. 9");
+  CHECK(error("sizes", 5) == "config: \"sizes\" should be a list, it is 5");
+  CHECK(error("sizes", {5, 2.5}) == "config: \"sizes\": should be a whole number, it is 2.5");
+  CHECK(error("sizes", {5, 0}) == "config: sizes[1] is 0, it must lie in 1 .. 99");
+  CHECK(error("title", 3) == "config: \"title\" should be a text, it is 3");
+  CHECK(error("shade", "grey") == "config: \"shade\" is \"grey\", it can be light or dark");
+}
+
+TEST_CASE("Lists by layer stand in JSON only where a configuration has them", "[io]") {
+  TransformerConfig config{.width = 24, .layer_count = 2, .head_count = 6, .layer_heads = {6, 2}};
+
+  CHECK(has(json_text(config).text(), R"("layer_count":2,"layer_heads":[6,2],"positions")"));
+  CHECK(config_from_json<TransformerConfig>(parse_json(json_text(config).text(), "config"), "config") == config);
+  CHECK(config_error("layer_hidden", {5, 6}) ==
+        "config: transformer: layer_hidden has 2 entries, layer_count is 3 (leave it empty if all layers are alike)");
+}
+
+TEST_CASE("Labels come back from JSON as they were", "[io]") {
+  const SpaceLabels labels{.observations = {{.name = "angle", .unit = "rad"}, {.name = "\u00e4", .scale = 0.1}},
+                           .actions = {}};
+  const std::string text = json_text(labels).text();
+
+  CHECK(text ==
+        "{\"actions\":[],\"observations\":[{\"name\":\"angle\",\"scale\":1.0,\"unit\":\"rad\"},{\"name\":"
+        "\"\u00e4\",\"scale\":0.1,\"unit\":\"\"}]}");
+  CHECK(space_labels_from_json(parse_json(text, "labels"), "labels") == labels);
+  const auto error = [](const char* json) {
+    return error_of([&] { (void)space_labels_from_json(parse_json(json, "labels"), "labels"); });
+  };
+  CHECK(error(R"({"actions":[]})") == "labels: \"observations\" is missing");
+  CHECK(error(R"({"actions":[{"name":"a","unit":""}],"observations":[]})") ==
+        "labels: actions[0]: \"scale\" is missing");
+  CHECK(error(R"({"actions":[],"observations":[],"rewards":[]})") ==
+        "labels: unknown key \"rewards\" (known: actions, observations)");
 }
 
 TEST_CASE("Spaces and layouts come back from JSON as they were", "[io]") {
@@ -63,7 +125,7 @@ TEST_CASE("Spaces and layouts come back from JSON as they were", "[io]") {
   for (const Space& observations : spaces) {
     for (const Space& actions : spaces) {
       const StepLayout layout{.observation_space = observations, .action_space = actions, .closing_token = true};
-      const std::string text = to_text(to_json(layout), "layout");
+      const std::string text = json_text(layout).text();
       CAPTURE(text);
       CHECK(step_layout_from_json(parse_json(text, "layout"), "layout") == layout);
     }
@@ -110,8 +172,8 @@ TEST_CASE("Spaces that make no sense are refused", "[io]") {
 TEST_CASE("Configurations do not care for decimal commas", "[io]") {
   const DecimalComma comma;
 
-  const std::string text = to_text(to_json(unusual_config()), "config");
+  const std::string text = json_text(unusual_config()).text();
 
   CHECK(has(text, "\"reward_scale\":0.1,"));
-  CHECK(transformer_config_from_json(parse_json(text, "config"), "config") == unusual_config());
+  CHECK(config_from_json<TransformerConfig>(parse_json(text, "config"), "config") == unusual_config());
 }

@@ -9,6 +9,7 @@
 #include "support/small_model.hpp"
 #include "support/special_numbers.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/tiny_model.hpp"
 
 using namespace icrl;
 using namespace icrl::test;
@@ -77,7 +78,7 @@ TEST_CASE_METHOD(ModelFileFixture, "A model comes back bit for bit, with all tha
         CHECK(loaded.layout == layout);
         CHECK(equal_bits(loaded, model));
         CHECK(equal_bits(load_model<double>(folder / "exact"), exact));
-        CHECK(detail::expected_weight_count(config, layout) == parameter_count(model));
+        CHECK(CausalTransformer<float>::weight_count(config, layout) == parameter_count(model));
       }
     }
   }
@@ -185,7 +186,7 @@ TEST_CASE_METHOD(ModelFileFixture, "Weights that are not the configuration's are
   const auto error = [&](auto change) {
     TransformerConfig config = model.config;
     change(config);
-    return error_with(model, "icrl.config", to_text(to_json(config), "config"));
+    return error_with(model, "icrl.config", json_text(config).text());
   };
 
   CHECK(has(error([](auto& c) { c.width = 32; }),
@@ -198,7 +199,7 @@ TEST_CASE_METHOD(ModelFileFixture, "Weights that are not the configuration's are
             "blocks.2.attention_norm.gain is missing, the configuration wants 16"));
   CHECK(has(error([](auto& c) { c.layer_count = 1; }), "is no weight of the configuration (layers 1,"));
   const StepLayout other{.observation_space = MultiDiscrete{{4, 5}}, .action_space = Discrete{4}};
-  CHECK(has(error_with(model, "icrl.layout", to_text(to_json(other), "layout")),
+  CHECK(has(error_with(model, "icrl.layout", json_text(other).text()),
             "embedding.action_tables.0 is 4x16, the configuration wants 5x16"));
 }
 
@@ -209,13 +210,12 @@ TEST_CASE_METHOD(ModelFileFixture, "A configuration cannot ask for memory that i
   huge.layer_count = 256;
   huge.hidden = 65536;
 
-  CHECK(
-      has(error_with(model, "icrl.config", to_text(to_json(huge), "config")), "weights, the configuration wants 343"));
+  CHECK(has(error_with(model, "icrl.config", json_text(huge).text()), "weights, the configuration wants 343"));
   huge = model.config;
   huge.context = 1 << 20;
   huge.positions = PositionScheme::rotary;
   huge.width = 8192;
-  CHECK(has(error_with(model, "icrl.config", to_text(to_json(huge), "config")), "rotary positions of 1048576 tokens"));
+  CHECK(has(error_with(model, "icrl.config", json_text(huge).text()), "rotary positions of 1048576 tokens"));
 }
 
 TEST_CASE_METHOD(ModelFileFixture, "Weights that are not finite are neither saved nor loaded", "[io]") {
@@ -268,4 +268,120 @@ TEST_CASE_METHOD(ModelFileFixture, "A forged file with a right checksum is an Er
 
   CHECK(loaded > 0);
   CHECK(refused > loaded);
+}
+
+TEST_CASE_METHOD(ModelFileFixture, "Any model that lists its fields and tensors is saved and loaded", "[io]") {
+  Rng rng{3};
+  TraceModel<float> model{{.context = 5, .decay = 0.25}, box_layout()};
+  model.initialize(rng);
+
+  save_model(model, path, {{"note", "x"}});
+  const auto loaded = load_model<TraceModel<float>>(path);
+  const auto wide = load_model<TraceModel<double>>(path);
+  const auto info = read_model_info<TraceModel<float>>(path);
+
+  CHECK(loaded.config == model.config);
+  CHECK(loaded.layout == model.layout);
+  CHECK(equal_bits(loaded, model));
+  CHECK(wide.weight.cast<float>() == model.weight);
+  CHECK(info.config == model.config);
+  CHECK(info.weight_count == parameter_count(model));
+  CHECK(info.metadata == Metadata{{"note", "x"}});
+  CHECK(read_model_kind(path) == "trace");
+}
+
+TEST_CASE_METHOD(ModelFileFixture, "A file of one kind of model is not read into another", "[io]") {
+  save_model(TraceModel<float>{{}, box_layout()}, path);
+  CHECK(has(load_error(), "a.safetensors\": holds a trace, not a causal_transformer"));
+
+  save_model(small_model(tiny_config(), tiny_layout()), path);
+  CHECK(has(error_of([&] { (void)load_model<TraceModel<float>>(path); }), "holds a causal_transformer, not a trace"));
+  CHECK(read_model_kind(path) == "causal_transformer");
+}
+
+TEST_CASE_METHOD(ModelFileFixture, "Tensors keep their own element types", "[io]") {
+  Int8Model model{{}, box_layout()};
+  for (Index i = 0; i < model.weight.size(); ++i) model.weight.data()[i] = static_cast<std::int8_t>(37 * i);
+  model.scale[1] = 0.125f;
+
+  save_model(model, path);
+  const auto loaded = load_model<Int8Model>(path);
+
+  CHECK(loaded.weight == model.weight);
+  CHECK(loaded.scale == model.scale);
+  CHECK(read_model_info<Int8Model>(path).weight_count == model.weight.size() + model.scale.size());
+  const SafetensorsFile file{path};
+  REQUIRE(file.tensors().size() == 2);
+  for (const TensorView& tensor : file.tensors()) CHECK(tensor.dtype == (tensor.name == "weight" ? "I8" : "F32"));
+
+  model.scale[2] = infinity;
+  CHECK(has(error_of([&] { save_model(model, path); }), "not written, scale: number 2 is inf"));
+}
+
+TEST_CASE_METHOD(ModelFileFixture, "An element type that a model does not take is named with the one it wants",
+                 "[io]") {
+  const auto error_with_types = [&](const auto& model, const char* from, const char* to, auto load) {
+    save_model(model, path);
+    const SafetensorsFile file{path};
+    std::vector<TensorView> tensors{file.tensors().begin(), file.tensors().end()};
+    std::vector<std::byte> zeros(1 << 12);
+    for (TensorView& tensor : tensors) {
+      if (tensor.dtype != from) continue;
+      const auto bytes = tensor.bytes.size() * static_cast<std::size_t>(dtype_bits(to) / 8) /
+                         static_cast<std::size_t>(dtype_bits(from) / 8);
+      tensor.dtype = to;
+      tensor.bytes = std::span<const std::byte>{zeros}.first(bytes);
+    }
+    write_safetensors(path, tensors, file.metadata());
+    return error_of(load);
+  };
+  const Int8Model coded{{}, box_layout()};
+  const auto load_coded = [&] { (void)load_model<Int8Model>(path); };
+
+  CHECK(has(error_with_types(coded, "I8", "F32", load_coded), "weight is F32, the model wants I8"));
+  CHECK(has(error_with_types(coded, "F32", "F16", load_coded), "scale is F16, the model wants F32 or F64"));
+  CHECK(has(error_with_types(small_model(tiny_config(), tiny_layout()), "F32", "BF16",
+                             [&] { (void)load_model<float>(path); }),
+            " is BF16, the model wants F32 or F64"));
+}
+
+TEST_CASE_METHOD(ModelFileFixture, "The likely reason is the one number that makes all weights fit", "[io]") {
+  const auto model = small_model(small_config(4), id_layout());
+  const auto error = [&](auto change) {
+    TransformerConfig config = model.config;
+    change(config);
+    return error_with(model, "icrl.config", json_text(config).text());
+  };
+
+  CHECK(has(error([](auto& c) { c.layer_count = 3; }), "the configuration wants 16 (trained with layer_count 2?)"));
+  CHECK(
+      has(error([](auto& c) { c.layer_count = 1; }),
+          "blocks.1.attention.output.bias is no weight of the configuration (layers 1, trained with layer_count 2?)"));
+  CHECK_FALSE(has(error([](auto& c) {
+                    c.layer_count = 3;
+                    c.context = 5;
+                  }),
+                  "trained with"));
+  const StepLayout other{.observation_space = MultiDiscrete{{4, 6}}, .action_space = Discrete{3}};
+  CHECK_FALSE(has(error_with(model, "icrl.layout", json_text(other).text()), "trained with"));
+}
+
+TEST_CASE_METHOD(ModelFileFixture, "A file can say what observations and actions mean", "[io]") {
+  const auto model = small_model(small_config(4), box_layout());
+  const SpaceLabels labels{.observations = {{.name = "x", .unit = "m"}, {.name = "y", .unit = "m", .scale = 2}}};
+
+  save_model(model, path, {{"note", "x"}}, labels);
+  const ModelInfo info = read_model_info(path);
+
+  CHECK(info.labels == labels);
+  CHECK(info.metadata == Metadata{{"note", "x"}});
+  CHECK(equal_bits(load_model<float>(path), model));
+  CHECK(has(error_of([&] { save_model(model, path, {}, {.actions = {{.name = "force"}}}); }),
+            "a.safetensors\": 1 labels of actions, but box([-2, -2], [2, 2]) has 2 components"));
+  CHECK(has(error_with(model, "icrl.spaces", R"({"actions":[],"observations":[{"name":"x","scale":1,"unit":""}]})"),
+            "a.safetensors\": 1 labels of observations, but box([-1, -1], [1, 1]) has 2 components"));
+  CHECK(has(error_with(model, "icrl.spaces", "[]"), "icrl.spaces: should be a JSON object"));
+  save_model(model, path);
+  CHECK(read_model_info(path).labels.empty());
+  CHECK_FALSE(SafetensorsFile{path}.metadata().contains("icrl.spaces"));
 }

@@ -2,35 +2,58 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cmath>
-#include <cstddef>
 #include <limits>
-#include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
+#include <icrl/core/config_fields.hpp>
+#include <icrl/env/space_labels.hpp>
 #include <icrl/history/step_layout.hpp>
 #include <icrl/io/config_text.hpp>
 #include <icrl/io/json.hpp>
-#include <icrl/model/transformer_config.hpp>
 
-// Configurations as JSON; config_text.hpp has the format. Reading them back takes every key, refuses unknown ones by
-// name, and validates what it read.
+// Configurations from JSON; config_text.hpp has the format. Every key is required, unless it is an optional
+// list's; unknown ones are refused by name; what was read is validated.
 namespace icrl {
 
 namespace detail {
 
-template <typename Enum, std::size_t count>
-[[nodiscard]] Enum named_value(JsonObject& object, const std::string& key,
-                               const std::pair<std::string_view, Enum> (&names)[count]) {
-  const std::string found = object.text(key);
-  for (const auto& [name, value] : names)
-    if (name == found) return value;
-  std::vector<std::string_view> known;
-  for (const auto& [name, value] : names) known.push_back(name);
-  fail("{}: \"{}\" is \"{}\", it can be {}", object.what(), key, found, joined(known, " or "));
+/// One function per kind of field; the ranges are checked with the whole configuration.
+template <typename Config>
+void read_field(JsonObject& object, const IntField<Config>& field, Config& config) {
+  using Limits = std::numeric_limits<int>;
+  config.*field.member = object.integer(std::string{field.key}, Limits::lowest(), Limits::max());
+}
+template <typename Config>
+void read_field(JsonObject& object, const RealField<Config>& field, Config& config) {
+  config.*field.member = object.number(std::string{field.key});
+}
+template <typename Config>
+void read_field(JsonObject& object, const TextField<Config>& field, Config& config) {
+  config.*field.member = object.text(std::string{field.key});
+}
+template <typename Config, typename Enum>
+void read_field(JsonObject& object, const EnumField<Config, Enum>& field, Config& config) {
+  const std::string found = object.text(std::string{field.key});
+  const auto entry =
+      std::find_if(field.names.begin(), field.names.end(), [&](const auto& named) { return named.name == found; });
+  if (entry == field.names.end())
+    fail("{}: \"{}\" is \"{}\", it can be {}", object.what(), field.key, found, field.range_text());
+  config.*field.member = entry->value;
+}
+template <typename Config>
+void read_field(JsonObject& object, const IntListField<Config>& field, Config& config) {
+  using Limits = std::numeric_limits<int>;
+  const std::string key{field.key};
+  if (!object.has(key)) return;
+  for (const Json& number : object.list(key)) {
+    (config.*field.member)
+        .push_back(
+            whole_number(number, Limits::lowest(), Limits::max(), fmt::format("{}: \"{}\"", object.what(), key)));
+  }
 }
 
 [[nodiscard]] inline std::vector<float> bounds_from_json(JsonObject& box, const std::string& key) {
@@ -48,13 +71,14 @@ template <typename Enum, std::size_t count>
   return bounds;
 }
 
-}  // namespace detail
-
-[[nodiscard]] inline Json to_json(const Space& space) { return parse_json(json_text(space).text(), "space"); }
-[[nodiscard]] inline Json to_json(const StepLayout& layout) { return parse_json(json_text(layout).text(), "layout"); }
-[[nodiscard]] inline Json to_json(const TransformerConfig& config) {
-  return parse_json(json_text(config).text(), "configuration");
+[[nodiscard]] inline ElementType element_from_json(JsonObject& box) {
+  const std::string found = box.text("element");
+  for (const ElementType type : {ElementType::f32, ElementType::u16, ElementType::u8})
+    if (to_string(type) == found) return type;
+  fail("{}: \"element\" is \"{}\", it can be f32 or u16 or u8", box.what(), found);
 }
+
+}  // namespace detail
 
 /// `what` begins every error, here and below.
 [[nodiscard]] inline Space space_from_json(const Json& json, const std::string& what) {
@@ -75,8 +99,7 @@ template <typename Enum, std::size_t count>
       for (const Json& size : box.list("shape"))
         shape.push_back(whole_number(size, 1, SpaceLimits::components, what + ": box shape"));
     }
-    const ElementType element =
-        box.has("element") ? detail::named_value(box, "element", detail::element_names) : ElementType::f32;
+    const ElementType element = box.has("element") ? detail::element_from_json(box) : ElementType::f32;
     box.expect_no_other();
     space = Box{std::move(low), std::move(high), std::move(shape), element};
   }
@@ -95,26 +118,39 @@ template <typename Enum, std::size_t count>
   return layout;
 }
 
-[[nodiscard]] inline TransformerConfig transformer_config_from_json(const Json& json, const std::string& what) {
-  constexpr int most = std::numeric_limits<int>::max();
+/// A configuration that lists its fields. It is checked by its `validate`, or else by the ranges of its fields.
+template <HasFields Config>
+[[nodiscard]] Config config_from_json(const Json& json, const std::string& what) {
   JsonObject object{json, what};
-  const TransformerConfig config{
-      .width = object.integer("width", 0, most),
-      .layer_count = object.integer("layer_count", 0, most),
-      .head_count = object.integer("head_count", 0, most),
-      .hidden = object.integer("hidden", 0, most),
-      .context = object.integer("context", 0, most),
-      .positions = detail::named_value(object, "positions", detail::position_names),
-      .tokens = detail::named_value(object, "tokens", detail::token_names),
-      .window_start = detail::named_value(object, "window_start", detail::window_start_names),
-      .reward_scale = object.number("reward_scale")};
+  Config config{};
+  for_each_field<Config>([&](const auto& field) { detail::read_field(object, field, config); });
   object.expect_no_other();
-  try {
-    validate(config);
-  } catch (const Error& error) {
-    fail("{}: {}", what, error.what());
+  if constexpr (requires { validate(config); }) {
+    try {
+      validate(config);
+    } catch (const Error& error) {
+      fail("{}: {}", what, error.what());
+    }
+  } else {
+    validate_fields(config, what);
   }
   return config;
+}
+
+/// To be checked against the spaces by `validate`.
+[[nodiscard]] inline SpaceLabels space_labels_from_json(const Json& json, const std::string& what) {
+  JsonObject object{json, what};
+  const auto list = [&](const char* key) {
+    std::vector<ComponentLabel> components;
+    for (const Json& component : object.list(key)) {
+      components.push_back(
+          config_from_json<ComponentLabel>(component, fmt::format("{}: {}[{}]", what, key, components.size())));
+    }
+    return components;
+  };
+  SpaceLabels labels{.observations = list("observations"), .actions = list("actions")};
+  object.expect_no_other();
+  return labels;
 }
 
 }  // namespace icrl

@@ -3,43 +3,26 @@
 #pragma once
 
 #include <cmath>
-#include <cstddef>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include <icrl/core/assert.hpp>
+#include <icrl/core/config_fields.hpp>
+#include <icrl/env/space_labels.hpp>
 #include <icrl/history/step_layout.hpp>
 #include <icrl/io/json_text.hpp>
-#include <icrl/model/transformer_config.hpp>
 
 // Configurations as the JSON text that files hold. Keys stand in the order of the alphabet.
 //   space   {"discrete": 5} or {"multi_discrete": [9, 9]} or {"box": {"low": [-1, "-inf"], "high": [1, "inf"]}}
 //           a box may also have "shape": [84, 84, 1] and "element": "u8" or "u16"; without them it is flat and f32
 //   layout  {"observation_space": .., "action_space": .., "closing_token": false}
-//   config  {"width": 64, "layer_count": 4, "head_count": 4, "hidden": 0, "context": 80,
-//            "positions": "learned" or "rotary", "tokens": "fused" or "separate",
-//            "window_start": "episode" or "anywhere", "reward_scale": 1.0}
+//   config  one key per field of the configuration's `fields()`: a number, a name or a text; an optional list of
+//           whole numbers only if it is not empty
+//   labels  {"actions": [label, ..], "observations": [..]}, label {"name": "angle", "scale": 1.0, "unit": "rad"}
 namespace icrl {
 
 namespace detail {
-
-inline constexpr std::pair<std::string_view, PositionScheme> position_names[] = {{"learned", PositionScheme::learned},
-                                                                                 {"rotary", PositionScheme::rotary}};
-inline constexpr std::pair<std::string_view, TokenScheme> token_names[] = {{"fused", TokenScheme::fused},
-                                                                           {"separate", TokenScheme::separate}};
-inline constexpr std::pair<std::string_view, WindowStart> window_start_names[] = {{"episode", WindowStart::episode},
-                                                                                  {"anywhere", WindowStart::anywhere}};
-
-inline constexpr std::pair<std::string_view, ElementType> element_names[] = {
-    {"f32", ElementType::f32}, {"u16", ElementType::u16}, {"u8", ElementType::u8}};
-
-template <typename Enum, std::size_t count>
-[[nodiscard]] std::string_view name_of(const std::pair<std::string_view, Enum> (&names)[count], Enum value) {
-  for (const auto& [name, known] : names)
-    if (known == value) return name;
-  return {};
-}
 
 /// JSON has no infinities.
 [[nodiscard]] inline JsonText bounds_text(const std::vector<float>& bounds) {
@@ -60,12 +43,10 @@ template <typename Enum, std::size_t count>
   if (const auto* discrete = std::get_if<Discrete>(&space)) return json_object({{"discrete", discrete->count}});
   if (const auto* multi = std::get_if<MultiDiscrete>(&space)) return json_object({{"multi_discrete", multi->counts}});
   const auto& box = std::get<Box>(space);
-  std::string fields = "{";
-  if (box.element != ElementType::f32) fields += fmt::format("\"element\":\"{}\",", to_string(box.element));
-  fields +=
-      fmt::format("\"high\":{},\"low\":{}", detail::bounds_text(box.high).text(), detail::bounds_text(box.low).text());
-  if (!box.shape.empty()) fields += fmt::format(",\"shape\":{}", JsonText{box.shape}.text());
-  return json_object({{"box", JsonText::verbatim(fields + "}")}});
+  JsonFields fields{{"high", detail::bounds_text(box.high)}, {"low", detail::bounds_text(box.low)}};
+  if (box.element != ElementType::f32) fields.emplace("element", to_string(box.element));
+  if (!box.shape.empty()) fields.emplace("shape", box.shape);
+  return json_object({{"box", json_object_of(fields)}});
 }
 
 [[nodiscard]] inline JsonText json_text(const StepLayout& layout) {
@@ -74,16 +55,30 @@ template <typename Enum, std::size_t count>
                       {"observation_space", json_text(layout.observation_space)}});
 }
 
-[[nodiscard]] inline JsonText json_text(const TransformerConfig& config) {
-  return json_object({{"context", config.context},
-                      {"head_count", config.head_count},
-                      {"hidden", config.hidden},
-                      {"layer_count", config.layer_count},
-                      {"positions", detail::name_of(detail::position_names, config.positions)},
-                      {"reward_scale", config.reward_scale},
-                      {"tokens", detail::name_of(detail::token_names, config.tokens)},
-                      {"width", config.width},
-                      {"window_start", detail::name_of(detail::window_start_names, config.window_start)}});
+/// Any configuration that lists its fields.
+template <HasFields Config>
+[[nodiscard]] JsonText json_text(const Config& config) {
+  JsonFields fields;
+  for_each_field<Config>([&](const auto& field) {
+    if (!field.is_set(config)) return;
+    if constexpr (requires { field.names; }) {
+      const auto* const entry = field.find(config.*field.member);
+      ICRL_ASSERT(entry != nullptr, "json_text: a configuration has to be valid");
+      fields.emplace(field.key, entry->name);
+    } else {
+      fields.emplace(field.key, config.*field.member);
+    }
+  });
+  return json_object_of(fields);
+}
+
+[[nodiscard]] inline JsonText json_text(const SpaceLabels& labels) {
+  const auto list = [](const std::vector<ComponentLabel>& components) {
+    std::vector<JsonText> texts;
+    for (const ComponentLabel& component : components) texts.push_back(json_text(component));
+    return texts;
+  };
+  return json_object({{"actions", list(labels.actions)}, {"observations", list(labels.observations)}});
 }
 
 }  // namespace icrl

@@ -5,7 +5,9 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -113,16 +115,27 @@ struct JsonField {
   JsonText value;
 };
 
-/// The fields in the order in which they are given.
-[[nodiscard]] inline JsonText json_object(std::initializer_list<JsonField> fields) {
+namespace detail {
+
+template <typename Fields>
+[[nodiscard]] JsonText object_of(const Fields& fields) {
   std::string text = "{";
-  for (const JsonField& field : fields) {
+  for (const auto& [key, value] : fields) {
     if (text.size() > 1) text += ',';
-    text += detail::json_quoted(field.key);
+    text += json_quoted(key);
     text += ':';
-    text += field.value.text();
+    text += value.text();
   }
   return JsonText::verbatim(text += '}');
 }
+
+}  // namespace detail
+
+/// The fields in the order in which they are given.
+[[nodiscard]] inline JsonText json_object(std::initializer_list<JsonField> fields) { return detail::object_of(fields); }
+
+/// Fields that a loop collects; JSON objects are sorted by key.
+using JsonFields = std::map<std::string, JsonText, std::less<>>;
+[[nodiscard]] inline JsonText json_object_of(const JsonFields& fields) { return detail::object_of(fields); }
 
 }  // namespace icrl

@@ -15,63 +15,41 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 #include <icrl/io/config_json.hpp>
 #include <icrl/io/safetensors.hpp>
 #include <icrl/io/save_model.hpp>
 #include <icrl/model/causal_transformer.hpp>
+#include <icrl/model/fingerprint.hpp>
 
 // save_model.hpp has the format.
 namespace icrl {
 
-/// What a model file says about its model.
-struct ModelInfo {
+/// What a model file says about its model, whose configuration is a `Config`.
+template <HasFields Config>
+struct ModelInfoOf {
   int format_version = 0;
-  TransformerConfig config{};
+  Config config{};
   StepLayout layout{};
   std::int64_t weight_count = 0;
-  Metadata metadata{};  ///< what its writer added
+  SpaceLabels labels{};  ///< what observations and actions mean, if the file says so
+  Metadata metadata{};   ///< what its writer added
+};
+using ModelInfo = ModelInfoOf<TransformerConfig>;
+
+/// A model that can be made of a file: from its configuration and layout, and then its tensors are filled.
+/// `weight_count` says how many numbers its tensors hold, without making it, so that a damaged file cannot take memory
+/// that it does not fill; it has to take any configuration whose fields lie in their ranges, and not to fall as one of
+/// them rises.
+template <typename M>
+concept LoadableModel = SavableModel<M> && std::constructible_from < M,
+        const ConfigOf<M>
+&, const StepLayout& > &&requires(const ConfigOf<M>& config, const StepLayout& layout) {
+  { M::weight_count(config, layout) } -> std::convertible_to<std::int64_t>;
 };
 
 namespace detail {
-
-/// Weights that a model of this kind has, without making one: a file is not believed until it holds about as many.
-[[nodiscard]] inline std::int64_t expected_weight_count(const TransformerConfig& config, const StepLayout& layout) {
-  const std::int64_t width = config.width, hidden = config.hidden_size();
-  const auto rows = [](const Space& space, int extra_ids) {
-    std::int64_t count = has_ids(space) ? 0 : value_count(space);
-    for (const int ids : id_counts(space)) count += ids + extra_ids;
-    return count;
-  };
-  const std::int64_t outputs = (has_ids(layout.action_space) ? 1 : 2) * rows(layout.action_space, 0);
-  const std::int64_t positions = config.positions == PositionScheme::learned ? config.token_count() : 0;
-  const std::int64_t embedding =
-      rows(layout.observation_space, 0) + rows(layout.action_space, 1) + positions + StepFlag::count + 2;
-  const std::int64_t block = 4 * width * width + 2 * width * hidden + 9 * width + hidden;
-  return width * embedding + config.layer_count * block + 2 * width + (width + 1) * outputs;
-}
-
-/// The likely reason of a shape that does not fit: a size that the file's tensors do not have.
-[[nodiscard]] inline std::string shape_hint(const SafetensorsFile& file, const TransformerConfig& config) {
-  const auto first_size = [&](std::string_view name) -> std::uint64_t {
-    for (const TensorView& tensor : file.tensors())
-      if (tensor.name == name && !tensor.shape.empty()) return tensor.shape[0];
-    return 0;
-  };
-  const auto hint = [](const char* name, std::uint64_t found, int expected) {
-    const bool differs = found > 0 && found != static_cast<std::uint64_t>(expected);
-    return differs ? fmt::format(" (trained with {} {}?)", name, found) : std::string{};
-  };
-  std::string text = hint("width", first_size("final_norm.gain"), config.width);
-  if (text.empty()) text = hint("hidden", first_size("blocks.0.mlp.up.bias"), config.hidden_size());
-  if (text.empty()) {
-    text = hint("context", first_size("embedding.positions") / static_cast<std::uint64_t>(config.tokens_per_step()),
-                config.context);
-  }
-  return text;
-}
 
 [[nodiscard]] inline const std::string& model_metadata(const SafetensorsFile& file, const char* key) {
   const auto found = file.metadata().find(key);
@@ -93,46 +71,109 @@ namespace detail {
   return version;
 }
 
-[[nodiscard]] inline ModelInfo model_info(const SafetensorsFile& file) {
+template <LoadableModel M>
+[[nodiscard]] ModelInfoOf<ConfigOf<M>> model_info(const SafetensorsFile& file) {
   const std::string& kind = model_metadata(file, ModelFormat::kind_key);
   const int version = format_version(file);
-  if (kind != ModelFormat::kind) fail("{}: holds a {}, not a {}", file.what(), kind, ModelFormat::kind);
+  if (kind != M::kind) fail("{}: holds a {}, not a {}", file.what(), kind, M::kind);
   if (!file.has_checksum()) fail("{}: has no checksum (was it rewritten by another program?)", file.what());
   const auto read = [&](const char* key, auto from_json) {
     const std::string what = fmt::format("{}: {}", file.what(), key);
     return from_json(parse_json(model_metadata(file, key), what), what);
   };
-  ModelInfo info{.format_version = version,
-                 .config = read(ModelFormat::config_key, transformer_config_from_json),
-                 .layout = read(ModelFormat::layout_key, step_layout_from_json)};
+  ModelInfoOf<ConfigOf<M>> info{.format_version = version,
+                                .config = read(ModelFormat::config_key, config_from_json<ConfigOf<M>>),
+                                .layout = read(ModelFormat::layout_key, step_layout_from_json)};
+  if (file.metadata().contains(ModelFormat::labels_key)) {
+    info.labels = read(ModelFormat::labels_key, space_labels_from_json);
+    validate(info.labels, info.layout.observation_space, info.layout.action_space, file.what());
+  }
   const std::string_view known[] = {ModelFormat::kind_key, ModelFormat::version_key, ModelFormat::config_key,
-                                    ModelFormat::layout_key};
+                                    ModelFormat::layout_key, ModelFormat::labels_key};
   for (const auto& [key, text] : file.metadata()) {
     if (std::find(std::begin(known), std::end(known), key) != std::end(known)) continue;
     if (key.starts_with(ModelFormat::reserved)) fail("{}: unknown key {} in its metadata", file.what(), key);
     info.metadata.emplace(key, text);
   }
-  for (const TensorView& tensor : file.tensors()) {
-    const int bits = tensor.dtype == dtype_of<float> || tensor.dtype == dtype_of<double> ? dtype_bits(tensor.dtype) : 0;
-    if (bits == 0) fail("{}: {} is {}, weights are F32 or F64", file.what(), tensor.name, tensor.dtype);
-    info.weight_count += static_cast<std::int64_t>(tensor.bytes.size()) * 8 / bits;
-  }
+  for (const TensorView& tensor : file.tensors())
+    info.weight_count += static_cast<std::int64_t>(tensor.bytes.size()) * 8 / dtype_bits(tensor.dtype);
   return info;
+}
+
+/// Whether a model has the tensors of a file, their element types aside.
+template <LoadableModel M>
+[[nodiscard]] bool has_shapes_of(const M& model, const SafetensorsFile& file) {
+  std::map<std::string_view, std::span<const std::uint64_t>> shapes;
+  for (const TensorView& tensor : file.tensors()) shapes.emplace(tensor.name, tensor.shape);
+  const auto tensors = tensors_of(model);
+  return tensors.size() == shapes.size() && std::all_of(tensors.begin(), tensors.end(), [&](const TensorView& tensor) {
+           const auto found = shapes.find(tensor.name);
+           return found != shapes.end() && std::ranges::equal(found->second, tensor.shape);
+         });
+}
+
+/// The likely reason of tensors that do not fit: the one whole number of the configuration that would make all of them
+/// fit. Both texts are empty where there is none.
+struct SizeGuess {
+  std::string present;  ///< "layers 2"
+  std::string better;   ///< "trained with layer_count 4?"
+
+  [[nodiscard]] std::string hint() const { return better.empty() ? better : " (" + better + ")"; }
+};
+
+template <LoadableModel M>
+[[nodiscard]] SizeGuess guess_size(const SafetensorsFile& file, const ModelInfoOf<ConfigOf<M>>& info) {
+  using Config = ConfigOf<M>;
+  SizeGuess guess;
+  const auto try_field = [&](const IntField<Config>& field) {
+    Config config = info.config;
+    int& value = config.*field.member;
+    const auto count_with = [&](int tried) {
+      value = tried;
+      return static_cast<std::int64_t>(M::weight_count(config, info.layout));
+    };
+    // The first value with as many weights as the file: by doubling, so that counts stay near the file's, then by
+    // halves.
+    int low = std::max(field.min, 1), high = low;
+    while (high < field.max && count_with(high) < info.weight_count) high = high > field.max / 2 ? field.max : 2 * high;
+    while (low < high) {
+      const int middle = low + (high - low) / 2;
+      if (count_with(middle) < info.weight_count) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    if (count_with(low) != info.weight_count || low == info.config.*field.member) return;
+    try {
+      if (!has_shapes_of(M{config, info.layout}, file)) return;
+    } catch (const Error&) {
+      return;  // such a configuration makes no model
+    }
+    guess = {field_text(field, info.config), fmt::format("trained with {} {}?", field.key, low)};
+  };
+  for_each_field<Config>([&](const auto& field) {
+    if constexpr (std::same_as<std::remove_cvref_t<decltype(field)>, IntField<Config>>) {
+      if (guess.better.empty()) try_field(field);
+    }
+  });
+  return guess;
 }
 
 /// Throws Error where a configuration wants far more memory than its file can fill. Lesser differences are left to the
 /// comparison of shapes, which says more.
-inline void expect_plausible_size(const SafetensorsFile& file, const ModelInfo& info) {
-  const std::int64_t expected = expected_weight_count(info.config, info.layout);
+template <LoadableModel M>
+void expect_plausible_size(const SafetensorsFile& file, const ModelInfoOf<ConfigOf<M>>& info) {
+  const std::int64_t expected = M::weight_count(info.config, info.layout);
   if (expected > 16 * info.weight_count + (1 << 20)) {
     fail("{}: holds {} weights, the configuration wants {}{}", file.what(), info.weight_count, expected,
-         shape_hint(file, info.config));
+         guess_size<M>(file, info).hint());
   }
 }
 
 /// Converts the numbers of a file. Throws Error for one that is not finite, or too large for S.
 template <FileScalar From, FileScalar S>
-void read_numbers(const TensorView& tensor, const std::string& what, S* out) {
+void read_numbers(const TensorView& tensor, const std::string& what, std::span<std::byte> out) {
   for (std::size_t i = 0; i < tensor.bytes.size() / sizeof(From); ++i) {
     From number;
     std::memcpy(&number, tensor.bytes.data() + i * sizeof(From), sizeof(From));
@@ -141,57 +182,83 @@ void read_numbers(const TensorView& tensor, const std::string& what, S* out) {
       if (std::abs(number) > static_cast<From>(std::numeric_limits<S>::max()))
         fail("{}: {}: number {} is {}, too large for {} bits", what, tensor.name, i, number, 8 * sizeof(S));
     }
-    out[i] = static_cast<S>(number);
+    const auto converted = static_cast<S>(number);
+    std::memcpy(out.data() + i * sizeof(S), &converted, sizeof(S));
   }
 }
 
-template <FileScalar S>
-void read_weights(const SafetensorsFile& file, CausalTransformer<S>& model) {
+/// Floating-point numbers are converted, others have to be of the model's own type.
+inline void read_tensor(const TensorView& tensor, const std::string& what, const MutableTensorView& target) {
+  const std::string_view from = tensor.dtype, to = target.dtype, f32 = dtype_of<float>, f64 = dtype_of<double>;
+  if (to != f32 && to != f64) {
+    if (from != to) fail("{}: {} is {}, the model wants {}", what, tensor.name, from, to);
+    std::copy(tensor.bytes.begin(), tensor.bytes.end(), target.bytes.begin());
+  } else if (from == f32) {
+    to == f32 ? read_numbers<float, float>(tensor, what, target.bytes)
+              : read_numbers<float, double>(tensor, what, target.bytes);
+  } else if (from == f64) {
+    to == f32 ? read_numbers<double, float>(tensor, what, target.bytes)
+              : read_numbers<double, double>(tensor, what, target.bytes);
+  } else {
+    fail("{}: {} is {}, the model wants F32 or F64", what, tensor.name, from);
+  }
+}
+
+template <LoadableModel M>
+void read_weights(const SafetensorsFile& file, const ModelInfoOf<ConfigOf<M>>& info, M& model) {
   std::map<std::string_view, const TensorView*> unread;
   for (const TensorView& tensor : file.tensors()) unread.emplace(tensor.name, &tensor);
-  for (const Parameter<S>& p : parameters_of(model)) {
-    const auto shape = shape_of(p);
-    const auto found = unread.find(p.name);
+  for (const MutableTensorView& target : tensors_of(model)) {
+    const auto found = unread.find(target.name);
     if (found == unread.end()) {
-      fail("{}: {} is missing, the configuration wants {}{}", file.what(), p.name, to_string(shape),
-           shape_hint(file, model.config));
+      fail("{}: {} is missing, the configuration wants {}{}", file.what(), target.name, to_string(target.shape),
+           guess_size<M>(file, info).hint());
     }
     const TensorView& tensor = *found->second;
-    if (tensor.shape != shape) {
-      fail("{}: {} is {}, the configuration wants {}{}", file.what(), p.name, to_string(tensor.shape), to_string(shape),
-           shape_hint(file, model.config));
+    if (tensor.shape != target.shape) {
+      fail("{}: {} is {}, the configuration wants {}{}", file.what(), target.name, to_string(tensor.shape),
+           to_string(target.shape), guess_size<M>(file, info).hint());
     }
-    if (tensor.dtype == dtype_of<float>) {
-      read_numbers<float>(tensor, file.what(), p.data);
-    } else {
-      read_numbers<double>(tensor, file.what(), p.data);
-    }
+    read_tensor(tensor, file.what(), target);
     unread.erase(found);
   }
   if (!unread.empty()) {
-    fail("{}: {} is no weight of the configuration (layers {}, {} of {})", file.what(), unread.begin()->first,
-         model.config.layer_count, to_short_string(model.layout.observation_space),
-         to_short_string(model.layout.action_space));
+    const SizeGuess guess = guess_size<M>(file, info);
+    fail("{}: {} is no weight of the configuration ({})", file.what(), unread.begin()->first,
+         guess.better.empty() ? describe(model) : guess.present + ", " + guess.better);
   }
 }
 
 }  // namespace detail
 
-/// Reads a model, of either precision into either. Throws Error for a file that is damaged, newer, of another kind, or
-/// whose weights are not the configuration's.
-template <detail::FileScalar S>
-[[nodiscard]] CausalTransformer<S> load_model(const std::filesystem::path& path) {
+/// Reads a model of a type that you name, such as `load_model<CausalTransformer<float>>("a.safetensors")`. A file of
+/// floats is read into doubles, and of doubles into floats. Throws Error for a file that is damaged, newer, of another
+/// kind, or whose weights are not the configuration's.
+template <LoadableModel M>
+[[nodiscard]] M load_model(const std::filesystem::path& path) {
   const SafetensorsFile file{path, "model file"};
-  const ModelInfo info = detail::model_info(file);
-  detail::expect_plausible_size(file, info);
-  CausalTransformer<S> model{info.config, info.layout};
-  detail::read_weights(file, model);
+  const auto info = detail::model_info<M>(file);
+  detail::expect_plausible_size<M>(file, info);
+  M model{info.config, info.layout};
+  detail::read_weights(file, info, model);
   return model;
 }
 
+/// Reads a `CausalTransformer<S>`.
+template <detail::FileScalar S>
+[[nodiscard]] CausalTransformer<S> load_model(const std::filesystem::path& path) {
+  return load_model<CausalTransformer<S>>(path);
+}
+
 /// What a model file says about itself, without making the model.
-[[nodiscard]] inline ModelInfo read_model_info(const std::filesystem::path& path) {
-  return detail::model_info(SafetensorsFile{path, "model file"});
+template <LoadableModel M = CausalTransformer<float>>
+[[nodiscard]] ModelInfoOf<ConfigOf<M>> read_model_info(const std::filesystem::path& path) {
+  return detail::model_info<M>(SafetensorsFile{path, "model file"});
+}
+
+/// The kind of model that a file holds, such as "causal_transformer": to choose the type to load it into.
+[[nodiscard]] inline std::string read_model_kind(const std::filesystem::path& path) {
+  return detail::model_metadata(SafetensorsFile{path, "model file"}, detail::ModelFormat::kind_key);
 }
 
 }  // namespace icrl

@@ -15,9 +15,9 @@
 #include <icrl/core/byte_stream.hpp>
 #include <icrl/core/checksum.hpp>
 #include <icrl/core/file.hpp>
+#include <icrl/core/tensor_view.hpp>
 #include <icrl/io/json_limits.hpp>
 #include <icrl/io/json_text.hpp>
-#include <icrl/core/tensor_view.hpp>
 
 // A safetensors file (https://github.com/huggingface/safetensors), little-endian:
 //   1. bytes 0 .. 7: u64 N, the size of the header; at most 100 MB
@@ -55,28 +55,12 @@ struct SafetensorsFormat {
   [[nodiscard]] static std::string digits(std::uint32_t crc) { return fmt::format("{:08x}", crc); }
 };
 
-}  // namespace detail
-
-namespace detail {
-
-/// An object of values that are JSON already.
-[[nodiscard]] inline std::string object_text(const std::map<std::string, std::string>& values) {
-  std::string text = "{";
-  for (const auto& [key, value] : values) {
-    if (text.size() > 1) text += ',';
-    text += json_quoted(key);
-    text += ':';
-    text += value;
-  }
-  return text += '}';
-}
-
 /// The header of tensors that follow one another in this order, filled up, its checksum still zeros.
 [[nodiscard]] inline std::string safetensors_header(std::span<const TensorView* const> tensors,
                                                     const Metadata& metadata, const std::string& what) {
   using Format = SafetensorsFormat;
-  std::map<std::string, std::string> entries;  // in the order of their names
-  std::size_t end = 0, value_count = 2;        // the header and the object of texts
+  JsonFields entries;
+  std::size_t end = 0, value_count = 2;  // the header and the object of texts
   for (const TensorView* const next : tensors) {
     const TensorView& tensor = *next;
     value_count += 6 + tensor.shape.size();  // an object of a text and two lists, one of them of two offsets
@@ -87,18 +71,18 @@ namespace detail {
       fail("{}: has {} bytes, {} {} takes {}", place, tensor.bytes.size(), tensor.dtype, to_string(tensor.shape),
            wanted);
     }
-    entries[tensor.name] = fmt::format(R"({{"data_offsets":[{},{}],"dtype":"{}","shape":[{}]}})", end, end + wanted,
-                                       tensor.dtype, joined(tensor.shape, ","));
+    entries.emplace(tensor.name,
+                    JsonText::verbatim(fmt::format(R"({{"data_offsets":[{},{}],"dtype":"{}","shape":[{}]}})", end,
+                                                   end + wanted, tensor.dtype, joined(tensor.shape, ","))));
     end += wanted;
   }
   std::string text;
   try {
-    Metadata texts = metadata;
-    texts[std::string{Format::checksum_key}] = Format::no_checksum;
+    JsonFields texts{metadata.begin(), metadata.end()};
+    texts.insert_or_assign(std::string{Format::checksum_key}, Format::no_checksum);
     value_count += texts.size();
-    for (auto& [key, value] : texts) value = json_quoted(value);
-    entries[std::string{Format::metadata_key}] = object_text(texts);
-    text = object_text(entries);
+    entries.emplace(Format::metadata_key, json_object_of(texts));
+    text = json_object_of(entries).text();
   } catch (const Error& error) {
     fail("{}: {}", what, error.what());
   }
