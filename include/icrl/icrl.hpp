@@ -118,6 +118,7 @@
 #include <icrl/model/fingerprint.hpp>
 #include <icrl/model/image_encoder.hpp>
 #include <icrl/model/key_value_cache.hpp>
+#include <icrl/model/recurrent_model.hpp>
 #include <icrl/model/self_test.hpp>
 #include <icrl/model/self_test_kernels.hpp>
 #include <icrl/model/self_test_model.hpp>

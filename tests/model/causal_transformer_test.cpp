@@ -54,6 +54,9 @@ std::vector<TransformerConfig> all_schemes(int context) {
                          .positions = positions,
                          .tokens = tokens,
                          .reward_scale = 0.5});
+  configs.push_back(configs.back());  // layers of different sizes
+  configs.back().layer_heads = {1, 2};
+  configs.back().layer_hidden = {12, 5};
   return configs;
 }
 
@@ -80,6 +83,7 @@ TEST_CASE("The whole model's backward matches finite differences in every scheme
       Rng rng{11};
       CausalTransformer<double> model{config, layout};
       randomise(model, rng, 0.3);
+      CHECK(CausalTransformer<double>::weight_count(config, layout) == parameter_count(model));
       const std::vector<float> features = random_features(layout, 6, rng);
       std::vector<float> actions(static_cast<std::size_t>(6 * layout.action_size()));
       for (int t = 0; t < 6; ++t)

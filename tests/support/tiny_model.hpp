@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <tuple>
@@ -54,6 +55,9 @@ struct TraceModel {
   }
 
   void initialize(Rng& rng) { fill_normal(weight, 0.1, rng); }
+
+  [[nodiscard]] std::optional<int> max_window() const { return config.context; }
+  [[nodiscard]] WindowStart window_start() const { return config.window_start; }
 
   struct Cache {
     Matrix<S> trace;  ///< (T, features)

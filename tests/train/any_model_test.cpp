@@ -22,7 +22,7 @@ using namespace icrl::test;
 // apart and resumed by the same calls.
 static_assert(Trainable<TraceModel<float>> && Trainable<TraceModel<double>>);
 static_assert(LoadableModel<TraceModel<float>>);
-static_assert(!Roundable<TraceModel<float>>);
+static_assert(!HasBf16Pass<TraceModel<float>>);
 static_assert(SequenceModel<Int8Model> && SavableModel<Int8Model> && !Trainable<Int8Model>);
 
 namespace {
