@@ -148,6 +148,26 @@ TEST_CASE("An optimizer goes on where another was, and a copy goes on by itself"
   CHECK(restored_layer.bias == layer.bias);
 }
 
+TEST_CASE("Frozen weights are not changed, have no moments and no part in the norm", "[nn]") {
+  struct Adapted {
+    Linear<double> base, correction;
+    static constexpr auto parameters() {
+      return std::tuple{Frozen{"base", &Adapted::base}, Field{"correction", &Adapted::correction}};
+    }
+  };
+  Adapted model{linear_of(2, 2), linear_of(1, 1)};
+  const Adapted gradient{linear_of(std::numeric_limits<double>::infinity(), 5), linear_of(0.5, 0.5)};
+  AdamW<Adapted> optimizer{model, {.weight_decay = 0.1, .max_gradient_norm = 100}};
+
+  CHECK(optimizer.step(model, gradient) == Approx(1.5));
+
+  CHECK((model.base.weight.array() == 2).all());
+  CHECK((model.base.bias.array() == 2).all());
+  CHECK((model.correction.weight.array() < 1).all());
+  CHECK(parameter_count(optimizer.mean()) == 9);
+  CHECK(parameter_count(optimizer.variance()) == 9);
+}
+
 TEST_CASE("A gradient that is not finite is refused and changes nothing", "[nn]") {
   Linear<double> layer = linear_of(1, 1);
   AdamW<Linear<double>> optimizer{layer, {}};

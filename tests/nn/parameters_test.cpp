@@ -94,3 +94,46 @@ TEST_CASE("The walk goes over several layers at once", "[nn]") {
   CHECK(seen == parameter_count(to));
   for_each_parameter([](std::string_view, const auto& tensor) { CHECK((tensor.array() == 2).all()); }, to);
 }
+
+namespace {
+
+/// A frozen tree beside a leaf of which one tensor is frozen.
+struct Grafted {
+  Tree tree;
+  RowVector<float> scale = RowVector<float>::Ones(2);
+  Leaf leaf;
+
+  static constexpr auto parameters() {
+    return std::tuple{Frozen{"tree", &Grafted::tree}, Frozen{"scale", &Grafted::scale}, Field{"leaf", &Grafted::leaf}};
+  }
+};
+static_assert(std::is_same_v<ParameterScalar<Grafted>, float>);
+
+}  // namespace
+
+TEST_CASE("All that lies in a frozen field is listed as not trained", "[nn]") {
+  Grafted grafted;
+
+  const auto list = parameters_of(grafted);
+
+  REQUIRE(list.size() == 10);
+  CHECK(list[0].name == "tree.leaves.0.table");
+  for (std::size_t i = 0; i < 8; ++i) CHECK_FALSE(list[i].is_trained);
+  CHECK((list[8].name == "leaf.table" && list[8].is_trained));
+  CHECK(list[9].is_trained);
+  CHECK(parameter_count(grafted) == 3 * 9 + 4 + 2 + 9);
+  for (const auto& p : parameters_of(grafted.tree)) CHECK(p.is_trained);
+}
+
+TEST_CASE("Frozen weights can be given up, and all others stay", "[nn]") {
+  Grafted grafted;
+
+  release_frozen(grafted);
+
+  CHECK(parameter_count(grafted) == 9);
+  CHECK(parameters_of(grafted).size() == 10);
+  CHECK(grafted.tree.leaves[1].table.size() == 0);
+  CHECK(grafted.leaf.table.size() == 6);
+  set_zero(grafted);
+  CHECK(grafted.leaf.bias.isZero(0));
+}

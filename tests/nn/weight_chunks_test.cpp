@@ -48,6 +48,22 @@ TEST_CASE("A tensor without numbers has no chunk and one of a whole chunk has on
   CHECK(weight_chunks<float>(one).size() == 2);
 }
 
+TEST_CASE("Frozen weights have no chunk", "[nn]") {
+  struct HalfFrozen {
+    Pair frozen, trained;
+    static constexpr auto parameters() {
+      return std::tuple{Frozen{"frozen", &HalfFrozen::frozen}, Field{"trained", &HalfFrozen::trained}};
+    }
+  };
+  HalfFrozen model{pair_of(50, 90), pair_of(2, 3)};
+
+  const auto chunks = weight_chunks<float>(model);
+
+  REQUIRE(chunks.size() == 2);
+  CHECK(chunks[0].weights.data() == model.trained.weight.data());
+  CHECK(chunks[1].weights.data() == model.trained.bias.data());
+}
+
 TEST_CASE("The chunks of a const model are the same runs, const", "[nn]") {
   Pair model = pair_of(50, 90);
   const auto chunks = weight_chunks<float>(model);

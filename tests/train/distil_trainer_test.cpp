@@ -8,6 +8,7 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <sys/mman.h>
@@ -597,4 +598,50 @@ TEST_CASE("Once its memory has its size, an update allocates nothing", "[train]"
       CHECK(allocating_updates <= threads);  // a thread's scratch memory gets its size when it first has work
     }
   }
+}
+
+namespace {
+
+/// A transformer of which only the head and the final norm are trained.
+struct TrainedHead : CausalTransformer<float> {
+  using Base = CausalTransformer<float>;
+  explicit TrainedHead(const Base& model) : Base{model} {}
+
+  static constexpr auto parameters() {
+    return std::tuple{Frozen{"embedding", &Base::embedding}, Frozen{"blocks", &Base::blocks},
+                      Field{"final_norm", &Base::final_norm}, Field{"head", &Base::head}};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("Frozen weights stay as they are, and a checkpoint of them goes on with the same bits", "[train]") {
+  const TemporaryFolder folder;
+  const SmallRun run;
+  const DistilConfig config = small_distil(6);
+  const TrainedHead first{run.model()};
+  TrainedHead model = first, resumed = first;
+  DistilTrainer trainer{model, run.sampler, config}, again{resumed, run.sampler, config};
+
+  for (int i = 0; i < 3; ++i) (void)trainer.step();
+  trainer.save(folder / "checkpoint");
+  again.restore(folder / "checkpoint");
+  for (int i = 0; i < 3; ++i) {
+    (void)trainer.step();
+    (void)again.step();
+  }
+
+  const auto before = parameters_of(first), after = parameters_of(std::as_const(model)),
+             averaged = parameters_of(trainer.averaged());
+  for (std::size_t i = 0; i < after.size(); ++i) {
+    INFO(after[i].name);
+    CHECK((before[i].map() == after[i].map()) == !after[i].is_trained);
+    CHECK((before[i].map() == averaged[i].map()) == !after[i].is_trained);
+  }
+  CHECK(have_equal_bits(model, resumed));
+  const Checkpoint<TrainedHead> state =
+      read_checkpoint(folder / "checkpoint", describe(trainer.config()) + "; " + run.sampler.describe(), first);
+  const Index trained = parameter_count(first.final_norm) + parameter_count(first.head);
+  CHECK(parameter_count(state.mean) == trained);
+  CHECK(parameter_count(state.model) > trained);
 }

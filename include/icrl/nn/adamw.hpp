@@ -68,8 +68,8 @@ inline void validate(const AdamWConfig& config) {
   check("max_gradient_norm", config.max_gradient_norm, 0, max);
 }
 
-/// AdamW as an object: owns the moments and the number of updates, for any type that lists its weights. A copy goes on
-/// by itself.
+/// AdamW as an object: owns the moments and the number of updates, for any type that lists its weights. Frozen weights
+/// have no moments and are not changed. A copy goes on by itself.
 template <Parameterized M>
 class AdamW {
 public:
@@ -78,8 +78,10 @@ public:
   /// For models of the shape of `model`. Throws Error for a configuration that makes no sense.
   AdamW(const M& model, const AdamWConfig& config) : config_{config}, mean_{model}, variance_{model} {
     validate(config);
-    set_zero(mean_);
-    set_zero(variance_);
+    for (M* moment : {&mean_, &variance_}) {
+      release_frozen(*moment);
+      set_zero(*moment);
+    }
   }
 
   /// One update at the configured learning rate. Returns the gradient's norm before clipping. Throws Error, with

@@ -28,6 +28,17 @@ struct Field {
 template <typename Layer, typename Member>
 Field(const char*, Member Layer::*) -> Field<Layer, Member>;
 
+/// A Field whose weights are not trained, such as the base of a low-rank adapter: they are saved and loaded as all are,
+/// but no update changes them, they do not decay and they have no moments. A gradient has room for them, so that a
+/// layer's backward may write there, and nobody reads it.
+template <typename Layer, typename Member>
+struct Frozen {
+  std::string_view name;
+  Member Layer::*member;
+};
+template <typename Layer, typename Member>
+Frozen(const char*, Member Layer::*) -> Frozen<Layer, Member>;
+
 /// A type with a static `parameters()` that returns the tuple of its fields.
 template <typename T>
 concept Parameterized = requires {
@@ -43,7 +54,8 @@ struct Parameter {
   std::string name;  ///< its path, such as "blocks.0.attention.qkv.weight"
   S* data;
   Index rows, columns;
-  bool is_matrix;  ///< or else a RowVector, which has one row
+  bool is_matrix;          ///< or else a RowVector, which has one row
+  bool is_trained = true;  ///< or else it lies in a Frozen field
 
   [[nodiscard]] std::span<S> numbers() const { return {data, static_cast<std::size_t>(rows * columns)}; }
 
@@ -58,6 +70,11 @@ inline constexpr bool is_vector = false;
 template <typename T>
 inline constexpr bool is_vector<std::vector<T>> = true;
 
+template <typename T>
+inline constexpr bool is_frozen = false;
+template <typename Layer, typename Member>
+inline constexpr bool is_frozen<Frozen<Layer, Member>> = true;
+
 /// The type of the numbers of a tensor, or of the first tensor of a layer or a vector; void where there is none.
 template <typename T>
 struct ScalarOf {
@@ -67,6 +84,8 @@ template <typename T>
 struct ScalarOf<std::vector<T>> : ScalarOf<T> {};
 template <typename Layer, typename Member>
 struct ScalarOf<Field<Layer, Member>> : ScalarOf<Member> {};
+template <typename Layer, typename Member>
+struct ScalarOf<Frozen<Layer, Member>> : ScalarOf<Member> {};
 template <Parameterized Layer>
 struct ScalarOf<Layer> : ScalarOf<decltype(Layer::parameters())> {};
 template <>
@@ -80,19 +99,37 @@ struct ScalarOf<std::tuple<First, Rest...>> {
 };
 
 template <typename S, typename T>
-void list_parameters(const std::string& name, const T& part, std::vector<Parameter<const S>>& list) {
+void list_parameters(const std::string& name, const T& part, bool is_trained, std::vector<Parameter<const S>>& list) {
   if constexpr (Parameterized<T>) {
     const std::string prefix = name.empty() ? "" : name + ".";
     std::apply(
         [&](const auto&... field) {
-          (list_parameters(prefix + std::string{field.name}, part.*field.member, list), ...);
+          (list_parameters(prefix + std::string{field.name}, part.*field.member,
+                           is_trained && !is_frozen<std::remove_cvref_t<decltype(field)>>, list),
+           ...);
         },
         T::parameters());
   } else if constexpr (is_vector<T>) {
-    for (std::size_t i = 0; i < part.size(); ++i) list_parameters(name + "." + std::to_string(i), part[i], list);
+    for (std::size_t i = 0; i < part.size(); ++i)
+      list_parameters(name + "." + std::to_string(i), part[i], is_trained, list);
   } else {
     static_assert(std::same_as<typename T::Scalar, S>, "parameters: the tensors of a layer have one type of numbers");
-    list.push_back({name, part.data(), part.rows(), part.cols(), T::RowsAtCompileTime != 1});
+    list.push_back({name, part.data(), part.rows(), part.cols(), T::RowsAtCompileTime != 1, is_trained});
+  }
+}
+
+template <typename T>
+void release_frozen(T& part, bool is_trained) {
+  if constexpr (Parameterized<T>) {
+    std::apply(
+        [&](const auto&... field) {
+          (release_frozen(part.*field.member, is_trained && !is_frozen<std::remove_cvref_t<decltype(field)>>), ...);
+        },
+        T::parameters());
+  } else if constexpr (is_vector<T>) {
+    for (auto& one : part) release_frozen(one, is_trained);
+  } else {
+    if (!is_trained) part.resize(T::RowsAtCompileTime == 1 ? 1 : 0, 0);
   }
 }
 
@@ -108,14 +145,14 @@ using ParameterScalar = std::conditional_t<std::is_void_v<typename detail::Scala
 template <Parameterized Layer>
 [[nodiscard]] std::vector<Parameter<const ParameterScalar<Layer>>> parameters_of(const Layer& layer) {
   std::vector<Parameter<const ParameterScalar<Layer>>> list;
-  detail::list_parameters("", layer, list);
+  detail::list_parameters("", layer, /*is_trained*/ true, list);
   return list;
 }
 template <Parameterized Layer>
 [[nodiscard]] std::vector<Parameter<ParameterScalar<Layer>>> parameters_of(Layer& layer) {
   std::vector<Parameter<ParameterScalar<Layer>>> list;
   for (const auto& p : parameters_of(std::as_const(layer)))
-    list.push_back({p.name, const_cast<ParameterScalar<Layer>*>(p.data), p.rows, p.columns, p.is_matrix});
+    list.push_back({p.name, const_cast<ParameterScalar<Layer>*>(p.data), p.rows, p.columns, p.is_matrix, p.is_trained});
   return list;
 }
 
@@ -152,6 +189,12 @@ template <Parameterized Layer>
 template <Parameterized Layer>
 void set_zero(Layer& layer) {
   for (const auto& p : parameters_of(layer)) std::fill_n(p.data, p.rows * p.columns, ParameterScalar<Layer>(0));
+}
+
+/// Gives up the memory of all frozen weights: of moments, which have none.
+template <Parameterized Layer>
+void release_frozen(Layer& layer) {
+  detail::release_frozen(layer, /*is_trained*/ true);
 }
 
 /// Copies numbers alone, so that whoever points at the weights of `to` still does.

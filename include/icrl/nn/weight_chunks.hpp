@@ -20,13 +20,14 @@ struct WeightChunk {
   bool is_matrix;
 };
 
-/// All weights of a model as chunks, in a fixed order; S is const for a const model. Valid as long as no tensor of the
-/// model is replaced or resized.
+/// All weights of a model that are trained, as chunks in a fixed order; S is const for a const model. Valid as long as
+/// no tensor of the model is replaced or resized.
 template <typename S, Parameterized M>
 [[nodiscard]] std::vector<WeightChunk<S>> weight_chunks(M& model) {
   constexpr std::size_t chunk_size = 2048;
   std::vector<WeightChunk<S>> chunks;
   for (const Parameter<S>& p : parameters_of(model)) {
+    if (!p.is_trained) continue;
     const std::span<S> all = p.numbers();
     for (std::size_t first = 0; first < all.size(); first += chunk_size)
       chunks.push_back({all.subspan(first, std::min(chunk_size, all.size() - first)), p.is_matrix});

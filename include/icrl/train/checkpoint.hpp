@@ -65,7 +65,8 @@ void read_weights(ByteReader& in, std::string_view role, typename M::Scalar leas
 ///   1. texts: description of the model, description of the configuration and of the windows
 ///   2. i32 update, i64 tokens, f64 seconds, f64 loss, i32 best update, f64 best score
 ///   3. u8 has an average, u8 has a best
-///   4. all weights, in the order of parameters_of, of the model, mean, variance, average and best
+///   4. all weights, in the order of parameters_of, of the model, mean, variance, average and best; mean and variance
+///      have none for frozen weights
 /// `average` and `best` may be null.
 template <Trainable M>
 void write_checkpoint(const std::filesystem::path& path, std::string_view config, const DistilProgress& progress,
@@ -102,6 +103,8 @@ template <Trainable M>
          found.one, found.other);
   }
   Checkpoint<M> found{{}, like, like, like, {}, {}};
+  release_frozen(found.mean);
+  release_frozen(found.variance);
   found.progress.update = in.value_in("update", 0, 1 << 30);
   using Real = std::numeric_limits<double>;
   using Weight = std::numeric_limits<typename M::Scalar>;

@@ -16,7 +16,8 @@
 namespace icrl {
 
 /// The gradient of a batch in a fixed number of parts. Each part sums a fixed run of the batch in order and the parts
-/// are summed along a fixed tree, so that the sum has the same bits whichever thread worked on what.
+/// are summed along a fixed tree, so that the sum has the same bits whichever thread worked on what. Frozen weights
+/// have no part in it.
 template <Parameterized M>
 class GradientSlots {
 public:
@@ -32,7 +33,7 @@ public:
   [[nodiscard]] int slot_count() const { return static_cast<int>(gradients_.size()); }
   [[nodiscard]] int chunk_count() const { return static_cast<int>(squares_.size()); }
 
-  /// Slot `slot` with all its numbers zero.
+  /// Slot `slot` with all its numbers zero, but for those of frozen weights.
   [[nodiscard]] M& cleared(int slot) {
     for (const auto& chunk : chunks_[static_cast<std::size_t>(slot)])
       std::fill(chunk.weights.begin(), chunk.weights.end(), Scalar(0));
