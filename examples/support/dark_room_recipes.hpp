@@ -220,7 +220,8 @@ public:
               fmt::format("loss {:.3f}, {:.0f} tokens/s{}", metrics.loss, metrics.tokens_per_second, note_));
   }
 
-  double on_evaluate(const icrl::CausalTransformer<float>& model, int) {
+  template <icrl::Streaming M>
+  double on_evaluate(const M& model, int) {
     const auto curves = icrl::evaluate(model, rooms_, validation_, config_, recipe_.decoding);
     const double score =
         icrl::share_of_oracle(curves, icrl::reference_returns(rooms_, validation_), 1, config_.episodes);
@@ -238,17 +239,19 @@ private:
   std::string note_;
 };
 
+template <typename M>
 struct Distilled {
-  icrl::CausalTransformer<float> model;
+  M model;
   icrl::DistilResult result;
 };
 
-/// Trains a model on the histories. Files begin with `name` in `folder`; an interrupted training goes on from its
-/// checkpoint there, which is left behind (see forget_checkpoint).
-[[nodiscard]] inline Distilled distil_recipe(const Recipe& recipe, const std::vector<icrl::LearningHistory>& histories,
-                                             const icrl::DarkRooms& rooms, std::span<const int> validation,
-                                             std::uint64_t seed, int threads, const std::filesystem::path& folder,
-                                             const std::string& name) {
+/// Trains the model that `make_model(layout)` gives on the histories. Files begin with `name` in `folder`; an
+/// interrupted training goes on from its checkpoint there, which is left behind (see forget_checkpoint).
+template <typename MakeModel>
+[[nodiscard]] auto distil_model(MakeModel&& make_model, const Recipe& recipe,
+                                const std::vector<icrl::LearningHistory>& histories, const icrl::DarkRooms& rooms,
+                                std::span<const int> validation, std::uint64_t seed, int threads,
+                                const std::filesystem::path& folder, const std::string& name) {
   std::vector<icrl::HistoryView> views;
   for (const icrl::LearningHistory& history : histories) views.push_back(history.view());
   if (recipe.source == Source::q_learning) views = icrl::keep_solved(std::move(views));
@@ -256,8 +259,7 @@ struct Distilled {
   const icrl::DarkRoom room = rooms.make(0);
   const icrl::StepLayout layout{.observation_space = room.observation_space(), .action_space = room.action_space()};
   const icrl::WindowSampler sampler{std::move(views), layout, recipe.windows};
-  icrl::CausalTransformer<float> model{{.context = recipe.windows.context, .window_start = recipe.windows.start},
-                                       layout};
+  auto model = make_model(layout);
   icrl::Rng rng{seed};
   model.initialise(rng);
 
@@ -272,7 +274,19 @@ struct Distilled {
                    {{"temperature", fmt::format("{}", recipe.decoding.temperature)},
                     {"min_p", fmt::format("{}", recipe.decoding.min_p)},
                     {"source", std::string{name_of(recipe.source)}}});
-  return {std::move(model), result};
+  return Distilled<decltype(model)>{std::move(model), result};
+}
+
+/// The same with a transformer.
+[[nodiscard]] inline auto distil_recipe(const Recipe& recipe, const std::vector<icrl::LearningHistory>& histories,
+                                        const icrl::DarkRooms& rooms, std::span<const int> validation,
+                                        std::uint64_t seed, int threads, const std::filesystem::path& folder,
+                                        const std::string& name) {
+  const auto make_model = [&](const icrl::StepLayout& layout) {
+    return icrl::CausalTransformer<float>{{.context = recipe.windows.context, .window_start = recipe.windows.start},
+                                          layout};
+  };
+  return distil_model(make_model, recipe, histories, rooms, validation, seed, threads, folder, name);
 }
 
 /// To be called when what a training was for is on the disk as well: until then, it need not be run again.

@@ -49,7 +49,7 @@ void check(KernelChecks& checks, Index heads, Index size, Index count, Guard gua
   for (Index t = 0; t < count; ++t) {
     numbers.fill(key);
     for (Index c = 0; c < width; ++c) plain_keys[length(t * width + c)] = static_cast<double>(key[length(c)]);
-    past.expect(t);
+    past.prefetch(t);
     numbers.fill(query);
     past.put(t, key.data(), query.data());
   }

@@ -61,7 +61,7 @@ void run(const std::filesystem::path& folder) {
     const std::string name = to_string(products);
     recipe.distil.products = products;
     example::forget_checkpoint(folder, name);
-    const example::Distilled distilled =
+    const auto distilled =
         example::distil_recipe(recipe, collected.histories, rooms, split.validation, 1, 2, folder, name);
     example::forget_checkpoint(folder, name);
     std::filesystem::remove(folder / (name + "_metrics.jsonl"));

@@ -1,0 +1,127 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/model/causal_transformer.hpp>
+
+#include <icrl/agent/in_context_agent.hpp>
+#include <icrl/train/distil.hpp>
+
+#include "support/catch.hpp"
+#include "support/experts.hpp"
+#include "support/int8_linear.hpp"
+#include "support/low_rank_linear.hpp"
+#include "support/small_run.hpp"
+
+using namespace icrl;
+using namespace icrl::test;
+
+// Transformers of other parts: each is a list of types, and no header of the library knows of it.
+namespace {
+
+struct Int8Parts : DenseParts<float> {
+  using Linear = Int8Linear;
+  using FeedForward = icrl::FeedForward<float, Int8Linear>;
+};
+template <std::floating_point S>
+struct ExpertParts : DenseParts<S> {
+  using FeedForward = TwoExperts<S>;
+};
+template <std::floating_point S>
+struct LowRankParts : DenseParts<S> {
+  using Linear = LowRankLinear<S>;
+  using FeedForward = icrl::FeedForward<S, LowRankLinear<S>>;
+};
+using Int8Transformer = CausalTransformer<float, Int8Parts>;
+using ExpertTransformer = CausalTransformer<float, ExpertParts<float>>;
+using LowRankTransformer = CausalTransformer<float, LowRankParts<float>>;
+
+static_assert(Streaming<Int8Transformer> && !Trainable<Int8Transformer> && !HasBf16Pass<Int8Transformer>);
+static_assert(Streaming<ExpertTransformer> && Trainable<ExpertTransformer> && !HasBf16Pass<ExpertTransformer>);
+static_assert(Streaming<LowRankTransformer> && Trainable<LowRankTransformer>);
+
+/// The losses of a run.
+struct Losses {
+  std::vector<double> values;
+  void on_update(const DistilMetrics& metrics) { values.push_back(metrics.loss); }
+};
+
+/// What an agent over the model said at each of its steps, in an environment that answers by chance.
+template <typename M>
+std::vector<float> outputs_of(const M& model, int steps) {
+  InContextAgent agent{model};
+  std::vector<float> observation(static_cast<std::size_t>(model.layout.observation_size())),
+      action(static_cast<std::size_t>(model.layout.action_size())), all;
+  Rng world{4};
+  for (int t = 0; t < steps; ++t) {
+    sample(model.layout.observation_space, world, observation);
+    agent.act(observation, action, world);
+    all.insert(all.end(), agent.outputs().begin(), agent.outputs().end());
+    std::fill(action.begin(), action.end(), 0.0f);
+    agent.learn({observation, action, 0.5f, observation, t % 3 == 2, false});
+  }
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("A transformer of maps of 8 bits acts like the one it was made of", "[train]") {
+  const SmallRun run;
+  const auto dense = run.model<float>();
+  Int8Transformer small{dense.config, dense.layout};
+  small.embedding = dense.embedding;
+  small.final_norm = dense.final_norm;
+  small.head = dense.head;
+  for (std::size_t i = 0; i < dense.blocks.size(); ++i) {
+    small.blocks[i].attention.qkv = Int8Linear{dense.blocks[i].attention.qkv};
+    small.blocks[i].attention.output = Int8Linear{dense.blocks[i].attention.output};
+    small.blocks[i].feed_forward.up = Int8Linear{dense.blocks[i].feed_forward.up};
+    small.blocks[i].feed_forward.down = Int8Linear{dense.blocks[i].feed_forward.down};
+  }
+  const std::vector<float> expected = outputs_of(dense, 60), found = outputs_of(small, 60);
+  float largest = 0, difference = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    largest = std::max(largest, std::abs(expected[i]));
+    difference = std::max(difference, std::abs(expected[i] - found[i]));
+  }
+  CHECK(difference > 0);
+  CHECK(difference < 0.05f * largest);
+}
+
+TEST_CASE("A transformer with experts is distilled and acts", "[train]") {
+  const SmallRun run;
+  ExpertTransformer model{run.shape, run.layout};
+  Rng rng{1};
+  model.initialise(rng);
+  Losses losses;
+  (void)distil(model, run.sampler, small_distil(40), losses);
+  CHECK(losses.values.back() < losses.values.front());
+  for (const float output : outputs_of(model, 20)) CHECK(std::isfinite(output));
+}
+
+TEST_CASE("Of a transformer with low-rank adapters only the adapters of its maps are trained", "[train]") {
+  const SmallRun run;
+  const auto dense = run.model<float>();
+  LowRankTransformer model{dense.config, dense.layout};
+  Rng rng{1};
+  model.initialise(rng);
+  model.embedding = dense.embedding;
+  for (std::size_t i = 0; i < dense.blocks.size(); ++i) {
+    model.blocks[i].attention.qkv.base = dense.blocks[i].attention.qkv;
+    model.blocks[i].attention.output.base = dense.blocks[i].attention.output;
+    model.blocks[i].feed_forward.up.base = dense.blocks[i].feed_forward.up;
+    model.blocks[i].feed_forward.down.base = dense.blocks[i].feed_forward.down;
+  }
+  model.head = dense.head;
+  CHECK(outputs_of(model, 20) == outputs_of(dense, 20));  // adapters begin at zero
+
+  Losses losses;
+  (void)distil(model, run.sampler, small_distil(40), losses);
+  CHECK(losses.values.back() < losses.values.front());
+  for (std::size_t i = 0; i < dense.blocks.size(); ++i) {
+    CHECK(model.blocks[i].attention.qkv.base.weight == dense.blocks[i].attention.qkv.weight);
+    CHECK(model.blocks[i].feed_forward.down.base.bias == dense.blocks[i].feed_forward.down.bias);
+    CHECK(!model.blocks[i].attention.qkv.b.isZero());
+  }
+  const AdamW<LowRankTransformer> optimizer{model, {}};
+  CHECK(optimizer.mean().blocks[0].attention.qkv.base.weight.size() == 0);
+  CHECK(optimizer.mean().blocks[0].attention.qkv.a.size() > 0);
+}
