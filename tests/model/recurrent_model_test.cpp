@@ -16,13 +16,14 @@ static_assert(Trainable<RecurrentModel<float>> && Streaming<RecurrentModel<float
 
 namespace {
 
-constexpr RecurrentConfig small{.width = 6, .layer_count = 2, .state_size = 5, .hidden = 9, .longest_memory = 20};
+constexpr RecurrentConfig small_recurrence{
+    .width = 6, .layer_count = 2, .state_size = 5, .hidden = 9, .longest_memory = 20};
 
-StepLayout small_layout() {
+StepLayout recurrent_layout() {
   return {.observation_space = MultiDiscrete{{3, 2}}, .action_space = Box{{-1, -2}, {1, 2}}};
 }
 
-std::vector<float> random_rows(const StepLayout& layout, int steps, Rng& rng) {
+std::vector<float> recurrent_rows(const StepLayout& layout, int steps, Rng& rng) {
   const auto size = static_cast<std::size_t>(layout.feature_count());
   std::vector<float> rows(size * static_cast<std::size_t>(steps)), observation(2), action(2);
   for (int t = 0; t < steps; ++t) {
@@ -37,12 +38,12 @@ std::vector<float> random_rows(const StepLayout& layout, int steps, Rng& rng) {
 }  // namespace
 
 TEST_CASE("The recurrent model's backward matches finite differences", "[model][gradient]") {
-  const StepLayout layout = small_layout();
-  RecurrentModel<double> model{small, layout};
+  const StepLayout layout = recurrent_layout();
+  RecurrentModel<double> model{small_recurrence, layout};
   Rng rng{3};
   randomise(model, rng);
-  CHECK(RecurrentModel<double>::weight_count(small, layout) == parameter_count(model));
-  const std::vector<float> rows = random_rows(layout, 11, rng);
+  CHECK(RecurrentModel<double>::weight_count(small_recurrence, layout) == parameter_count(model));
+  const std::vector<float> rows = recurrent_rows(layout, 11, rng);
   const Matrix<double> doutputs = random_matrix(11, 4, rng);
   RecurrentModel<double>::Cache cache;
   Matrix<double> outputs(11, 4);
@@ -60,12 +61,12 @@ TEST_CASE("The recurrent model's backward matches finite differences", "[model][
 }
 
 TEST_CASE("The recurrent model streams what it gives over the window, whatever streams beside it", "[model]") {
-  const StepLayout layout = small_layout();
-  RecurrentModel<double> model{small, layout};
+  const StepLayout layout = recurrent_layout();
+  RecurrentModel<double> model{small_recurrence, layout};
   Rng rng{5};
   model.initialise(rng);
   constexpr int steps = 60;
-  const std::vector<float> rows = random_rows(layout, steps, rng), others = random_rows(layout, steps, rng);
+  const std::vector<float> rows = recurrent_rows(layout, steps, rng), others = recurrent_rows(layout, steps, rng);
   RecurrentModel<double>::Cache cache;
   Matrix<double> whole(steps, 4), outputs(2, 4);
   model.forward(rows, steps, cache, whole);
@@ -90,8 +91,8 @@ TEST_CASE("The recurrent model streams what it gives over the window, whatever s
 }
 
 TEST_CASE("A recurrent state is saved, restored and checked", "[model]") {
-  const StepLayout layout = small_layout();
-  const RecurrentModel<float> model{small, layout};
+  const StepLayout layout = recurrent_layout();
+  const RecurrentModel<float> model{small_recurrence, layout};
   auto state = model.make_states(1).front();
   ByteWriter out;
   state.save(out);

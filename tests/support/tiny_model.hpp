@@ -10,9 +10,9 @@
 #include <tuple>
 
 #include <icrl/core/config_fields.hpp>
+#include <icrl/env/action_distribution.hpp>
 #include <icrl/history/step_layout.hpp>
 #include <icrl/math/matrix.hpp>
-#include <icrl/model/action_distribution.hpp>
 #include <icrl/nn/parameters.hpp>
 
 namespace icrl::test {

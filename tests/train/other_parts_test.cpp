@@ -39,7 +39,7 @@ static_assert(Streaming<ExpertTransformer> && Trainable<ExpertTransformer> && !H
 static_assert(Streaming<LowRankTransformer> && Trainable<LowRankTransformer>);
 
 /// The losses of a run.
-struct Losses {
+struct LossesOfParts {
   std::vector<double> values;
   void on_update(const DistilMetrics& metrics) { values.push_back(metrics.loss); }
 };
@@ -91,7 +91,7 @@ TEST_CASE("A transformer with experts is distilled and acts", "[train]") {
   ExpertTransformer model{run.shape, run.layout};
   Rng rng{1};
   model.initialise(rng);
-  Losses losses;
+  LossesOfParts losses;
   (void)distil(model, run.sampler, small_distil(40), losses);
   CHECK(losses.values.back() < losses.values.front());
   for (const float output : outputs_of(model, 20)) CHECK(std::isfinite(output));
@@ -113,7 +113,7 @@ TEST_CASE("Of a transformer with low-rank adapters only the adapters of its maps
   model.head = dense.head;
   CHECK(outputs_of(model, 20) == outputs_of(dense, 20));  // adapters begin at zero
 
-  Losses losses;
+  LossesOfParts losses;
   (void)distil(model, run.sampler, small_distil(40), losses);
   CHECK(losses.values.back() < losses.values.front());
   for (std::size_t i = 0; i < dense.blocks.size(); ++i) {
