@@ -55,11 +55,11 @@ struct LowRankLinear {
                 MatrixOut<S> dx) const {
     reserve_rows(scratch.low, x.rows(), rank);
     auto dlow = scratch.low.topRows(x.rows());
-    dlow.noalias() = dy * b.transpose();
-    grad.b.noalias() += cache.low.topRows(x.rows()).transpose() * dy;
-    grad.a.noalias() += x.transpose() * dlow;
-    dx.noalias() = dy * base.weight.transpose();
-    dx.noalias() += dlow * a.transpose();
+    dlow = dy.lazyProduct(b.transpose());
+    grad.b += cache.low.topRows(x.rows()).transpose().lazyProduct(dy);
+    grad.a += x.transpose().lazyProduct(dlow);
+    multiply_transposed<S>(dy, base.weight, dx);
+    dx += dlow.lazyProduct(a.transpose());
   }
 
   void initialize(const WeightScale&, Rng& rng) { fill_normal(a, 1 / std::sqrt(static_cast<double>(rank)), rng); }
@@ -73,8 +73,8 @@ private:
   void add_adapter(MatrixIn<S> x, Matrix<S>& memory, MatrixOut<S> y) const {
     reserve_rows(memory, x.rows(), rank);
     auto low = memory.topRows(x.rows());
-    low.noalias() = x * a;
-    y.noalias() += low * b;
+    low = x.lazyProduct(a);
+    y += low.lazyProduct(b);
   }
 };
 

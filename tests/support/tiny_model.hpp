@@ -70,14 +70,14 @@ struct TraceModel {
         const S before = t > 0 ? static_cast<S>(config.decay) * cache.trace(t - 1, i) : S(0);
         cache.trace(t, i) = before + static_cast<S>(features[static_cast<std::size_t>(t * weight.rows() + i)]);
       }
-      outputs.row(t) = bias + cache.trace.row(t) * weight;
+      outputs.row(t) = bias + cache.trace.row(t).lazyProduct(weight);
     }
   }
 
   /// Adds to `grad`.
   void backward(std::span<const float>, int steps, MatrixIn<S> doutputs, Cache& cache, TraceModel& grad) const {
     for (int t = 0; t < steps; ++t) {
-      grad.weight += cache.trace.row(t).transpose() * doutputs.row(t);
+      grad.weight += cache.trace.row(t).transpose().lazyProduct(doutputs.row(t));
       grad.bias += doutputs.row(t);
     }
   }
