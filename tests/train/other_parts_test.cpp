@@ -44,6 +44,18 @@ struct LossesOfParts {
   void on_update(const DistilMetrics& metrics) { values.push_back(metrics.loss); }
 };
 
+/// Gives `other` all of a dense transformer but the linear maps of its blocks.
+template <typename M>
+void copy_all_but_maps(const CausalTransformer<float>& dense, M& other) {
+  other.embedding = dense.embedding;
+  other.final_norm = dense.final_norm;
+  other.head = dense.head;
+  for (std::size_t i = 0; i < dense.blocks.size(); ++i) {
+    other.blocks[i].attention_norm = dense.blocks[i].attention_norm;
+    other.blocks[i].feed_forward_norm = dense.blocks[i].feed_forward_norm;
+  }
+}
+
 /// What an agent over the model said at each of its steps, in an environment that answers by chance.
 template <typename M>
 std::vector<float> outputs_of(const M& model, int steps) {
@@ -67,9 +79,7 @@ TEST_CASE("A transformer of maps of 8 bits acts like the one it was made of", "[
   const SmallRun run;
   const auto dense = run.model<float>();
   Int8Transformer small{dense.config, dense.layout};
-  small.embedding = dense.embedding;
-  small.final_norm = dense.final_norm;
-  small.head = dense.head;
+  copy_all_but_maps(dense, small);
   for (std::size_t i = 0; i < dense.blocks.size(); ++i) {
     small.blocks[i].attention.qkv = Int8Linear{dense.blocks[i].attention.qkv};
     small.blocks[i].attention.output = Int8Linear{dense.blocks[i].attention.output};
@@ -103,14 +113,13 @@ TEST_CASE("Of a transformer with low-rank adapters only the adapters of its maps
   LowRankTransformer model{dense.config, dense.layout};
   Rng rng{1};
   model.initialise(rng);
-  model.embedding = dense.embedding;
+  copy_all_but_maps(dense, model);
   for (std::size_t i = 0; i < dense.blocks.size(); ++i) {
     model.blocks[i].attention.qkv.base = dense.blocks[i].attention.qkv;
     model.blocks[i].attention.output.base = dense.blocks[i].attention.output;
     model.blocks[i].feed_forward.up.base = dense.blocks[i].feed_forward.up;
     model.blocks[i].feed_forward.down.base = dense.blocks[i].feed_forward.down;
   }
-  model.head = dense.head;
   CHECK(outputs_of(model, 20) == outputs_of(dense, 20));  // adapters begin at zero
 
   LossesOfParts losses;
