@@ -4,12 +4,12 @@
 
 #include <algorithm>
 
-#include <icrl/model/bf16_transformer.hpp>
 #include <icrl/model/concepts.hpp>
 
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/gradient.hpp"
+#include "support/transformer_schemes.hpp"
 
 using namespace icrl;
 using namespace icrl::test;
@@ -18,47 +18,6 @@ namespace {
 
 static_assert(Trainable<CausalTransformer<float>>);
 static_assert(Streaming<CausalTransformer<float>>);
-static_assert(HasBf16Pass<CausalTransformer<float>> && !HasBf16Pass<CausalTransformer<double>>);
-
-StepLayout grid_layout() { return {.observation_space = MultiDiscrete{{4, 5}}, .action_space = Discrete{3}}; }
-StepLayout number_layout() {
-  return {.observation_space = Box{{-1, -1, -1}, {1, 1, 1}}, .action_space = Box{{-2, -2}, {2, 2}}};
-}
-
-/// Rows of a layout as a stream might give them: random observations, actions and rewards, an episode start every five
-/// steps.
-std::vector<float> random_features(const StepLayout& layout, int steps, Rng& rng) {
-  const auto size = static_cast<std::size_t>(layout.feature_count());
-  std::vector<float> features(static_cast<std::size_t>(steps) * size),
-      observation(static_cast<std::size_t>(layout.observation_size())),
-      action(static_cast<std::size_t>(layout.action_size()));
-  for (int t = 0; t < steps; ++t) {
-    sample(layout.observation_space, rng, observation);
-    sample(layout.action_space, rng, action);
-    const int flags = (t % 5 == 0 ? StepFlag::episode_start : 0) | (t == 0 ? StepFlag::no_previous : 0);
-    layout.write(std::span{features}.subspan(static_cast<std::size_t>(t) * size, size), observation, action,
-                 static_cast<float>(rng.uniform()), flags);
-  }
-  return features;
-}
-
-std::vector<TransformerConfig> all_schemes(int context) {
-  std::vector<TransformerConfig> configs;
-  for (const auto positions : {PositionScheme::learned, PositionScheme::rotary})
-    for (const auto tokens : {TokenScheme::fused, TokenScheme::separate})
-      configs.push_back({.width = 8,
-                         .layer_count = 2,
-                         .head_count = 2,
-                         .hidden = 12,
-                         .context = context,
-                         .positions = positions,
-                         .tokens = tokens,
-                         .reward_scale = 0.5});
-  configs.push_back(configs.back());  // layers of different sizes
-  configs.back().layer_heads = {1, 2};
-  configs.back().layer_hidden = {12, 5};
-  return configs;
-}
 
 /// The loss summed over all steps of a window, and its derivative by the outputs.
 double window_loss(const CausalTransformer<double>& model, const Matrix<double>& outputs,
@@ -222,44 +181,4 @@ TEST_CASE("A shape that makes no model is refused with the value that is wrong",
   CHECK(has(refusal({.layer_count = 0}), "layer_count is 0"));
   CHECK(has(refusal({.context = 1 << 30}), "context"));
   CHECK(has(refusal({.reward_scale = 1e300}), "reward_scale"));
-}
-
-TEST_CASE("Passes in bfloat16 agree with those in float under every scheme, also after a longer one", "[model]") {
-  for (const StepLayout& layout : {grid_layout(), number_layout()}) {
-    for (TransformerConfig config : all_schemes(60)) {
-      config.width = 32;
-      CAPTURE(config.positions, config.tokens);
-      CausalTransformer<float> model{config, layout};
-      Rng rng{3};
-      model.initialise(rng);
-      Bf16Transformer bf16{model};
-      bf16.pack();
-      CausalTransformer<float>::Cache full;
-      Bf16Transformer::Cache quick;
-      for (const int steps : {60, 21, 1}) {
-        const std::vector<float> features = random_features(layout, steps, rng);
-        const Index size = model.actions.parameter_count();
-        Matrix<float> expected(steps, size), found(steps, size), derivative(steps, size);
-        fill_normal(derivative, 1, rng);
-        auto expected_grad = model, found_grad = model;
-        set_zero(expected_grad);
-        set_zero(found_grad);
-
-        model.forward(features, steps, full, expected);
-        model.backward(features, steps, derivative, full, expected_grad);
-        bf16.forward(features, steps, quick, found);
-        bf16.backward(features, steps, derivative, quick, found_grad);
-
-        CHECK((found - expected).norm() < 0.02f * expected.norm());
-        CHECK(found != expected);
-        // Of the queries and keys of a single token nothing depends, and nothing of a key's bias.
-        for_each_parameter(
-            [&](std::string_view name, const auto& a, const auto& b) {
-              CAPTURE(std::string{name});
-              if (name.find("qkv") == std::string_view::npos) CHECK((a - b).norm() <= 0.05f * b.norm());
-            },
-            found_grad, expected_grad);
-      }
-    }
-  }
 }

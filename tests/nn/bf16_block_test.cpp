@@ -107,21 +107,6 @@ TEST_CASE("A pass in bfloat16 agrees with one in float to bfloat16's precision, 
   }
 }
 
-TEST_CASE("The triangle of scores in columns has a place for every pair of queries and block of keys that it sees",
-          "[nn]") {
-  for (const Index tokens : {1, 2, 15, 16, 17, 35, 80}) {
-    CAPTURE(tokens);
-    const detail::ScoreColumns columns{tokens};
-    Index next = 0;
-    for (Index column = 0; column < detail::ScoreBlocks::count(tokens); ++column) {
-      CHECK(columns.begin(column) == next);
-      for (Index pair = column * 8; pair < (tokens + 1) / 2; ++pair, next += 16)
-        CHECK(columns.at(column, pair) == next);
-    }
-    CHECK(columns.begin(detail::ScoreBlocks::count(tokens)) == next);
-  }
-}
-
 TEST_CASE("What an earlier, longer pass left behind does not show in one in bfloat16", "[nn]") {
   const Example example{5, 77};
   const auto& block = example.block;
