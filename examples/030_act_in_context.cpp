@@ -22,7 +22,7 @@ void save_untrained_model(const std::filesystem::path& path) {
   CausalTransformer<float> model{{.context = 80},
                                  {.observation_space = room.observation_space(), .action_space = room.action_space()}};
   Rng rng{0};
-  model.initialise(rng);
+  model.initialize(rng);
   save_model(model, path);
 }
 

@@ -56,7 +56,7 @@ int main(int argc, char** argv) {
     const WindowSampler sampler{views, layout, {.context = 80, .keep_every = 10, .skip_first = 0.3}};
     CausalTransformer<float> model{{.width = 32, .layer_count = 3, .head_count = 4, .context = 80}, layout};
     Rng rng{options.seed};
-    model.initialise(rng);
+    model.initialize(rng);
     const int updates = options.quick ? 5 : 600;
     struct Observer {
       example::ProgressBar bar{"distilling"};

@@ -90,7 +90,7 @@ std::vector<std::string> make_files(const std::filesystem::path& folder, std::ui
   CausalTransformer<float> model{{},
                                  {.observation_space = room.observation_space(), .action_space = room.action_space()}};
   Rng rng{seed};
-  model.initialise(rng);
+  model.initialize(rng);
   save_model(model, paths[1]);
   return paths;
 }

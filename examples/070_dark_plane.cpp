@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
       const WindowSampler sampler{views, layout, {.context = 180, .history_start_share = 0.8}};
       CausalTransformer<float> model{{.context = 180}, layout};
       Rng rng{seed};
-      model.initialise(rng);
+      model.initialize(rng);
 
       example::ProgressBar bar{"distilling"};
       struct Observer {

@@ -92,7 +92,7 @@ DistilResult train(CausalTransformer<float>& model, const std::vector<LearningHi
       model.layout,
       {.context = context, .history_start_share = settings.history_start_share, .use_expert_action = true}};
   Rng rng{options.seed};
-  model.initialise(rng);
+  model.initialize(rng);
 
   struct Observer {
     example::ProgressBar bar{"distilling"};

@@ -44,7 +44,7 @@ using Model = CausalTransformer<float>;
 inline Model fresh_model(const Shape& shape, const StepLayout& layout) {
   Model model{shape.config(), layout};
   Rng rng{0};
-  model.initialise(rng);
+  model.initialize(rng);
   return model;
 }
 

@@ -260,7 +260,7 @@ template <typename MakeModel>
   const icrl::WindowSampler sampler{std::move(views), layout, recipe.windows};
   auto model = make_model(layout);
   icrl::Rng rng{seed};
-  model.initialise(rng);
+  model.initialize(rng);
 
   icrl::DistilConfig config = recipe.distil;
   config.thread_count = threads;

@@ -79,7 +79,7 @@ void write(const Paths& paths) {
   const WindowSampler windows{views, layout, {.context = 40, .keep_every = 4}};
   CausalTransformer<float> model{{.width = 32, .layer_count = 2, .head_count = 2, .context = 40}, layout};
   Rng rng{1};
-  model.initialise(rng);
+  model.initialize(rng);
   distil(model, windows, {.updates = 100, .batch = 16, .warmup = 20, .evaluate_every = 0});
   save_model(model, paths.model);
 

@@ -68,7 +68,7 @@ private:
     static Model initialized(const TransformerConfig& config, const StepLayout& layout) {
       Model model{config, layout};
       Rng rng{1};
-      model.initialise(rng);
+      model.initialize(rng);
       return model;
     }
 

@@ -49,7 +49,7 @@ private:
   template <typename S>
   static void save_any(const TransformerConfig& config, const std::filesystem::path& path, Rng& rng) {
     CausalTransformer<S> model{config, any_layout(rng)};
-    model.initialise(rng);
+    model.initialize(rng);
     save_model(model, path, {{"note", "x"}});
   }
 

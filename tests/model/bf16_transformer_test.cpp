@@ -20,7 +20,7 @@ TEST_CASE("Passes in bfloat16 agree with those in float under every scheme, also
       CAPTURE(config.positions, config.tokens);
       CausalTransformer<float> model{config, layout};
       Rng rng{3};
-      model.initialise(rng);
+      model.initialize(rng);
       Bf16Transformer bf16{model};
       bf16.pack();
       CausalTransformer<float>::Cache full;

@@ -96,7 +96,7 @@ TEST_CASE("Lanes of one pass do not touch each other", "[model]") {
   const StepLayout layout = grid_layout();
   Rng rng{6};
   CausalTransformer<float> model{{.width = 32, .layer_count = 2, .head_count = 2, .context = 20}, layout};
-  model.initialise(rng);
+  model.initialize(rng);
   const std::vector<float> features = random_features(layout, 20, rng);
   CausalTransformer<float>::StreamWorkspace workspace;
   auto first = model.make_state(), second = model.make_state(), alone = model.make_state();
@@ -117,7 +117,7 @@ TEST_CASE("A lane that does not act remembers as one that does, and its row of t
   for (TransformerConfig config : all_schemes(10)) {
     Rng rng{6};
     CausalTransformer<float> model{config, layout};
-    model.initialise(rng);
+    model.initialize(rng);
     const std::vector<float> features = random_features(layout, 10, rng);
     CausalTransformer<float>::StreamWorkspace workspace;
     auto silent = model.make_state(), other = model.make_state(), like_silent = model.make_state(),
@@ -145,7 +145,7 @@ TEST_CASE("A workspace serves models of other shapes one after another", "[model
   for (const int heads : {8, 2}) {
     Rng rng{6};
     CausalTransformer<float> model{{.width = 32, .layer_count = 2, .head_count = heads, .context = 10}, layout};
-    model.initialise(rng);
+    model.initialize(rng);
     const std::vector<float> features = random_features(layout, 5, rng);
     CausalTransformer<float>::StreamWorkspace own;
     auto first = model.make_state(), second = model.make_state();

@@ -64,7 +64,7 @@ TEST_CASE("The recurrent model streams what it gives over the window, whatever s
   const StepLayout layout = recurrent_layout();
   RecurrentModel<double> model{small_recurrence, layout};
   Rng rng{5};
-  model.initialise(rng);
+  model.initialize(rng);
   constexpr int steps = 60;
   const std::vector<float> rows = recurrent_rows(layout, steps, rng), others = recurrent_rows(layout, steps, rng);
   RecurrentModel<double>::Cache cache;

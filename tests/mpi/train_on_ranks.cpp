@@ -66,7 +66,7 @@ void run(const std::filesystem::path& folder, int dies_after) {
   const WindowSampler sampler{views, layout, {.context = 40}};
   CausalTransformer<float> model{{.width = 16, .layer_count = 2, .head_count = 2, .context = 40}, layout};
   Rng rng{1};
-  model.initialise(rng);
+  model.initialize(rng);
   const DistilConfig config{.updates = 20,
                             .batch = 16,
                             .warmup = 5,
@@ -75,7 +75,7 @@ void run(const std::filesystem::path& folder, int dies_after) {
                             .checkpoint = folder / "checkpoint",
                             .thread_count = 1};
   const bool dies = dies_after > 0 && ranks.rank() == ranks.size() - 1;
-  (void)distil(model, sampler, config, DiesAfter{dies ? dies_after : -1}, ActionCrossEntropy{}, ranks);
+  (void)distil(model, sampler, config, DiesAfter{dies ? dies_after : -1}, ranks);
   if (ranks.rank() == 0) save_model(model, folder / "weights.safetensors");
 }
 

@@ -125,7 +125,7 @@ TEST_CASE("Scores below zero are scores, and one that is no number is an Error",
   CHECK(result.best_score == -5);
   CHECK(have_equal_bits(model, negative.seen[0]));
   CHECK(has(error_of([&] { (void)distil(model, run.sampler, config, confused); }),
-            "the score of update 4 is not a number"));
+            "the observer gave NaN as the score of update 4"));
 }
 
 TEST_CASE("What an observer throws comes through, with the weights of the last update in the model", "[train]") {
@@ -253,7 +253,7 @@ TEST_CASE("Training learns what to do where", "[train]") {
   const WindowSampler sampler{{history.view()}, layout, {.context = 8}};
   Model model{small_config(8), layout};
   Rng rng{1};
-  model.initialise(rng);
+  model.initialize(rng);
   Examiner examiner;
 
   (void)distil(model, sampler,
@@ -273,7 +273,7 @@ TEST_CASE("Training learns to find out in context what only the past can tell", 
   const WindowSampler sampler{views(histories), layout, {.context = context, .history_start_share = 0}};
   Model model{small_config(context), layout};
   Rng rng{2};
-  model.initialise(rng);
+  model.initialize(rng);
   Examiner examiner;
 
   (void)distil(

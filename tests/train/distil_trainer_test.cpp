@@ -526,7 +526,7 @@ TEST_CASE("The best scored weights are kept, the earlier ones among equals", "[t
     CHECK(trainer.progress().best_update == 2);
     CHECK(have_equal_bits(trainer.averaged(), training.model) == (weight_average == 0));
     CHECK(has(error_of([&] { trainer.offer(std::numeric_limits<double>::quiet_NaN()); }),
-              "the score of update 4 is not a number"));
+              "the observer gave NaN as the score of update 4"));
     CHECK(have_equal_bits(trainer.best(), offered[1]));
   }
 }
@@ -555,7 +555,7 @@ TEST_CASE("Windows that are not the model's are refused with both values", "[tra
 TEST_CASE("What could only fail later is refused at once", "[train]") {
   const SmallRun run;
   CausalTransformer<float> blank{run.shape, run.layout};
-  CHECK(has(error_of([&] { DistilTrainer{blank, run.sampler, small_distil(4)}; }), "was it initialised?"));
+  CHECK(has(error_of([&] { DistilTrainer{blank, run.sampler, small_distil(4)}; }), "was it initialized?"));
 
   const auto histories = fake_histories(run.layout, 2, 4, 9);
   const WindowSampler episodes{views(histories), run.layout, {.context = 8}};

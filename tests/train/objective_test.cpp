@@ -239,12 +239,22 @@ static_assert(Objective<SoftLabels, DoubleModel> && Objective<ActionCrossEntropy
 
 }  // namespace
 
+TEST_CASE("Label smoothing of the objective and of the configuration have to agree", "[train]") {
+  const SmallRun run;
+  auto model = run.model<double>();
+  DistilConfig config = small_distil(4);
+  config.label_smoothing = 0.1;
+  struct Nobody {};
+  CHECK_THROWS_WITH(distil(model, run.sampler, config, Nobody{}, ActionCrossEntropy{}),
+                    Catch::Contains("label_smoothing is 0.1, but the objective has 0"));
+}
+
 TEST_CASE("An objective of one's own is trained on, and its checkpoints are its own", "[train]") {
   const SmallRun run;
   const auto teacher = run.model<double>();
   auto student = teacher;
   Rng rng{5};
-  student.initialise(rng);
+  student.initialize(rng);
   const SoftLabels objective{&teacher};
   ContextBatch batch = windows_of(run, 1);
   WindowScratch<DoubleModel, SoftLabels> scratch;

@@ -100,7 +100,7 @@ TEST_CASE("A transformer with experts is distilled and acts", "[train]") {
   const SmallRun run;
   ExpertTransformer model{run.shape, run.layout};
   Rng rng{1};
-  model.initialise(rng);
+  model.initialize(rng);
   LossesOfParts losses;
   (void)distil(model, run.sampler, small_distil(40), losses);
   CHECK(losses.values.back() < losses.values.front());
@@ -112,7 +112,7 @@ TEST_CASE("Of a transformer with low-rank adapters only the adapters of its maps
   const auto dense = run.model<float>();
   LowRankTransformer model{dense.config, dense.layout};
   Rng rng{1};
-  model.initialise(rng);
+  model.initialize(rng);
   copy_all_but_maps(dense, model);
   for (std::size_t i = 0; i < dense.blocks.size(); ++i) {
     model.blocks[i].attention.qkv.base = dense.blocks[i].attention.qkv;

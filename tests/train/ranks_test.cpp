@@ -9,6 +9,7 @@
 #include <icrl/train/distil.hpp>
 
 #include "support/catch.hpp"
+#include "support/errors.hpp"
 #include "support/small_run.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/thread_ranks.hpp"
@@ -75,7 +76,23 @@ TEST_CASE("Ranks that cannot share the gradient slots are refused", "[train]") {
   const DistilConfig config = small_distil(6);
   CHECK_THROWS_WITH((DistilTrainer<CausalTransformer<float>, ActionCrossEntropy, ThreadRanks>{
                         model, run.sampler, config, {}, ThreadRanks{0, 3}}),
-                    Catch::Contains("3 ranks share 4 gradient slots"));
+                    Catch::Contains("gradient_slots is 4, but 3 ranks need"));
+}
+
+TEST_CASE("Ranks that do not begin alike are refused, all of them", "[train]") {
+  const SmallRun run;
+  int refused = 0;
+  std::mutex mutex;
+  ThreadRanks::run(2, [&](ThreadRanks& ranks) {
+    auto model = run.model<float>();
+    Rng rng{static_cast<std::uint64_t>(ranks.rank())};
+    model.initialize(rng);
+    struct Nobody {};
+    const std::string error = error_of([&] { (void)distil(model, run.sampler, small_distil(6), Nobody{}, ranks); });
+    const std::lock_guard lock{mutex};
+    if (has(error, "distil: rank 1 begins with other weights")) ++refused;
+  });
+  CHECK(refused == 2);
 }
 
 TEST_CASE("A rank that dies ends the run with an error, and its checkpoint resumes to the same bits", "[train]") {

@@ -20,7 +20,7 @@ TEST_CASE("A recurrent model is distilled, saved, loaded, and acts through the s
   const RecurrentConfig shape{.width = 8, .layer_count = 2, .state_size = 8, .hidden = 16, .longest_memory = 20};
   RecurrentModel<float> model{shape, run.layout};
   Rng rng{1};
-  model.initialise(rng);
+  model.initialize(rng);
 
   DistilConfig config = small_distil(60);
   config.weight_average = 0;

@@ -18,7 +18,7 @@
 
 namespace icrl::detail {
 
-/// What agents refuse of that which they are told. All functions throw Error, which names the member.
+/// Checks of everything that callers pass to agents. All functions throw Error, which names the member.
 class AgentChecks {
 public:
   explicit AgentChecks(const StepLayout& layout)

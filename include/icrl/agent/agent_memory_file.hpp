@@ -22,7 +22,7 @@ inline constexpr CheckedFileKind agent_memory_kind{.magic = "icrlmem", .name = "
 
 /// Writes the states of agents over `model`, atomically.
 template <Streaming M>
-requires Parameterized<M>
+requires HasWeights<M>
 void write_agent_memory(const std::filesystem::path& path, const M& model, std::span<const AgentState<M>> states) {
   ByteWriter out;
   out.text(fingerprint(model));
@@ -34,7 +34,7 @@ void write_agent_memory(const std::filesystem::path& path, const M& model, std::
 /// The states that `write_agent_memory` wrote, in the place of as many of the same model and number of contexts. Throws
 /// Error for a damaged file or one of another model.
 template <Streaming M>
-requires Parameterized<M>
+requires HasWeights<M>
 [[nodiscard]] std::vector<AgentState<M>> read_agent_memory(const std::filesystem::path& path, const M& model,
                                                            std::vector<AgentState<M>> states) {
   const CheckedFile file{path, agent_memory_kind};

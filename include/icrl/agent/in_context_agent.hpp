@@ -55,8 +55,8 @@ public:
   void set_state(const State& state) { group_.set_state(0, state); }
   void swap_state(State& state) { group_.swap_state(0, state); }
 
-  void save(const std::filesystem::path& path) const requires Parameterized<M> { group_.save(path); }
-  void restore(const std::filesystem::path& path) requires Parameterized<M> { group_.restore(path); }
+  void save(const std::filesystem::path& path) const requires HasWeights<M> { group_.save(path); }
+  void restore(const std::filesystem::path& path) requires HasWeights<M> { group_.restore(path); }
 
 private:
   InContextAgents<M> group_;

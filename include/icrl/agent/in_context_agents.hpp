@@ -58,7 +58,7 @@ public:
   void act(const GroupObservations& group, std::span<float> actions, std::span<Rng> rngs) {
     const auto size = static_cast<std::size_t>(model_->actions.action_size());
     if (actions.size() != group.members.size() * size || rngs.size() < states_.size()) {
-      fail("in-context agents: room for {} numbers and {} generators, {} actions take {} and at least {}",
+      fail("in-context agents: actions hold {} numbers and rngs {} generators, {} members need {} and at least {}",
            actions.size(), rngs.size(), group.members.size(), group.members.size() * size, states_.size());
     }
     check(group);
@@ -72,8 +72,8 @@ public:
     }
   }
 
-  /// What the model said, logits or means and log-deviations, to the i-th member that acted last. Throws Error where so
-  /// many did not act.
+  /// What the model said, logits or means and log-deviations, to the i-th member that acted last. Throws Error if
+  /// fewer acted.
   [[nodiscard]] std::span<const Scalar> outputs(int i) const {
     if (i < 0 || static_cast<std::size_t>(i) >= acting_inputs_.size())
       fail("in-context agents: outputs of acting member {} are wanted, {} acted last", i, acting_inputs_.size());
@@ -121,13 +121,13 @@ public:
   }
 
   /// Writes what all members remember, atomically; see agent_memory_file.hpp.
-  void save(const std::filesystem::path& path) const requires Parameterized<M> {
+  void save(const std::filesystem::path& path) const requires HasWeights<M> {
     write_agent_memory<M>(path, *model_, states_);
   }
 
   /// Goes on, bit for bit, where `save` was called. Throws Error, and changes nothing, for a damaged file or one of
   /// another model.
-  void restore(const std::filesystem::path& path) requires Parameterized<M> {
+  void restore(const std::filesystem::path& path) requires HasWeights<M> {
     const std::vector<State> restored = read_agent_memory<M>(path, *model_, states_);
     std::copy(restored.begin(), restored.end(), states_.begin());  // their contexts go on lying side by side
   }

@@ -62,7 +62,7 @@ public:
     std::array<char, 8> magic{};
     if (file_.bytes().size() >= header_size) header.values(std::span<char>{magic});
     if (magic != detail::padded_magic(kind))
-      fail("{}: this is no such file, it does not begin with \"{}\"", what_, kind.magic);
+      fail("{}: is not a file of this kind, it does not begin with \"{}\"", what_, kind.magic);
     const auto version = header.value<std::uint32_t>();
     if (version != kind.version) {
       fail("{}: format version {}, this build reads version {}{}", what_, version, kind.version,

@@ -117,7 +117,7 @@ struct EnumField {
   }
   void check(const Config& config, std::string_view what) const {
     if (find(config.*member) == nullptr)
-      fail("{}: {} is {}, it must be {}", what, key, static_cast<int>(config.*member), range_text());
+      fail("{}: {} has no known value ({}), it must be {}", what, key, static_cast<int>(config.*member), range_text());
   }
 };
 

@@ -100,8 +100,8 @@ inline void set_returns(LearningCurves& curves, int task, int run, const History
 /// The same measurement on other tasks, as with another seed's held-out ones: tasks of both, one after the other.
 [[nodiscard]] inline LearningCurves joined(const LearningCurves& one, const LearningCurves& other) {
   if (one.run_count() != other.run_count() || one.episode_count() != other.episode_count()) {
-    fail("learning curves: {} runs of {} episodes cannot join {} runs of {}", one.run_count(), one.episode_count(),
-         other.run_count(), other.episode_count());
+    fail("learning curves: {} runs of {} episodes cannot be joined with {} runs of {}", one.run_count(),
+         one.episode_count(), other.run_count(), other.episode_count());
   }
   std::vector<int> tasks(one.tasks().begin(), one.tasks().end());
   tasks.insert(tasks.end(), other.tasks().begin(), other.tasks().end());

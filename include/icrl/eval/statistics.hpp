@@ -18,7 +18,7 @@ namespace icrl {
 
 /// Throws Error for no values: they have no mean.
 [[nodiscard]] inline double mean(std::span<const double> values) {
-  if (values.empty()) fail("mean: of no values");
+  if (values.empty()) fail("mean: there are no values, it needs at least one");
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 

@@ -39,7 +39,8 @@ inline void validate(const QLearningConfig& config) {
     fail("Q-learning: learning_rate is {}, it must lie in (0, 1]", config.learning_rate);
   if (!(config.discount >= 0 && config.discount <= 1))
     fail("Q-learning: discount is {}, it must lie in [0, 1]", config.discount);
-  if (!std::isfinite(config.initial_value)) fail("Q-learning: initial_value is {}", config.initial_value);
+  if (!std::isfinite(config.initial_value))
+    fail("Q-learning: initial_value is {}, it must be finite", config.initial_value);
 }
 
 /// Tabular Q-learning (Watkins & Dayan, 1992) with epsilon-greedy acting and random ties:

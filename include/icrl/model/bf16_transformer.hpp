@@ -40,6 +40,8 @@ public:
     is_packed_ = true;
   }
 
+  [[nodiscard]] const Model& model() const { return *model_; }
+
   /// As the model's own.
   void forward(std::span<const float> features, int steps, Cache& cache, MatrixOut<float> outputs) const {
     ICRL_ASSERT(is_packed_, "a pass in bfloat16: pack() has to be called first");

@@ -71,9 +71,10 @@ struct CausalTransformer {
     return count;
   }
 
-  /// Normal weights of deviation 0.4 / sqrt(C), those that write into the residual stream divided by sqrt(2 * layers)
-  /// (Radford et al., 2019); biases zero. At C = 64 that is 0.05, as the small width wants more than the usual 0.02.
-  void initialise(Rng& rng) requires is_trainable {
+  /// For a fresh model: normal weights of deviation 0.4 / sqrt(C), those that write into the residual stream divided by
+  /// sqrt(2 * layers) (Radford et al., 2019); biases and norms stay. At C = 64 that is 0.05, as the small width wants
+  /// more than the usual 0.02.
+  void initialize(Rng& rng) requires is_trainable {
     const double stddev = 0.4 / std::sqrt(config.width), residual = stddev / std::sqrt(2.0 * config.layer_count);
     embedding.initialize(stddev, rng);
     for (Layer& block : blocks) block.initialize({stddev, residual}, rng);
@@ -157,13 +158,13 @@ struct CausalTransformer {
   [[nodiscard]] std::size_t scratch_count() const { return has_equal_blocks() ? 1 : blocks.size(); }
   [[nodiscard]] std::size_t scratch_of(std::size_t block) const { return has_equal_blocks() ? 0 : block; }
 
-  /// Where its windows begin, and how many rows they and its streams have.
+  /// Where its training windows begin, and the most rows of a window and of a stream.
   [[nodiscard]] WindowStart window_start() const { return config.window_start; }
   [[nodiscard]] std::optional<int> max_window() const { return config.context; }
   [[nodiscard]] std::optional<int> max_stream_length() const { return config.context; }
 
   [[nodiscard]] State make_state() const { return State{config}; }
-  /// So many at once lie side by side in memory, which is quicker to read.
+  /// The states of `count` streams, side by side in memory, which is quicker to read.
   [[nodiscard]] std::vector<State> make_states(std::size_t count) const { return State::side_by_side(config, count); }
 
   /// Scratch memory of `step`, for any number of lanes; sized by `reserve` or by the largest pass so far.

@@ -62,7 +62,8 @@ concept Trainable = SequenceModel<M> && Parameterized<M> && std::copyable<M> &&
   model.backward(features, 1, outputs, cache, grad);
 };
 
-/// A training pass over a model: the model itself or an object of its own, such as one with products in bfloat16.
+/// A training pass over a model: the model itself, or an object of its own, such as one with products in bfloat16,
+/// which says by `model()` whose pass it is.
 template <typename P, typename M>
 concept TrainingPass = requires(const P& pass, std::span<const float> features, typename P::Cache& cache, M& grad,
                                 Matrix<typename M::Scalar>& outputs) {

@@ -26,7 +26,8 @@ struct ContextPolicy {
   [[nodiscard]] bool starts_anywhere() const { return !max_length || window_start == WindowStart::anywhere; }
 
   /// Whether a context opens at a row with these flags (see StepFlag) while `open_count` are open, the youngest of
-  /// which holds `youngest_length` rows. None opens at a closing row: a window of nothing else has nothing to say.
+  /// which holds `youngest_length` rows. None opens at a closing row: a context that holds only a closing row cannot
+  /// choose an action.
   [[nodiscard]] bool opens_at(int flags, int open_count, std::int64_t youngest_length) const {
     if ((flags & StepFlag::closing) != 0) return false;
     if (open_count == 0) return true;
@@ -38,7 +39,7 @@ struct ContextPolicy {
   friend void validate(const ContextPolicy& policy) {
     const int min = policy.starts_anywhere() ? 1 : 2, max = policy.max_length ? 1024 : 1;
     if (policy.context_count >= min && policy.context_count <= max) return;
-    fail("stream memory: {} contexts, it takes {} to {} for windows that start {}", policy.context_count, min, max,
+    fail("in-context agents: {} contexts, it takes {} to {} for windows that start {}", policy.context_count, min, max,
          to_string(policy.window_start));
   }
 };

@@ -84,8 +84,8 @@ struct RecurrentModel {
            Linear<S>::weight_count(shape.width, ActionDistribution{steps.action_space}.parameter_count());
   }
 
-  /// Weights as in CausalTransformer; see GatedRecurrence for its gates.
-  void initialise(Rng& rng) {
+  /// For a fresh model: weights as in CausalTransformer; see GatedRecurrence for its gates.
+  void initialize(Rng& rng) {
     const double stddev = 0.4 / std::sqrt(config.width), residual = stddev / std::sqrt(2.0 * config.layer_count);
     embedding.initialize(stddev, rng);
     for (RecurrentBlock<S>& block : blocks) block.initialize({stddev, residual}, config.longest_memory, rng);

@@ -27,8 +27,8 @@ namespace icrl {
 /// with a row that has no past. (Dropping the oldest keys and values of a single context would not be exact: what is
 /// left was computed while looking at them.) A model without one gets one context, which is never evicted.
 ///
-/// With share = max_length / context_count rounded up, memory never falls below max_length - share rows once it was
-/// full; where windows start at episode starts, less up to the longest episode, and one row less with closing rows.
+/// With share = max_length / context_count rounded up, at least max_length - share rows are remembered once it was
+/// full. Subtract the longest episode if windows start at episode starts, and 1 if there are closing rows.
 ///
 /// The memory runs nothing itself. One row of the stream takes
 ///
@@ -86,14 +86,14 @@ public:
     const bool is_stuck = open_count_ == 0 || (open_count_ == 1 && policy_.is_full(length(0)));
     if (!is_stuck || can_refill() || may_begin(flags)) return;
     fail(
-        "stream memory: an episode has outgrown the context of {} steps, and the model was trained on windows that "
+        "in-context agents: an episode has outgrown the context of {} steps, and the model was trained on windows that "
         "start at episode starts, so that none can be opened inside it; train with a context as long as an episode, or "
         "with WindowStart::anywhere",
         *policy_.max_length);
   }
 
-  /// Evicts the oldest context if it is full. Where that leaves none, so that the last episode has to be fed again to
-  /// an empty one, returns how many inputs that takes, else 0.
+  /// Evicts the oldest context if it is full. If that leaves none, opens an empty one and returns how many rows of the
+  /// last episode have to be fed to it again, else 0.
   [[nodiscard]] int prepare() {
     if (open_count_ > 0 && policy_.is_full(length(0))) evict();
     if (open_count_ > 0 || !can_refill()) return 0;

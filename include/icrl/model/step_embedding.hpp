@@ -43,8 +43,8 @@ concept TrainableStepEncoder = StepEncoder<E> && Parameterized<E> &&
   other.initialize(/*stddev*/ 1.0, rng);
 };
 
-/// Every part of a step is a row of a table (ids) or a product with a map (numbers); a fused token is the sum of all of
-/// them, a separate one of its own. What a space lacks is an empty list.
+/// Every part of a step is a row of a table (ids) or a product with a map (numbers). A fused token sums all parts, a
+/// separate token carries one. Lists of parts that a space does not have are empty.
 template <std::floating_point S>
 struct StepEmbedding {
   using Scalar = S;
@@ -138,14 +138,15 @@ private:
   template <typename Visit>
   void for_each_token(std::span<const float> features, int steps, Visit&& visit) const {
     const int each = config.tokens_per_step();
-    ICRL_ASSERT(features.size() >= static_cast<std::size_t>(steps * feature_count), "a window's features are too few");
+    ICRL_ASSERT(features.size() >= static_cast<std::size_t>(steps) * static_cast<std::size_t>(feature_count),
+                "a window's features are too few");
     for (int t = 0; t < steps; ++t)
       for (int token = 0; token < each; ++token)
         visit(features.data() + Index{t} * feature_count, parts_of(token), Index{t * each + token});
   }
 
-  /// Not inlined, as `take_derivative`: one call per token costs nothing, and a copy of all kinds of parts at every
-  /// call long to compile.
+  /// Not inlined, like `take_derivative`: one call per token costs nothing, and inlining all kinds of parts at every
+  /// call makes compilation slow.
   [[gnu::noinline]] void write_token(const float* row, Parts parts, Index position, S* out) const {
     const Index width = bias.size();
     std::copy_n(bias.data(), width, out);

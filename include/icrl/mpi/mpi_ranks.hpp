@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
+#include <exception>
 #include <span>
 #include <string>
 
@@ -16,7 +17,8 @@
 // Not part of icrl.hpp: nobody who trains with one process needs mpi.h. Link icrl::mpi.
 namespace icrl {
 
-/// MPI for as long as it lives: the first object of a program that trains on several machines.
+/// MPI for as long as it lives: the first object of a program that trains on several machines. Where an exception ends
+/// its life, it ends all ranks: the others would wait for this one for ever.
 class MpiSession {
 public:
   /// Throws Error where MPI does not start.
@@ -32,13 +34,19 @@ public:
   }
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
-  ~MpiSession() { MPI_Finalize(); }
+  ~MpiSession() {
+    if (std::uncaught_exceptions() > exceptions_) MPI_Abort(MPI_COMM_WORLD, 1);
+    MPI_Finalize();
+  }
 
   /// Ends all ranks, for a rank that cannot go on: the others would wait for it for ever.
   [[noreturn]] static void abort() {
     MPI_Abort(MPI_COMM_WORLD, 1);
     std::abort();
   }
+
+private:
+  int exceptions_ = std::uncaught_exceptions();
 };
 
 /// The processes of an MPI job as ranks. Needs an MpiSession. Calls come from one thread at a time.
@@ -52,17 +60,20 @@ public:
   [[nodiscard]] int rank() const { return rank_; }
   [[nodiscard]] int size() const { return size_; }
 
-  /// Both throw Error where the other rank does not answer.
+  /// Both wait for the other rank, and throw Error where MPI reports one.
   void send(std::span<const std::byte> bytes, int to) const {
     for_each_piece(bytes.size(), [&](std::size_t first, int count) {
-      check(MPI_Send(bytes.data() + first, count, MPI_BYTE, to, tag, MPI_COMM_WORLD),
-            fmt::format("rank {} could not send {} bytes to rank {}", rank_, count, to));
+      if (const int status = MPI_Send(bytes.data() + first, count, MPI_BYTE, to, tag, MPI_COMM_WORLD);
+          status != MPI_SUCCESS)
+        check(status, fmt::format("rank {} could not send {} bytes to rank {}", rank_, count, to));
     });
   }
   void receive(std::span<std::byte> bytes, int from) const {
     for_each_piece(bytes.size(), [&](std::size_t first, int count) {
-      check(MPI_Recv(bytes.data() + first, count, MPI_BYTE, from, tag, MPI_COMM_WORLD, MPI_STATUS_IGNORE),
-            fmt::format("rank {} could not receive {} bytes from rank {}", rank_, count, from));
+      if (const int status =
+              MPI_Recv(bytes.data() + first, count, MPI_BYTE, from, tag, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+          status != MPI_SUCCESS)
+        check(status, fmt::format("rank {} could not receive {} bytes from rank {}", rank_, count, from));
     });
   }
 

@@ -78,6 +78,7 @@ public:
   /// For models of the shape of `model`. Throws Error for a configuration that makes no sense.
   AdamW(const M& model, const AdamWConfig& config) : config_{config}, mean_{model}, variance_{model} {
     validate(config);
+    expect_representable(config);
     for (M* moment : {&mean_, &variance_}) {
       release_frozen(*moment);
       set_zero(*moment);
@@ -143,6 +144,13 @@ public:
   }
 
 private:
+  /// Values that are valid in double may underflow in the model's precision.
+  static void expect_representable(const AdamWConfig& config) {
+    if (Scalar(config.epsilon) == 0) fail("AdamW: epsilon {} is 0 in this model's precision", config.epsilon);
+    if (Scalar(config.beta1) == 1 || Scalar(config.beta2) == 1)
+      fail("AdamW: betas {} and {} are 1 in this model's precision", config.beta1, config.beta2);
+  }
+
   AdamWConfig config_;
   M mean_, variance_;
   int step_count_ = 0;

@@ -99,8 +99,8 @@ struct Block {
     reserve_rows(scratch.normed, streams, attention.width());
   }
 
-  /// One token of every stream, in place: x (streams, C). Only the streams `wanted`, in ascending order, go on behind
-  /// the attention, in the top rows: of the others only keys and values are stored.
+  /// One token of every stream, in place: x (streams, C). Only the streams `wanted`, in ascending order, are
+  /// attended and fed forward; their results are the top rows. Of the others only keys and values are stored.
   void step(const RotaryTable<S>& rotary, std::span<const StreamPlace<S>> places, std::span<const Index> wanted,
             StreamScratch& scratch, MatrixOut<S> x) const {
     const auto count = static_cast<Index>(wanted.size());

@@ -13,7 +13,9 @@
 //
 //   acts     Scalar, Scratch            memory of one call, which all layers of a pass may share
 //            input_size, output_size
-//            reserve(scratch, T)        so that calls with up to T rows allocate nothing
+//            reserve(scratch, T)        so that calls with up to T rows allocate nothing; optional for the caller, a
+//            call
+//                                       sizes what it needs itself
 //            add_forward(x, scratch, y) y += layer(x), as residual streams want it
 //   trains   Cache                      what backward needs of the forward pass; one per window
 //            add_forward(x, cache, scratch, y)

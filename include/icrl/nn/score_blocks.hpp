@@ -9,8 +9,8 @@
 
 namespace icrl::detail {
 
-/// The lower triangle of a (T, T) matrix of scores in blocks of rows, one after another, each as wide as its last row
-/// looks. A block's rows are computed together, a whole number of cache lines.
+/// The lower triangle of a (T, T) matrix of scores in blocks of rows, one after another, each has as many columns as
+/// its last row attends to. A block's rows are computed together, a whole number of cache lines.
 struct ScoreBlocks {
   static constexpr Index rows = 16;
   static_assert(rows == padded<float>(1), "the width of a block is a whole number of packets, too");

@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -50,11 +51,12 @@ namespace detail {
 
 /// Trains the model from where it stands and leaves in it the weights with the best score, or the last ones if the
 /// observer scores none; either way averaged, if the configuration says so. The observer may have `on_update(const
-/// DistilMetrics&)` and `on_evaluate(const M&, int update) -> double`. A checkpoint file that is already there is gone
-/// on from.
+/// DistilMetrics&)` and `on_evaluate(const M&, int update) -> double`. If the checkpoint file exists, training resumes
+/// from it.
 ///
-/// `objective` says what is made small (objective.hpp), `ranks` are the processes that train together (ranks.hpp): each
-/// calls this with the same arguments, rank 0 writes the checkpoint, and all read it.
+/// `objective` is what training minimizes (objective.hpp), `ranks` are the processes that train together (ranks.hpp):
+/// each calls this with the same arguments, rank 0 writes the checkpoint, and all read it. Throws Error on all of them
+/// where they do not begin alike. Scores are those of rank 0.
 ///
 /// Throws what the observer throws; the model then holds the raw weights of the last update.
 template <Trainable M, typename Observer, Objective<M> O, Ranks R = OneRank>
@@ -74,6 +76,7 @@ DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& 
   } else if (config.checkpoint_every > 0 && writes) {
     trainer.save(config.checkpoint);  // what cannot be written is found out before the work, not after it
   }
+  trainer.expect_equal_ranks();
   const auto is_due = [&](int every) {
     const int update = trainer.progress().update;
     return every > 0 && (update % every == 0 || update == config.updates);
@@ -82,8 +85,11 @@ DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& 
     const DistilMetrics metrics = trainer.step();
     if constexpr (HasOnUpdate<Watcher>) observer.on_update(metrics);
     if constexpr (HasOnEvaluate<Watcher, M>) {
-      if (is_due(config.evaluate_every))
-        trainer.offer(static_cast<double>(observer.on_evaluate(trainer.averaged(), metrics.update)));
+      if (is_due(config.evaluate_every)) {
+        auto score = static_cast<double>(observer.on_evaluate(trainer.averaged(), metrics.update));
+        broadcast_from_first(ranks, std::span{&score, 1});
+        trainer.offer(score);
+      }
     }
     if (writes && is_due(config.checkpoint_every)) trainer.save(config.checkpoint);
   }
@@ -99,10 +105,12 @@ DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& 
   return result;
 }
 
-/// With the objective of Algorithm Distillation, by one process.
-template <Trainable M, typename Observer>
-DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& config, Observer&& observer) {
-  return distil(model, sampler, config, std::forward<Observer>(observer), ActionCrossEntropy{config.label_smoothing});
+/// With the objective of Algorithm Distillation.
+template <Trainable M, typename Observer, Ranks R = OneRank>
+DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& config, Observer&& observer,
+                    R ranks = {}) {
+  return distil(model, sampler, config, std::forward<Observer>(observer), ActionCrossEntropy{config.label_smoothing},
+                std::move(ranks));
 }
 
 /// Without an observer.

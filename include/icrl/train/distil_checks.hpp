@@ -3,20 +3,29 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
+#include <icrl/core/checksum.hpp>
 #include <icrl/core/fail.hpp>
 #include <icrl/history/window_sampler.hpp>
 #include <icrl/math/bfloat16.hpp>
 #include <icrl/model/concepts.hpp>
+#include <icrl/model/tensors.hpp>
+#include <icrl/nn/adamw.hpp>
 #include <icrl/train/distil_config.hpp>
+#include <icrl/train/objective.hpp>
 
-// What a trainer checks before the first update.
+// What a trainer checks, and how it is told its optimizer.
 namespace icrl::detail {
 
-/// Numbers that are sound in double may be none in the model's precision.
+/// Values that are valid in double may overflow or underflow in the model's precision.
 template <typename Scalar>
 void expect_representable(const DistilConfig& config) {
   constexpr auto least = std::numeric_limits<Scalar>::min(), most = std::numeric_limits<Scalar>::max();
@@ -59,7 +68,7 @@ void validate_pairing(const M& model, const WindowSampler& sampler) {
   }
   if (max_window && windows.start == WindowStart::episode && sampler.longest_episode() > windows.context) {
     fail(
-        "distil: the longest episode has {} rows, windows that start {} have {}: no agent could act to the end of it; "
+        "distil: the longest episode has {} rows, windows that start {} have {}, so no agent could finish it; "
         "take a longer context or WindowStart::anywhere",
         sampler.longest_episode(), to_string(windows.start), windows.context);
   }
@@ -67,7 +76,7 @@ void validate_pairing(const M& model, const WindowSampler& sampler) {
     return p.rows != 1 && std::any_of(p.data, p.data + p.rows * p.columns, [](Scalar x) { return x != 0; });
   };
   if (const auto all = parameters_of(model); std::none_of(all.begin(), all.end(), has_weight))
-    fail("distil: all matrices of the model are zero, nothing can be learned (was it initialised?)");
+    fail("distil: all matrices of the model are zero, nothing can be learned (was it initialized?)");
   if (const std::string differ = difference(sampler.layout(), model.layout); !differ.empty())
     fail("distil: the windows' step layout differs from the model's: {}", differ);
 }
@@ -77,8 +86,62 @@ void validate_pairing(const M& model, const WindowSampler& sampler) {
 inline void validate_ranks(int rank_count, const DistilConfig& config) {
   const int each = config.gradient_slots / rank_count;
   if (rank_count == 1 || (each * rank_count == config.gradient_slots && (each & (each - 1)) == 0)) return;
-  fail("distil: {} ranks share {} gradient slots, each takes 1, 2, 4, 8, .. of them", rank_count,
-       config.gradient_slots);
+  fail("distil: gradient_slots is {}, but {} ranks need 1, 2, 4, 8, .. slots each", config.gradient_slots, rank_count);
+}
+
+/// Label smoothing is the one part of the configuration that an objective has to agree with: a checkpoint's description
+/// has it from there.
+template <typename O>
+void validate_objective(const O& objective, const DistilConfig& config) {
+  double used = 0;
+  if constexpr (std::same_as<O, ActionCrossEntropy>) used = objective.label_smoothing;
+  if (used == config.label_smoothing) return;
+  fail("distil: label_smoothing is {}, but the objective has {} (give both the same)", config.label_smoothing, used);
+}
+
+/// Throws Error unless all ranks, each with the checksum of its state, begin alike.
+inline void validate_equal_ranks(const std::vector<std::uint32_t>& checksums) {
+  for (std::size_t rank = 1; rank < checksums.size(); ++rank) {
+    if (checksums[rank] == checksums[0]) continue;
+    fail(
+        "distil: rank {} begins with other weights, update, configuration or windows than rank 0 (does it see the same "
+        "checkpoint, seeds, histories and kind of processor?)",
+        rank);
+  }
+}
+
+/// Tensors that training leaves alone and no checkpoint holds: a run belongs to them, too. Empty where there are none.
+template <Trainable M>
+[[nodiscard]] std::string describe_fixed_tensors(const M& model) {
+  std::vector<std::string> trained;
+  for (const auto& p : parameters_of(model)) trained.push_back(p.name);
+  std::uint32_t checksum = 0;
+  bool has_any = false;
+  for (const TensorView& tensor : tensors_of(model)) {
+    if (std::find(trained.begin(), trained.end(), tensor.name) != trained.end()) continue;
+    has_any = true;
+    checksum = crc32c(std::as_bytes(std::span{tensor.name}), checksum);
+    checksum = crc32c(tensor.bytes, checksum);
+  }
+  return has_any ? fmt::format("; fixed tensors {:08x}", checksum) : std::string{};
+}
+
+[[nodiscard]] inline AdamWConfig optimizer_config(const DistilConfig& config) {
+  return {.learning_rate = config.learning_rate,
+          .beta1 = config.beta1,
+          .beta2 = config.beta2,
+          .epsilon = config.epsilon,
+          .weight_decay = config.weight_decay,
+          .max_gradient_norm = config.clip};
+}
+
+/// Throws Error for a loss or a gradient's norm that is not finite, of the update behind `update`.
+inline void check_finite(double loss, double norm, int update, const DistilConfig& config) {
+  if (std::isfinite(loss) && std::isfinite(norm)) return;
+  fail(
+      "distil: update {} of {}: loss {}, gradient norm {}; the weights are still those before it (is the "
+      "learning rate {} too high, or an observation or reward huge?)",
+      update + 1, config.updates, loss, norm, config.learning_rate);
 }
 
 }  // namespace icrl::detail

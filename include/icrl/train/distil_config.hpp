@@ -97,8 +97,8 @@ inline void validate(const DistilConfig& c) {
   whole("thread_count", c.thread_count, 0, 1024);
 }
 
-/// All values of it that the result depends on: a run can be resumed by another one with the same description. Of a
-/// trainer's, whose products are never automatic.
+/// All values of it that the result depends on: a run can be resumed by another one with the same description. Call it
+/// with `trainer.config()`, where automatic products have been replaced by the choice.
 [[nodiscard]] inline std::string describe(const DistilConfig& c) {
   return fmt::format(
       "updates {}, batch {}, learning rate {}, final share {}, warm-up {}, betas {} {}, epsilon {}, weight decay {}, "

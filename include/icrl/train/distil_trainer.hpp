@@ -41,9 +41,9 @@ using Bf16PassOrNone = std::conditional_t<HasBf16Pass<M>, Bf16Pass<M>, NoPass>;
 
 }  // namespace detail
 
-/// Distils histories into a model, one update a call: the weights follow from the seed and the configuration, bit for
-/// bit, at any number of threads and over any number of interruptions. After the first steps an update allocates
-/// nothing.
+/// Distils histories into a model, one update per call: the weights follow from the seed and the configuration, bit for
+/// bit, at any number of threads and over any number of interruptions. After the first steps an update
+/// allocates nothing, where there is one rank.
 ///
 /// Several ranks (see ranks.hpp) may train one model: each has the whole model and a share of the gradient slots, all
 /// do the same update, and the weights have the bits that one rank alone gives them. `objective` says what is made
@@ -61,12 +61,12 @@ public:
   DistilTrainer(M& model, const WindowSampler& sampler, const DistilConfig& config, O objective, R ranks = {})
       : model_{model},
         sampler_{sampler},
-        config_{checked(config, model, sampler, ranks)},
+        config_{checked(config, model, sampler, objective, ranks)},
         objective_{std::move(objective)},
         ranks_{std::move(ranks)},
         pool_{config.used_threads()},
         slots_{model, config.gradient_slots / ranks_.size()},
-        optimizer_{model, optimizer_config(config)},
+        optimizer_{model, detail::optimizer_config(config)},
         weights_{weight_chunks<Scalar>(model)},
         means_{weight_chunks<Scalar>(optimizer_.mean())},
         variances_{weight_chunks<Scalar>(optimizer_.variance())},
@@ -97,7 +97,7 @@ public:
     const SlotTotals batch = batch_totals();
     const double loss = batch.loss / batch.label_count;
     const double norm = slots_.reduce(pool_, ranks_) / batch.label_count;
-    check_finite(loss, norm);
+    detail::check_finite(loss, norm, progress_.update, config_);
     const double rate = schedule().rate(progress_.update);
     update_weights(rate, optimizer_.clip_factor(norm) / batch.label_count);
 
@@ -122,9 +122,20 @@ public:
   [[nodiscard]] const DistilProgress& progress() const { return progress_; }
   [[nodiscard]] const DistilConfig& config() const { return config_; }
 
+  /// Throws Error, on all ranks, unless all have the same weights, update, configuration and windows, as far as their
+  /// descriptions tell. All ranks have to call it.
+  void expect_equal_ranks() {
+    if (ranks_.size() == 1) return;
+    const std::string state = fmt::format("{}; {}; update {}", fingerprint(model_), description(), progress_.update);
+    const std::uint32_t mine = crc32c(std::as_bytes(std::span{state}));
+    std::vector<std::uint32_t> all(static_cast<std::size_t>(ranks_.size()));
+    gather_from_ranks(ranks_, std::span{&mine, 1}, std::span{all});
+    detail::validate_equal_ranks(all);
+  }
+
   /// Keeps the averaged weights as the best if their score is higher than any before.
   void offer(double score) {
-    if (std::isnan(score)) fail("distil: the score of update {} is not a number", progress_.update);
+    if (std::isnan(score)) fail("distil: the observer gave NaN as the score of update {}", progress_.update);
     if (best_ && score <= progress_.best_score) return;
     best_.emplace(averaged());
     progress_.best_score = score;
@@ -173,30 +184,23 @@ private:
   };
 
   static const DistilConfig& checked(const DistilConfig& config, const M& model, const WindowSampler& sampler,
-                                     const R& ranks) {
+                                     const O& objective, const R& ranks) {
     validate(config);
     detail::expect_representable<Scalar>(config);
     detail::validate_pairing(model, sampler);
     detail::validate_ranks(ranks.size(), config);
+    detail::validate_objective(objective, config);
     return config;
   }
 
   /// A checkpoint belongs to one configuration and one set of windows.
   [[nodiscard]] std::string description() const {
     const std::string aim = objective_.describe();
-    return describe(config_) + "; " + sampler_.describe() + (aim.empty() ? "" : "; " + aim);
+    return describe(config_) + "; " + sampler_.describe() + (aim.empty() ? "" : "; " + aim) +
+           detail::describe_fixed_tensors(model_);
   }
 
   static const M* pointer(const std::optional<M>& model) { return model ? &*model : nullptr; }
-
-  static AdamWConfig optimizer_config(const DistilConfig& config) {
-    return {.learning_rate = config.learning_rate,
-            .beta1 = config.beta1,
-            .beta2 = config.beta2,
-            .epsilon = config.epsilon,
-            .weight_decay = config.weight_decay,
-            .max_gradient_norm = config.clip};
-  }
 
   [[nodiscard]] bool has_bfloat16() const { return config_.products == Products::bfloat16; }
 
@@ -206,8 +210,8 @@ private:
 
   [[nodiscard]] Rng update_rng(int update) const { return Rng{config_.seed}.fork(static_cast<std::uint64_t>(update)); }
 
-  /// The slot's windows are drawn, those of the next update asked for, run forward and back here, by one thread, so
-  /// that each stays in that core's cache. `mine` counts this rank's slots.
+  /// Draws the slot's windows, prefetches those of the next update, and runs forward and backward on one thread, so
+  /// that the data stays in that core's cache. `mine` counts this rank's slots.
   void run_slot(int mine, Worker& worker, const Rng& rng) {
     Part& part = parts_[static_cast<std::size_t>(mine)];
     const auto first_window = [&](int s) {
@@ -252,14 +256,6 @@ private:
       if (bf16_) return window_loss(*bf16_, objective_, windows, window, worker.bf16, gradient);
     }
     return window_loss(model_, objective_, windows, window, worker.plain, gradient);
-  }
-
-  void check_finite(double loss, double norm) const {
-    if (std::isfinite(loss) && std::isfinite(norm)) return;
-    fail(
-        "distil: update {} of {}: loss {}, gradient norm {}; the weights are still those before it (is the "
-        "learning rate {} too high, or an observation or reward huge?)",
-        progress_.update + 1, config_.updates, loss, norm, config_.learning_rate);
   }
 
   void update_weights(double rate, double gradient_scale) {

@@ -53,7 +53,8 @@ public:
       if (ranks.size() == 1) measure(static_cast<std::size_t>(chunk));
     });
     if (ranks.size() > 1) {
-      for (const Parameter<Scalar>& p : parameters_of(gradients_.front())) sum_over_ranks(ranks, p.numbers(), work_);
+      for (const Parameter<Scalar>& p : parameters_of(gradients_.front()))
+        if (p.is_trained) sum_over_ranks(ranks, p.numbers(), work_);
       for (std::size_t chunk = 0; chunk < squares_.size(); ++chunk) measure(chunk);
     }
     double total = 0;

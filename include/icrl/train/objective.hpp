@@ -14,10 +14,10 @@
 
 namespace icrl {
 
-/// What is made small: of a model's outputs (T, P) on one window it says the loss, and overwrites doutputs (T, P) with
-/// its derivative. Neither is divided by the number of labels, which is done once for the batch. `Scratch` is memory of
-/// one thread. `describe()`, empty for the default, tells runs with different objectives apart: a checkpoint belongs to
-/// one of them.
+/// The function that training minimizes. `loss` returns the loss of one window's outputs (T, P) and overwrites doutputs
+/// (T, P) with its derivative. Neither is divided by the number of labels, which is done once for the batch. `Scratch`
+/// is memory of one thread. `describe()`, empty for the default, tells runs with different objectives apart: a
+/// checkpoint belongs to one of them.
 template <typename O, typename M>
 concept Objective = std::copyable<O> && requires(const O& objective, typename O::Scratch& scratch, const M& model,
                                                  const ContextBatch& batch, Matrix<typename M::Scalar>& rows) {
@@ -57,6 +57,19 @@ struct ActionCrossEntropy {
   [[nodiscard]] static std::string describe() { return {}; }
 };
 
+namespace detail {
+
+template <typename M, typename Pass>
+const M& model_of(const Pass& pass) {
+  if constexpr (std::same_as<Pass, M>) {
+    return pass;
+  } else {
+    return pass.model();
+  }
+}
+
+}  // namespace detail
+
 /// The memory of passes over single windows; sized by the first one.
 template <typename Pass, typename O = ActionCrossEntropy>
 struct WindowScratch {
@@ -66,19 +79,20 @@ struct WindowScratch {
   typename O::Scratch objective;
 };
 
-/// The objective's loss on one window. Its derivative is added to `grad`, which also says how outputs are read.
+/// The objective's loss on one window. Adds the gradient to `grad`.
 template <Trainable M, TrainingPass<M> Pass, Objective<M> O>
 double window_loss(const Pass& pass, const O& objective, const ContextBatch& batch, int window,
                    WindowScratch<Pass, O>& scratch, M& grad) {
   const int steps = batch.lengths[static_cast<std::size_t>(window)];
   const auto features = batch.rows_of(window, scratch.rows);
-  const Index width = grad.actions.parameter_count();
+  const M& model = detail::model_of<M>(pass);
+  const Index width = model.actions.parameter_count();
   reserve_rows(scratch.outputs, batch.context, width);
   reserve_rows(scratch.doutputs, batch.context, width);
   auto outputs = scratch.outputs.topRows(steps);
   auto doutputs = scratch.doutputs.topRows(steps);
   pass.forward(features, steps, scratch.cache, outputs);
-  const double loss = objective.loss(grad, batch, window, outputs, doutputs, scratch.objective);
+  const double loss = objective.loss(model, batch, window, outputs, doutputs, scratch.objective);
   pass.backward(features, steps, doutputs, scratch.cache, grad);
   return loss;
 }

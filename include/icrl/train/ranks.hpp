@@ -75,7 +75,7 @@ void gather_from_ranks(R& ranks, std::span<const T> mine, std::span<T> all) {
   broadcast_from_first(ranks, all);
 }
 
-/// Every how-many-th task a rank collects: tasks rank, rank + size, ... of the list.
+/// The tasks that this rank collects: number rank, rank + size, rank + 2 size, ... of the list.
 template <Ranks R>
 [[nodiscard]] std::vector<int> tasks_of_rank(const R& ranks, std::span<const int> tasks) {
   std::vector<int> mine;
