@@ -462,7 +462,7 @@ TEST_CASE("Memory of another model, group or number of contexts is refused", "[a
   CHECK(has(refusal(InContextAgents{model, 3}), "number of members is 2, it must lie in 3 .. 3"));
   CHECK(has(refusal(InContextAgents{model, 2, {}, 3}), "number of contexts is 2, it must lie in 3 .. 3"));
   write_bytes(path, {});
-  CHECK(has(refusal(InContextAgents{model, 2}), "no such file"));
+  CHECK(has(refusal(InContextAgents{model, 2}), "not a file of this kind"));
 }
 
 TEST_CASE("Only allowed actions are taken, and the best of them by the greedy", "[agent]") {

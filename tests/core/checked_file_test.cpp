@@ -59,7 +59,7 @@ TEST_CASE("A file of another kind or version is refused by name", "[core]") {
   };
 
   CHECK(refuses("letter", 3, "is not a file of this kind, it does not begin with \"letter\""));
-  CHECK(refuses("not", 3, "this is no such file"));  // a beginning of the right name is not the name
+  CHECK(refuses("not", 3, "is not a file of this kind"));  // a beginning of the right name is not the name
   CHECK(refuses("note", 2, "format version 3, this build reads version 2 (was it written by a newer icrl?)"));
   CHECK(refuses("note", 4, "format version 3, this build reads version 4"));
   CHECK(test::has(error_of_opening(folder / "none"), "cannot open"));

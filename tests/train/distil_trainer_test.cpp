@@ -560,7 +560,7 @@ TEST_CASE("What could only fail later is refused at once", "[train]") {
   const auto histories = fake_histories(run.layout, 2, 4, 9);
   const WindowSampler episodes{views(histories), run.layout, {.context = 8}};
   auto model = run.model();
-  CHECK(has(error_of([&] { DistilTrainer{model, episodes, small_distil(4)}; }), "no agent could act to the end of it"));
+  CHECK(has(error_of([&] { DistilTrainer{model, episodes, small_distil(4)}; }), "no agent could finish it"));
 
   DistilConfig config = small_distil(4);
   config.epsilon = 1e-60;
