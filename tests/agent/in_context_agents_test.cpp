@@ -694,7 +694,7 @@ TEST_CASE("Acting and learning leave the weights alone", "[agent]") {
 }
 
 TEST_CASE("Acting and learning allocate nothing, however many contexts are open", "[agent]") {
-  if (!AllocationCount::is_available()) return;
+  SKIP_UNLESS_AVAILABLE(AllocationCount);
   for (const int width : {64, 256})
     for (const bool closing_token : {false, true}) {
       const StepLayout layout = id_layout(closing_token);

@@ -38,7 +38,7 @@ struct Pages {
 }  // namespace
 
 TEST_CASE("The pages of what is added are asked for when it is flushed", "[core]") {
-  if (!AdviceLog::is_available()) return;
+  SKIP_UNLESS_AVAILABLE(AdviceLog);
   const Pages pages{8};
   const AdviceLog advice;
   ReadAhead ahead;
@@ -56,7 +56,7 @@ TEST_CASE("The pages of what is added are asked for when it is flushed", "[core]
 }
 
 TEST_CASE("Parts that lie close together are asked for at once, others alone", "[core]") {
-  if (!AdviceLog::is_available()) return;
+  SKIP_UNLESS_AVAILABLE(AdviceLog);
   const Pages pages{400};
   const AdviceLog advice;
 
@@ -79,7 +79,7 @@ TEST_CASE("Parts that lie close together are asked for at once, others alone", "
 }
 
 TEST_CASE("A large part is asked for in pieces that cover it and no more", "[core]") {
-  if (!AdviceLog::is_available()) return;
+  SKIP_UNLESS_AVAILABLE(AdviceLog);
   const Pages pages{400};
   const AdviceLog advice;
 
@@ -115,7 +115,7 @@ TEST_CASE("Advice that is refused is no error", "[core]") {
 }
 
 TEST_CASE("Only a file that is read at random is advised to be", "[core]") {
-  if (!AdviceLog::is_available()) return;
+  SKIP_UNLESS_AVAILABLE(AdviceLog);
   const TemporaryFolder folder;
   write_bytes(folder / "f", std::vector<char>(3 * page));
   write_bytes(folder / "empty", {});

@@ -40,7 +40,7 @@ TEST_CASE("An episode is part of the history once it has ended", "[history]") {
 }
 
 TEST_CASE("Where memory runs out in a step, the open episode is forgotten and the finished ones stay", "[history]") {
-  if (!AllocationCount::is_available()) return;
+  SKIP_UNLESS_AVAILABLE(AllocationCount);
   const HistoryInfo info{.has_action_mask = true, .has_behaviour_probability = true, .has_expert_action = true};
   const LearningHistory finished = telling_history(3, {2}, info), whole = telling_history(3, {2, 1}, info);
   const std::array observation{3.0f, 1.0f, 0.0f}, next{3.0f, 1.0f, 1.0f};

@@ -197,7 +197,7 @@ TEST_CASE("A window says of no row too many that it reads it", "[history]") {
 }
 
 TEST_CASE("What windows of a mapped file read is asked for before", "[history]") {
-  if (!AdviceLog::is_available()) return;
+  SKIP_UNLESS_AVAILABLE(AdviceLog);
   const LargeHistories large;
   for (auto [config, closing_token] : all_kinds()) {
     config.use_expert_action = false;
@@ -221,7 +221,7 @@ TEST_CASE("What windows of a mapped file read is asked for before", "[history]")
 }
 
 TEST_CASE("The ends of uneven episodes are asked for before the rows that they lead to", "[history]") {
-  if (!AdviceLog::is_available()) return;
+  SKIP_UNLESS_AVAILABLE(AdviceLog);
   const LargeHistories large;
   const HistoryView history = large.file.history(1);
   const auto ends = std::as_bytes(std::span{history.columns().episode_ends, 300});
@@ -319,7 +319,7 @@ TEST_CASE("A history file is advised to be read at random, and its windows are t
 
     CHECK(are_equal(found, expected));
   }
-  if (!AdviceLog::is_available()) return;
+  SKIP_UNLESS_AVAILABLE(AdviceLog);
   const AdviceLog advice;
   const HistoryFile again{large.folder / "large"};
   const auto columns = std::as_bytes(std::span{again.history(1).columns().rewards, 60'000});
@@ -329,7 +329,7 @@ TEST_CASE("A history file is advised to be read at random, and its windows are t
 }
 
 TEST_CASE("A file whose histories are all checked is read in order meanwhile, and at random afterwards", "[history]") {
-  if (!AdviceLog::is_available()) return;
+  SKIP_UNLESS_AVAILABLE(AdviceLog);
   const LargeHistories large;
   auto bytes = read_bytes(large.folder / "large");
   bytes.back() ^= 1;

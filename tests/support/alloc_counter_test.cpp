@@ -26,7 +26,7 @@ std::int64_t allocations_of(Work work) {
 }
 
 TEST_CASE("every way to the heap is counted", "[support]") {
-  if (!AllocationCount::is_available()) return;
+  SKIP_UNLESS_AVAILABLE(AllocationCount);
   struct alignas(64) Line {
     char bytes[64];
   };
@@ -43,7 +43,7 @@ TEST_CASE("every way to the heap is counted", "[support]") {
 }
 
 TEST_CASE("a block that grows is counted again", "[support]") {
-  if (!AllocationCount::is_available()) return;
+  SKIP_UNLESS_AVAILABLE(AllocationCount);
   const AllocationCount allocations;
 
   void* volatile block = std::malloc(8);
@@ -54,7 +54,7 @@ TEST_CASE("a block that grows is counted again", "[support]") {
 }
 
 TEST_CASE("what other threads allocate is counted", "[support]") {
-  if (!AllocationCount::is_available()) return;
+  SKIP_UNLESS_AVAILABLE(AllocationCount);
   const auto allocations_of_thread = [](std::size_t block_count) {
     const AllocationCount allocations;
     std::thread{[&] {

@@ -17,3 +17,11 @@ using Catch::Approx;
 #if defined(__clang__) && __clang_major__ >= 22
 #pragma clang diagnostic ignored "-Wc2y-extensions"
 #endif
+
+/// Ends a test case that this build or system cannot run, and says so: a check that is left out is not silent.
+#define SKIP_UNLESS_AVAILABLE(What)                       \
+  if (!What::is_available()) {                            \
+    WARN("not checked here: " #What " is not available"); \
+    return;                                               \
+  }                                                       \
+  static_assert(true)

@@ -285,7 +285,7 @@ TEST_CASE("What a model's products are follows from the model and the CPU", "[tr
 }
 
 TEST_CASE("While an update is computed the windows of the next one are asked for", "[train]") {
-  if (!AdviceLog::is_available()) return;
+  SKIP_UNLESS_AVAILABLE(AdviceLog);
   const MappedRun run;
   const DistilConfig config{.updates = 10, .batch = 8, .warmup = 2, .gradient_slots = 4, .thread_count = 2, .seed = 3};
   auto model = run.in_memory.model();
@@ -574,7 +574,7 @@ TEST_CASE("What could only fail later is refused at once", "[train]") {
 }
 
 TEST_CASE("Once its memory has its size, an update allocates nothing", "[train]") {
-  if (!AllocationCount::is_available()) return;
+  SKIP_UNLESS_AVAILABLE(AllocationCount);
   for (const int width : {64, 256}) {
     TransformerConfig shape = small_config(8);
     shape.width = width;
