@@ -70,7 +70,8 @@ int main(int argc, char** argv) {
         .runs = options.quick ? 1 : 16, .episodes = 100, .seed = options.seed, .thread_count = options.threads};
     example::Recipe recipe = example::systematic_explorer_recipe();
     if (options.quick) recipe = quick_recipe(recipe);
-    recipe.distil.products = Products::full;  // what both models can do
+    recipe.distil.products = Products::full;               // what both models can do
+    recipe.distil.evaluate_every = recipe.distil.updates;  // the last weights: nothing is chosen
     const auto histories = record(recipe, rooms, split.train, options.seed, options.threads).histories;
     Plot plot{.title = "Two frozen models learning 16 new rooms in context",
               .y_label = "return of an episode (mean, 95 % interval)"};
