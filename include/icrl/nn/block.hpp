@@ -112,7 +112,8 @@ struct Block {
       const Index from = wanted[static_cast<std::size_t>(i)];
       if (from != i) std::copy_n(row_data(x, from), x.cols(), row_data(x, i));
     }
-    auto stream = x.topRows(count), normed = scratch.normed.topRows(count);
+    auto stream = x.topRows(count);
+    auto normed = scratch.normed.topRows(count);
     attention.attend(wanted, places, scratch.attention, stream);
     feed_forward_norm.forward(stream, scratch.norm, normed);
     feed_forward.add_forward(normed, scratch.feed_forward, stream);

@@ -81,8 +81,8 @@ void validate_pairing(const M& model, const WindowSampler& sampler) {
     fail("distil: the windows' step layout differs from the model's: {}", differ);
 }
 
-/// Throws Error unless every rank gets as many gradient slots, and so many that they are a branch of the tree along
-/// which slots are summed.
+/// Throws Error unless all ranks get the same number of gradient slots, a power of two: those are a branch of the tree
+/// along which slots are summed.
 inline void validate_ranks(int rank_count, const DistilConfig& config) {
   const int each = config.gradient_slots / rank_count;
   if (rank_count == 1 || (each * rank_count == config.gradient_slots && (each & (each - 1)) == 0)) return;

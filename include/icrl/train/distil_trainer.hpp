@@ -46,8 +46,8 @@ using Bf16PassOrNone = std::conditional_t<HasBf16Pass<M>, Bf16Pass<M>, NoPass>;
 /// allocates nothing, where there is one rank.
 ///
 /// Several ranks (see ranks.hpp) may train one model: each has the whole model and a share of the gradient slots, all
-/// do the same update, and the weights have the bits that one rank alone gives them. `objective` says what is made
-/// small.
+/// do the same update, and the weights have the bits that one rank alone gives them. `objective` is what training
+/// minimizes.
 template <Trainable M, Objective<M> O = ActionCrossEntropy, Ranks R = OneRank>
 class DistilTrainer {
 public:
