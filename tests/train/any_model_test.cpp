@@ -133,3 +133,30 @@ TEST_CASE("A trained model without a transformer's line comes back from its file
   CHECK(fingerprint(model) != before);
   CHECK(fingerprint(loaded) == fingerprint(model));
 }
+
+namespace {
+
+/// A model with a tensor that no training changes and no checkpoint holds.
+struct ScaledTrace : TraceModel<float> {
+  using TraceModel<float>::TraceModel;
+  RowVector<float> scale = RowVector<float>::Ones(2);
+
+  static constexpr auto tensors() {
+    return std::tuple{Field{"weight", &ScaledTrace::weight}, Field{"bias", &ScaledTrace::bias},
+                      Field{"scale", &ScaledTrace::scale}};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("A run belongs to the tensors that are not trained, too", "[train]") {
+  const TraceRun run;
+  CHECK(detail::describe_fixed_tensors(run.model()).empty());
+  ScaledTrace model{{.context = 8}, run.layout};
+  const std::string before = detail::describe_fixed_tensors(model);
+  CHECK(has(before, "fixed tensors"));
+  model.weight.setOnes();
+  CHECK(detail::describe_fixed_tensors(model) == before);
+  model.scale(1) = 2;
+  CHECK(detail::describe_fixed_tensors(model) != before);
+}
