@@ -94,14 +94,15 @@ struct Recipe {
 }
 
 /// The explorer has seen every cell after about five episodes; all 14 are kept, and a window holds eight. Its noise
-/// leads it where it would not go, and the labels tell how it goes on from there.
+/// leads it where it would not go, and the labels tell how it goes on from there. The last weights are taken here too:
+/// in validation rooms the model is better in episodes 9 and 10 at 1600 updates than at 800, for every seed tried.
 [[nodiscard]] inline Recipe systematic_explorer_recipe() {
   return {.source = Source::systematic_explorer,
           .histories_per_task = 20,
           .episodes = 14,
           .max_noise = 0.3,
           .windows = {.context = 160, .history_start_share = 0.7, .use_expert_action = true},
-          .distil = {.updates = 1600, .batch = 16, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 400},
+          .distil = {.updates = 1600, .batch = 16, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 1600},
           .decoding = {.temperature = 0.3}};
 }
 
