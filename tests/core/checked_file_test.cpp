@@ -58,7 +58,7 @@ TEST_CASE("A file of another kind or version is refused by name", "[core]") {
     return test::has(error_of_opening(folder / "a", {.magic = magic, .name = "letter", .version = version}), text);
   };
 
-  CHECK(refuses("letter", 3, "is not a file of this kind, it does not begin with \"letter\""));
+  CHECK(refuses("letter", 3, "is not a file of this kind; it should begin with \"letter\""));
   CHECK(refuses("not", 3, "is not a file of this kind"));  // a beginning of the right name is not the name
   CHECK(refuses("note", 2, "format version 3, this build reads version 2 (was it written by a newer icrl?)"));
   CHECK(refuses("note", 4, "format version 3, this build reads version 4"));

@@ -39,7 +39,7 @@ TEST_CASE("A value outside its field's range is named with the range", "[core]")
   CHECK(error_after([](auto& c) { c.rate = 1.5; }) == "plot: rate is 1.5, it must lie in 0 .. 1");
   CHECK(error_after([](auto& c) { c.rate = std::nan(""); }) == "plot: rate is nan, it must lie in 0 .. 1");
   CHECK(error_after([](auto& c) { c.shade = Shade{7}; }) ==
-        "plot: shade has no known value (7), it must be light or dark");
+        "plot: shade has the unknown value 7, it must be light or dark");
   CHECK(error_after([](auto& c) { c.sizes = {1, 100}; }) == "plot: sizes[1] is 100, it must lie in 1 .. 99");
 }
 

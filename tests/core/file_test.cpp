@@ -83,7 +83,7 @@ TEST_CASE("A second writer of an append file is refused while the first lives", 
 
   CHECK(error_of([&] { AppendFile{folder / "log"}; }) ==
         "cannot append to \"" + (folder / "log").string() +
-            "\": another writer has it open (or a process forked from a killed one)");
+            "\": another writer has it open (or a process that was forked from a killed writer)");
   std::optional<AppendFile> moved{std::move(*first)};
   first.reset();
   CHECK_FALSE(error_of([&] { AppendFile{folder / "log"}; }).empty());
@@ -97,7 +97,9 @@ TEST_CASE("A forked process neither writes to its parent's append file nor gives
   const test::TemporaryFolder folder;
   std::optional<AppendFile> file{std::in_place, folder / "log"};
   file->append(bytes_of("mine"));
-  const auto is_refused = [](const std::string& error) { return test::has(error, "forked from it (open it here)"); };
+  const auto is_refused = [](const std::string& error) {
+    return test::has(error, "which was forked from it (open the file again in this process)");
+  };
 
   CHECK(test::holds_in_forked_process([&] {
     return is_refused(error_of([&] { file->append(bytes_of("not mine")); })) &&
@@ -191,7 +193,8 @@ TEST_CASE("A killed writer holds its file as long as a process forked from it li
   REQUIRE(::read(ready[0], &byte, 1) == 1);
   REQUIRE(::waitpid(writer, &status, 0) == writer);
 
-  CHECK(test::has(error_of([&] { AppendFile{folder / "log"}; }), "(or a process forked from a killed one)"));
+  CHECK(
+      test::has(error_of([&] { AppendFile{folder / "log"}; }), "(or a process that was forked from a killed writer)"));
   ::close(ends[1]);
   std::string error = "not tried";
   for (int i = 0; i < 2000 && !error.empty(); ++i) {

@@ -166,15 +166,15 @@ TEST_CASE("Chance of one's own and shared state are found", "[env]") {
 }
 
 TEST_CASE("Masks that do not fit are found", "[env]") {
-  CHECK(test::has(problem_of(ForbidsAll{}), "the action mask in episode 0, step 3 allows nothing"));
+  CHECK(test::has(problem_of(ForbidsAll{}), "the action mask in episode 0, step 3 allows no action"));
   CHECK(problem_of(MaskOfNumbers{}) == "it has an action mask, but its action space is box([-1], [1]), not discrete");
 }
 
 TEST_CASE("Spaces that cannot be, do not fit or change are found", "[env]") {
-  CHECK(problem_of(NoSpace{}) == "the action space: discrete(0) has a component of 0 ids, 1 .. 65535 are possible");
+  CHECK(problem_of(NoSpace{}) == "the action space: discrete(0) has a component of 0 ids, it must have 1 .. 65535");
   CHECK(problem_of(StepsByIdInABox{}) ==
         "step takes one id, but its action space is box([0], [1]) (write step(std::span<const float>, Rng&))");
-  CHECK(problem_of(GrowingSpace{}) == "its spaces are others after episode 0 than before");
+  CHECK(problem_of(GrowingSpace{}) == "its spaces have changed after episode 0");
 }
 
 TEST_CASE("An exception is a problem, with its place", "[env]") {

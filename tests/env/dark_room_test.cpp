@@ -230,11 +230,11 @@ TEST_CASE("A Dark Room that cannot be is refused", "[env]") {
   const auto error_of_room = [](const DarkRoomOptions& options, Cell goal) {
     return test::error_of([&] { DarkRoom{options, goal}; });
   };
-  CHECK(test::has(error_of_room({.side = 0}, {0, 0}), "a side of 0 cells"));
-  CHECK(test::has(error_of_room({.horizon = 0}, {0, 0}), "a horizon of 0 steps"));
+  CHECK(test::has(error_of_room({.side = 0}, {0, 0}), "side is 0 cells"));
+  CHECK(test::has(error_of_room({.horizon = 0}, {0, 0}), "horizon is 0 steps"));
   for (const Cell goal : {Cell{-1, 0}, Cell{0, -1}, Cell{9, 0}, Cell{0, 9}})
     CHECK(test::has(error_of_room({}, goal), "lies outside the 9 x 9 cells"));
-  CHECK(test::has(test::error_of([] { DarkRooms{{.side = 50000}}; }), "a side of 50000 cells"));
+  CHECK(test::has(test::error_of([] { DarkRooms{{.side = 50000}}; }), "side is 50000 cells"));
   CHECK_FALSE(test::error_of([] { (void)DarkRooms{}.make(81); }).empty());
   CHECK_FALSE(test::error_of([] { (void)DarkRooms{}.make(-1); }).empty());
 }

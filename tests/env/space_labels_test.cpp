@@ -29,14 +29,14 @@ std::string difference_error(Change&& change) {
 TEST_CASE("Labels that differ are refused with both values", "[env]") {
   CHECK(difference_error([](auto&) {}).empty());
   CHECK(difference_error([](auto& labels) { labels.observations[1].unit = "deg/s"; }) ==
-        "a.safetensors: observations[1] is \"speed\", unit \"rad/s\", scale 8 to the model and \"speed\", unit "
-        "\"deg/s\", scale 8 to the environment (was the model trained on another one?)");
+        "a.safetensors: observations[1] is \"speed\", unit \"rad/s\", scale 8 in the model and \"speed\", unit "
+        "\"deg/s\", scale 8 in the environment (was the model trained on another environment?)");
   CHECK(has(difference_error([](auto& labels) { std::swap(labels.observations[0], labels.observations[1]); }),
-            "observations[0] is \"angle\", unit \"rad\", scale 1 to the model and \"speed\", "));
+            "observations[0] is \"angle\", unit \"rad\", scale 1 in the model and \"speed\", "));
   CHECK(has(difference_error([](auto& labels) { labels.actions[0].scale = 1; }),
-            "actions[0] is \"torque\", unit \"N m\", scale 2 to the model and \"torque\", unit \"N m\", scale 1"));
+            "actions[0] is \"torque\", unit \"N m\", scale 2 in the model and \"torque\", unit \"N m\", scale 1"));
   CHECK(difference_error([](auto& labels) { labels.observations.pop_back(); }) ==
-        "a.safetensors: the model labels 2 observations, the environment 1");
+        "a.safetensors: the model labels 2 observations, the environment labels 1");
 }
 
 TEST_CASE("Who does not say what components mean is not refused", "[env]") {
@@ -55,7 +55,7 @@ TEST_CASE("Labels belong to their spaces", "[env]") {
   CHECK(error(pendulum()).empty());
   CHECK(error({}).empty());
   CHECK(error({.observations = {{.name = "angle"}}}) ==
-        "labels: 1 labels of observations, but box([-3, -8], [3, 8]) has 2 components");
+        "labels: 1 label(s) for observations, but box([-3, -8], [3, 8]) has 2 components");
   CHECK(error({.actions = {{.scale = 0}}}) == "labels: the scale of actions[0] is 0, it must be finite and not 0");
   CHECK(
       has(error({.actions = {{.scale = std::numeric_limits<double>::infinity()}}}), "the scale of actions[0] is inf"));

@@ -158,25 +158,26 @@ TEST_CASE("A space that holds nothing, or too much, is refused", "[env]") {
   CHECK(error_of_validating(Box{{-infinity, 2}, {infinity, 2}}).empty());
 
   CHECK(error_of_validating(Discrete{0}) ==
-        "the action space: discrete(0) has a component of 0 ids, 1 .. 65535 are possible");
+        "the action space: discrete(0) has a component of 0 ids, it must have 1 .. 65535");
   CHECK(error_of_validating(MultiDiscrete{{3, 65536}}) ==
-        "the action space: multi_discrete(3, 65536) has a component of 65536 ids, 1 .. 65535 are possible");
+        "the action space: multi_discrete(3, 65536) has a component of 65536 ids, it must have 1 .. 65535");
   CHECK(error_of_validating(MultiDiscrete{}) == "the action space: the space multi_discrete() has no components");
-  CHECK(error_of_validating(Box{{0, 0}, {1}}) == "the action space: a box has 2 lower and 1 upper bounds");
+  CHECK(error_of_validating(Box{{0, 0}, {1}}) ==
+        "the action space: a box has 2 lower and 1 upper bounds, it must have as many of each");
   const std::vector<float> wide(65536), wider(65537);
   CHECK(error_of_validating(Box{wide, wide}).empty());
   CHECK(error_of_validating(Box{wider, wider}) ==
-        "the action space: the space has 65537 components, 65536 are possible");
+        "the action space: the space has 65537 components, at most 65536 are allowed");
   CHECK(error_of_validating(MultiDiscrete{std::vector<int>(257, 65535)}) ==
-        "the action space: the space has 16842495 ids in all, 16777216 are possible");
+        "the action space: the space has 16842495 ids in all, at most 16777216 are allowed");
   for (const Box& box : {Box{{0, 2}, {1, 1}}, Box{{0, not_a_number}, {1, 1}}, Box{{0, 0}, {1, not_a_number}},
                          Box{{0, infinity}, {1, infinity}}, Box{{0, -infinity}, {1, -infinity}}})
     CHECK(test::has(error_of_validating(box), "number 1 of box([0, "));
 
-  const std::string limits = ": 1 .. 8 sizes of at least 1 and up to 65536 numbers in all are possible";
+  const std::string limits = ": a shape has 1 .. 8 sizes, each at least 1, and at most 65536 numbers in all";
   CHECK(error_of_validating(Box{{0, 0}, {1, 1}, {2, 1, 1}}).empty());
   CHECK(error_of_validating(Box{{0, 0}, {1, 1}, {3, 1}}) ==
-        "the action space: a box of shape 3 x 1 has 3 numbers, but bounds of 2");
+        "the action space: a box of shape 3 x 1 has 3 numbers, but bounds for 2");
   CHECK(error_of_validating(Box{{0, 0}, {1, 1}, {2, 0}}) ==
         "the action space: a box cannot have the shape 2 x 0" + limits);
   CHECK(error_of_validating(Box{{0, 0}, {1, 1}, {-2, -1}}) ==
@@ -194,10 +195,11 @@ TEST_CASE("A space that holds nothing, or too much, is refused", "[env]") {
   CHECK(error_of_validating(Box{{0}, {65535}, {}, ElementType::u16}).empty());
   for (const Box& box : {Box{{0}, {256}, {}, ElementType::u8}, Box{{-1}, {2}, {}, ElementType::u8},
                          Box{{0.5f}, {2}, {}, ElementType::u8}, Box{{0}, {infinity}, {}, ElementType::u8}})
-    CHECK(test::has(error_of_validating(box), "bounds of u8 are whole numbers in 0 .. 255"));
-  CHECK(error_of_validating(Box{{0}, {65536}, {}, ElementType::u16}) ==
-        "the action space: number 0 of box([0], [65536], u16) lies in 0 .. 65536, bounds of u16 are whole numbers in 0 "
-        ".. 65535");
+    CHECK(test::has(error_of_validating(box), "bounds of type u8 must be whole numbers in 0 .. 255"));
+  CHECK(
+      error_of_validating(Box{{0}, {65536}, {}, ElementType::u16}) ==
+      "the action space: number 0 of box([0], [65536], u16) has the bounds 0 .. 65536, but bounds of type u16 must be "
+      "whole numbers in 0 .. 65535");
 
   Box crossed{std::vector<float>(7056, 0), std::vector<float>(7056, 1)};
   crossed.high[4321] = -1;
@@ -213,7 +215,7 @@ TEST_CASE("Actions are ids or real numbers", "[env]") {
 
   CHECK(error_of_actions(Discrete{3}).empty());
   CHECK(error_of_actions(Box{{0}, {1}, {1}}).empty());
-  CHECK(error_of_actions(Discrete{0}) == "hand: discrete(0) has a component of 0 ids, 1 .. 65535 are possible");
+  CHECK(error_of_actions(Discrete{0}) == "hand: discrete(0) has a component of 0 ids, it must have 1 .. 65535");
   CHECK(error_of_actions(Box{{0}, {1}, {}, ElementType::u8}) ==
         "hand: the numbers of an action must be f32, not u8 (whole numbers are ids: use discrete or multi_discrete)");
 }

@@ -78,10 +78,10 @@ TEST_CASE("Every task is as likely to be held out as any other", "[env]") {
 
 TEST_CASE("A split of more tasks than there are is refused", "[env]") {
   CHECK(test::error_of([] { (void)split_tasks(10, {.train = 6, .validation = 2, .held_out = 3}); }) ==
-        "task split: 6 train + 2 validation + 3 held-out tasks are wanted, the family has 10");
+        "task split: 6 train + 2 validation + 3 held-out tasks are requested, but the family has 10");
   CHECK(test::error_of([] {
           (void)split_tasks(10, {.train = 2'000'000'000, .validation = 2'000'000'000, .held_out = 2'000'000'000});
         }) != "");
-  CHECK(test::has(test::error_of([] { (void)split_tasks(10, {.train = -1}); }), "negative size"));
+  CHECK(test::has(test::error_of([] { (void)split_tasks(10, {.train = -1}); }), "none may be negative"));
   CHECK(split_tasks(0, {}).train.empty());
 }

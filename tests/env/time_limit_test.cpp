@@ -70,5 +70,5 @@ TEST_CASE("A time limit offers what the environment inside offers, and no more",
 }
 
 TEST_CASE("A time limit of no steps is refused", "[env]") {
-  CHECK(test::error_of([] { TimeLimit{Corridor{}, 0}; }) == "time limit: 0 steps, an episode takes at least one");
+  CHECK(test::error_of([] { TimeLimit{Corridor{}, 0}; }) == "time limit: step_limit is 0, it must be at least 1");
 }

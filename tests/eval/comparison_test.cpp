@@ -79,7 +79,7 @@ TEST_CASE("Where returns are costs, shares are refused and normalized scores ord
   const LearningCurves perfect = constant_curves({-10, -10, -10}), good = constant_curves({-20, -20, -20}),
                        random = constant_curves({-100, -100, -100});
   const auto is_refused = [](const std::string& error) {
-    return has(error, "the oracle of task 3 earns -10, and a share of the oracle takes a positive return") &&
+    return has(error, "the oracle of task 3 earns -10, but a share of the oracle needs a positive return") &&
            has(error, "normalized_by_task");
   };
 
@@ -109,13 +109,13 @@ TEST_CASE("A share takes a positive, finite oracle on every task", "[eval]") {
 TEST_CASE("References of other tasks than the curves' are refused", "[eval]") {
   const LearningCurves curves = constant_curves({1, 1, 1});
   const ReferenceReturns two{.oracle = {1, 1}, .random = {0, 0}}, no_random{.oracle = {1, 1, 1}, .random = {}};
-  const std::string wanted = "3 tasks, returns of the oracle on 2 and of random actions on 2";
+  const std::string wanted = "the curves have 3 tasks, but there are oracle returns for 2 and random returns for 2";
 
   CHECK(has(error_of([&] { (void)share_of_oracle(curves, two, 1, 4); }), wanted));
   CHECK(has(error_of([&] { (void)estimate_share_of_oracle(curves, two, 1, 4); }), wanted));
   CHECK(has(error_of([&] { (void)unlearned_tasks(curves, two, 1, 4); }), wanted));
   CHECK(has(error_of([&] { (void)normalized_by_task(curves, two, 1, 4); }), wanted));
-  CHECK(has(error_of([&] { (void)unlearned_tasks_by_score(curves, no_random, 1, 4); }), "of random actions on 0"));
+  CHECK(has(error_of([&] { (void)unlearned_tasks_by_score(curves, no_random, 1, 4); }), "random returns for 0"));
   CHECK(share_of_oracle(curves, no_random, 1, 4) == 1);
 }
 

@@ -47,7 +47,8 @@ TEST_CASE("What runs have in common widens the interval", "[eval]") {
   CHECK(clustered.high == 5);
   CHECK(independent.low > 1);
   CHECK(independent.high < 5);
-  CHECK(has(error_of([&] { (void)bootstrap_interval(values, mean, {.clusters = 3}); }), "8 values are no 3 runs"));
+  CHECK(has(error_of([&] { (void)bootstrap_interval(values, mean, {.clusters = 3}); }),
+            "8 values cannot be divided into 3 clusters"));
 }
 
 TEST_CASE("A bootstrap interval depends on its seed alone and shrinks to a point for equal values", "[eval]") {
@@ -89,8 +90,8 @@ TEST_CASE("Values and statistics that are not finite are errors", "[eval]") {
   const std::vector<double> values{1, nan, 3}, sound{1, 2, 3};
   const auto lost = [&](std::span<const double> drawn) { return mean(drawn) > 2 ? infinity : 0.0; };
 
-  CHECK(error_of([&] { (void)interquartile_mean(values); }) == "interquartile mean: value 1 is nan");
-  CHECK(error_of([&] { (void)bootstrap_interval(values, mean); }) == "bootstrap: value 1 is nan");
+  CHECK(error_of([&] { (void)interquartile_mean(values); }) == "interquartile mean: value 1 is nan, it must be finite");
+  CHECK(error_of([&] { (void)bootstrap_interval(values, mean); }) == "bootstrap: value 1 is nan, it must be finite");
   CHECK(has(error_of([&] { (void)bootstrap_interval(sound, lost); }), " is inf"));
   CHECK_THROWS_AS(estimate_mean(std::vector<double>{-infinity, 0}), Error);
 }

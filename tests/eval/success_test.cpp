@@ -61,5 +61,5 @@ TEST_CASE("No runs have no share", "[eval]") {
   CHECK(has(error_of([] {
               (void)successes(LearningCurves{{}, 1, 3}).ever_found();
             }),
-            "SuccessCounts: ever_found() of 0 runs"));
+            "SuccessCounts: there are no runs, ever_found() needs at least one"));
 }

@@ -598,7 +598,7 @@ TEST_CASE("Shapes and element types that no box has are refused", "[history]") {
   CHECK(has(forged(3, std::uint32_t{9}), "dimensions of a box is 9"));
   CHECK(has(forged(4, std::uint32_t{0}), "size of a box is 0, it must lie in 1 .. 65536"));
   CHECK(has(forged(4, std::uint32_t{65537}), "size of a box is 65537"));
-  CHECK(has(forged(4, std::uint32_t{3}), "a box of shape 3 x 3 has 9 numbers, but bounds of 6"));
+  CHECK(has(forged(4, std::uint32_t{3}), "a box of shape 3 x 3 has 9 numbers, but bounds for 6"));
   CHECK(has(forged(6, 256.0f), "has no value between its bounds"));
 
   Forgery first_version{history.view()};
@@ -607,7 +607,7 @@ TEST_CASE("Shapes and element types that no box has are refused", "[history]") {
   const LearningHistory pictures = picture_history();
   Forgery wide{pictures.view()};
   Forgery::put_into(wide.description, 4 * 13, 256.0f);  // an upper bound
-  CHECK(has(wide.error(folder / "h"), "bounds of u8 are whole numbers in 0 .. 255"));
+  CHECK(has(wide.error(folder / "h"), "bounds of type u8 must be whole numbers in 0 .. 255"));
   Forgery narrow{pictures.view()};
   Forgery::put_into(narrow.description, 4 * 13, 249.0f);
   CHECK(has(narrow.error(folder / "h"), "number 0 is 250, outside 0 .. 249"));

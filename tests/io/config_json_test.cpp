@@ -54,7 +54,7 @@ TEST_CASE("A configuration names its unknown, missing and impossible keys", "[io
   CHECK(config_error("width", 2.5) == "config: \"width\": should be a whole number, it is 2.5");
   CHECK(has(config_error("width", 1'000'002), "config: transformer: width is 1000002"));
   CHECK(has(config_error("width", 25), "config: transformer: width 25 is no multiple of head_count 6"));
-  CHECK(config_error("positions", "round") == "config: \"positions\" is \"round\", it can be learned or rotary");
+  CHECK(config_error("positions", "round") == "config: \"positions\" is \"round\", it must be learned or rotary");
   CHECK(config_error("reward_scale", "1") == "config: \"reward_scale\" should be a number, it is \"1\"");
   Json json = parse_json(json_text(unusual_config()).text(), "config");
   json.erase("tokens");
@@ -89,7 +89,7 @@ TEST_CASE("Every field but an optional list is required, and checked by its rang
   CHECK(error("sizes", {5, 2.5}) == "config: \"sizes\": should be a whole number, it is 2.5");
   CHECK(error("sizes", {5, 0}) == "config: sizes[1] is 0, it must lie in 1 .. 99");
   CHECK(error("title", 3) == "config: \"title\" should be a text, it is 3");
-  CHECK(error("shade", "grey") == "config: \"shade\" is \"grey\", it can be light or dark");
+  CHECK(error("shade", "grey") == "config: \"shade\" is \"grey\", it must be light or dark");
 }
 
 TEST_CASE("Lists by layer stand in JSON only where a configuration has them", "[io]") {
@@ -155,10 +155,10 @@ TEST_CASE("Spaces that make no sense are refused", "[io]") {
   CHECK(has(space_error(R"({"multi_discrete": []})"), "has no components"));
   CHECK(has(space_error(R"({"box": {"low": [1], "high": [0]}})"), "has no value between its bounds"));
   CHECK(has(space_error(R"({"box": {"low": [1], "high": []}})"), "1 lower and 0 upper bounds"));
-  CHECK(has(space_error(R"({"box": {"low": ["nan"], "high": [1]}})"), "holds \"nan\", which is no 32-bit number"));
-  CHECK(has(space_error(R"({"box": {"low": [1e300], "high": [1]}})"), "which is no 32-bit number"));
+  CHECK(has(space_error(R"({"box": {"low": ["nan"], "high": [1]}})"), "holds \"nan\", which is not a 32-bit number"));
+  CHECK(has(space_error(R"({"box": {"low": [1e300], "high": [1]}})"), "which is not a 32-bit number"));
   CHECK(has(space_error(R"({"box": {"low": [0], "high": [1], "hgih": 3}})"), "unknown key \"hgih\""));
-  CHECK(has(space_error(R"({"box": {"low": [0], "high": [1], "element": "u4"}})"), "it can be f32 or u16 or u8"));
+  CHECK(has(space_error(R"({"box": {"low": [0], "high": [1], "element": "u4"}})"), "it must be f32 or u16 or u8"));
   CHECK(has(space_error(R"({"box": {"low": [0], "high": [256], "element": "u8"}})"), "whole numbers in 0 .. 255"));
   CHECK(has(space_error(R"({"box": {"low": [0], "high": [1], "shape": [2]}})"), "of shape 2 has 2 numbers"));
   CHECK(has(space_error(R"({"box": {"low": [0], "high": [1], "shape": [0]}})"), "box shape: is 0, it must lie in"));

@@ -38,9 +38,9 @@ TEST_CASE("A key that an object has twice is refused, the same key in two object
 
 TEST_CASE("JSON may be 32 deep and no deeper", "[io]") {
   CHECK(error_of_text(nested(32)).empty());
-  CHECK(error_of_text(nested(33)) == "notes: JSON nested more than 32 deep");
-  CHECK(error_of_text(nested(1'000'000)) == "notes: JSON nested more than 32 deep");
-  CHECK(error_of_text(std::string(1'000'000, '[')) == "notes: JSON nested more than 32 deep");
+  CHECK(error_of_text(nested(33)) == "notes: JSON is nested more than 32 levels deep");
+  CHECK(error_of_text(nested(1'000'000)) == "notes: JSON is nested more than 32 levels deep");
+  CHECK(error_of_text(std::string(1'000'000, '[')) == "notes: JSON is nested more than 32 levels deep");
 }
 
 TEST_CASE("A short text of very many values is refused before it fills the memory", "[io]") {
@@ -48,7 +48,7 @@ TEST_CASE("A short text of very many values is refused before it fills the memor
   for (int i = 2; i < JsonLimits::value_count; ++i) text += ",0";
 
   CHECK(error_of_text(text + "]").empty());
-  CHECK(error_of_text(text + ",0]") == "notes: JSON of more than 1048576 values");
+  CHECK(error_of_text(text + ",0]") == "notes: JSON has more than 1048576 values");
 }
 
 TEST_CASE("A list of very many objects is read in time proportional to its length", "[io]") {

@@ -163,12 +163,12 @@ TEST_CASE_METHOD(ModelFileFixture, "Newer versions and other kinds are refused b
 
   CHECK(has(error_with(model, "icrl.format_version", "2"),
             "a.safetensors\": format version 2, this build reads up to 1 (was it written by a newer icrl?)"));
-  CHECK(has(error_with(model, "icrl.format_version", "1x"), "format version \"1x\" is no version"));
-  CHECK(has(error_with(model, "icrl.format_version", "99999999999"), "is no version"));
+  CHECK(has(error_with(model, "icrl.format_version", "1x"), "format version \"1x\" is not a valid version number"));
+  CHECK(has(error_with(model, "icrl.format_version", "99999999999"), "is not a valid version number"));
   CHECK(has(error_with(model, "icrl.model", "tree"), "holds a tree, not a causal_transformer"));
   CHECK(has(error_with(model, "icrl.mood", "good"), "unknown key icrl.mood"));
   write_safetensors(path, {}, {});
-  CHECK(has(load_error(), "its metadata has no icrl.model (is it a model of icrl?)"));
+  CHECK(has(load_error(), "its metadata has no icrl.model (was it written by icrl?)"));
 }
 
 TEST_CASE_METHOD(ModelFileFixture, "A file without a checksum is no model file", "[io]") {
@@ -197,7 +197,7 @@ TEST_CASE_METHOD(ModelFileFixture, "Weights that are not the configuration's are
             "embedding.positions is 4x16, the configuration wants 7x16 (trained with context 4?)"));
   CHECK(has(error([](auto& c) { c.layer_count = 3; }),
             "blocks.2.attention_norm.gain is missing, the configuration wants 16"));
-  CHECK(has(error([](auto& c) { c.layer_count = 1; }), "is no weight of the configuration (layers 1,"));
+  CHECK(has(error([](auto& c) { c.layer_count = 1; }), "is not a weight of the configuration (layers 1,"));
   const StepLayout other{.observation_space = MultiDiscrete{{4, 5}}, .action_space = Discrete{4}};
   CHECK(has(error_with(model, "icrl.layout", json_text(other).text()),
             "embedding.action_tables.0 is 4x16, the configuration wants 5x16"));
@@ -225,9 +225,10 @@ TEST_CASE_METHOD(ModelFileFixture, "Weights that are not finite are neither save
   wide.blocks[0].feed_forward.down.bias[1] = 1e300;
   save_model(wide, path);
 
-  CHECK(has(load_error(), "blocks.0.mlp.down.bias: number 1 is 1e+300, too large for 32 bits"));
+  CHECK(has(load_error(), "blocks.0.mlp.down.bias: number 1 is 1e+300, which is too large for a float of 32 bits"));
   model.head.weight(1, 0) = std::numeric_limits<float>::quiet_NaN();
-  CHECK(has(error_of([&] { save_model(model, folder / "bad"); }), "not written, head.weight: number 2 is nan"));
+  CHECK(
+      has(error_of([&] { save_model(model, folder / "bad"); }), "not written because of head.weight: number 2 is nan"));
   CHECK_FALSE(std::filesystem::exists(folder / "bad"));
 
   model.head.weight(1, 0) = 1234.5f;
@@ -315,7 +316,7 @@ TEST_CASE_METHOD(ModelFileFixture, "Tensors keep their own element types", "[io]
   for (const TensorView& tensor : file.tensors()) CHECK(tensor.dtype == (tensor.name == "weight" ? "I8" : "F32"));
 
   model.scale[2] = infinity;
-  CHECK(has(error_of([&] { save_model(model, path); }), "not written, scale: number 2 is inf"));
+  CHECK(has(error_of([&] { save_model(model, path); }), "not written because of scale: number 2 is inf"));
 }
 
 TEST_CASE_METHOD(ModelFileFixture, "An element type that a model does not take is named with the one it wants",
@@ -354,9 +355,9 @@ TEST_CASE_METHOD(ModelFileFixture, "The likely reason is the one number that mak
   };
 
   CHECK(has(error([](auto& c) { c.layer_count = 3; }), "the configuration wants 16 (trained with layer_count 2?)"));
-  CHECK(
-      has(error([](auto& c) { c.layer_count = 1; }),
-          "blocks.1.attention.output.bias is no weight of the configuration (layers 1, trained with layer_count 2?)"));
+  CHECK(has(
+      error([](auto& c) { c.layer_count = 1; }),
+      "blocks.1.attention.output.bias is not a weight of the configuration (layers 1, trained with layer_count 2?)"));
   CHECK_FALSE(has(error([](auto& c) {
                     c.layer_count = 3;
                     c.context = 5;
@@ -377,9 +378,9 @@ TEST_CASE_METHOD(ModelFileFixture, "A file can say what observations and actions
   CHECK(info.metadata == Metadata{{"note", "x"}});
   CHECK(equal_bits(load_model<float>(path), model));
   CHECK(has(error_of([&] { save_model(model, path, {}, {.actions = {{.name = "force"}}}); }),
-            "a.safetensors\": 1 labels of actions, but box([-2, -2], [2, 2]) has 2 components"));
+            "a.safetensors\": 1 label(s) for actions, but box([-2, -2], [2, 2]) has 2 components"));
   CHECK(has(error_with(model, "icrl.spaces", R"({"actions":[],"observations":[{"name":"x","scale":1,"unit":""}]})"),
-            "a.safetensors\": 1 labels of observations, but box([-1, -1], [1, 1]) has 2 components"));
+            "a.safetensors\": 1 label(s) for observations, but box([-1, -1], [1, 1]) has 2 components"));
   CHECK(has(error_with(model, "icrl.spaces", "[]"), "icrl.spaces: should be a JSON object"));
   save_model(model, path);
   CHECK(read_model_info(path).labels.empty());

@@ -102,7 +102,7 @@ TEST_CASE_METHOD(SafetensorsFixture, "A header that no reader would take is not 
 
   CHECK(error_of([&] { write_safetensors(path, tensors, metadata); }) ==
         "safetensors file \"" + path.string() +
-            "\": its header would be JSON of 1048580 values, 1048576 are read (it has 4 tensors)");
+            "\": its header would have 1048580 JSON values, but readers accept at most 1048576 (it has 4 tensors)");
   CHECK_FALSE(std::filesystem::exists(path));
   tensors.back().shape.resize(sizes - 4);
   write_safetensors(path, tensors, metadata);
@@ -142,11 +142,12 @@ TEST_CASE_METHOD(SafetensorsFixture, "Tensors may begin at any byte", "[io]") {
 }
 
 TEST_CASE_METHOD(SafetensorsFixture, "Every fault of the frame is named", "[io]") {
-  CHECK(has(error_of_bytes({}), "0 bytes are too few"));
-  CHECK(has(error_of_bytes({1, 2, 3}), "3 bytes are too few"));
+  CHECK(has(error_of_bytes({}), "the file has 0 bytes"));
+  CHECK(has(error_of_bytes({1, 2, 3}), "the file has 3 bytes"));
   CHECK(has(error_of_bytes(std::vector<char>(20, '\xff')),
-            "a header of 18446744073709551615 bytes, 100000000 are allowed"));
-  CHECK(has(error_of_bytes({0, 0, 16, 0, 0, 0, 0, 0, '{', '}'}), "a header of 1048576 bytes, but only 2 follow"));
+            "its header has 18446744073709551615 bytes, at most 100000000 are allowed"));
+  CHECK(has(error_of_bytes({0, 0, 16, 0, 0, 0, 0, 0, '{', '}'}),
+            "its header should have 1048576 bytes, but only 2 follow"));
   CHECK(has(error_of_bytes({0, 0, 0, 0, 0, 0, 0, 0, '{', '}'}), "does not begin with '{'"));
   CHECK(has(error_of_header(" {}", 0), "does not begin with '{'"));
   CHECK(has(error_of_header("{}}", 0), "syntax error"));
@@ -161,11 +162,12 @@ TEST_CASE_METHOD(SafetensorsFixture, "Every fault of a tensor is named, and the 
     return error_of_header(padded("{\"x\":" + tensor + "}"), data_size);
   };
   CHECK(error(entry("F32", "[2]", "[0,8]"), 8).empty());
-  CHECK(has(error(entry("F32", "[2]", "[0,8]"), 7), "tensor \"x\": ends at byte 8 of the data, which has 7"));
+  CHECK(
+      has(error(entry("F32", "[2]", "[0,8]"), 7), "tensor \"x\": ends at byte 8, but there are only 7 bytes of data"));
   CHECK(has(error(entry("F32", "[2]", "[0,8]"), 9), "1 bytes follow the last tensor"));
-  CHECK(has(error(entry("F32", "[3]", "[0,8]"), 8), "tensor \"x\": has 8 bytes, F32 3 takes 12"));
+  CHECK(has(error(entry("F32", "[3]", "[0,8]"), 8), "tensor \"x\": has 8 bytes, but F32 3 takes 12"));
   CHECK(has(error(entry("F31", "[2]", "[0,8]"), 8), "tensor \"x\": unknown element type \"F31\""));
-  CHECK(has(error(entry("F4", "[3]", "[0,2]"), 2), "takes no whole number of bytes"));
+  CHECK(has(error(entry("F4", "[3]", "[0,2]"), 2), "does not take a whole number of bytes"));
   CHECK(has(error(entry("F32", "[4294967296,4294967296]", "[0,0]"), 0), "4294967296x4294967296 overflows"));
   CHECK(has(error(entry("F32", "[18446744073709551615]", "[0,0]"), 0), "overflows"));
   CHECK(has(error(entry("F32", "[-2]", "[0,8]"), 8), "shape holds -2, not a whole number"));
@@ -187,7 +189,7 @@ TEST_CASE_METHOD(SafetensorsFixture, "Tensors may leave no hole, not overlap, an
   CHECK(error("[4,8]", "[0,4]").empty());
   CHECK(has(error("[0,4]", "[3,7]"), "tensor \"y\" overlaps the one before it by 1 bytes"));
   CHECK(has(error("[0,4]", "[0,4]"), "overlaps"));
-  CHECK(has(error("[1,5]", "[4,8]"), "a hole of 1 bytes before tensor \"x\""));
+  CHECK(has(error("[1,5]", "[4,8]"), "1 unused byte(s) before tensor \"x\""));
   CHECK(has(error("[0,4]", "[4,8]", "x"), "the key \"x\" twice"));
 }
 
@@ -195,7 +197,7 @@ TEST_CASE_METHOD(SafetensorsFixture, "Metadata are texts, and a checksum has one
   CHECK(has(error_of_header(R"({"__metadata__":[]})", 0), "__metadata__ is array"));
   CHECK(has(error_of_header(R"({"__metadata__":{"a":1}})", 0), "\"a\" in __metadata__ is number"));
   CHECK(has(error_of_header(R"({"__metadata__":{"icrl.checksum":"00000000"}})", 0), "the file is damaged"));
-  CHECK(has(error_of_header(R"({"__metadata__":{"icrl.checksum":")", 0), "its header ends in its checksum"));
+  CHECK(has(error_of_header(R"({"__metadata__":{"icrl.checksum":")", 0), "its header ends within its checksum"));
   CHECK(has(error_of_header(R"({"__metadata__":{"icrl.checksum": "00000000"}})", 0), "not written as icrl writes it"));
   CHECK(has(error_of_header(R"({"icrl.checksum":"00000000"})", 0), "the file is damaged"));
 }
@@ -207,9 +209,9 @@ TEST_CASE_METHOD(SafetensorsFixture, "What cannot be read back is not written", 
     return error_of([&] { write_safetensors(path, tensors, metadata); });
   };
 
-  CHECK(has(error({{"a", "F32", {2}, bytes}, {"a", "F32", {2}, bytes}}), "tensor \"a\": the name is taken"));
-  CHECK(has(error({{"__metadata__", "F32", {2}, bytes}}), "the name is taken"));
-  CHECK(has(error({{"a", "F32", {3}, bytes}}), "has 8 bytes, F32 3 takes 12"));
+  CHECK(has(error({{"a", "F32", {2}, bytes}, {"a", "F32", {2}, bytes}}), "tensor \"a\": the name is already in use"));
+  CHECK(has(error({{"__metadata__", "F32", {2}, bytes}}), "the name is already in use"));
+  CHECK(has(error({{"a", "F32", {3}, bytes}}), "has 8 bytes, but F32 3 takes 12"));
   CHECK(has(error({{"a", "float", {2}, bytes}}), "unknown element type \"float\""));
   CHECK(has(error({}, {{"title", "\xff"}}), "UTF-8"));
   CHECK_FALSE(std::filesystem::exists(path));

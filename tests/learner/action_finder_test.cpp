@@ -93,7 +93,7 @@ TEST_CASE("A step that no permutation explains is refused, and nothing is forgot
   CHECK(test::has(test::error_of([&] {
                     finder.observe({4, 4}, 1, {6, 4});
                   }),
-                  "action 1 led from (4, 4) to (6, 4), which no permutation of the five moves in 9 x 9 cells does"));
+                  "action 1 led from (4, 4) to (6, 4), but no permutation of the five moves in 9 x 9 cells explains"));
   CHECK_FALSE(test::error_of([&] { finder.observe({4, 4}, 1, {3, 4}); }).empty());  // as action 0 does
   for (const int action : {1, 2, 3}) {
     constexpr std::array<Cell, 4> to{{{}, {4, 4}, {4, 5}, {5, 4}}};

@@ -229,9 +229,9 @@ TEST_CASE("Groups that do not fit what is to be collected are refused", "[learne
   CHECK(has(refusal(team_maker(2), {.histories_per_task = 3, .group_size = 2}),
             "3 histories per task cannot be recorded by whole groups of 2"));
   CHECK(refusal(team_maker(3), {.histories_per_task = 4, .group_size = 2}) ==
-        "collect: task 7, histories 0 to 1: the learners are a group of 3, group_size is 2");
+        "collect: task 7, histories 0 to 1: the maker returns a group of 3 learners, but group_size is 2");
   CHECK(has(refusal(make_q, {.histories_per_task = 2, .group_size = 2}),
-            "group_size is 2, but the maker returns a single learner and no GroupLearner"));
+            "group_size is 2, but the maker returns a single learner, not a GroupLearner"));
 }
 
 TEST_CASE("Nothing to collect gives nothing", "[learner]") {

@@ -61,6 +61,6 @@ TEST_CASE("Grid moves have the spaces of a Dark Room and none of its impossible 
   CHECK(GridMoves{7}.observation_space() == room.observation_space());
   CHECK(GridMoves{7}.action_space() == room.action_space());
   CHECK(GridMoves{46340}.cell_count() == 46340 * 46340);
-  CHECK(has(error_of([] { (void)GridMoves{46341}; }), "a side of 46341 cells, 1 .. 46340 are possible"));
-  CHECK(has(error_of([] { (void)GridMoves{0}; }), "a side of 0 cells"));
+  CHECK(has(error_of([] { (void)GridMoves{46341}; }), "side is 46341 cells, it must lie in 1 .. 46340"));
+  CHECK(has(error_of([] { (void)GridMoves{0}; }), "side is 0 cells"));
 }

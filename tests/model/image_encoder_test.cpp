@@ -203,5 +203,5 @@ TEST_CASE("An encoder that no image fits is refused", "[model]") {
   CHECK(error_of_encoder(Box{{0, 0}, {1, 1}}, {}) ==
         "image encoder: the box has the shape (), an image has (height, width, channels)");
   CHECK(error_of_encoder(Box{{0, 0}, {1, 1}, {3, 1, 1}}, {}) ==
-        "image encoder: a box of shape 3 x 1 x 1 has 3 numbers, but bounds of 2");
+        "image encoder: a box of shape 3 x 1 x 1 has 3 numbers, but bounds for 2");
 }

@@ -7,9 +7,9 @@
 
 #include <icrl/core/target.hpp>
 
-// ICRL_ASSERT(condition, "message") guards against a precondition violation. It is on without NDEBUG, or with
-// ICRL_ENABLE_ASSERTS; define ICRL_ASSERT_HANDLER(message, file, line) before including icrl to do something else than
-// print and abort.
+// ICRL_ASSERT(condition, "message") checks for a precondition violation. It is on if NDEBUG is not defined or
+// ICRL_ENABLE_ASSERTS is. By default it prints and aborts; to do something else, define ICRL_ASSERT_HANDLER(message,
+// file, line) before including icrl.
 #ifndef ICRL_ASSERT_HANDLER
 #define ICRL_ASSERT_HANDLER(message, file, line) ::icrl::detail::assertion_failed(message, file, line)
 #endif

@@ -28,10 +28,10 @@ inline std::filesystem::path temporary_name(const std::filesystem::path& path, i
   return path.parent_path() / (number > 0 ? name + std::to_string(number) : name);
 }
 
-/// Opens a temporary file that is new, or else one that a killed writer may have left: a regular file of this user with
-/// no second name. Anything else that has the name already is left alone, and the descriptor is negative.
+/// Opens a new temporary file, or reuses one that a killed writer may have left: a regular file of this user with only
+/// one name. Leaves anything else with that name alone and returns a negative descriptor.
 inline FileDescriptor open_temporary(const std::filesystem::path& temporary) {
-  constexpr int flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;  // neither a link nor a pipe must hold us up
+  constexpr int flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;  // do not follow a link or wait for a pipe
   FileDescriptor created{::open(temporary.c_str(), flags | O_CREAT | O_EXCL, 0666)};
   if (created.get() >= 0) return created;
   if (errno != EEXIST) fail_with_errno("cannot create", temporary);
@@ -42,7 +42,7 @@ inline FileDescriptor open_temporary(const std::filesystem::path& temporary) {
   return is_ours ? std::move(left) : FileDescriptor{-1};
 }
 
-/// Where files cannot be locked: a new file under a name of this process alone.
+/// For file systems without locks: a new file under a name that only this process uses.
 inline std::pair<FileDescriptor, std::filesystem::path> open_unlocked_beside(const std::filesystem::path& path) {
   for (int number = 0;; ++number) {
     std::filesystem::path temporary = temporary_name(path, 0);
@@ -53,8 +53,9 @@ inline std::pair<FileDescriptor, std::filesystem::path> open_unlocked_beside(con
   }
 }
 
-/// A file next to `path` to be renamed to it, which no other writer has, in this process or another. What a killed
-/// writer has left is used again, so that such files do not pile up, except where the file system knows no locks.
+/// A temporary file next to `path`, to be renamed to it. No other writer has it open, in this process or another. A
+/// file that a killed writer left is reused, so that such files do not accumulate, except if the file system has no
+/// locks.
 inline std::pair<FileDescriptor, std::filesystem::path> open_temporary_beside(const std::filesystem::path& path) {
   constexpr int most = 10'000;
   for (int number = 0; number < most;) {
@@ -77,29 +78,30 @@ inline std::pair<FileDescriptor, std::filesystem::path> open_temporary_beside(co
     }, named{};
     if (::fstat(file.get(), &ours) != 0) fail_with_errno("cannot read", temporary);
     const bool is_named = ::lstat(temporary.c_str(), &named) == 0;
-    if (!is_named || named.st_ino != ours.st_ino || named.st_dev != ours.st_dev) continue;  // renamed in between
-    if (::ftruncate(file.get(), 0) != 0) fail_with_errno("cannot cut", temporary);
+    if (!is_named || named.st_ino != ours.st_ino || named.st_dev != ours.st_dev) continue;  // renamed meanwhile
+    if (::ftruncate(file.get(), 0) != 0) fail_with_errno("cannot truncate", temporary);
     return {std::move(file), temporary};
   }
-  fail("cannot create a temporary file beside \"{}\": {} names from \"{}\" on are taken", path.string(), most,
-       temporary_name(path, 0).string());
+  fail("cannot create a temporary file next to \"{}\": all {} names from \"{}\" on exist already (remove old ones)",
+       path.string(), most, temporary_name(path, 0).string());
 }
 
-/// Follows links, also to where there is no file yet; throws Error where they do not end.
+/// Follows symbolic links, also to a file that does not exist yet. Throws Error for an endless chain of links.
 inline std::filesystem::path follow_links(const std::filesystem::path& path) {
-  constexpr int most = 40;  // as Linux
+  constexpr int most = 40;  // as on Linux
   std::filesystem::path target = path;
   for (int step = 0; step <= most; ++step) {
     std::error_code error;
     if (!std::filesystem::is_symlink(target, error)) return target;
     const std::filesystem::path next = std::filesystem::read_symlink(target, error);
     if (error) fail("cannot replace \"{}\": {}", path.string(), error.message());
-    target = target.parent_path() / next;  // or `next` alone where that is absolute
+    target = target.parent_path() / next;  // or just `next` if that is absolute
   }
-  fail("cannot replace \"{}\": too many links, one leads to the next", path.string());
+  fail("cannot replace \"{}\": its symbolic links lead from one to the next without end (is there a loop?)",
+       path.string());
 }
 
-/// The file that a path stands for, links followed, if it may be replaced; throws Error if it may not.
+/// The file that a path refers to, with links followed. Throws Error if that file may not be replaced.
 inline std::filesystem::path replaceable(const std::filesystem::path& path) {
   std::filesystem::path target = follow_links(path);
   struct ::stat status {};
@@ -111,10 +113,10 @@ inline std::filesystem::path replaceable(const std::filesystem::path& path) {
 
 }  // namespace detail
 
-/// Replaces or creates a file so that, whatever happens, its path holds either the old bytes or all of the new ones:
-/// temporary file in the same folder (".NAME.icrl-tmp"), fsync, rename, fsync of the folder. Links are followed, and
-/// the file keeps its mode. Throws Error, and removes the temporary file, on failure, and where the path is something
-/// else than a file. Where only the last of these steps fails, the Error says that the file was replaced.
+/// Replaces or creates a file atomically: whatever happens, the path holds either the old bytes or all of the new ones.
+/// Writes a temporary file in the same folder (".NAME.icrl-tmp"), syncs it, renames it and syncs the folder. Follows
+/// links and keeps the mode of the file. On failure, or if the path is not a regular file, throws Error and removes the
+/// temporary file. If only the last step fails, the Error says that the file was replaced.
 inline void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {
   const std::filesystem::path target = detail::replaceable(path);
   detail::Folder folder{target};
@@ -130,7 +132,7 @@ inline void write_file_atomically(const std::filesystem::path& path, std::span<c
     throw;
   }
   if (!folder.try_sync()) {
-    fail("\"{}\" was replaced, but the folder cannot be synced: {}", path.string(),
+    fail("\"{}\" was replaced, but its folder could not be synced to disk: {}", path.string(),
          std::generic_category().message(errno));
   }
 }

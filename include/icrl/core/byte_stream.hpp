@@ -31,15 +31,15 @@ public:
   void value(T number) {
     values(std::span<const T>{&number, 1});
   }
-  /// The numbers alone: whoever reads them knows how many there are.
+  /// Writes only the numbers; the reader must know how many there are.
   template <PlainNumber T>
   void values(std::span<const T> numbers) {
     if (numbers.empty()) return;
     const std::size_t before = bytes_.size();
-    bytes_.resize(before + numbers.size_bytes());  // not insert(): g++ 12 at -O3 sees it overflow
+    bytes_.resize(before + numbers.size_bytes());  // not insert(): g++ 12 at -O3 warns of an overflow
     std::memcpy(bytes_.data() + before, numbers.data(), numbers.size_bytes());
   }
-  /// Its length (u32), then its characters.
+  /// Writes the length (u32), then the characters.
   void text(std::string_view characters) {
     value(static_cast<std::uint32_t>(characters.size()));
     values(std::span<const char>{characters.data(), characters.size()});
@@ -51,7 +51,7 @@ private:
   std::vector<std::byte> bytes_;
 };
 
-/// Reads back, in order, what a ByteWriter wrote. Throws Error, naming `what`, where the bytes end too soon.
+/// Reads, in order, what a ByteWriter wrote. Throws Error, which names `what`, if the bytes end too soon.
 class ByteReader {
 public:
   ByteReader(std::span<const std::byte> bytes, std::string what) : bytes_{bytes}, what_{std::move(what)} {}
@@ -71,7 +71,7 @@ public:
     const auto characters = take(value<std::uint32_t>());
     return {reinterpret_cast<const char*>(characters.data()), characters.size()};
   }
-  /// A number that must lie in least .. most; `name` says which it is.
+  /// Reads a number that must lie in least .. most; `name` is used in the Error.
   template <PlainNumber T>
   [[nodiscard]] T value_in(std::string_view name, T least, T most) {
     const T number = value<T>();
@@ -80,7 +80,7 @@ public:
     return number;
   }
 
-  /// Throws Error unless all has been read.
+  /// Throws Error if bytes are left.
   void expect_end() const {
     if (position_ != bytes_.size()) fail("{}: {} bytes follow the last value", what_, bytes_.size() - position_);
   }

@@ -15,7 +15,7 @@
 
 namespace icrl {
 
-/// A file of one checked payload, for what a program writes and reads itself. Little-endian:
+/// A file with one checked payload, for data that a program writes and reads itself. Little-endian:
 ///   1. bytes 0 .. 7: the kind of file, padded with zeros
 ///   2. bytes 8 .. 11: u32 version of the payload's format
 ///   3. bytes 12 .. 15: u32 CRC-32C of the payload
@@ -24,7 +24,7 @@ namespace icrl {
 struct CheckedFileKind {
   std::string_view magic;  ///< at most 8 characters
   std::string_view name;   ///< for errors, such as "agent memory"
-  std::uint32_t version;   ///< the one that is written, and the only one that is read
+  std::uint32_t version;   ///< written to new files; files of any other version are refused
 };
 
 namespace detail {
@@ -38,7 +38,7 @@ inline std::array<char, 8> padded_magic(const CheckedFileKind& kind) {
 
 }  // namespace detail
 
-/// Replaces the file as a whole or, where that fails, not at all.
+/// Replaces the whole file, or leaves it unchanged if that fails.
 inline void write_checked_file(const std::filesystem::path& path, const CheckedFileKind& kind,
                                std::span<const std::byte> payload) {
   ByteWriter file;
@@ -50,8 +50,8 @@ inline void write_checked_file(const std::filesystem::path& path, const CheckedF
   write_file_atomically(path, file.bytes());
 }
 
-/// Opens a checked file. Throws Error for a file of another kind or version, a cut or a damaged one; after that the
-/// payload is what was written.
+/// Opens a checked file and verifies it. Throws Error for a file of another kind or version, or one that is cut or
+/// damaged.
 class CheckedFile {
 public:
   static constexpr std::size_t header_size = 24;  ///< bytes before the payload
@@ -62,7 +62,7 @@ public:
     std::array<char, 8> magic{};
     if (file_.bytes().size() >= header_size) header.values(std::span<char>{magic});
     if (magic != detail::padded_magic(kind))
-      fail("{}: is not a file of this kind, it does not begin with \"{}\"", what_, kind.magic);
+      fail("{}: is not a file of this kind; it should begin with \"{}\"", what_, kind.magic);
     const auto version = header.value<std::uint32_t>();
     if (version != kind.version) {
       fail("{}: format version {}, this build reads version {}{}", what_, version, kind.version,

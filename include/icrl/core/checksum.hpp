@@ -13,7 +13,7 @@
 namespace icrl {
 namespace detail {
 
-/// tables[k][b]: what byte b adds to the checksum when k more bytes follow it.
+/// tables[k][b] is the contribution of byte b to the checksum if k more bytes follow it.
 inline constexpr auto crc32c_tables = [] {
   std::array<std::array<std::uint32_t, 256>, 8> tables{};
   for (std::uint32_t byte = 0; byte < 256; ++byte) {
@@ -30,9 +30,8 @@ inline constexpr auto crc32c_tables = [] {
 
 }  // namespace detail
 
-/// CRC-32C (Castagnoli), eight bytes at a time. Finds every burst of up to 32 bits, and, up to 256 MB, every
-/// error of up to three. To
-/// go on where another call ended, pass its result as `previous`.
+/// CRC-32C (Castagnoli), eight bytes at a time. It detects every burst of up to 32 bits and, up to 256 MB, every error
+/// of up to three bits. To continue an earlier call, pass its result as `previous`.
 [[nodiscard]] inline std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t previous = 0) {
   const auto& tables = detail::crc32c_tables;
   std::uint32_t crc = ~previous;

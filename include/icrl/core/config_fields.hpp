@@ -25,9 +25,9 @@
 //     }
 //   };
 //
-// From the list follow `describe`, `validate_fields` and `help_text` below, and JSON both ways (io/config_text.hpp,
-// io/config_json.hpp). All fields have a `key`, which names the value in files and errors; a `text`, its part of the
-// description, where {} stands for the value; and a `help`.
+// `describe`, `validate_fields` and `help_text` below use this list, and so does JSON in both directions
+// (io/config_text.hpp, io/config_json.hpp). Every field has a `key`, which names the value in files and errors; a
+// `text`, its part of the description, where {} is replaced by the value; and a `help`.
 namespace icrl {
 
 /// A whole number in min .. max.
@@ -37,7 +37,7 @@ struct IntField {
   int Config::*member;
   int min = std::numeric_limits<int>::lowest(), max = std::numeric_limits<int>::max();
   std::string_view text, help;
-  int (Config::*used)() const = nullptr;  ///< what the description says instead, where a value stands for another
+  int (Config::*used)() const = nullptr;  ///< value for the description, if the stored value stands for another one
 
   [[nodiscard]] bool is_set(const Config&) const { return true; }
   [[nodiscard]] std::string default_text() const { return fmt::format("{}", Config{}.*member); }
@@ -83,7 +83,7 @@ struct TextField {
   void check(const Config&, std::string_view) const {}
 };
 
-/// One value of an enumeration: its name in files and, where that differs, in descriptions.
+/// One value of an enumeration: its name in files and, if it differs, in descriptions.
 template <typename Enum>
 struct EnumName {
   Enum value;
@@ -117,11 +117,11 @@ struct EnumField {
   }
   void check(const Config& config, std::string_view what) const {
     if (find(config.*member) == nullptr)
-      fail("{}: {} has no known value ({}), it must be {}", what, key, static_cast<int>(config.*member), range_text());
+      fail("{}: {} has the unknown value {}, it must be {}", what, key, static_cast<int>(config.*member), range_text());
   }
 };
 
-/// An optional list of whole numbers in min .. max. An empty one stands in no file and no description.
+/// An optional list of whole numbers in min .. max. An empty list is left out of files and descriptions.
 template <typename Config>
 struct IntListField {
   std::string_view key;
@@ -131,7 +131,7 @@ struct IntListField {
 
   [[nodiscard]] bool is_set(const Config& config) const { return !(config.*member).empty(); }
   [[nodiscard]] std::string default_text() const { return is_set(Config{}) ? value_text(Config{}) : "none"; }
-  /// Without commas, which separate the parts of a description.
+  /// Values are not separated by commas, because commas separate the parts of a description.
   [[nodiscard]] std::string value_text(const Config& config) const { return joined(config.*member, " "); }
   [[nodiscard]] std::string range_text() const { return fmt::format("none, or each in {} .. {}", min, max); }
   void check(const Config& config, std::string_view what) const {
@@ -175,7 +175,7 @@ template <HasFields Config>
   return line;
 }
 
-/// Throws Error, which begins with `what`, naming the first value outside its range.
+/// Throws Error, which begins with `what` and names the first value outside its range.
 template <HasFields Config>
 void validate_fields(const Config& config, std::string_view what) {
   for_each_field<Config>([&](const auto& field) { field.check(config, what); });

@@ -8,8 +8,9 @@
 
 namespace icrl {
 
-/// A runtime error: a file, a configuration, an environment that breaks its promise, a number that is not finite. The
-/// text says what, where, both values, and a hint. A precondition violation is an `ICRL_ASSERT` instead.
+/// A runtime error: a bad file, a bad configuration, an environment that breaks its promise, a number that is not
+/// finite. The text says what is wrong, where, gives both values, and a hint. For precondition violations use
+/// `ICRL_ASSERT`.
 class Error : public std::runtime_error {
 public:
   using std::runtime_error::runtime_error;

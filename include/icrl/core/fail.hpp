@@ -16,8 +16,8 @@ namespace icrl {
 
 namespace detail {
 
-/// Kept out of line: what throws is never worth inlining. A text that somebody's data makes huge loses its middle, so
-/// that what it says and where can still be read.
+/// Not inlined, because throwing is rare. Shortens a text that the data made very long in the middle, so that its
+/// beginning and end remain readable.
 [[noreturn, gnu::cold, gnu::noinline]] inline void throw_error(std::string text) {
   constexpr std::size_t most = 4000, head = 2400, tail = 1200;
   if (text.size() > most) {
@@ -34,16 +34,16 @@ namespace detail {
 
 }  // namespace detail
 
-/// Throws Error with a formatted text of at most 4000 characters. The one header that pays for fmt: hot headers leave
-/// it out.
+/// Throws Error with a formatted text of at most 4000 characters. This is the only header that includes fmt;
+/// performance-critical headers do not include it.
 template <typename... Args>
 [[noreturn, gnu::cold, gnu::noinline]] void fail(fmt::format_string<Args...> text, Args&&... args) {
-  // Handed on as it is, because what turns it into a string differs between fmt's versions.
+  // The format string is passed on unchanged, because fmt versions differ in how they convert it.
   detail::throw_error(fmt::format(text, std::forward<Args>(args)...));
 }
 
-/// "1, 2, 3". In place of fmt::join, which compiles fmt's parsing of formats and printing of numbers once more for
-/// every type of a range.
+/// Joins values: "1, 2, 3". Used instead of fmt::join, which compiles format parsing and number printing again for
+/// every range type.
 template <typename Values>
 [[nodiscard]] std::string joined(const Values& values, std::string_view separator) {
   std::string text;
@@ -56,7 +56,7 @@ template <typename Values>
   return text;
 }
 
-/// The same with ", " for error texts: of many values only the first few, "0, 0, 0, 0, ... (7056 in all)".
+/// Joins values with ", " for error texts and shows only the first few of many: "0, 0, 0, 0, ... (7056 in all)".
 template <typename Values>
 [[nodiscard]] std::string shortened(const Values& values) {
   constexpr std::size_t most = 12, shown = 4;

@@ -21,18 +21,18 @@
 #include <icrl/core/fail.hpp>
 #include <icrl/core/file_descriptor.hpp>
 
-// Files that lose nothing (POSIX): mapped reading, atomic replacement, appending under a lock.
+// Robust file access (POSIX): mapped reading, atomic replacement, appending under a lock.
 namespace icrl {
 
-/// In which order a mapped file is read: in a `random` one the system reads what is looked at, in an `ascending` one
-/// also what follows.
+/// Access pattern of a mapped file. With `random` the system reads only what is accessed; with `ascending` it also
+/// reads ahead.
 enum class ReadOrder { ascending, random };
 
 /// A whole file as read-only memory. Movable, not copyable; an empty file is an empty span.
 class MappedFile {
 public:
   explicit MappedFile(const std::filesystem::path& path, ReadOrder order = ReadOrder::ascending) {
-    const detail::FileDescriptor file{path, O_RDONLY | O_NONBLOCK, "cannot open"};  // a pipe must not hold us up
+    const detail::FileDescriptor file{path, O_RDONLY | O_NONBLOCK, "cannot open"};  // do not wait for a pipe
     struct ::stat status {};
     if (::fstat(file.get(), &status) != 0) detail::fail_with_errno("cannot read", path);
     if (!S_ISREG(status.st_mode)) fail("cannot read \"{}\": it is not a regular file", path.string());
@@ -58,9 +58,9 @@ public:
 
   [[nodiscard]] std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
 
-  /// Advice to the system: without it reading is only slower.
+  /// Tells the system how the file will be read. Affects only speed.
   void expect(ReadOrder order) const { expect(order, bytes()); }
-  /// The same for a part of the file: all pages that it touches.
+  /// The same for a part of the file, rounded out to whole pages.
   void expect(ReadOrder order, std::span<const std::byte> part) const {
     if (part.empty()) return;
     const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
@@ -75,31 +75,31 @@ private:
   std::size_t size_ = 0;
 };
 
-/// A file that is written at its end only. One writer at a time: a second one, in this process or another, gets an
+/// A file that only grows at its end. It has one writer at a time: a second one, in this process or another, gets an
 /// Error. A forked child that appends through its copy gets an Error and must open the file itself. The parent's
-/// destructor releases the lock even while children hold the descriptor; a parent that was killed still holds the file
-/// as long as a process forked from it lives.
+/// destructor releases the lock even if children still have the descriptor. If the parent was killed, the lock lasts
+/// until all processes forked from it have ended.
 class AppendFile {
 public:
   explicit AppendFile(const std::filesystem::path& path)
       : path_{path}, file_{path, O_RDWR | O_CREAT | O_APPEND, "cannot open for appending"} {
     if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EWOULDBLOCK) {
-        fail("cannot append to \"{}\": another writer has it open (or a process forked from a killed one)",
+        fail("cannot append to \"{}\": another writer has it open (or a process that was forked from a killed writer)",
              path.string());
       }
       detail::fail_with_errno("cannot lock", path);
     }
-    if (size() == 0) detail::Folder{path}.sync();  // a new name has to reach the disk as well
+    if (size() == 0) detail::Folder{path}.sync();  // the name of a new file must reach the disk as well
   }
-  /// The lock belongs to the open file, which forked processes share: closing it here would not be enough.
+  /// Forked processes share the open file and its lock, so closing it here would not release the lock.
   ~AppendFile() {
     if (file_.get() >= 0 && is_owner()) ::flock(file_.get(), LOCK_UN);
   }
   AppendFile(AppendFile&&) = default;
   AppendFile& operator=(AppendFile&& other) noexcept {
     if (this == &other) return *this;
-    const AppendFile old{std::move(*this)};  // gives its file free at the end of this, if this process owns it
+    const AppendFile old{std::move(*this)};  // releases its lock at the end of this function, if this process owns it
     path_ = std::move(other.path_);
     file_ = std::move(other.file_);
     owner_ = other.owner_;
@@ -124,7 +124,8 @@ public:
     return last;
   }
 
-  /// All of it, or an Error and the file cut back to what it was, at the latest by the next call.
+  /// Appends all bytes. On failure, throws Error and truncates the file to its previous size, at the latest in the next
+  /// call.
   void append(std::span<const std::byte> bytes) {
     expect_owner();
     if (is_torn_) truncate(whole_size_);
@@ -133,17 +134,17 @@ public:
       detail::write_all(file_.get(), bytes, path_);
     } catch (...) {
       is_torn_ = ::ftruncate(file_.get(), static_cast<::off_t>(whole_size_)) != 0;
-      throw;  // says why it could not be written
+      throw;  // the Error says why it could not be written
     }
   }
 
   void truncate(std::uint64_t size) {
     expect_owner();
-    if (::ftruncate(file_.get(), static_cast<::off_t>(size)) != 0) detail::fail_with_errno("cannot cut", path_);
+    if (::ftruncate(file_.get(), static_cast<::off_t>(size)) != 0) detail::fail_with_errno("cannot truncate", path_);
     is_torn_ = false;
   }
 
-  /// Returns once everything appended is on the disk.
+  /// Returns when everything appended is on disk.
   void sync() {
     if (::fsync(file_.get()) != 0) detail::fail_with_errno("cannot sync", path_);
   }
@@ -152,15 +153,17 @@ private:
   [[nodiscard]] bool is_owner() const { return owner_ == ::getpid(); }
   void expect_owner() const {
     if (is_owner()) return;
-    fail("cannot append to \"{}\": process {} has it open, this is process {}, forked from it (open it here)",
-         path_.string(), owner_, ::getpid());
+    fail(
+        "cannot append to \"{}\": process {} opened it, and this is process {}, which was forked from it (open the "
+        "file again in this process)",
+        path_.string(), owner_, ::getpid());
   }
 
   std::filesystem::path path_;
   detail::FileDescriptor file_;
   ::pid_t owner_ = ::getpid();
   std::uint64_t whole_size_ = 0;  // before the last append
-  bool is_torn_ = false;          // a part of it is still there
+  bool is_torn_ = false;          // a part of the failed append is still in the file
 };
 
 }  // namespace icrl

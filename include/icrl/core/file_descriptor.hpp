@@ -14,7 +14,7 @@
 
 #include <icrl/core/fail.hpp>
 
-// What the headers of files share (POSIX): an open file, an open folder, and errors with the system's reason.
+// Shared by the file headers (POSIX): an open file, an open folder, and errors with the reason given by the system.
 namespace icrl::detail {
 
 [[noreturn]] inline void fail_with_errno(const char* what, const std::filesystem::path& path) {
@@ -28,7 +28,7 @@ public:
       : descriptor_{::open(path.c_str(), flags | O_CLOEXEC, 0666)} {
     if (descriptor_ < 0) fail_with_errno(what, path);
   }
-  /// Takes over what is open already.
+  /// Takes ownership of an open descriptor.
   explicit FileDescriptor(int descriptor) : descriptor_{descriptor} {}
   ~FileDescriptor() {
     if (descriptor_ >= 0) ::close(descriptor_);
@@ -53,14 +53,14 @@ inline void write_all(int descriptor, std::span<const std::byte> bytes, const st
   }
 }
 
-/// The folder that a path lies in, which can be synced.
+/// The folder that contains a path; it can be synced.
 class Folder {
 public:
   explicit Folder(const std::filesystem::path& path)
       : path_{path.has_parent_path() ? path.parent_path() : "."},
         opened_{path_, O_RDONLY | O_DIRECTORY, "cannot open the folder"} {}
 
-  /// False with errno where it fails.
+  /// Returns false and sets errno on failure.
   [[nodiscard]] bool try_sync() { return ::fsync(opened_.get()) == 0 || errno == EINVAL; }
   void sync() {
     if (!try_sync()) fail_with_errno("cannot sync the folder", path_);

@@ -11,15 +11,15 @@
 
 namespace icrl {
 
-/// A parameter that is called: refers to a lambda or a function and must not outlive it. What takes one is compiled
-/// once, not for every lambda, and in contrast to std::function nothing is copied or allocated.
+/// A reference to a lambda or function, for parameters. It must not outlive what it refers to. A function that takes
+/// one is compiled once instead of once per lambda and, unlike with std::function, nothing is copied or allocated.
 template <typename Signature>
 class FunctionRef;
 
 template <typename Result, typename... Arguments>
 class FunctionRef<Result(Arguments...)> {
 public:
-  /// From what can be called so, passed as it is; the copy of a FunctionRef is not such a thing.
+  /// Refers to anything that can be called with these arguments, except another FunctionRef, which is copied.
   template <typename F>
   requires(!std::same_as<std::remove_cvref_t<F>, FunctionRef> && std::is_invocable_r_v<Result, F&, Arguments...> &&
            !std::is_member_pointer_v<std::remove_cvref_t<F>>)

@@ -27,8 +27,8 @@ namespace detail {
 
 inline constexpr auto most_bytes = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
 
-/// Whether arrays share blocks. On Linux the rest of a block that nobody has touched is not occupied. The address
-/// sanitizer notices who leaves an array only where nothing else of use follows.
+/// Whether arrays share blocks. On Linux, the untouched rest of a block uses no memory. Off under the address
+/// sanitizer, which detects an access past the end of an array only if no other array follows.
 inline constexpr bool shares_blocks =
 #if !defined(__linux__) || defined(__SANITIZE_ADDRESS__)
     false;
@@ -38,8 +38,8 @@ inline constexpr bool shares_blocks =
     true;
 #endif
 
-/// `count` numbers, not initialised, in pages of 2 MB as far as they fill such and the system gives them: on Linux
-/// unless transparent huge pages are off; elsewhere they are ordinary memory. Throws std::bad_alloc.
+/// `count` uninitialized numbers, in 2 MB pages as far as they fill them and the system provides them (on Linux, unless
+/// transparent huge pages are off). Elsewhere, ordinary memory. Throws std::bad_alloc.
 template <typename T>
 [[nodiscard]] std::shared_ptr<T[]> in_large_pages(std::size_t count) {
   constexpr std::size_t cache_line = 64;
@@ -49,15 +49,15 @@ template <typename T>
   T* const numbers = static_cast<T*>(::operator new[](bytes, alignment));
   std::shared_ptr<T[]> owner{numbers, [alignment](T* begin) { ::operator delete[](begin, alignment); }};
 #if defined(__linux__)
-  // Advice: where it is not taken, nothing but time is lost.
+  // If the system ignores this advice, the program is only slower.
   if (bytes >= large_page_bytes) (void)::madvise(numbers, bytes / large_page_bytes * large_page_bytes, MADV_HUGEPAGE);
 #endif
   return owner;
 }
 
-/// A part of a block of large pages that all callers share, or null if there is no room for a block. It begins at a
-/// cache line, neighbours not at the same place of a page. shared_ptr<std::byte>, not shared_ptr<std::byte[]>:
-/// emscripten's libc++ has no weak_ptr to arrays.
+/// A part of a shared block of huge pages, or null if no block can be allocated. It begins at a cache line, and
+/// neighbors begin at different offsets within a page. The type is shared_ptr<std::byte> rather than
+/// shared_ptr<std::byte[]>, because emscripten's libc++ has no weak_ptr to arrays.
 [[nodiscard]] inline std::shared_ptr<std::byte> share_block(std::size_t bytes) {
   constexpr std::size_t block_bytes = 4 * large_page_bytes, cache_line = 64, page = 4096;
   struct State {
@@ -65,7 +65,7 @@ template <typename T>
     std::weak_ptr<std::byte> block;
     std::size_t used = 0;
   };
-  static State& state = *new State;  // never destroyed: there may be calls until the very end of a program
+  static State& state = *new State;  // never destroyed: calls may come until the program ends
   std::size_t with_gap = (bytes / cache_line + 1) * cache_line;
   if (with_gap % page == 0) with_gap += cache_line;
   const std::lock_guard lock{state.mutex};
@@ -84,23 +84,23 @@ template <typename T>
   return {std::move(block), begin};
 }
 
-/// What may lie in memory where nothing was constructed.
+/// A type whose objects need no construction.
 template <typename T>
 concept PlainNumber = std::is_trivially_copyable_v<T> && std::is_trivially_default_constructible_v<T> &&
                       alignof(T) <= 64;
 
-/// Arrays from here on, in bytes, share pages: so large that it pays, and that few of them fill a block.
+/// Minimum size in bytes of an array that shares pages: large enough to benefit, and so that few arrays fill a block.
 inline constexpr std::size_t least_shared_bytes = large_page_bytes / 32;
 
-/// `count` numbers, not initialised. Arrays of 64 KB to 2 MB fill large pages together with those of other calls;
-/// larger ones have pages of their own. For arrays that live about as long as those asked for next to them: a block of
-/// 8 MB is given back when the last array in it is. Any thread may call. Throws std::bad_alloc.
+/// `count` uninitialized numbers. Arrays of 64 KB to 2 MB are sub-allocated from shared 8 MB blocks of huge pages;
+/// larger arrays have pages of their own. A block is freed with its last array, so use this for arrays with similar
+/// lifetimes. Thread-safe. Throws std::bad_alloc.
 template <PlainNumber T>
 [[nodiscard]] std::shared_ptr<T[]> share_large_pages(std::size_t count) {
   if (shares_blocks && count >= least_shared_bytes / sizeof(T) && count < large_page_bytes / sizeof(T)) {
     if (std::shared_ptr<std::byte> bytes = share_block(count * sizeof(T))) {
       T* const begin = ::new (bytes.get()) T[count];
-      // An owner of its own: whoever counts allocations is to see this one.
+      // A separate owner, so that allocation counters see this allocation.
       return {begin, [block = std::move(bytes)](T*) {}};
     }
   }
@@ -109,9 +109,9 @@ template <PlainNumber T>
 
 }  // namespace detail
 
-/// `count` runs of `each` zeros in large pages, for what is read from first to last far more often than it is made:
-/// every ordinary page of 4 KB costs a translation of its address, and hardware does not read ahead across its end.
-/// Throws std::bad_alloc where there is not so much memory.
+/// `count` runs of `each` zeros in huge pages, for data that is read sequentially far more often than it is allocated:
+/// each ordinary 4 KB page costs an address translation, and hardware does not prefetch across its end. Throws
+/// std::bad_alloc.
 template <std::floating_point T>
 [[nodiscard]] std::shared_ptr<T[]> zeros_in_large_pages(std::size_t count, std::size_t each = 1) {
   if (each > 0 && count > detail::most_bytes / sizeof(T) / each) throw std::bad_alloc{};
@@ -120,19 +120,19 @@ template <std::floating_point T>
   return numbers;
 }
 
-/// `size` numbers in large pages. A copy has memory of its own; one that is assigned as many stays where it is; what
-/// was moved from has none.
+/// `size` numbers in huge pages. A copy has its own memory. Assigning an array of the same size keeps the memory. A
+/// moved-from array is empty.
 template <std::floating_point T>
 class LargePageArray {
 public:
-  /// Numbers between two arrays that lie side by side. Were equal places of theirs a multiple of a page apart, they
-  /// would compete for the same few lines of a CPU's cache.
+  /// Gap, in numbers, between adjacent arrays. If equal indices of two arrays were a multiple of a page apart, they
+  /// would compete for the same few cache lines.
   static constexpr std::size_t gap = 4352 / sizeof(T);
 
-  /// All zero.
+  /// Initialized to zero.
   explicit LargePageArray(std::size_t size) : size_{size}, numbers_{zeros_in_large_pages<T>(size)} {}
 
-  /// `count` arrays in one block of memory, so that small ones fill large pages together.
+  /// `count` arrays in one block of memory, so that small arrays fill huge pages together.
   [[nodiscard]] static std::vector<LargePageArray> side_by_side(std::size_t count, std::size_t size) {
     const std::shared_ptr<T[]> block = zeros_in_large_pages<T>(count, size + gap);
     std::vector<LargePageArray> arrays;

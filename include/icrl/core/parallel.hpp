@@ -22,14 +22,14 @@
 
 namespace icrl {
 
-/// Threads that wait for work without spinning, so that they never slow a shared machine down. The caller takes part as
-/// worker 0. After construction a run allocates nothing.
+/// Threads that wait for work without spinning, so that they do not slow down a shared machine. The calling thread is
+/// worker 0. After construction, a run allocates nothing.
 ///
-/// After fork(), which must not happen while work runs, the child has none of the pool's threads: run() does all work
-/// on the calling thread, and the destructor joins nothing.
+/// fork() must not be called while work runs. The child has none of the pool's threads: there run() does all work on
+/// the calling thread, and the destructor joins nothing.
 class WorkerPool {
 public:
-  /// Throws Error when the system gives fewer threads.
+  /// Throws Error if the system cannot create that many threads.
   explicit WorkerPool(int thread_count) : shared_{std::make_unique<Shared>()} {
     ICRL_ASSERT(thread_count >= 1, "WorkerPool needs at least one thread");
     Shared& shared = *shared_;
@@ -48,7 +48,7 @@ public:
   }
   ~WorkerPool() {
     if (is_forked()) {
-      (void)shared_.release();  // threads that are gone can neither be joined nor be waited for
+      (void)shared_.release();  // threads that no longer exist cannot be joined or waited for
     } else {
       shared_->stop();
     }
@@ -58,15 +58,15 @@ public:
 
   [[nodiscard]] int thread_count() const { return static_cast<int>(shared_->threads.size()) + 1; }
 
-  /// Calls work(index, worker) for index = 0 .. count - 1, handed out in order to whichever worker is free, and returns
-  /// when all are done. If calls throw, the first exception is rethrown here and indices not yet begun are left out.
+  /// Calls work(index, worker) for index = 0 .. count - 1, in order, each on the next free worker. Returns when all
+  /// calls are done. If a call throws, rethrows the first exception and skips the indices that have not started.
   [[gnu::noinline]] void run(int count, FunctionRef<void(int, int)> work) {
     if (!is_forked()) return shared_->run(count, work);
     for (int index = 0; index < count; ++index) work(index, 0);
   }
 
 private:
-  /// What the threads look at. A fork may find any of it in use, so that a forked process touches nothing of it.
+  /// State shared by the threads. A fork can happen while a thread uses it, so a forked process does not touch it.
   struct Shared {
     std::mutex mutex;
     std::condition_variable wake, done;
@@ -111,7 +111,7 @@ private:
       }
     }
 
-    /// Runs indices until none is left. Holds the lock on entry and return.
+    /// Runs indices until none is left. The caller holds the lock on entry and on return.
     void take_work(std::unique_lock<std::mutex>& lock, int worker) {
       ++busy;
       while (next < count) {
@@ -137,12 +137,12 @@ private:
   ::pid_t owner_ = ::getpid();
 };
 
-/// One thread a core that the machine offers.
+/// One thread per core of the machine.
 [[nodiscard]] inline int default_thread_count() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-/// How configurations name a number of threads: 0 = all that the machine has.
+/// Resolves the thread count of a configuration, where 0 means all cores.
 [[nodiscard]] inline int threads_or_all(int thread_count) {
   return thread_count == 0 ? default_thread_count() : thread_count;
 }

@@ -14,9 +14,8 @@
 
 namespace icrl {
 
-/// Asks the system to read parts of mapped files that will be needed soon, and does not wait for them (POSIX). Parts
-/// added one after another that lie close together are asked for at once. It is advice: nothing depends on its being
-/// taken.
+/// Asks the system to read parts of mapped files that will be needed soon, without waiting for them (POSIX). Merges
+/// consecutive parts that are close together. Affects only speed.
 class ReadAhead {
 public:
   ReadAhead() = default;
@@ -34,7 +33,7 @@ public:
     if (address(end) > address(end_)) end_ = end;
   }
 
-  /// Asks for what has been added; so does the end of the object.
+  /// Requests the parts added so far. The destructor does the same.
   void flush() {
     static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
     std::size_t left = static_cast<std::size_t>(end_ - begin_) + address(begin_) % page;
@@ -47,12 +46,12 @@ public:
   }
 
 private:
-  static constexpr std::size_t close = 0x4000;   // reading so much more costs less than asking twice
-  static constexpr std::size_t piece = 0x20000;  // Linux may cut what is asked for at once to its own read-ahead
+  static constexpr std::size_t close = 0x4000;   // reading a gap of this size costs less than a second request
+  static constexpr std::size_t piece = 0x20000;  // Linux may limit one request to its own read-ahead size
 
   static std::uintptr_t address(const std::byte* byte) { return reinterpret_cast<std::uintptr_t>(byte); }
 
-  const std::byte *begin_ = nullptr, *end_ = nullptr;  // what is to be asked for
+  const std::byte *begin_ = nullptr, *end_ = nullptr;  // the part to request
 };
 
 }  // namespace icrl

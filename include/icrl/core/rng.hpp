@@ -10,10 +10,10 @@
 
 namespace icrl {
 
-/// Random numbers that are functions of (seed, stream, counter): the same on every platform, at any number of
-/// threads (normal() up to the last digit of the platform's logarithm and cosine).
-/// The mixing is SplitMix64's (Steele, Lea & Flood, 2014) over a counter, keyed by seed and stream. The distributions
-/// are our own, because the standard library's differ between implementations.
+/// Random numbers that depend only on (seed, stream, counter): the same on every platform and with any number of
+/// threads (except the last digit of normal(), which depends on the platform's logarithm and cosine). The mixing is
+/// SplitMix64's (Steele, Lea & Flood, 2014) over a counter, keyed by seed and stream. icrl has its own distributions,
+/// because those of the standard library differ between implementations.
 class Rng {
 public:
   struct State {
@@ -35,14 +35,15 @@ public:
     ICRL_ASSERT(count > 0, "Rng::below needs a positive count");
     const auto range = static_cast<std::uint32_t>(count);
     std::uint64_t product = (bits() >> 32) * range;
-    if (static_cast<std::uint32_t>(product) < range) {  // rare: only then is the division worth its time
+    if (static_cast<std::uint32_t>(product) < range) {  // rare, so the slow division is rarely needed
       const std::uint32_t threshold = (0u - range) % range;
       while (static_cast<std::uint32_t>(product) < threshold) product = (bits() >> 32) * range;
     }
     return static_cast<int>(product >> 32);
   }
 
-  /// Normal with mean 0 and deviation 1 (Box & Muller, 1958); takes two numbers and keeps none back.
+  /// Normal with mean 0 and standard deviation 1 (Box & Muller, 1958). Uses two numbers of the generator and stores
+  /// none.
   double normal() {
     const double radius = std::sqrt(-2 * std::log(1 - uniform()));
     return radius * std::cos(2 * std::numbers::pi * uniform());
@@ -50,7 +51,8 @@ public:
 
   [[nodiscard]] bool chance(double probability) { return uniform() < probability; }
 
-  /// An independent generator: a function of this one's key and of `stream`, not of how far this one has come.
+  /// An independent generator. It depends on this one's key and on `stream`, not on how many numbers this one has
+  /// drawn.
   [[nodiscard]] Rng fork(std::uint64_t stream) const { return Rng{state_.key, stream}; }
 
   [[nodiscard]] State state() const { return state_; }

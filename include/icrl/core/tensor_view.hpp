@@ -15,20 +15,20 @@
 
 namespace icrl {
 
-/// A tensor as files know it: numbers that lie elsewhere, row by row. They need not be aligned: files promise nothing
-/// of the kind, so numbers are taken out of `bytes` by memcpy.
+/// A tensor as stored in files: a view of its numbers, row by row. They may be unaligned, so copy them out of `bytes`
+/// with memcpy.
 template <typename Byte>
 struct BasicTensorView {
   std::string name;
   std::string dtype;                 ///< type of an element, such as "F32"; see dtype_bits
-  std::vector<std::uint64_t> shape;  ///< {} is a single number
+  std::vector<std::uint64_t> shape;  ///< empty for a single number
   std::span<Byte> bytes;
 };
 using TensorView = BasicTensorView<const std::byte>;
-/// One whose numbers may be changed.
+/// A tensor view with writable numbers.
 using MutableTensorView = BasicTensorView<std::byte>;
 
-/// The name of an element type in files; empty for a type that no tensor is made of.
+/// The name of an element type in files; empty for a type that tensors cannot have.
 template <typename T>
 inline constexpr std::string_view dtype_of{};
 template <>
@@ -46,7 +46,7 @@ inline constexpr std::string_view dtype_of<std::uint16_t> = "U16";
 template <>
 inline constexpr std::string_view dtype_of<std::int32_t> = "I32";
 
-/// Bits of an element of the types that safetensors knows; 0 for an unknown one.
+/// Bits per element for the types of the safetensors format; 0 for an unknown type.
 [[nodiscard]] inline int dtype_bits(std::string_view dtype) {
   static constexpr std::pair<std::string_view, int> known[] = {
       {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"BOOL", 8}, {"U8", 8},   {"I8", 8},    {"F8_E5M2", 8},
@@ -62,8 +62,8 @@ inline constexpr std::string_view dtype_of<std::int32_t> = "I32";
   return shape.empty() ? "1" : joined(shape, "x");
 }
 
-/// Bytes that a tensor of this type and shape takes. Throws Error, which begins with `what`, for an unknown type, a
-/// shape whose size overflows, or one that is no whole number of bytes.
+/// Size in bytes of a tensor of this type and shape. Throws Error, which begins with `what`, for an unknown type, a
+/// size that overflows, or a size that is not a whole number of bytes.
 [[nodiscard]] inline std::uint64_t byte_count(std::string_view dtype, std::span<const std::uint64_t> shape,
                                               std::string_view what) {
   const auto bits = static_cast<std::uint64_t>(dtype_bits(dtype));
@@ -73,7 +73,7 @@ inline constexpr std::string_view dtype_of<std::int32_t> = "I32";
     if (__builtin_mul_overflow(product, size, &product))
       fail("{}: the size of {} {} overflows", what, dtype, to_string(shape));
   }
-  if (product % 8 != 0) fail("{}: {} {} takes no whole number of bytes", what, dtype, to_string(shape));
+  if (product % 8 != 0) fail("{}: {} {} does not take a whole number of bytes", what, dtype, to_string(shape));
   return product / 8;
 }
 

@@ -13,14 +13,14 @@
 
 namespace icrl {
 
-/// What two descriptions do not have in common, for error texts.
+/// The difference between two descriptions, for error texts.
 struct TextDifference {
   std::string one, other;
 };
 
 namespace detail {
 
-/// The parts of a description, which ", " and "; " separate.
+/// Splits a description at ", " and "; ".
 [[nodiscard]] inline std::vector<std::string_view> parts_of(std::string_view text) {
   std::vector<std::string_view> parts;
   for (std::size_t begin = 0;;) {
@@ -35,8 +35,8 @@ namespace detail {
   }
 }
 
-/// The parts with these indices, behind the last one up to the first of them that begins with a letter and so says
-/// what they are.
+/// Joins the parts with these indices. If the first of them does not begin with a letter, the closest earlier part that
+/// does is put before it, because that part names the value.
 [[nodiscard]] inline std::string text_of(const std::vector<std::string_view>& parts,
                                          const std::vector<std::size_t>& indices) {
   constexpr std::size_t most = 6;
@@ -54,8 +54,9 @@ namespace detail {
 
 }  // namespace detail
 
-/// The parts of two descriptions such as "width 64, layers 2, seed 1" that differ: all of them where they have equally
-/// many, else those between their common begin and their common end. Of many the first few.
+/// The parts in which two descriptions such as "width 64, layers 2, seed 1" differ. If both have the same number of
+/// parts: all that differ. Otherwise: those between the common beginning and the common end. Shows only the first few
+/// of many.
 [[nodiscard]] inline TextDifference text_difference(std::string_view one, std::string_view other) {
   const auto parts = detail::parts_of(one), other_parts = detail::parts_of(other);
   std::vector<std::size_t> indices, other_indices;
@@ -65,10 +66,10 @@ namespace detail {
     other_indices = indices;
   } else {
     const std::size_t both = std::min(parts.size(), other_parts.size());
-    std::size_t first = 0, left = 0;  // parts in common at the begin and at the end
+    std::size_t first = 0, left = 0;  // number of common parts at the beginning and at the end
     while (first < both && parts[first] == other_parts[first]) ++first;
     while (left < both - first && parts[parts.size() - 1 - left] == other_parts[other_parts.size() - 1 - left]) ++left;
-    if (first + left == both && first > 0) --first;  // one has nothing in between: what comes before says where
+    if (first + left == both && first > 0) --first;  // one has nothing in between, so show the part before it
     for (std::size_t i = first; i < parts.size() - left; ++i) indices.push_back(i);
     for (std::size_t i = first; i < other_parts.size() - left; ++i) other_indices.push_back(i);
   }

@@ -6,7 +6,7 @@
 
 #include <icrl/core/target.hpp>
 
-/// major * 10000 + minor * 100 + patch; the build reads the version from here.
+/// major * 10000 + minor * 100 + patch. The build system reads the version from this file.
 #define ICRL_VERSION 100
 
 namespace icrl {

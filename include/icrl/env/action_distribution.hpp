@@ -17,35 +17,35 @@
 
 namespace icrl {
 
-/// How a head's outputs are read as a distribution over actions: for ids, one softmax a component; for a Box of n
-/// numbers, a diagonal Gaussian given by n means and then n logarithms of deviations.
+/// Interprets the outputs of a network's head as a distribution over actions: for ids, one softmax per component; for a
+/// Box of n numbers, a diagonal Gaussian given by n means and then n logarithms of standard deviations.
 class ActionDistribution {
 public:
   explicit ActionDistribution(const Space& action_space) : id_counts_{icrl::id_counts(action_space)} {
     if (const auto* box = std::get_if<Box>(&action_space)) box_ = *box;
   }
 
-  /// Numbers that the head has to provide.
+  /// Number of outputs that the head must have.
   [[nodiscard]] int parameter_count() const {
     int count = 2 * static_cast<int>(box_.low.size());
     for (const int ids : id_counts_) count += ids;
     return count;
   }
-  /// Numbers of one action.
+  /// Number of values in one action.
   [[nodiscard]] int action_size() const {
     return static_cast<int>(id_counts_.empty() ? box_.low.size() : id_counts_.size());
   }
 
-  /// -log p(action), with label smoothing a (ids only): (1 - a) times that plus a times the mean over all ids (Szegedy
+  /// -log p(action). With label smoothing a (ids only): (1 - a) times that plus a times the mean over all ids (Szegedy
   /// et al., 2016, section 7).
   template <typename S>
   [[nodiscard]] S loss(std::span<const S> outputs, std::span<const float> action, S label_smoothing) const {
     return loss_and_gradient<S>(outputs, action, label_smoothing, S(1), {});
   }
 
-  /// `weight` times the loss; overwrites doutputs, unless empty, with its derivative. Per softmax: weight * (p -
-  /// target); per Gaussian number with z = (action - mean) / deviation: dmean = -weight * z / deviation, dlog_deviation
-  /// = weight * (1 - z^2).
+  /// Returns `weight` times the loss. Overwrites doutputs, unless it is empty, with the derivative. Per softmax: weight
+  /// * (p - target). Per Gaussian number with z = (action - mean) / stddev: dmean = -weight * z / stddev,
+  /// dlog_deviation = weight * (1 - z^2).
   template <typename S>
   S loss_and_gradient(std::span<const S> outputs, std::span<const float> action, S label_smoothing, S weight,
                       std::span<S> doutputs) const {
@@ -56,14 +56,14 @@ public:
   }
 
   /// Entropy of the actions in nats: the sum over components of -sum_k p_k log p_k, or over numbers of log_deviation +
-  /// log(2 pi e) / 2 (before they are clipped to the box).
+  /// log(2 pi e) / 2 (before clipping to the box).
   template <typename S>
   [[nodiscard]] S entropy(std::span<const S> outputs) const {
     return add_entropy_gradient<S>(outputs, S(0), {});
   }
 
-  /// Adds `weight` times the entropy's derivative to doutputs, unless that is empty, and returns the entropy itself.
-  /// Per softmax with entropy h: -p_k (log p_k + h); per log_deviation: 1, or 0 outside its bounds.
+  /// Adds `weight` times the derivative of the entropy to doutputs, unless it is empty, and returns the entropy.
+  /// Derivative per softmax with entropy h: -p_k (log p_k + h); per log_deviation: 1, or 0 outside its bounds.
   template <typename S>
   S add_entropy_gradient(std::span<const S> outputs, S weight, std::span<S> doutputs) const {
     ICRL_ASSERT(outputs.size() == static_cast<std::size_t>(parameter_count()),
@@ -72,15 +72,15 @@ public:
                               : categorical_entropy(outputs, weight, doutputs);
   }
 
-  /// Draws an action. Ids: from the softmax of outputs / temperature, without those below min_p; numbers: the deviation
-  /// times the temperature, clipped to the box. Temperature 0 takes the likeliest action (the lowest id among equals)
-  /// and draws nothing. `allowed`, unless empty, has one byte an action of a Discrete space, 0 = forbidden, at least
-  /// one allowed.
+  /// Samples an action. Ids: from the softmax of outputs / temperature, without ids below min_p. Numbers: with the
+  /// standard deviation times the temperature, clipped to the box. Temperature 0 takes the likeliest action (the lowest
+  /// id among equals) and draws no random number. `allowed`, unless empty, has one byte per action of a Discrete space,
+  /// 0 = forbidden; at least one must be allowed.
   template <typename S>
   void sample(std::span<const S> outputs, const Decoding& decoding, std::span<const std::uint8_t> allowed, Rng& rng,
               std::span<float> action) const {
     ICRL_ASSERT(allowed.empty() || (id_counts_.size() == 1 && allowed.size() == outputs.size()),
-                "masks are for Discrete actions");
+                "masks need Discrete actions");
     if (id_counts_.empty()) return sample_gaussian(outputs, decoding.temperature, rng, action);
     std::size_t first = 0;
     for (std::size_t i = 0; i < id_counts_.size(); ++i) {
@@ -91,7 +91,7 @@ public:
   }
 
 private:
-  /// Outputs beyond these bounds are read as the bounds: a deviation of e^-7 or e^3, as other libraries clip it.
+  /// Outputs for log_deviation are clipped to these bounds: standard deviations of e^-7 and e^3, as in other libraries.
   static constexpr double least_log_deviation = -7, most_log_deviation = 3;
 
   template <typename S>
@@ -103,7 +103,7 @@ private:
       const auto count = static_cast<std::size_t>(id_counts_[i]);
       const auto logits = outputs.subspan(first, count);
       const auto label = static_cast<std::size_t>(action[i]);
-      ICRL_ASSERT(label < count, "action distribution: the label is no action");
+      ICRL_ASSERT(label < count, "action distribution: the label is not a valid action");
       const S most = *std::max_element(logits.begin(), logits.end());
       S sum = 0, mean = 0;
       for (const S logit : logits) {
@@ -180,12 +180,12 @@ private:
     std::size_t best = logits.size();
     for (std::size_t k = 0; k < logits.size(); ++k)
       if (is_allowed(k) && (best == logits.size() || logits[k] > logits[best])) best = k;
-    ICRL_ASSERT(best < logits.size(), "the action mask allows nothing");
+    ICRL_ASSERT(best < logits.size(), "the action mask allows no action");
     if (decoding.temperature == 0) return best;
     const auto weight_of = [&](std::size_t k) {
       const double weight =
           is_allowed(k) ? std::exp(static_cast<double>(logits[k] - logits[best]) / decoding.temperature) : 0.0;
-      return weight < decoding.min_p ? 0.0 : weight;  // the likeliest one's is 1
+      return weight < decoding.min_p ? 0.0 : weight;  // the likeliest id has weight 1
     };
     double total = 0;
     for (std::size_t k = 0; k < logits.size(); ++k) total += weight_of(k);
@@ -204,15 +204,15 @@ private:
       const double log_deviation =
           std::clamp(static_cast<double>(outputs[size + i]), least_log_deviation, most_log_deviation);
       const double noise = temperature == 0 ? 0.0 : temperature * std::exp(log_deviation) * rng.normal();
-      // As double, because a float would be infinite first; an action is finite also where its bounds are not.
+      // In double, because a float would overflow first; an action is finite even if its bounds are not.
       const double low = static_cast<double>(std::max(box_.low[i], std::numeric_limits<float>::lowest())),
                    high = static_cast<double>(std::min(box_.high[i], std::numeric_limits<float>::max()));
       action[i] = static_cast<float>(std::clamp(static_cast<double>(outputs[i]) + noise, low, high));
     }
   }
 
-  std::vector<int> id_counts_;  // of the action's components; empty for a Box
-  Box box_;                     // of the action's numbers; empty for ids
+  std::vector<int> id_counts_;  // per component of the action; empty for a Box
+  Box box_;                     // bounds of the action's numbers; empty for ids
 };
 
 }  // namespace icrl

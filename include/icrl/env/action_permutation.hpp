@@ -12,7 +12,8 @@
 namespace icrl {
 
 /// Which of the five moves of DarkRoom each of five actions makes. The 120 permutations are numbered in lexicographic
-/// order of their moves; number 0 makes every action its own move, number 119 reverses their order.
+/// order of their moves: with number 0 every action makes the move of the same number, with number 119 the order is
+/// reversed.
 class ActionPermutation {
 public:
   static constexpr int action_count = DarkRoom::action_count;
@@ -24,7 +25,7 @@ public:
     ICRL_ASSERT(number >= 0 && number < count, "permutations of five actions are numbered 0 .. 119");
     Moves unused{};
     for (std::size_t i = 0; i < unused.size(); ++i) unused[i] = static_cast<int>(i);
-    int rest = number, block = count;  // a block: the permutations that agree on all actions so far
+    int rest = number, block = count;  // block: number of permutations that agree on the actions so far
     for (std::size_t action = 0; action < moves_.size(); ++action) {
       block /= action_count - static_cast<int>(action);
       const auto chosen = unused.begin() + rest / block;

@@ -24,16 +24,16 @@ namespace icrl {
 
 struct CheckConfig {
   int episodes = 5;
-  int max_steps = 1000;  ///< an episode that is longer never ends
+  int max_steps = 1000;  ///< a longer episode is reported as one that does not end
   std::uint64_t seed = 0;
 };
 
-/// What is wrong with an environment, a sentence for each kind of fault.
+/// The problems of an environment, one sentence per kind of problem.
 struct EnvironmentReport {
   std::vector<std::string> problems;
 
   [[nodiscard]] bool ok() const { return problems.empty(); }
-  /// A line for each problem, or "no problems found".
+  /// One line per problem, or "no problems found".
   [[nodiscard]] std::string text() const {
     if (ok()) return "no problems found";
     std::string lines;
@@ -44,7 +44,7 @@ struct EnvironmentReport {
 
 namespace detail {
 
-/// Plays random episodes and notes where promises are broken.
+/// Plays random episodes and records the promises that are broken.
 template <Environment E>
 class EnvironmentCheck {
 public:
@@ -68,11 +68,11 @@ public:
   }
 
 private:
-  /// An environment on its way, with its own randomness and that of the actions.
+  /// An environment during an episode, with one generator for itself and one for the actions.
   struct Player {
     E env;
     Rng env_rng, action_rng;
-    std::vector<float> trace{};  // all that was seen and paid
+    std::vector<float> trace{};  // all observations and rewards so far
     bool ended = false;
   };
 
@@ -100,7 +100,7 @@ private:
     return report_.ok();
   }
 
-  /// One environment lives all episodes, as it will in use.
+  /// Plays all episodes with one environment, as a program does.
   void play_episodes() {
     Player p = player(0);
     for (episode_ = 0; episode_ < config_.episodes; ++episode_) {
@@ -111,11 +111,11 @@ private:
                                 config_.max_steps));
       }
       if (!(Space{p.env.observation_space()} == observation_space_ && Space{p.env.action_space()} == action_space_))
-        note("changing spaces", fmt::format("its spaces are others after episode {} than before", episode_));
+        note("changing spaces", fmt::format("its spaces have changed after episode {}", episode_));
     }
   }
 
-  /// Two copies, one after the other, under the same random numbers.
+  /// Plays two copies, one after the other, with the same random numbers.
   void play_twice() {
     episode_ = 0;
     const auto play = [this](Player p) {
@@ -132,7 +132,8 @@ private:
     }
   }
 
-  /// A copy made on the way is played to the end first; then the original must go on as the copy did.
+  /// Copies the environment during an episode and plays the copy to the end. Then the original must continue exactly as
+  /// the copy did.
   void play_beside_a_copy() {
     for (episode_ = 0; episode_ < config_.episodes; ++episode_) {
       Player p = player(2 + episode_);
@@ -180,7 +181,7 @@ private:
     p.trace.insert(p.trace.end(), seen.begin(), seen.end());
   }
 
-  /// Room is left behind the observation to see whether it is written to.
+  /// Leaves space after the observation to detect a write past its end.
   std::vector<float> observed(const E& env) {
     constexpr float untouched = std::numeric_limits<float>::quiet_NaN();
     constexpr std::size_t margin = 64;
@@ -202,7 +203,7 @@ private:
       std::vector<std::uint8_t> allowed(static_cast<std::size_t>(count), 0);
       p.env.action_mask(allowed);
       if (std::all_of(allowed.begin(), allowed.end(), [](std::uint8_t a) { return a == 0; })) {
-        note("mask", fmt::format("the action mask in {} allows nothing", place()));
+        note("mask", fmt::format("the action mask in {} allows no action", place()));
         return action;
       }
       while (allowed[static_cast<std::size_t>(action[0])] == 0) sample(action_space_, p.action_rng, action);
@@ -210,7 +211,7 @@ private:
     return action;
   }
 
-  /// Bit by bit almost: not a number is the same as itself.
+  /// Equality in which NaN equals NaN.
   static bool same(const std::vector<float>& a, const std::vector<float>& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                       [](float x, float y) { return x == y || (std::isnan(x) && std::isnan(y)); });
@@ -233,16 +234,16 @@ private:
 
 }  // namespace detail
 
-/// Plays an environment with random actions and tells which promises it breaks: observations and rewards that are none,
-/// episodes that never end, chance that does not come from the Rng, copies that share state, masks that allow nothing.
-/// For the tests of one's own environments:
+/// Plays an environment with random actions and reports the promises that it breaks: invalid observations and rewards,
+/// episodes that do not end, randomness that does not come from the Rng, copies that share state, masks that allow no
+/// action. For tests of your own environments:
 ///
 ///   const auto report = check_environment(MyEnvironment{});
 ///   if (!report.ok()) std::puts(report.text().c_str());
 template <Environment E>
 [[nodiscard]] EnvironmentReport check_environment(const E& env, const CheckConfig& config = {}) {
   if (config.episodes < 1 || config.max_steps < 1) {
-    fail("check_environment: {} episodes of at most {} steps, both must be positive", config.episodes,
+    fail("check_environment: episodes is {} and max_steps is {}, both must be at least 1", config.episodes,
          config.max_steps);
   }
   return detail::EnvironmentCheck<E>{env, config}.run();

@@ -19,29 +19,29 @@ namespace icrl {
 
 struct DarkPlaneOptions {
   int horizon = 30;       ///< steps in an episode
-  float radius = 0.2f;    ///< of the disc around the target that pays; the square is 2 wide
+  float radius = 0.2f;    ///< radius of the disc around the target that pays; the square is 2 wide
   float max_move = 0.2f;  ///< the most that one step moves along each axis
   int task_count = 1024;
-  std::uint64_t seed = 0;  ///< targets are functions of (seed, task)
+  std::uint64_t seed = 0;  ///< a target depends only on (seed, task)
 };
 
 inline void validate(const DarkPlaneOptions& options) {
-  if (options.horizon < 1) fail("dark plane: a horizon of {} steps, an episode takes at least one", options.horizon);
+  if (options.horizon < 1) fail("dark plane: horizon is {} steps, it must be at least 1", options.horizon);
   if (!(options.radius > 0) || !std::isfinite(options.radius))
-    fail("dark plane: a radius of {}, it must be positive", options.radius);
+    fail("dark plane: radius is {}, it must be positive", options.radius);
   if (!(options.max_move > 0) || !std::isfinite(options.max_move))
-    fail("dark plane: moves of at most {}, this must be positive", options.max_move);
-  if (options.task_count < 1) fail("dark plane: {} tasks, at least one is needed", options.task_count);
+    fail("dark plane: max_move is {}, it must be positive", options.max_move);
+  if (options.task_count < 1) fail("dark plane: task_count is {}, it must be at least 1", options.task_count);
 }
 
-/// The Dark Room's continuous sister: a point moves in the square [-1, 1] x [-1, 1] from its centre and sees where it
-/// is, never where the target is. An action is a move along both axes, clipped to what one step allows and to the
-/// square. A step that ends inside the disc around the target pays 1; the episode is truncated at the horizon.
+/// A continuous Dark Room: a point moves in the square [-1, 1] x [-1, 1] and starts in its center. It observes its
+/// position but not the target. An action is a move along both axes, clipped to the maximum move and to the square. A
+/// step that ends inside the disc around the target pays 1. The episode is truncated at the horizon.
 class DarkPlane {
 public:
   using Point = std::array<float, 2>;
 
-  /// Throws Error where the options make no plane or the target lies outside the square.
+  /// Throws Error for an invalid option or a target outside the square.
   DarkPlane(const DarkPlaneOptions& options, Point target) : options_{options}, target_{target} {
     validate(options);
     if (!(std::abs(target[0]) <= 1 && std::abs(target[1]) <= 1))
@@ -59,12 +59,12 @@ public:
     time_ = 0;
   }
 
-  /// Throws Error for an action that is not a number.
+  /// Throws Error for an action that is NaN.
   StepResult step(std::span<const float> action, Rng&) {
     ICRL_ASSERT(action.size() == 2, "a Dark Plane's action is two numbers");
     ICRL_ASSERT(time_ < options_.horizon, "this episode of the Dark Plane is over: reset it");
     for (std::size_t i = 0; i < 2; ++i) {
-      if (std::isnan(action[i])) fail("dark plane: component {} of the action is not a number", i);
+      if (std::isnan(action[i])) fail("dark plane: component {} of the action is NaN", i);
       const float move = std::clamp(action[i], -options_.max_move, options_.max_move);
       position_[i] = std::clamp(position_[i] + move, -1.0f, 1.0f);
     }
@@ -105,17 +105,18 @@ public:
     return {options_, {x, static_cast<float>(2 * rng.uniform() - 1)}};
   }
 
-  /// Goes to the target as fast as each axis allows and stays; exact. After n steps the point can be anywhere within
-  /// n * max_move along each axis, and this walk is then at the nearest of these places to the target.
+  /// The return of a policy that goes to the target as fast as each axis allows and stays there. This is the exact
+  /// optimum: after n steps the point can be anywhere within n * max_move along each axis, and this policy is then at
+  /// the nearest such point to the target.
   [[nodiscard]] double oracle_return(int task) const {
     const DarkPlane::Point target = make(task).target();
     return play(task, 0, [&](const DarkPlane& plane, std::size_t i, Rng&) {
-      return target[i] - plane.position()[i];  // the plane clips it
+      return target[i] - plane.position()[i];  // the plane clips the move
     });
   }
 
-  /// Uniformly random actions: the mean of 4096 simulated episodes, the same ones for every task (of a return per
-  /// episode between 0 and the horizon, so its standard error is below horizon / 128).
+  /// The return of uniformly random actions: the mean over 4096 simulated episodes, the same ones for every task.
+  /// Returns lie between 0 and the horizon, so the standard error is below horizon / 128.
   [[nodiscard]] double random_return(int task) const {
     constexpr int episodes = 4096;
     const auto act = [this](const DarkPlane&, std::size_t, Rng& rng) {

@@ -18,22 +18,22 @@
 
 namespace icrl {
 
-/// Where an episode begins. The corner is row 0, column 0; `random` is any cell, the goal too.
+/// Where an episode begins. The corner is row 0, column 0. `random` is any cell, including the goal.
 enum class DarkRoomStart { centre, corner, random };
 
 struct DarkRoomOptions {
   int side = 9;      ///< cells along each wall
   int horizon = 20;  ///< steps in an episode
   DarkRoomStart start = DarkRoomStart::centre;
-  bool reward_once = false;        ///< only the first time in an episode that the goal is reached
+  bool reward_once = false;        ///< the goal pays only once per episode
   bool terminate_at_goal = false;  ///< reaching the goal ends the episode
 };
 
 inline void validate(const DarkRoomOptions& options) {
-  constexpr int longest_side = 46340;  // task numbers are ints
+  constexpr int longest_side = 46340;  // task numbers must fit into an int
   if (options.side < 1 || options.side > longest_side)
-    fail("dark room: a side of {} cells, 1 .. {} are possible", options.side, longest_side);
-  if (options.horizon < 1) fail("dark room: a horizon of {} steps, an episode takes at least one", options.horizon);
+    fail("dark room: side is {} cells, it must lie in 1 .. {}", options.side, longest_side);
+  if (options.horizon < 1) fail("dark room: horizon is {} steps, it must be at least 1", options.horizon);
 }
 
 /// A place in a room, both numbers from 0.
@@ -42,15 +42,15 @@ struct Cell {
   friend bool operator==(const Cell&, const Cell&) = default;
 };
 
-/// A square room with one hidden goal cell. The agent sees where it stands, never where the goal is, so the goal must
-/// be inferred from past rewards (Laskin et al., 2022). A step that ends on the goal pays 1; walls stop a move; the
-/// episode is truncated at the horizon.
+/// A square room with one hidden goal cell. The agent sees its position but never the goal, so it must infer the goal
+/// from past rewards (Laskin et al., 2022). A step that ends on the goal pays 1. Walls stop a move. The episode is
+/// truncated at the horizon.
 class DarkRoom {
 public:
   enum Action : int { stay, up, right, down, left };
   static constexpr int action_count = 5;
 
-  /// Throws Error where the options make no room or the goal lies outside.
+  /// Throws Error for an invalid option or a goal outside the room.
   DarkRoom(const DarkRoomOptions& options, Cell goal) : options_{options}, goal_{goal} {
     validate(options);
     if (goal.row < 0 || goal.row >= options.side || goal.column < 0 || goal.column >= options.side) {
@@ -91,13 +91,13 @@ public:
     out[1] = static_cast<float>(position_.column);
   }
 
-  /// What an action adds to the row and the column where no wall is in the way.
+  /// The change of row and column by an action if no wall is in the way.
   [[nodiscard]] static constexpr Cell move_of(int action) {
     ICRL_ASSERT(action >= 0 && action < action_count, "a Dark Room has actions 0 .. 4");
     constexpr Cell moves[action_count] = {{0, 0}, {-1, 0}, {0, 1}, {1, 0}, {0, -1}};
     return moves[action];
   }
-  /// Where an action leads in a room of `side` x `side` cells.
+  /// The cell that an action leads to in a room of `side` x `side` cells.
   [[nodiscard]] static Cell moved(Cell from, int action, int side) {
     const Cell move = move_of(action);
     return {std::clamp(from.row + move.row, 0, side - 1), std::clamp(from.column + move.column, 0, side - 1)};
@@ -123,11 +123,12 @@ private:
 };
 static_assert(Environment<DarkRoom>);
 
-/// One of the eight ways to lay a square onto itself: rows and columns are exchanged or not, then the order of the rows
+/// One of the eight symmetries of a square: optionally exchanges rows and columns, then optionally reverses the order
+/// of the rows and that of the columns.
 /// and that of the columns are reversed or not.
 class DarkRoomSymmetry {
 public:
-  /// `number` in 0 .. 7; bit 0 exchanges, bit 1 reverses the rows, bit 2 the columns. 0 changes nothing.
+  /// `number` lies in 0 .. 7: bit 0 exchanges, bit 1 reverses the rows, bit 2 the columns. 0 is the identity.
   DarkRoomSymmetry(int side, int number) : side_{side}, number_{number} {
     ICRL_ASSERT(number >= 0 && number < count, "a square has the symmetries 0 .. 7");
   }
@@ -168,7 +169,7 @@ private:
 };
 static_assert(Symmetry<DarkRoomSymmetry>);
 
-/// A Dark Room for every goal cell; task = row * side + column of the goal.
+/// One Dark Room per goal cell; task = row * side + column of the goal.
 class DarkRooms {
 public:
   explicit DarkRooms(const DarkRoomOptions& options = {}) : options_{options} { validate(options); }
@@ -177,9 +178,9 @@ public:
   [[nodiscard]] DarkRoom make(int task) const { return {options_, cell(task)}; }
   [[nodiscard]] const DarkRoomOptions& options() const { return options_; }
 
-  /// Those of the square that leave the start where it is: all eight where episodes begin in the middle of an odd side
-  /// or anywhere, else two. The middle of an even side is the cell behind the true one, which only the exchange of rows
-  /// and columns keeps; so it is with the corner.
+  /// The symmetries of the square that leave the start in place: all eight if episodes begin at a random cell or in the
+  /// center of a room with an odd side, otherwise two. With an even side the center cell lies beside the true center,
+  /// so only the identity and the exchange of rows and columns keep it; the same holds for the corner.
   [[nodiscard]] std::vector<DarkRoomSymmetry> symmetries() const {
     std::vector<DarkRoomSymmetry> kept;
     const Cell start = cell(start_cells().first);
@@ -190,7 +191,7 @@ public:
     return kept;
   }
 
-  /// Walks a shortest way and stays; exact.
+  /// The exact return of a policy that takes a shortest path to the goal and stays there.
   [[nodiscard]] double oracle_return(int task) const {
     expect_task(task);
     const auto start = start_cells();
@@ -204,7 +205,7 @@ public:
     return total / (start.second - start.first);
   }
 
-  /// Uniformly random actions; exact, by following the distribution over cells step by step.
+  /// The exact return of uniformly random actions, from the distribution over cells after each step.
   [[nodiscard]] double random_return(int task) const {
     expect_task(task);
     const auto count = static_cast<std::size_t>(task_count()), goal = static_cast<std::size_t>(task);
@@ -224,7 +225,7 @@ public:
       }
       std::swap(mass, next);
       total += mass[goal];
-      if (pays_once()) mass[goal] = 0;  // nothing more can be earned from here
+      if (pays_once()) mass[goal] = 0;  // an episode that has reached the goal earns nothing more
     }
     return total;
   }
@@ -235,7 +236,7 @@ private:
     ICRL_ASSERT(task >= 0 && task < task_count(), "these Dark Rooms have no such task");
   }
   [[nodiscard]] bool pays_once() const { return options_.reward_once || options_.terminate_at_goal; }
-  /// The cells, first to one past the last, that an episode begins in with equal probability.
+  /// The range of cells, first to one past the last, in which an episode begins with equal probability.
   [[nodiscard]] std::pair<int, int> start_cells() const {
     if (options_.start == DarkRoomStart::random) return {0, task_count()};
     const int middle = options_.side / 2;

@@ -8,12 +8,12 @@
 
 namespace icrl {
 
-/// How an agent chooses among the actions that its model offers.
+/// How an agent samples an action from the outputs of its model.
 struct Decoding {
-  double temperature = 1;  ///< 1 samples what the model says, less is bolder, 0 is greedy: the likeliest action
-  /// Ids less likely than this share of the likeliest one's probability are never taken (min-p sampling; Nguyen et al.,
-  /// 2025). Where the model is sure this drops the noise that it learned from its source; where it explores nearly all
-  /// stay in.
+  double temperature = 1;  ///< 1: the model's distribution; lower: exploits more; 0: greedy, the likeliest action
+  /// Ids whose probability is below this fraction of the likeliest id's are never sampled (min-p sampling; Nguyen et
+  /// al., 2025). If the model is certain, this removes noise that it learned from its source. If it explores, nearly
+  /// all ids remain.
   double min_p = 0;
 };
 

@@ -14,23 +14,23 @@
 #include <icrl/core/rng.hpp>
 #include <icrl/env/space.hpp>
 
-// What a task has to offer. One small concept a promise, so that a compiler's complaint names the promise that was
-// broken.
+// The requirements for a task. There is one small concept per promise, so that a compiler error names the promise that
+// is broken.
 namespace icrl {
 
-/// What one step gave. `terminated`: the task ended (nothing can follow). `truncated`: the episode was cut, by a time
-/// limit say.
+/// The result of one step. `terminated`: the task ended and nothing can follow. `truncated`: the episode was cut off,
+/// for example by a time limit.
 struct StepResult {
   float reward;
   bool terminated = false;
   bool truncated = false;
 };
 
-/// It can be copied. The traits come first because a compiler's complaint about them is short.
+/// It can be copied. The type traits come first because compiler errors about them are short.
 template <typename E>
 concept Copyable = std::is_copy_constructible_v<E> && std::is_copy_assignable_v<E> && std::copyable<E>;
 
-/// `observation_space()` and `action_space()` tell the spaces, the same for every episode.
+/// `observation_space()` and `action_space()` return the spaces, the same for every episode.
 template <typename E>
 concept HasSpaces = requires(const E& env) {
   { env.observation_space() } -> std::convertible_to<Space>;
@@ -43,7 +43,7 @@ concept Resettable = requires(E& env, Rng& rng) {
   { env.reset(rng) } -> std::same_as<void>;
 };
 
-/// `observe(out)` writes the present observation, value_count(observation_space()) floats.
+/// `observe(out)` writes the current observation, value_count(observation_space()) floats.
 template <typename E>
 concept Observable = requires(const E& env, std::span<float> out) {
   { env.observe(out) } -> std::same_as<void>;
@@ -51,12 +51,12 @@ concept Observable = requires(const E& env, std::span<float> out) {
 
 namespace detail {
 
-/// Turns into any of the numbers that an int silently becomes and loses by it: real ones, bool and what is narrower.
+/// Converts to any number type that would lose an int silently: floating-point types, bool and narrower integers.
 struct LossyNumber {
   template <typename T>
   requires(std::floating_point<T> || (std::integral<T> && sizeof(T) < sizeof(int))) operator T() const;
 };
-/// Turns into an int and nothing else.
+/// Converts to an int and to nothing else.
 struct ExactInt {
   template <std::same_as<int> T>
   operator T() const;
@@ -85,29 +85,30 @@ inline constexpr bool steps_with = requires(E& env, Action action, Rng& rng) {
 
 }  // namespace detail
 
-/// Either of them. As one bool, because compilers tell at length why each half of a disjunction fails.
+/// Has either `step`. Written as one bool, because compilers explain at length why each half of a disjunction fails.
 template <typename E>
 concept Steppable = bool(StepsById<E> || StepsByValues<E>);
 
-/// Its `step` takes an id as an int and not as a float, bool or char, which an int would silently turn into: a torque
-/// would be cut to a whole number. Actions of numbers come as std::span<const float>, also if it is one only.
+/// Its `step` takes an id as an int and not as a float, bool or char, to which an int converts silently. Otherwise a
+/// torque would be cut to a whole number. Actions of numbers are passed as std::span<const float>, even if there is
+/// only one number.
 template <typename E>
 concept StepKeepsIds = bool(StepsByValues<E> || !detail::steps_with<E, detail::LossyNumber> ||
                             detail::steps_with<E, detail::ExactInt>);
 
-/// A task that an agent can act in. Copies are independent of each other. All chance comes from the Rng that is handed
+/// A task that an agent can act in. Copies are independent of each other. All randomness comes from the Rng argument.
 /// in.
 template <typename E>
 concept Environment = Copyable<E> && HasSpaces<E> && Resettable<E> && Observable<E> && Steppable<E> && StepKeepsIds<E>;
 
-/// Optional: `action_mask(allowed)` writes one byte an action of a Discrete space, 0 = forbidden now.
+/// Optional: `action_mask(allowed)` writes one byte per action of a Discrete space, 0 = forbidden now.
 template <typename E>
 concept HasActionMask = requires(const E& env, std::span<std::uint8_t> allowed) {
   { env.action_mask(allowed) } -> std::same_as<void>;
 };
 
-/// Throws Error, which begins with `what`, where `step(int, rng)` is all that an environment has and its actions are
-/// more than one id.
+/// Throws Error, which begins with `what`, if the environment has only `step(int, rng)` but its action space is not
+/// Discrete.
 template <Environment E>
 void expect_step_takes(const Space& action_space, std::string_view what) {
   if (StepsByValues<E> || std::holds_alternative<Discrete>(action_space)) return;
@@ -115,14 +116,13 @@ void expect_step_takes(const Space& action_space, std::string_view what) {
        to_short_string(action_space));
 }
 
-/// Calls whichever `step` the environment has, the one with an int only for an action of one id (see
-/// expect_step_takes).
+/// Calls the `step` that the environment has; the one with an int only if an action is one id (see expect_step_takes).
 template <Environment E>
 StepResult step(E& env, std::span<const float> action, Rng& rng) {
   if constexpr (StepsByValues<E>) {
     return env.step(action, rng);
   } else {
-    ICRL_ASSERT(action.size() == 1, "step(int, rng) takes an action of one id");
+    ICRL_ASSERT(action.size() == 1, "step(int, rng) needs an action of one id");
     return env.step(static_cast<int>(action[0]), rng);
   }
 }

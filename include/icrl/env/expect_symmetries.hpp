@@ -24,11 +24,11 @@
 namespace icrl {
 
 struct SymmetryCheckConfig {
-  int tasks = 100;        ///< the most that are played, drawn at random where the family has more
-  int episodes = 4;       ///< on each of them, under each symmetry
-  int max_steps = 1000;   ///< of an episode; longer ones are left
-  int max_resets = 1000;  ///< tries to begin where the image of an episode begins, where beginnings are random
-  float tolerance = 0;    ///< between rewards and between numbers of a Box
+  int tasks = 100;        ///< maximum number of tasks to play, drawn at random if the family has more
+  int episodes = 4;       ///< per task and symmetry
+  int max_steps = 1000;   ///< per episode; longer episodes are cut off
+  int max_resets = 1000;  ///< attempts to reach the image of a start state, if start states are random
+  float tolerance = 0;    ///< allowed difference of rewards and of numbers of a Box
   std::uint64_t seed = 0;
 };
 
@@ -45,7 +45,7 @@ inline void validate(const SymmetryCheckConfig& config) {
 
 namespace detail {
 
-/// Plays tasks and their images side by side, under the same random numbers.
+/// Plays tasks and their images side by side, with the same random numbers.
 template <HasSymmetries F>
 class SymmetryCheck {
 public:
@@ -73,7 +73,7 @@ private:
   using E = EnvironmentOf<F>;
   using Values = std::vector<float>;
 
-  /// All tasks, or some of them.
+  /// All tasks, or a random selection.
   [[nodiscard]] std::vector<int> drawn_tasks() const {
     const int count = family_.task_count();
     Rng rng{config_.seed};
@@ -105,7 +105,7 @@ private:
     if (const auto* discrete = std::get_if<Discrete>(&action_space_)) expect_one_to_one(discrete->count);
   }
 
-  /// What is read of spaces from here on is there.
+  /// Checks the spaces before anything is read from them.
   void expect_sound_spaces() const {
     validate(observation_space_, "observation space of a family with symmetries");
     validate(action_space_, "action space of a family with symmetries");
@@ -149,7 +149,8 @@ private:
     }
   }
 
-  /// The same random numbers first, then others: a random beginning is mapped in law, not number by number.
+  /// Tries the same random numbers first, then others: only the distribution of a random start must be symmetric, not
+  /// each single draw.
   void reset_to_image(E& other, const Values& wanted, const Rng& before) const {
     Values got;
     for (int i = 0; i < config_.max_resets; ++i) {
@@ -164,7 +165,7 @@ private:
         config_.max_resets, image_, joined(wanted, ", "), task_, joined(got, ", ")));
   }
 
-  /// A random action that the environment allows. Masks must be images of each other.
+  /// A random allowed action. The masks of both environments must be images of each other.
   Values allowed_action(const E& env, const E& other, Rng& rng) const {
     Values action(static_cast<std::size_t>(value_count(action_space_)));
     sample(action_space_, rng, action);
@@ -229,17 +230,17 @@ private:
   const F& family_;
   const SymmetryCheckConfig& config_;
   SymmetriesOf<F> symmetries_;
-  std::size_t number_ = 0;  // of the symmetry
+  std::size_t number_ = 0;  // number of the symmetry
   int task_ = 0, image_ = 0, episode_ = 0, step_ = 0;
   Space observation_space_, action_space_;
 };
 
 }  // namespace detail
 
-/// Plays tasks of a family with random actions, and their images with the images of these actions beside them. Throws
-/// Error unless both show, earn, allow and end the same under each of the family's symmetries, and the first of these
-/// is the identity. Chance in a step must come from the same random numbers in both; where an episode begins may be
-/// random, its image must then be a beginning as well. For the tests of one's own families.
+/// For tests of your own families: plays tasks of a family with random actions and, next to each, the image of the task
+/// with the images of the actions. Throws Error unless observations, rewards, masks and the ends of episodes agree
+/// under each symmetry of the family and the first symmetry is the identity. Both environments must draw the same
+/// random numbers in a step. Start states may be random; the image of a start state must then be a start state too.
 template <HasSymmetries F>
 void expect_symmetries(const F& family, const SymmetryCheckConfig& config = {}) {
   validate(config);

@@ -27,12 +27,12 @@ struct KeyToDoorOptions {
   int horizon = 50;  ///< steps in an episode
   DarkRoomStart start = DarkRoomStart::random;
   bool terminate_at_door = false;  ///< stepping on the door with the key ends the episode
-  bool permuted_actions = false;   ///< which move an action makes belongs to the task and is hidden
+  bool permuted_actions = false;   ///< each task has a hidden permutation of the moves that actions make
 };
 
-/// Throws Error for a value out of its range.
+/// Throws Error for a value outside its range.
 inline void validate(const KeyToDoorOptions& options) {
-  const int longest_side = options.permuted_actions ? 65 : 215;  // task numbers are ints
+  const int longest_side = options.permuted_actions ? 65 : 215;  // task numbers must fit into an int
   if (options.side < 2 || options.side > longest_side) {
     fail("key to door: side is {}, it must lie in 2 .. {}{}", options.side, longest_side,
          options.permuted_actions ? " with permuted actions" : "");
@@ -40,15 +40,15 @@ inline void validate(const KeyToDoorOptions& options) {
   if (options.horizon < 1) fail("key to door: horizon is {} steps, it must be at least 1", options.horizon);
 }
 
-/// A square room with a hidden key and a hidden door (Laskin et al., 2022). The first step of an episode that ends on
-/// the key pays 1; after it, the first step that ends on the door pays 1; nothing else pays. Without the key the door
-/// is a cell like any other. The agent sees only its position, as in DarkRoom: not whether it has the key, which must
-/// be inferred from past rewards. Walls stop a move; the episode is truncated at the horizon.
+/// A square room with a hidden key and a hidden door (Laskin et al., 2022). In each episode, the first step that ends
+/// on the key pays 1. After that, the first step that ends on the door pays 1. Nothing else pays; without the key, the
+/// door is a cell like any other. The agent sees only its position, as in DarkRoom. Whether it has the key must be
+/// inferred from past rewards. Walls stop a move. The episode is truncated at the horizon.
 class KeyToDoor {
 public:
   static constexpr int action_count = DarkRoom::action_count;
 
-  /// Throws Error where the options are out of range, or the task does not fit into the room.
+  /// Throws Error for an option outside its range or a task that does not fit into the room.
   KeyToDoor(const KeyToDoorOptions& options, const KeyToDoorTask& task) : options_{options}, task_{task} {
     validate(options);
     expect_inside("key", task.key);
@@ -110,15 +110,15 @@ private:
   ActionPermutation permutation_;
   Cell position_{};
   int time_ = 0;
-  int collected_ = 0;  // 0: nothing, 1: the key, 2: the key and what lies behind the door
+  int collected_ = 0;  // 0: nothing, 1: the key, 2: the key and the door
 };
 static_assert(Environment<KeyToDoor>);
 
-/// Key-to-Door for every pair of different cells, and every permutation of the actions where the options permute them.
-/// Tasks are numbered by KeyToDoorNumbering.
+/// Key-to-Door for every pair of different cells and, with permuted actions, every permutation of the actions.
+/// KeyToDoorNumbering numbers the tasks.
 class KeyToDoorRooms {
 public:
-  /// Throws Error where the options are out of range.
+  /// Throws Error for an option outside its range.
   explicit KeyToDoorRooms(const KeyToDoorOptions& options = {}) : options_{options}, numbering_{options.side} {
     validate(options);
   }
@@ -126,12 +126,12 @@ public:
   [[nodiscard]] int task_count() const {
     return numbering_.pair_count() * (options_.permuted_actions ? ActionPermutation::count : 1);
   }
-  /// Throws Error for a number that is not a task's, as do the returns below.
+  /// Throws Error for an invalid task number, as do the returns below.
   [[nodiscard]] KeyToDoor make(int task) const { return {options_, task_of(task)}; }
   [[nodiscard]] const KeyToDoorOptions& options() const { return options_; }
 
-  /// Those that keep the start in its place: all eight where episodes begin anywhere or in the center of an odd side,
-  /// else the identity and the exchange of rows and columns.
+  /// The symmetries that leave the start in place: all eight if episodes begin at a random cell or in the center of a
+  /// room with an odd side, otherwise the identity and the exchange of rows and columns.
   [[nodiscard]] std::vector<KeyToDoorSymmetry> symmetries() const {
     std::vector<KeyToDoorSymmetry> kept;
     const Cell start = start_cells()[0];
@@ -142,8 +142,8 @@ public:
     return kept;
   }
 
-  /// The best expected return, exact: a shortest way to the key and from there to the door, as far as time allows, mean
-  /// over the starts. An episode that begins on the key takes a step to collect it.
+  /// The exact best expected return, as a mean over the start cells: a shortest path to the key and from there to the
+  /// door, as far as the horizon allows. If an episode begins on the key, it takes one step to collect it.
   [[nodiscard]] double oracle_return(int number) const {
     const KeyToDoorTask task = task_of(number);
     const auto distance = [](Cell a, Cell b) { return std::abs(a.row - b.row) + std::abs(a.column - b.column); };
@@ -156,8 +156,8 @@ public:
     return static_cast<double>(total) / static_cast<double>(starts.size());
   }
 
-  /// The expected return of uniformly random actions, exact: the probability of each cell, without and with the key, is
-  /// followed step by step. Permuted actions are as random as others.
+  /// The exact expected return of uniformly random actions, from the probability of each cell, with and without the
+  /// key, after each step. A permutation of the actions does not change it.
   [[nodiscard]] double random_return(int number) const {
     const KeyToDoorTask task = task_of(number);
     const std::vector<Cell> starts = start_cells();
@@ -169,7 +169,7 @@ public:
       without_key = after_random_step(without_key);
       with_key = after_random_step(with_key);
       const double found_key = std::exchange(without_key[index(task.key)], 0.0);
-      const double found_door = std::exchange(with_key[index(task.door)], 0.0);  // it can earn nothing more
+      const double found_door = std::exchange(with_key[index(task.door)], 0.0);  // it earns nothing more
       with_key[index(task.key)] += found_key;
       total += found_key + found_door;
     }
@@ -186,7 +186,7 @@ private:
     expect_tasks(*this, std::array{number}, "key to door");
     return numbering_.task(number);
   }
-  /// The cells that an episode begins in with equal probability.
+  /// The cells in which an episode begins, with equal probability.
   [[nodiscard]] std::vector<Cell> start_cells() const {
     const int middle = options_.side / 2;
     if (options_.start == DarkRoomStart::centre) return {Cell{middle, middle}};

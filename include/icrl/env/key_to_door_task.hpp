@@ -11,24 +11,24 @@
 
 namespace icrl {
 
-/// What differs from one Key-to-Door to another. Key and door lie in different cells.
+/// The parts of Key-to-Door that differ between tasks. Key and door are in different cells.
 struct KeyToDoorTask {
   Cell key, door;
-  int permutation = 0;  ///< number of the ActionPermutation; 0 where actions are not permuted
+  int permutation = 0;  ///< number of the ActionPermutation; 0 if actions are not permuted
 
   friend bool operator==(const KeyToDoorTask&, const KeyToDoorTask&) = default;
 };
 
-/// The numbers of tasks. With n = side * side cells, numbered row * side + column:
+/// Numbers the tasks. With n = side * side cells, numbered row * side + column:
 ///
 ///   task = permutation * n (n - 1) + key * (n - 1) + (door < key ? door : door - 1)
 ///
-/// so the tasks that do not permute actions are 0 .. n (n - 1) - 1, and every number stands for one task.
+/// Tasks without permuted actions are therefore 0 .. n (n - 1) - 1, and every number is exactly one task.
 class KeyToDoorNumbering {
 public:
   explicit KeyToDoorNumbering(int side) : side_{side} {}
 
-  /// Pairs of a key and a door.
+  /// Number of pairs of a key cell and a door cell.
   [[nodiscard]] int pair_count() const { return cell_count() * (cell_count() - 1); }
 
   [[nodiscard]] KeyToDoorTask task(int number) const {
@@ -49,12 +49,12 @@ private:
   int side_;
 };
 
-/// One of the eight symmetries of the square (see DarkRoomSymmetry): cells and actions are mapped as in a Dark Room. If
-/// action a makes move m, then the image of a makes the image of m in the image of the task: permutations are
+/// One of the eight symmetries of the square (see DarkRoomSymmetry). It maps cells and actions as in a Dark Room. If
+/// action a makes move m, then in the image of the task the image of a makes the image of m: the permutation is
 /// conjugated.
 class KeyToDoorSymmetry {
 public:
-  /// `number` in 0 .. 7, 0 is the identity.
+  /// `number` lies in 0 .. 7; 0 is the identity.
   KeyToDoorSymmetry(int side, int number) : square_{side, number}, numbering_{side} {}
   static constexpr int count = DarkRoomSymmetry::count;
 

@@ -14,7 +14,7 @@
 
 namespace icrl {
 
-/// What one component of a space means.
+/// The meaning of one component of a space.
 struct ComponentLabel {
   std::string name{};  ///< such as "angle"
   std::string unit{};  ///< such as "rad"; empty for a number without one
@@ -33,8 +33,8 @@ struct ComponentLabel {
   friend bool operator==(const ComponentLabel&, const ComponentLabel&) = default;
 };
 
-/// The meaning of observations and actions, component by component; an empty list says nothing. A model file can hold
-/// them, so that a model is not used with an environment that orders or scales its numbers in another way.
+/// The meaning of observations and actions, one label per component. An empty list says nothing. A model file can hold
+/// labels, so that a model is not used with an environment that orders or scales its numbers differently.
 struct SpaceLabels {
   std::vector<ComponentLabel> observations{}, actions{};
 
@@ -48,7 +48,7 @@ inline void validate(const SpaceLabels& labels, const Space& observations, const
                      std::string_view what) {
   const auto check = [&](const char* role, const std::vector<ComponentLabel>& list, const Space& space) {
     if (!list.empty() && list.size() != static_cast<std::size_t>(value_count(space))) {
-      fail("{}: {} labels of {}, but {} has {} components", what, list.size(), role, to_short_string(space),
+      fail("{}: {} label(s) for {}, but {} has {} components", what, list.size(), role, to_short_string(space),
            value_count(space));
     }
     for (std::size_t i = 0; i < list.size(); ++i) {
@@ -60,16 +60,16 @@ inline void validate(const SpaceLabels& labels, const Space& observations, const
   check("actions", labels.actions, actions);
 }
 
-/// Throws Error, which begins with `what`, where both say what a component is and they differ.
+/// Throws Error, which begins with `what`, if both have labels for a component and the labels differ.
 inline void require_same_labels(const SpaceLabels& model, const SpaceLabels& environment, std::string_view what) {
   const auto check = [&](const char* role, const auto& ours, const auto& theirs) {
     if (ours.empty() || theirs.empty()) return;
     if (ours.size() != theirs.size())
-      fail("{}: the model labels {} {}, the environment {}", what, ours.size(), role, theirs.size());
+      fail("{}: the model labels {} {}, the environment labels {}", what, ours.size(), role, theirs.size());
     for (std::size_t i = 0; i < ours.size(); ++i) {
       if (ours[i] == theirs[i]) continue;
-      fail("{}: {}[{}] is {} to the model and {} to the environment (was the model trained on another one?)", what,
-           role, i, describe(ours[i]), describe(theirs[i]));
+      fail("{}: {}[{}] is {} in the model and {} in the environment (was the model trained on another environment?)",
+           what, role, i, describe(ours[i]), describe(theirs[i]));
     }
   };
   check("observations", model.observations, environment.observations);

@@ -13,10 +13,10 @@
 #include <icrl/core/fail.hpp>
 #include <icrl/env/space.hpp>
 
-// What error texts say of spaces and of values that do not fit them: which one of many it is, and both sides.
+// Parts of error texts about spaces and values that do not fit them. They name the component and both values.
 namespace icrl {
 
-/// What keeps an element out of a space: "number 4321 is nan, outside 0 .. 1". Empty where it lies in the space.
+/// Why an element is outside a space: "number 4321 is nan, outside 0 .. 1". Empty if it is inside.
 [[nodiscard]] inline std::string why_outside(const Space& space, std::span<const float> element) {
   const auto size = static_cast<std::size_t>(value_count(space));
   if (element.size() != size) return fmt::format("{} values, but an element has {}", element.size(), size);
@@ -43,15 +43,14 @@ namespace icrl {
   return {};
 }
 
-/// Values that do not lie in their space, for error texts: "[0, nan], outside box([0, 0], [1, 1]): number 1 is nan,
-/// outside 0 .. 1".
+/// Text about values outside their space: "[0, nan], outside box([0, 0], [1, 1]): number 1 is nan, outside 0 .. 1".
 [[nodiscard]] inline std::string describe_outside(std::span<const float> values, const Space& space) {
   const std::string text = "[" + shortened(values) + "], outside " + to_short_string(space);
   return values.size() == 1 && value_count(space) == 1 ? text : text + ": " + why_outside(space, values);
 }
 
-/// Where two spaces differ first, `one` named before `other`: "discrete(5) and discrete(6)", or for long ones "number
-/// 4321 lies in 0 .. 1 and in 0 .. 255". Empty where they are equal.
+/// The first difference of two spaces, `one` before `other`: "discrete(5) and discrete(6)", or for long ones "number
+/// 4321 lies in 0 .. 1 and in 0 .. 255". Empty if they are equal.
 [[nodiscard]] inline std::string difference(const Space& one, const Space& other) {
   if (one == other) return {};
   const std::string both = to_short_string(one) + " and " + to_short_string(other);

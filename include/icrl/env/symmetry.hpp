@@ -13,8 +13,8 @@
 
 namespace icrl {
 
-/// A change of coordinates that turns a task of a family into another task of it: what happens in one, mapped number
-/// by number, happens in the other. A map of ids is one to one, a map of a Box keeps volumes.
+/// A change of coordinates that turns one task of a family into another: everything that happens in the first task,
+/// mapped by these functions, happens in the second. A map of ids is one to one; a map of a Box preserves volumes.
 template <typename S>
 concept Symmetry = requires(const S& symmetry, std::span<const float> from, std::span<float> to, int task) {
   { symmetry.map_observation(from, to) } -> std::same_as<void>;
@@ -27,7 +27,7 @@ namespace detail {
 template <typename F>
 using SymmetriesOf = std::remove_cvref_t<decltype(std::declval<const F&>().symmetries())>;
 
-/// Number i of a random-access range, which need not have an operator[].
+/// Element i of a random-access range, which need not have an operator[].
 template <std::ranges::random_access_range R>
 [[nodiscard]] decltype(auto) nth(const R& range, std::size_t i) {
   return std::ranges::begin(range)[static_cast<std::ranges::range_difference_t<const R>>(i)];
@@ -35,8 +35,8 @@ template <std::ranges::random_access_range R>
 
 }  // namespace detail
 
-/// Optional: `symmetries()` returns a random-access range, usually a std::vector, of the family's symmetries. The first
-/// is the identity. expect_symmetries verifies them.
+/// Optional: `symmetries()` returns a random-access range, usually a std::vector, of the symmetries of the family. The
+/// first is the identity. expect_symmetries checks them.
 template <typename F>
 concept HasSymmetries = TaskFamily<F> && requires {
   requires std::ranges::random_access_range<const detail::SymmetriesOf<F>>;

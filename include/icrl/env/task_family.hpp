@@ -34,15 +34,16 @@ inline constexpr bool makes_with = requires(const F& family, Task task) {
 
 }  // namespace detail
 
-/// Its `make` takes the task as an int and not as a char, bool or float, in which many tasks would be one.
+/// Its `make` takes the task as an int and not as a char, bool or float, to which many different tasks would convert
+/// equally.
 template <typename F>
 concept MakeKeepsTasks = bool(!detail::makes_with<F, detail::LossyNumber> || detail::makes_with<F, detail::ExactInt>);
 
-/// Many tasks of one kind, which differ in something that the agent has to find out.
+/// Many tasks of one kind. They differ in something that the agent has to find out.
 template <typename F>
 concept TaskFamily = HasTaskCount<F> && MakesEnvironments<F> && MakeKeepsTasks<F>;
 
-/// Throws Error, which begins with `what`, unless all of these are tasks of the family.
+/// Throws Error, which begins with `what`, if one of these is not a task of the family.
 template <HasTaskCount F>
 void expect_tasks(const F& family, std::span<const int> tasks, std::string_view what) {
   for (const int task : tasks) {
@@ -51,23 +52,23 @@ void expect_tasks(const F& family, std::span<const int> tasks, std::string_view 
   }
 }
 
-/// The environment of a family's tasks.
+/// The environment type of a family.
 template <TaskFamily F>
 using EnvironmentOf = decltype(std::declval<const F&>().make(0));
 
-/// Optional: `oracle_return(task)`, the expected return of an episode played by one who knows the task.
+/// Optional: `oracle_return(task)`, the expected return per episode of a policy that knows the task.
 template <typename F>
 concept HasOracleReturn = requires(const F& family, int task) {
   { family.oracle_return(task) } -> std::convertible_to<double>;
 };
 
-/// Optional: `random_return(task)`, the expected return of an episode of uniformly random actions.
+/// Optional: `random_return(task)`, the expected return per episode of uniformly random actions.
 template <typename F>
 concept HasRandomReturn = requires(const F& family, int task) {
   { family.random_return(task) } -> std::convertible_to<double>;
 };
 
-/// How many tasks go where.
+/// The sizes of the parts of a split.
 struct SplitConfig {
   int train = 0;
   int validation = 0;
@@ -80,13 +81,16 @@ struct TaskSplit {
   std::vector<int> train, validation, held_out;
 };
 
-/// Shuffles the tasks by the seed and deals them out, held-out ones first: which those are depends on the seed and
-/// their number alone. Throws Error when there are too few tasks.
+/// Shuffles the tasks by the seed and deals them out, the held-out tasks first, so that these depend only on the seed
+/// and on their number. Throws Error if there are too few tasks.
 [[nodiscard]] inline TaskSplit split_tasks(int task_count, const SplitConfig& config) {
-  if (config.train < 0 || config.validation < 0 || config.held_out < 0) fail("task split: a part has a negative size");
+  if (config.train < 0 || config.validation < 0 || config.held_out < 0) {
+    fail("task split: train is {}, validation is {}, held_out is {}; none may be negative", config.train,
+         config.validation, config.held_out);
+  }
   const std::int64_t wanted = std::int64_t{config.train} + config.validation + config.held_out;
   if (wanted > task_count) {
-    fail("task split: {} train + {} validation + {} held-out tasks are wanted, the family has {}", config.train,
+    fail("task split: {} train + {} validation + {} held-out tasks are requested, but the family has {}", config.train,
          config.validation, config.held_out, task_count);
   }
   std::vector<int> tasks(static_cast<std::size_t>(task_count));

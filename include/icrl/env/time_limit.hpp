@@ -12,14 +12,14 @@
 
 namespace icrl {
 
-/// An environment whose episodes are truncated after a number of steps, if they have not ended before. Spaces,
-/// observations and masks are those of the environment inside.
+/// Truncates the episodes of an environment after a number of steps, if they have not ended before. Spaces,
+/// observations and masks are those of the wrapped environment.
 template <Environment E>
 class TimeLimit {
 public:
   /// Throws Error unless step_limit >= 1.
   TimeLimit(E env, int step_limit) : env_{std::move(env)}, step_limit_{step_limit} {
-    if (step_limit < 1) fail("time limit: {} steps, an episode takes at least one", step_limit);
+    if (step_limit < 1) fail("time limit: step_limit is {}, it must be at least 1", step_limit);
   }
 
   [[nodiscard]] Space observation_space() const { return env_.observation_space(); }

@@ -19,9 +19,9 @@
 
 namespace icrl {
 
-/// What can be had on each of some tasks: the expected return of one who knows the task, and of random actions.
+/// Reference returns on each of some tasks: the expected return of a policy that knows the task, and of random actions.
 struct ReferenceReturns {
-  std::vector<double> oracle, random;  ///< by task; random is empty where the family does not tell
+  std::vector<double> oracle, random;  ///< per task; random is empty if the family has no random_return
 };
 
 template <TaskFamily F>
@@ -37,21 +37,22 @@ requires HasOracleReturn<F>
 
 namespace detail {
 
-/// Throws Error unless there are references for each of the curves' tasks.
+/// Throws Error unless there are reference returns for each of the curves' tasks.
 inline void expect_references(const LearningCurves& curves, const ReferenceReturns& references, bool with_random) {
   const auto tasks = static_cast<std::size_t>(curves.task_count());
   if (references.oracle.size() == tasks && (!with_random || references.random.size() == tasks)) return;
-  fail("comparison: {} tasks, returns of the oracle on {} and of random actions on {}", tasks, references.oracle.size(),
-       references.random.size());
+  fail("comparison: the curves have {} tasks, but there are oracle returns for {} and random returns for {}", tasks,
+       references.oracle.size(), references.random.size());
 }
 
-/// A share of nothing, or of a cost, orders learners wrongly: half of a return of -10 is better than all of it.
+/// A share of an oracle return that is not positive orders learners wrongly: half of a return of -10 is better than all
+/// of it.
 inline void expect_positive_oracles(const LearningCurves& curves, const ReferenceReturns& references) {
   expect_references(curves, references, false);
   for (std::size_t i = 0; i < references.oracle.size(); ++i) {
     if (references.oracle[i] > 0 && std::isfinite(references.oracle[i])) continue;
     fail(
-        "comparison: the oracle of task {} earns {}, and a share of the oracle takes a positive return (where returns "
+        "comparison: the oracle of task {} earns {}, but a share of the oracle needs a positive return (if returns "
         "are costs, use the normalized scores: normalized_by_task, estimate_normalized_score, "
         "unlearned_tasks_by_score)",
         curves.tasks()[i], references.oracle[i]);
@@ -60,15 +61,16 @@ inline void expect_positive_oracles(const LearningCurves& curves, const Referenc
 
 }  // namespace detail
 
-/// Mean return over the episodes first .. last as a share of the mean oracle return of the same tasks. Episodes count
-/// from 1, here and below. Throws Error, like all that takes shares, where an oracle's return is not above 0.
+/// Mean return over the episodes first .. last divided by the mean oracle return of the same tasks. Here and below,
+/// episodes are counted from 1. Like all functions that compute shares, throws Error if an oracle return is not above
+/// 0.
 [[nodiscard]] inline double share_of_oracle(const LearningCurves& curves, const ReferenceReturns& references, int first,
                                             int last) {
   detail::expect_positive_oracles(curves, references);
   return mean(curves.mean_by_task(first, last)) / mean(references.oracle);
 }
 
-/// The same with the interval that the tasks leave: tasks are resampled together with their oracles.
+/// The same with a confidence interval over tasks: tasks are resampled together with their oracle returns.
 [[nodiscard]] inline Estimate estimate_share_of_oracle(const LearningCurves& curves, const ReferenceReturns& references,
                                                        int first, int last, const BootstrapConfig& config = {}) {
   detail::expect_positive_oracles(curves, references);
@@ -86,7 +88,8 @@ inline void expect_positive_oracles(const LearningCurves& curves, const Referenc
   return {share(tasks), bootstrap_interval(tasks, share, config)};
 }
 
-/// For each task, the mean return over the episodes on a scale from 0 (random actions) to 1 (the oracle): right for
+/// For each task, the mean return over the episodes on a scale from 0 (random actions) to 1 (the oracle). Correct for
+/// returns of any sign. Throws Error if the oracle does not earn more than random actions.
 /// returns of any sign. Throws Error where the oracle does not earn more than random actions.
 [[nodiscard]] inline std::vector<double> normalized_by_task(const LearningCurves& curves,
                                                             const ReferenceReturns& references, int first, int last) {
@@ -95,22 +98,25 @@ inline void expect_positive_oracles(const LearningCurves& curves, const Referenc
   for (std::size_t i = 0; i < scores.size(); ++i) {
     const double floor = references.random[i], height = references.oracle[i] - floor;
     if (!(height > 0) || !std::isfinite(height)) {
-      fail("comparison: the oracle of task {} earns {}, random actions {}", curves.tasks()[i], references.oracle[i],
-           floor);
+      fail(
+          "comparison: the oracle of task {} earns {} and random actions earn {}, "
+          "but a normalized score needs an oracle that earns more",
+          curves.tasks()[i], references.oracle[i], floor);
     }
     scores[i] = (scores[i] - floor) / height;
   }
   return scores;
 }
 
-/// The mean of the normalized scores with the interval that the tasks leave.
+/// The mean of the normalized scores with a confidence interval over tasks.
 [[nodiscard]] inline Estimate estimate_normalized_score(const LearningCurves& curves,
                                                         const ReferenceReturns& references, int first, int last,
                                                         const BootstrapConfig& config = {}) {
   return estimate_mean(normalized_by_task(curves, references, first, last), config);
 }
 
-/// Tasks on which the mean return over the episodes does not exceed `share` of the oracle's: those that the mean hides.
+/// Tasks on which the mean return over the episodes does not exceed `share` of the oracle's. A mean over tasks hides
+/// them.
 [[nodiscard]] inline std::vector<int> unlearned_tasks(const LearningCurves& curves, const ReferenceReturns& references,
                                                       int first, int last, double share = 0.5) {
   detail::expect_positive_oracles(curves, references);
@@ -132,7 +138,7 @@ inline void expect_positive_oracles(const LearningCurves& curves, const Referenc
   return tasks;
 }
 
-/// The mean return of each episode with the interval that its tasks leave, as a line of a plot.
+/// The mean return of each episode with a confidence interval over tasks, as a series for a plot.
 [[nodiscard]] inline PlotSeries plot_series(std::string name, const LearningCurves& curves,
                                             const BootstrapConfig& config = {.resamples = 500}) {
   PlotSeries series{.name = std::move(name), .y = curves.mean_by_episode()};

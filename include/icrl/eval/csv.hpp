@@ -19,8 +19,8 @@ namespace detail {
 
 }  // namespace detail
 
-/// A plot's numbers, a line for each value (RFC 4180): series, x, y, low, high; the last two empty without a band.
-/// Levels come last, without an x.
+/// The numbers of a plot, one line per value (RFC 4180): series, x, y, low, high. Low and high are empty without a
+/// band. Levels come last, without an x.
 [[nodiscard]] inline std::string to_csv(const Plot& plot) {
   validate(plot);
   std::string csv = "series," + detail::csv_text(plot.x_label) + "," + detail::csv_text(plot.y_label) + ",low,high\n";

@@ -21,15 +21,15 @@
 namespace icrl {
 
 struct EvaluationConfig {
-  int runs = 16;      ///< independent lives on each task
-  int episodes = 50;  ///< of each life; the agent remembers across them
+  int runs = 16;      ///< independent runs per task
+  int episodes = 50;  ///< per run; the agent remembers across them
   std::uint64_t seed = 0;
   int thread_count = 0;   ///< 0 = all cores
-  int group_size = 32;    ///< agents served in one pass; changes the speed, never the result
-  int context_count = 2;  ///< of each agent, see StaggeredContexts
+  int group_size = 32;    ///< agents computed in one pass; affects the speed but not the result
+  int context_count = 2;  ///< contexts per agent, see StaggeredContexts
 };
 
-/// Throws Error for a value out of its range.
+/// Throws Error for a value outside its range.
 inline void validate(const EvaluationConfig& config) {
   const auto positive = [](const char* name, int value) {
     if (value < 1) fail("evaluation: {} is {}, it must be at least 1", name, value);
@@ -40,8 +40,8 @@ inline void validate(const EvaluationConfig& config) {
   positive("group_size", config.group_size);
 }
 
-/// Lets fresh agents of a frozen model, with empty memories, live on each task. `progress(done, total)` counts lives,
-/// and is called on this thread.
+/// Runs fresh agents of a frozen model, with empty memories, on each task. `progress(done, total)` counts runs and is
+/// called on this thread.
 template <TaskFamily F, Streaming M>
 [[nodiscard]] LearningCurves evaluate(const M& model, const F& family, std::span<const int> tasks,
                                       const EvaluationConfig& config, const Decoding& decoding = {},
@@ -50,7 +50,11 @@ template <TaskFamily F, Streaming M>
   LearningCurves curves{{tasks.begin(), tasks.end()}, config.runs, config.episodes};
   expect_tasks(family, tasks, "evaluation");
   const std::int64_t lives = std::int64_t{config.runs} * curves.task_count();
-  if (lives > std::numeric_limits<int>::max() / 2) fail("evaluation: {} lives are too many", lives);
+  constexpr int most_lives = std::numeric_limits<int>::max() / 2;
+  if (lives > most_lives) {
+    fail("evaluation: {} tasks x {} runs are too many, at most {} runs in all are allowed", curves.task_count(),
+         config.runs, most_lives);
+  }
   const int total = static_cast<int>(lives), group_size = std::min(config.group_size, std::max(total, 1));
   const int group_count = (total + group_size - 1) / group_size;
   const auto live = [&](int group) {
@@ -84,7 +88,7 @@ template <TaskFamily F, Streaming M>
   return curves;
 }
 
-/// The same for any other learner: `make_learner(task, env)` makes a fresh one for every life.
+/// The same for any other learner: `make_learner(task, env)` makes a fresh one for every run.
 template <TaskFamily F, typename MakeLearner>
 [[nodiscard]] LearningCurves evaluate_learner(MakeLearner make_learner, const F& family, std::span<const int> tasks,
                                               const EvaluationConfig& config) {

@@ -15,16 +15,17 @@
 
 namespace icrl {
 
-/// How good a learner became: the return of every episode of several runs on several tasks.
+/// The return of every episode of several runs on several tasks.
 class LearningCurves {
 public:
-  /// All returns 0. Throws Error for a negative count or more than 2^33 returns.
+  /// All returns are 0. Throws Error for a negative count or more than 2^33 returns.
   LearningCurves(std::vector<int> tasks, int run_count, int episode_count)
       : tasks_{std::move(tasks)}, run_count_{run_count}, episode_count_{episode_count} {
-    if (run_count < 0 || episode_count < 0) fail("learning curves: {} runs of {} episodes", run_count, episode_count);
+    if (run_count < 0 || episode_count < 0)
+      fail("learning curves: there are {} runs and {} episodes, neither may be negative", run_count, episode_count);
     constexpr double most = 0x1p33;
     if (static_cast<double>(tasks_.size()) * run_count * episode_count > most) {
-      fail("learning curves: {} tasks x {} runs x {} episodes are more returns than the {} that are possible",
+      fail("learning curves: {} tasks x {} runs x {} episodes are too many returns, at most {} are allowed",
            tasks_.size(), run_count, episode_count, most);
     }
     returns_.resize(tasks_.size() * static_cast<std::size_t>(run_count) * static_cast<std::size_t>(episode_count));
@@ -45,17 +46,18 @@ public:
   }
   std::span<const double> returns(int task, int run) const&& = delete;
 
-  /// Mean over all tasks and runs, for each episode. Throws Error where there are none.
+  /// Mean over all tasks and runs, for each episode. Throws Error if there are no tasks or runs.
   [[nodiscard]] std::vector<double> mean_by_episode() const {
     if (tasks_.empty() || run_count_ == 0)
-      fail("learning curves: no mean of {} tasks, {} runs", task_count(), run_count_);
+      fail("learning curves: there are {} tasks and {} runs, a mean needs at least one of each", task_count(),
+           run_count_);
     std::vector<double> means(width());
     for (std::size_t i = 0; i < returns_.size(); ++i) means[i % width()] += returns_[i];
     for (double& mean : means) mean /= task_count() * run_count_;
     return means;
   }
 
-  /// For each task, the mean over its runs and the episodes first .. last, counted from 1 as people do.
+  /// For each task, the mean over its runs and the episodes first .. last, counted from 1.
   [[nodiscard]] std::vector<double> mean_by_task(int first_episode, int last_episode) const {
     expect_episodes(first_episode, last_episode);
     std::vector<double> means;
@@ -80,7 +82,7 @@ private:
   }
   void expect_episodes(int first, int last) const {
     if (first < 1 || last < first || last > episode_count_)
-      fail("learning curves: episodes {} .. {} are wanted, there are 1 .. {}", first, last, episode_count_);
+      fail("learning curves: episodes {} .. {} are requested, but there are only 1 .. {}", first, last, episode_count_);
   }
 
   std::vector<int> tasks_;
@@ -88,16 +90,18 @@ private:
   std::vector<double> returns_;  // (task, run, episode)
 };
 
-/// Takes the returns over from the histories of one task's run; longer histories are cut, shorter ones refused.
+/// Copies the returns of one run from its history. A longer history is cut; a shorter one is refused.
 inline void set_returns(LearningCurves& curves, int task, int run, const HistoryView& history) {
   if (history.episode_count() < curves.episode_count())
-    fail("learning curves: a history of {} episodes for curves of {}", history.episode_count(), curves.episode_count());
+    fail("learning curves: the history has {} episodes, but the curves have {}", history.episode_count(),
+         curves.episode_count());
   const std::span<double> returns = curves.returns(task, run);
   for (int e = 0; e < curves.episode_count(); ++e)
     returns[static_cast<std::size_t>(e)] = history.episode(e).total_reward();
 }
 
-/// The same measurement on other tasks, as with another seed's held-out ones: tasks of both, one after the other.
+/// Joins two measurements on different tasks, for example on the held-out tasks of two seeds: the tasks of both, one
+/// after the other.
 [[nodiscard]] inline LearningCurves joined(const LearningCurves& one, const LearningCurves& other) {
   if (one.run_count() != other.run_count() || one.episode_count() != other.episode_count()) {
     fail("learning curves: {} runs of {} episodes cannot be joined with {} runs of {}", one.run_count(),

@@ -15,42 +15,44 @@ namespace icrl {
 
 enum class PlotStroke { solid, dashed, dotted };
 
-/// One line of a plot: y[i] stands at x = i + 1.
+/// One line of a plot; y[i] is drawn at x = i + 1.
 struct PlotSeries {
   std::string name{};
   std::vector<double> y{};
-  std::vector<Interval> band{};           ///< around each y, or empty
-  PlotStroke stroke = PlotStroke::solid;  ///< of the SVG alone
-  int colour = -1;                        ///< of the palette of eight; -1: the next one, by the place in the plot
+  std::vector<Interval> band{};           ///< one interval around each y, or empty
+  PlotStroke stroke = PlotStroke::solid;  ///< used only by the SVG output
+  int colour = -1;  ///< index into the palette of eight; -1: the next one, by position in the plot
 };
 
-/// The palette's index for series i of a plot.
+/// The palette index of series i of a plot.
 [[nodiscard]] inline std::size_t colour_of(const PlotSeries& series, std::size_t i) {
   return static_cast<std::size_t>(series.colour < 0 ? static_cast<int>(i) : series.colour) % 8;
 }
 
-/// A height that lines are compared with.
+/// A horizontal line for comparison.
 struct PlotLevel {
   std::string name{};
   double y = 0;
 };
 
-/// A picture of curves over episodes, to be drawn by `to_svg`, `to_terminal` or written by `to_csv`.
+/// A plot of curves over episodes. Output it with `to_svg`, `to_terminal` or `to_csv`.
 struct Plot {
   std::string title{}, x_label{"episode"}, y_label{"return"};
   std::vector<PlotSeries> series{};
   std::vector<PlotLevel> levels{};
 };
 
-/// Throws Error for a plot without a value, a value that is not finite or beyond 1e300, or a band of another length.
+/// Throws Error for a plot without values, a value that is not finite or beyond 1e300, or a band whose length differs
+/// from its series.
 inline void validate(const Plot& plot) {
   bool has_value = false;
   const auto expect_finite = [&](const std::string& name, double value) {
-    if (!(std::abs(value) <= 1e300)) fail("plot \"{}\": \"{}\" has the value {}", plot.title, name, value);
+    if (!(std::abs(value) <= 1e300))
+      fail("plot \"{}\": \"{}\" has the value {}, it must be finite and within 1e300", plot.title, name, value);
   };
   for (const PlotSeries& series : plot.series) {
     if (!series.band.empty() && series.band.size() != series.y.size()) {
-      fail("plot \"{}\": \"{}\" has {} values and a band of {}", plot.title, series.name, series.y.size(),
+      fail("plot \"{}\": \"{}\" has {} values, but its band has {} intervals", plot.title, series.name, series.y.size(),
            series.band.size());
     }
     for (const double y : series.y) expect_finite(series.name, y);
@@ -61,12 +63,12 @@ inline void validate(const Plot& plot) {
     has_value = has_value || !series.y.empty();
   }
   for (const PlotLevel& level : plot.levels) expect_finite(level.name, level.y);
-  if (!has_value) fail("plot \"{}\": there is nothing to draw", plot.title);
+  if (!has_value) fail("plot \"{}\": there is nothing to draw, no series has a value", plot.title);
 }
 
 namespace detail {
 
-/// What a plot's axes span, and where its marks stand.
+/// The ranges of a plot's axes and the positions of their marks.
 struct PlotFrame {
   int x_last = 1;
   double y_low = 0, y_high = 1, y_step = 1;
@@ -78,7 +80,7 @@ struct PlotFrame {
   }
 };
 
-/// 1, 2 or 5 times a power of ten, at least a `parts`-th of the range.
+/// The distance of marks: 1, 2 or 5 times a power of ten, at least 1 / `parts` of the range.
 [[nodiscard]] inline double round_step(double range, int parts) {
   const double least = range / parts, power = std::pow(10.0, std::floor(std::log10(least)));
   for (const double factor : {1.0, 2.0, 5.0})

@@ -16,7 +16,7 @@
 
 namespace icrl {
 
-/// Throws Error for no values: they have no mean.
+/// The mean. Throws Error if there are no values.
 [[nodiscard]] inline double mean(std::span<const double> values) {
   if (values.empty()) fail("mean: there are no values, it needs at least one");
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
@@ -24,18 +24,18 @@ namespace icrl {
 
 namespace detail {
 
-/// What is sorted must have an order, which NaN has not. Throws Error, which begins with `what`.
+/// Sorting needs an order, which NaN does not have. Throws Error, which begins with `what`.
 inline void expect_finite(std::span<const double> values, std::string_view what) {
   for (std::size_t i = 0; i < values.size(); ++i)
-    if (!std::isfinite(values[i])) fail("{} {} is {}", what, i, values[i]);
+    if (!std::isfinite(values[i])) fail("{} {} is {}, it must be finite", what, i, values[i]);
 }
 
 }  // namespace detail
 
-/// Mean of the middle half of the values, with shares of the values at its borders (Agarwal et al., 2021): a few lucky
-/// or lost tasks do not move it. Throws Error for no values, and for one that is not finite.
+/// Mean of the middle half of the values, where values at the borders count in part (Agarwal et al., 2021). A few very
+/// good or very bad tasks do not change it. Throws Error if there are no values or one is not finite.
 [[nodiscard]] inline double interquartile_mean(std::span<const double> values) {
-  if (values.empty()) fail("interquartile mean: of no values");
+  if (values.empty()) fail("interquartile mean: there are no values, it needs at least one");
   detail::expect_finite(values, "interquartile mean: value");
   std::vector<double> sorted(values.begin(), values.end());
   std::sort(sorted.begin(), sorted.end());
@@ -55,28 +55,28 @@ struct Interval {
 
 struct BootstrapConfig {
   int resamples = 2000;
-  double level = 0.95;  ///< of confidence
-  /// The values are so many runs of equal length, one after another, say the tasks of so many trained models. Runs are
-  /// drawn first, then values within each (Davison & Hinkley, 1997, section 3.8): what a run's values have in common
-  /// widens the interval. 1 = the values are independent.
+  double level = 0.95;  ///< confidence level
+  /// Number of groups of equal length in the values, for example one group per trained model with its tasks. Groups are
+  /// drawn first, then values within each (Davison & Hinkley, 1997, section 3.8), so effects that the values of a group
+  /// share widen the interval. 1 = the values are independent.
   int clusters = 1;
   std::uint64_t seed = 0;
 };
 
 /// A percentile bootstrap interval (Efron & Tibshirani, 1993, chapter 13) of `statistic(std::span<const double>)`. The
-/// values, or the clusters of the configuration, must be independent of each other: where a task was run several times,
-/// hand in one value a task. Throws Error for no values, and for a value or a statistic that is not finite.
+/// values, or the clusters of the configuration, must be independent: if a task was run several times, pass one value
+/// per task. Throws Error if there are no values, or if a value or a statistic is not finite.
 template <typename Statistic>
 [[nodiscard]] Interval bootstrap_interval(std::span<const double> values, Statistic&& statistic,
                                           const BootstrapConfig& config = {}) {
-  if (values.empty()) fail("bootstrap: of no values");
+  if (values.empty()) fail("bootstrap: there are no values, it needs at least one");
   detail::expect_finite(values, "bootstrap: value");
   if (config.resamples < 1 || !(config.level > 0 && config.level < 1)) {
-    fail("bootstrap: {} resamples at level {}, it takes at least 1 and a level between 0 and 1", config.resamples,
-         config.level);
+    fail("bootstrap: resamples is {} and level is {}, but resamples must be at least 1 and level between 0 and 1",
+         config.resamples, config.level);
   }
   if (config.clusters < 1 || values.size() % static_cast<std::size_t>(config.clusters) != 0)
-    fail("bootstrap: {} values are no {} runs of equal length", values.size(), config.clusters);
+    fail("bootstrap: {} values cannot be divided into {} clusters of equal size", values.size(), config.clusters);
   const std::size_t size = values.size() / static_cast<std::size_t>(config.clusters);
   std::vector<double> drawn(values.size()), statistics;
   for (int i = 0; i < config.resamples; ++i) {
@@ -95,7 +95,7 @@ template <typename Statistic>
   return {at(tail), at(1 - tail)};
 }
 
-/// A mean and how sure it is.
+/// A mean with a confidence interval.
 struct Estimate {
   double value = 0;
   Interval interval{};

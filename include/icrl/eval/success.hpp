@@ -11,27 +11,26 @@
 
 namespace icrl {
 
-/// What failing runs fail at: one that never finds anything explores too little, one that does not keep what it found
-/// forgets.
+/// Why runs fail: a run that never finds anything explores too little; a run that does not keep what it found forgets.
 struct SuccessCounts {
   std::int64_t runs = 0;
   std::int64_t found = 0;           ///< runs with at least one successful episode
   std::int64_t later_episodes = 0;  ///< episodes after the first success of their run
-  std::int64_t kept = 0;            ///< those of them that succeed
+  std::int64_t kept = 0;            ///< later episodes that succeed
 
-  /// Share of the runs in which any episode succeeds. Throws Error for no runs.
+  /// Fraction of the runs in which any episode succeeds. Throws Error if there are no runs.
   [[nodiscard]] double ever_found() const {
-    if (runs == 0) fail("SuccessCounts: ever_found() of 0 runs");
+    if (runs == 0) fail("SuccessCounts: there are no runs, ever_found() needs at least one");
     return static_cast<double>(found) / static_cast<double>(runs);
   }
-  /// Share of the episodes after a run's first success that succeed as well; nothing where there is no such episode.
+  /// Fraction of the episodes after a run's first success that succeed too; empty if there are none.
   [[nodiscard]] std::optional<double> kept_after_first_success() const {
     if (later_episodes == 0) return std::nullopt;
     return static_cast<double>(kept) / static_cast<double>(later_episodes);
   }
 };
 
-/// For each task, over its runs. An episode succeeds if its return exceeds `threshold`.
+/// Counts per task, over its runs. An episode succeeds if its return exceeds `threshold`.
 [[nodiscard]] inline std::vector<SuccessCounts> successes_by_task(const LearningCurves& curves, double threshold = 0) {
   std::vector<SuccessCounts> by_task;
   for (int task = 0; task < curves.task_count(); ++task) {
@@ -52,7 +51,7 @@ struct SuccessCounts {
   return by_task;
 }
 
-/// The same over all tasks: runs and episodes are pooled.
+/// Counts over all tasks together.
 [[nodiscard]] inline SuccessCounts successes(const LearningCurves& curves, double threshold = 0) {
   SuccessCounts all;
   for (const SuccessCounts& task : successes_by_task(curves, threshold)) {

@@ -14,7 +14,7 @@ namespace icrl {
 
 namespace detail {
 
-/// Colours that people with any colour vision tell apart: the first six are those of Okabe & Ito (2008).
+/// Colors that are distinguishable with any color vision; the first six are from Okabe & Ito (2008).
 [[nodiscard]] inline std::string_view plot_colour(const PlotSeries& series, std::size_t index) {
   static constexpr std::array<std::string_view, 8> colours{"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                                            "#56b4e9", "#e69f00", "#666666", "#a09000"};
@@ -44,7 +44,7 @@ namespace detail {
   return escaped;
 }
 
-/// Draws a plot part by part into one text.
+/// Writes a plot part by part into one text.
 class SvgDrawing {
 public:
   explicit SvgDrawing(const Plot& plot) : plot_{plot}, frame_{frame_of(plot)} {}
@@ -129,7 +129,7 @@ private:
         points, colour, dash(series));
   }
 
-  /// Below the axis, two names a row.
+  /// Below the axis, two names per row.
   void draw_legend() {
     for (std::size_t i = 0; i < plot_.series.size(); ++i) {
       const std::size_t row = i / 2;
@@ -154,7 +154,7 @@ private:
 
 }  // namespace detail
 
-/// A plot as a picture of its own. Throws Error as `validate` does.
+/// A plot as a complete SVG document. Throws Error like `validate`.
 [[nodiscard]] inline std::string to_svg(const Plot& plot) { return detail::SvgDrawing{plot}.draw(); }
 
 }  // namespace icrl

@@ -14,16 +14,16 @@
 namespace icrl {
 
 struct TerminalPlotConfig {
-  int columns = 72;  ///< of the area that lines are drawn in
+  int columns = 72;  ///< size of the area for the lines
   int rows = 16;
-  bool has_colour = false;  ///< ANSI colours
+  bool has_colour = false;  ///< ANSI colors
 };
 
 namespace detail {
 
 inline constexpr std::string_view plot_marks = "ox+*#@%&";
 
-/// The mark of series i.
+/// The character for series i.
 [[nodiscard]] inline std::string plot_mark(const Plot& plot, std::size_t i, bool has_colour) {
   static constexpr int codes[8] = {34, 31, 32, 35, 36, 33, 90, 37};
   const char mark = plot_marks[i % plot_marks.size()];
@@ -32,11 +32,11 @@ inline constexpr std::string_view plot_marks = "ox+*#@%&";
 
 }  // namespace detail
 
-/// A plot in characters. A column shows the mean of the values that fall into it; where lines meet the later one is
-/// seen.
+/// A plot as text. A column shows the mean of the values that fall into it. Where lines meet, the later series is
+/// shown.
 [[nodiscard]] inline std::string to_terminal(const Plot& plot, const TerminalPlotConfig& config = {}) {
   if (config.columns < 2 || config.rows < 2)
-    fail("terminal plot: {} columns, {} rows, it takes 2 or more", config.columns, config.rows);
+    fail("terminal plot: it has {} columns and {} rows, it needs at least 2 of each", config.columns, config.rows);
   const detail::PlotFrame frame = detail::frame_of(plot);
   const auto columns = static_cast<std::size_t>(std::min(config.columns, std::max(2, frame.x_last)));
   const auto rows = static_cast<std::size_t>(config.rows);

@@ -15,13 +15,13 @@
 #include <icrl/io/config_text.hpp>
 #include <icrl/io/json.hpp>
 
-// Configurations from JSON; config_text.hpp has the format. Every key is required, unless it is an optional
-// list's; unknown ones are refused by name; what was read is validated.
+// Reads configurations from JSON; config_text.hpp describes the format. Every key except that of an optional list is
+// required, unknown keys are refused by name, and the result is validated.
 namespace icrl {
 
 namespace detail {
 
-/// One function per kind of field; the ranges are checked with the whole configuration.
+/// One function per kind of field. Ranges are checked later, with the whole configuration.
 template <typename Config>
 void read_field(JsonObject& object, const IntField<Config>& field, Config& config) {
   using Limits = std::numeric_limits<int>;
@@ -41,7 +41,7 @@ void read_field(JsonObject& object, const EnumField<Config, Enum>& field, Config
   const auto entry =
       std::find_if(field.names.begin(), field.names.end(), [&](const auto& named) { return named.name == found; });
   if (entry == field.names.end())
-    fail("{}: \"{}\" is \"{}\", it can be {}", object.what(), field.key, found, field.range_text());
+    fail("{}: \"{}\" is \"{}\", it must be {}", object.what(), field.key, found, field.range_text());
   config.*field.member = entry->value;
 }
 template <typename Config>
@@ -65,7 +65,7 @@ void read_field(JsonObject& object, const IntListField<Config>& field, Config& c
     } else if (bound.is_number() && std::abs(bound.get<double>()) <= largest) {
       bounds.push_back(bound.get<float>());
     } else {
-      fail("{}: \"{}\" holds {}, which is no 32-bit number, \"inf\" or \"-inf\"", box.what(), key, shown(bound));
+      fail("{}: \"{}\" holds {}, which is not a 32-bit number, \"inf\" or \"-inf\"", box.what(), key, shown(bound));
     }
   }
   return bounds;
@@ -75,7 +75,7 @@ void read_field(JsonObject& object, const IntListField<Config>& field, Config& c
   const std::string found = box.text("element");
   for (const ElementType type : {ElementType::f32, ElementType::u16, ElementType::u8})
     if (to_string(type) == found) return type;
-  fail("{}: \"element\" is \"{}\", it can be f32 or u16 or u8", box.what(), found);
+  fail("{}: \"element\" is \"{}\", it must be f32 or u16 or u8", box.what(), found);
 }
 
 }  // namespace detail
@@ -118,7 +118,8 @@ void read_field(JsonObject& object, const IntListField<Config>& field, Config& c
   return layout;
 }
 
-/// A configuration that lists its fields. It is checked by its `validate`, or else by the ranges of its fields.
+/// Reads a configuration that lists its fields. Checks it with its `validate` or, if it has none, with the ranges of
+/// its fields.
 template <HasFields Config>
 [[nodiscard]] Config config_from_json(const Json& json, const std::string& what) {
   JsonObject object{json, what};
@@ -137,7 +138,7 @@ template <HasFields Config>
   return config;
 }
 
-/// To be checked against the spaces by `validate`.
+/// The caller checks them against the spaces with `validate`.
 [[nodiscard]] inline SpaceLabels space_labels_from_json(const Json& json, const std::string& what) {
   JsonObject object{json, what};
   const auto list = [&](const char* key) {

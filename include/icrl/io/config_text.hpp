@@ -13,7 +13,7 @@
 #include <icrl/history/step_layout.hpp>
 #include <icrl/io/json_text.hpp>
 
-// Configurations as the JSON text that files hold. Keys stand in the order of the alphabet.
+// Configurations as JSON text, as stored in files. Keys are sorted alphabetically.
 //   space   {"discrete": 5} or {"multi_discrete": [9, 9]} or {"box": {"low": [-1, "-inf"], "high": [1, "inf"]}}
 //           a box may also have "shape": [84, 84, 1] and "element": "u8" or "u16"; without them it is flat and f32
 //   layout  {"observation_space": .., "action_space": .., "closing_token": false}
@@ -24,7 +24,7 @@ namespace icrl {
 
 namespace detail {
 
-/// JSON has no infinities.
+/// Infinities are written as texts, because JSON has none.
 [[nodiscard]] inline JsonText bounds_text(const std::vector<float>& bounds) {
   std::vector<JsonText> texts;
   for (const float bound : bounds) {
@@ -55,7 +55,7 @@ namespace detail {
                       {"observation_space", json_text(layout.observation_space)}});
 }
 
-/// Any configuration that lists its fields.
+/// Writes any configuration that lists its fields.
 template <HasFields Config>
 [[nodiscard]] JsonText json_text(const Config& config) {
   JsonFields fields;

@@ -15,22 +15,23 @@
 #include <icrl/core/fail.hpp>
 #include <icrl/io/json_limits.hpp>
 
-// The one place that knows the JSON library. What comes from outside is bounded while it is read, and the library's
-// exceptions become Errors.
+// The only header that uses the JSON library. Data from outside is limited while it is read, and exceptions of the
+// library become Errors.
 namespace icrl {
 
 using Json = nlohmann::json;
 
 namespace detail {
 
-/// The JSON library's words without its prefix "[json.exception.parse_error.101] ".
+/// The JSON library's error text without its prefix "[json.exception.parse_error.101] ".
 [[nodiscard]] inline std::string plain_text(const Json::exception& error) {
   const std::string_view text = error.what();
   const auto end = text.find("] ");
   return std::string{end == text.npos ? text : text.substr(end + 2)};
 }
 
-/// Holds a text to the limits while it is read, before anything is made of it. Malformed text ends the reading: what
+/// Checks the limits while a text is read, before values are created. It stops at malformed text without an error; the
+/// parser that creates the values then reports it.
 /// is wrong with it is said by the parser that makes values of it.
 class JsonInspector {
 public:
@@ -66,13 +67,13 @@ public:
 
 private:
   bool open() {
-    if (depth_ >= JsonLimits::nesting) fail("{}: JSON nested more than {} deep", what_, JsonLimits::nesting);
+    if (depth_ >= JsonLimits::nesting) fail("{}: JSON is nested more than {} levels deep", what_, JsonLimits::nesting);
     ++depth_;
     return count();
   }
   bool count() {
     if (++value_count_ > JsonLimits::value_count)
-      fail("{}: JSON of more than {} values", what_, JsonLimits::value_count);
+      fail("{}: JSON has more than {} values", what_, JsonLimits::value_count);
     return true;
   }
 
@@ -83,10 +84,11 @@ private:
 
 }  // namespace detail
 
-/// Reads a JSON text, in time proportional to its length. Throws Error, which begins with `what`, for anything but one
-/// well-formed UTF-8 value, for a key that an object has twice, and beyond the limits.
+/// Parses a JSON text in time proportional to its length. Throws Error, which begins with `what`, unless it is one
+/// well-formed UTF-8 value within the limits and without duplicate keys.
 [[nodiscard]] inline Json parse_json(std::string_view text, std::string_view what) {
-  // Read twice: the JSON library's own callback is called with every member of an object whenever one of them ends.
+  // The text is read twice, because the callback of the JSON library is called with every member of an object whenever
+  // one of them ends.
   detail::JsonInspector inspector{what};
   try {
     (void)Json::sax_parse(text.begin(), text.end(), &inspector);
@@ -96,7 +98,7 @@ private:
   }
 }
 
-/// JSON as text, on one line unless `indent` spaces are asked for. Throws Error where a string is not UTF-8.
+/// JSON as text, on one line or indented by `indent` spaces. Throws Error if a string is not UTF-8.
 [[nodiscard]] inline std::string to_text(const Json& json, std::string_view what, int indent = -1) {
   try {
     return json.dump(indent);
@@ -105,7 +107,7 @@ private:
   }
 }
 
-/// A value as errors show it: as it stands, or only its kind where that could be long.
+/// A value for an error text: the value itself, or only its type if it could be long.
 [[nodiscard]] inline std::string shown(const Json& json) {
   constexpr std::size_t longest = 40;
   const bool is_short =
@@ -113,7 +115,7 @@ private:
   return is_short ? to_text(json, "JSON") : std::string{"of type "} + json.type_name();
 }
 
-/// A whole number in least .. most. `what` begins the Error.
+/// Reads a whole number in least .. most. `what` begins the Error.
 [[nodiscard]] inline int whole_number(const Json& number, int least, int most, std::string_view what) {
   if (!number.is_number_integer()) fail("{}: should be a whole number, it is {}", what, shown(number));
   const bool is_huge = number.is_number_unsigned() && number.get<std::uint64_t>() > static_cast<std::uint64_t>(most);
@@ -122,7 +124,7 @@ private:
   return number.get<int>();
 }
 
-/// Reads an object key by key, and then names the keys that nobody asked for. `json` must outlive it.
+/// Reads an object key by key, then reports the keys that were not read. `json` must outlive it.
 class JsonObject {
 public:
   /// `what` begins every error.
@@ -164,7 +166,7 @@ public:
     return list;
   }
 
-  /// Throws Error if there is a key that was never asked for.
+  /// Throws Error if there is a key that was not read.
   void expect_no_other() const {
     for (const auto& [key, unused] : json_->items()) {
       if (!asked_for_.contains(key)) fail("{}: unknown key \"{}\" (known: {})", what_, key, joined(asked_for_, ", "));

@@ -6,10 +6,10 @@
 
 namespace icrl {
 
-/// What a JSON text may hold at most.
+/// Limits for a JSON text.
 struct JsonLimits {
-  static constexpr int nesting = 32;           ///< objects and lists inside one another
-  static constexpr int value_count = 1 << 20;  ///< values of any kind, so that a short text cannot fill the memory
+  static constexpr int nesting = 32;           ///< levels of nested objects and lists
+  static constexpr int value_count = 1 << 20;  ///< number of values, so that a text cannot fill the memory
 };
 
 }  // namespace icrl

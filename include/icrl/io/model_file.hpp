@@ -23,25 +23,25 @@
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/model/fingerprint.hpp>
 
-// save_model.hpp has the format.
+// save_model.hpp describes the format.
 namespace icrl {
 
-/// What a model file says about its model, whose configuration is a `Config`.
+/// The description in the file of a model whose configuration is a `Config`.
 template <HasFields Config>
 struct ModelInfoOf {
   int format_version = 0;
   Config config{};
   StepLayout layout{};
   std::int64_t weight_count = 0;
-  SpaceLabels labels{};  ///< what observations and actions mean, if the file says so
-  Metadata metadata{};   ///< what its writer added
+  SpaceLabels labels{};  ///< meaning of observations and actions, if the file has it
+  Metadata metadata{};   ///< texts added by its writer
 };
 using ModelInfo = ModelInfoOf<TransformerConfig>;
 
-/// A model that can be made of a file: from its configuration and layout, and then its tensors are filled.
-/// `weight_count` says how many numbers its tensors hold, without making it, so that a damaged file cannot take memory
-/// that it does not fill; it has to take any configuration whose fields lie in their ranges, and not to fall as one of
-/// them rises.
+/// A model that can be loaded: it is constructed from its configuration and layout, and then its tensors are filled.
+/// `weight_count` returns the number of weights without constructing the model, so that a damaged file cannot cause a
+/// large allocation. It must accept any configuration whose fields lie in their ranges, and must not decrease if one of
+/// them increases.
 template <typename M>
 concept LoadableModel = SavableModel<M> && std::constructible_from < M,
         const ConfigOf<M>
@@ -53,17 +53,17 @@ namespace detail {
 
 [[nodiscard]] inline const std::string& model_metadata(const SafetensorsFile& file, const char* key) {
   const auto found = file.metadata().find(key);
-  if (found == file.metadata().end()) fail("{}: its metadata has no {} (is it a model of icrl?)", file.what(), key);
+  if (found == file.metadata().end()) fail("{}: its metadata has no {} (was it written by icrl?)", file.what(), key);
   return found->second;
 }
 
-/// Throws Error for a version that this build does not know.
+/// Throws Error for a version that this build cannot read.
 [[nodiscard]] inline int format_version(const SafetensorsFile& file) {
   const std::string& text = model_metadata(file, ModelFormat::version_key);
   int version = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
   if (error != std::errc{} || end != text.data() + text.size() || version < 1)
-    fail("{}: format version \"{}\" is no version", file.what(), text);
+    fail("{}: format version \"{}\" is not a valid version number", file.what(), text);
   if (version > ModelFormat::version) {
     fail("{}: format version {}, this build reads up to {} (was it written by a newer icrl?)", file.what(), version,
          ModelFormat::version);
@@ -100,7 +100,7 @@ template <LoadableModel M>
   return info;
 }
 
-/// Whether a model has the tensors of a file, their element types aside.
+/// Whether a model has the tensors of a file, without comparing element types.
 template <LoadableModel M>
 [[nodiscard]] bool has_shapes_of(const M& model, const SafetensorsFile& file) {
   std::map<std::string_view, std::span<const std::uint64_t>> shapes;
@@ -112,8 +112,8 @@ template <LoadableModel M>
          });
 }
 
-/// The likely reason of tensors that do not fit: the one whole number of the configuration that would make all of them
-/// fit. Both texts are empty where there is none.
+/// The likely reason why tensors do not fit: the one whole number of the configuration that would make all of them fit.
+/// Both texts are empty if there is none.
 struct SizeGuess {
   std::string present;  ///< "layers 2"
   std::string better;   ///< "trained with layer_count 4?"
@@ -132,8 +132,8 @@ template <LoadableModel M>
       value = tried;
       return static_cast<std::int64_t>(M::weight_count(config, info.layout));
     };
-    // The first value with as many weights as the file: by doubling, so that counts stay near the file's, then by
-    // halves.
+    // Finds the first value with as many weights as the file: by doubling, so that counts stay near the file's, then by
+    // bisection.
     int low = std::max(field.min, 1), high = low;
     while (high < field.max && count_with(high) < info.weight_count) high = high > field.max / 2 ? field.max : 2 * high;
     while (low < high) {
@@ -148,7 +148,7 @@ template <LoadableModel M>
     try {
       if (!has_shapes_of(M{config, info.layout}, file)) return;
     } catch (const Error&) {
-      return;  // such a configuration makes no model
+      return;  // no model has this configuration
     }
     guess = {field_text(field, info.config), fmt::format("trained with {} {}?", field.key, low)};
   };
@@ -160,8 +160,8 @@ template <LoadableModel M>
   return guess;
 }
 
-/// Throws Error where a configuration wants far more memory than its file can fill. Lesser differences are left to the
-/// comparison of shapes, which says more.
+/// Throws Error if a configuration needs far more memory than its file can fill. Smaller differences are left to the
+/// comparison of shapes, which gives a better error.
 template <LoadableModel M>
 void expect_plausible_size(const SafetensorsFile& file, const ModelInfoOf<ConfigOf<M>>& info) {
   const std::int64_t expected = M::weight_count(info.config, info.layout);
@@ -171,23 +171,24 @@ void expect_plausible_size(const SafetensorsFile& file, const ModelInfoOf<Config
   }
 }
 
-/// Converts the numbers of a file. Throws Error for one that is not finite, or too large for S.
+/// Converts the numbers of a file. Throws Error for a number that is not finite or too large for S.
 template <FileScalar From, FileScalar S>
 void read_numbers(const TensorView& tensor, const std::string& what, std::span<std::byte> out) {
   for (std::size_t i = 0; i < tensor.bytes.size() / sizeof(From); ++i) {
     From number;
     std::memcpy(&number, tensor.bytes.data() + i * sizeof(From), sizeof(From));
-    if (!std::isfinite(number)) fail("{}: {}: number {} is {}", what, tensor.name, i, number);
+    if (!std::isfinite(number)) fail("{}: {}: number {} is {}, it must be finite", what, tensor.name, i, number);
     if constexpr (sizeof(From) > sizeof(S)) {
       if (std::abs(number) > static_cast<From>(std::numeric_limits<S>::max()))
-        fail("{}: {}: number {} is {}, too large for {} bits", what, tensor.name, i, number, 8 * sizeof(S));
+        fail("{}: {}: number {} is {}, which is too large for a float of {} bits", what, tensor.name, i, number,
+             8 * sizeof(S));
     }
     const auto converted = static_cast<S>(number);
     std::memcpy(out.data() + i * sizeof(S), &converted, sizeof(S));
   }
 }
 
-/// Floating-point numbers are converted, others have to be of the model's own type.
+/// Converts floating-point numbers; other numbers must have the element type of the model.
 inline void read_tensor(const TensorView& tensor, const std::string& what, const MutableTensorView& target) {
   const std::string_view from = tensor.dtype, to = target.dtype, f32 = dtype_of<float>, f64 = dtype_of<double>;
   if (to != f32 && to != f64) {
@@ -224,16 +225,16 @@ void read_weights(const SafetensorsFile& file, const ModelInfoOf<ConfigOf<M>>& i
   }
   if (!unread.empty()) {
     const SizeGuess guess = guess_size<M>(file, info);
-    fail("{}: {} is no weight of the configuration ({})", file.what(), unread.begin()->first,
+    fail("{}: {} is not a weight of the configuration ({})", file.what(), unread.begin()->first,
          guess.better.empty() ? describe(model) : guess.present + ", " + guess.better);
   }
 }
 
 }  // namespace detail
 
-/// Reads a model of a type that you name, such as `load_model<CausalTransformer<float>>("a.safetensors")`. A file of
-/// floats is read into doubles, and of doubles into floats. Throws Error for a file that is damaged, newer, of another
-/// kind, or whose weights are not the configuration's.
+/// Reads a model of the given type, such as `load_model<CausalTransformer<float>>("a.safetensors")`. A file of floats
+/// can be read into doubles, and one of doubles into floats. Throws Error for a file that is damaged, newer or of
+/// another kind, or whose weights do not fit its configuration.
 template <LoadableModel M>
 [[nodiscard]] M load_model(const std::filesystem::path& path) {
   const SafetensorsFile file{path, "model file"};
@@ -250,13 +251,13 @@ template <detail::FileScalar S>
   return load_model<CausalTransformer<S>>(path);
 }
 
-/// What a model file says about itself, without making the model.
+/// Reads the description in a model file without creating the model.
 template <LoadableModel M = CausalTransformer<float>>
 [[nodiscard]] ModelInfoOf<ConfigOf<M>> read_model_info(const std::filesystem::path& path) {
   return detail::model_info<M>(SafetensorsFile{path, "model file"});
 }
 
-/// The kind of model that a file holds, such as "causal_transformer": to choose the type to load it into.
+/// The kind of model in a file, such as "causal_transformer". Use it to choose the type for load_model.
 [[nodiscard]] inline std::string read_model_kind(const std::filesystem::path& path) {
   return detail::model_metadata(SafetensorsFile{path, "model file"}, detail::ModelFormat::kind_key);
 }

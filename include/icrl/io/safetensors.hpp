@@ -18,12 +18,12 @@
 #include <icrl/io/json.hpp>
 #include <icrl/io/safetensors_writer.hpp>
 
-// safetensors_writer.hpp has the format.
+// safetensors_writer.hpp describes the format.
 namespace icrl {
 
-/// An open safetensors file, mapped. Everything is checked before anything is allocated for it; after that tensors are
-/// views of the file, valid while this lives; those of other programs' files may begin at any byte. Throws Error for a
-/// file that breaks the format, or whose checksum is wrong if it has one.
+/// A mapped safetensors file. Everything is checked before anything is allocated for it. The tensors are views of the
+/// file and valid while this object exists; in files of other programs they may begin at any byte. Throws Error for a
+/// malformed file and for a wrong checksum, if there is one.
 class SafetensorsFile {
 public:
   /// `what` names the kind of file in errors.
@@ -32,7 +32,7 @@ public:
     const std::string_view header = header_text();
     check_checksum(header);
     const Json json = parse_json(header, what_);
-    if (!json.is_object()) fail("{}: its header is no JSON object", what_);
+    if (!json.is_object()) fail("{}: its header is not a JSON object", what_);
     for (const auto& [name, entry] : json.items()) {
       if (name == Format::metadata_key) {
         read_metadata(entry);
@@ -44,11 +44,11 @@ public:
   }
 
   [[nodiscard]] const std::string& what() const { return what_; }
-  /// In the order of their data.
+  /// In the order of their data in the file.
   [[nodiscard]] std::span<const TensorView> tensors() const { return tensors_; }
-  /// Without the checksum.
+  /// The metadata without the checksum.
   [[nodiscard]] const Metadata& metadata() const { return metadata_; }
-  /// Whether the file had a checksum, so that what is read is what was written.
+  /// Whether the file had a checksum, which was then verified.
   [[nodiscard]] bool has_checksum() const { return has_checksum_; }
 
 private:
@@ -57,13 +57,15 @@ private:
   std::string_view header_text() {
     const auto bytes = file_.bytes();
     if (bytes.size() < 8)
-      fail("{}: {} bytes are too few, the size of the header alone takes 8 (was it cut?)", what_, bytes.size());
+      fail("{}: the file has {} bytes, but the size of the header alone takes 8 (was it cut?)", what_, bytes.size());
     std::uint64_t size = 0;
     std::memcpy(&size, bytes.data(), 8);
     if (size > Format::largest_header)
-      fail("{}: a header of {} bytes, {} are allowed (is it a safetensors file?)", what_, size, Format::largest_header);
+      fail("{}: its header has {} bytes, at most {} are allowed (is it a safetensors file?)", what_, size,
+           Format::largest_header);
     if (size > bytes.size() - 8)
-      fail("{}: a header of {} bytes, but only {} follow (was the file cut?)", what_, size, bytes.size() - 8);
+      fail("{}: its header should have {} bytes, but only {} follow (was the file cut?)", what_, size,
+           bytes.size() - 8);
     const std::string_view header{reinterpret_cast<const char*>(bytes.data()) + 8, static_cast<std::size_t>(size)};
     if (!header.starts_with('{')) fail("{}: its header does not begin with '{{' (is it a safetensors file?)", what_);
     data_ = bytes.subspan(8 + header.size());
@@ -77,7 +79,7 @@ private:
     const std::size_t place = begin + prefix.size();
     const std::string_view digits = header.substr(place, Format::no_checksum.size());
     if (digits.size() < Format::no_checksum.size())
-      fail("{}: its header ends in its checksum (the file is damaged)", what_);
+      fail("{}: its header ends within its checksum (the file is damaged)", what_);
     const std::string found = Format::checksum(file_.bytes(), 8 + place);
     if (digits != found) fail("{}: checksum {}, its header says \"{}\" (the file is damaged)", what_, found, digits);
     has_checksum_ = true;
@@ -104,10 +106,11 @@ private:
     if (offsets.size() != 2 || offsets[0] > offsets[1]) fail("{}: data_offsets are not [begin, end]", entry.what());
     const std::uint64_t begin = offsets[0], end = offsets[1];
     if (end > data_.size())
-      fail("{}: ends at byte {} of the data, which has {} (was the file cut?)", entry.what(), end, data_.size());
+      fail("{}: ends at byte {}, but there are only {} bytes of data (was the file cut?)", entry.what(), end,
+           data_.size());
     const std::uint64_t wanted = byte_count(tensor.dtype, tensor.shape, entry.what());
     if (end - begin != wanted) {
-      fail("{}: has {} bytes, {} {} takes {}", entry.what(), end - begin, tensor.dtype, to_string(tensor.shape),
+      fail("{}: has {} bytes, but {} {} takes {}", entry.what(), end - begin, tensor.dtype, to_string(tensor.shape),
            wanted);
     }
     tensor.bytes = data_.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(wanted));
@@ -133,7 +136,7 @@ private:
     std::size_t end = 0;
     for (const TensorView& tensor : tensors_) {
       const std::size_t begin = begin_of(tensor);
-      if (begin > end) fail("{}: a hole of {} bytes before tensor \"{}\"", what_, begin - end, tensor.name);
+      if (begin > end) fail("{}: {} unused byte(s) before tensor \"{}\"", what_, begin - end, tensor.name);
       if (begin < end)
         fail("{}: tensor \"{}\" overlaps the one before it by {} bytes", what_, tensor.name, end - begin);
       end = begin + tensor.bytes.size();

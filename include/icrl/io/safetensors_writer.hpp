@@ -22,14 +22,15 @@
 // A safetensors file (https://github.com/huggingface/safetensors), little-endian:
 //   1. bytes 0 .. 7: u64 N, the size of the header; at most 100 MB
 //   2. bytes 8 .. 8 + N - 1: the header, a JSON object that begins with '{' and may be followed by spaces. It has
-//      - for every tensor, by name: {"dtype": "F32", "shape": [rows, columns], "data_offsets": [begin, end]}; the
-//        offsets are bytes from the end of the header, numbers lie row by row
+//      - one entry per tensor, by name: {"dtype": "F32", "shape": [rows, columns], "data_offsets": [begin, end]}; the
+//        offsets are bytes from the end of the header, numbers are stored row by row
 //      - optionally "__metadata__": an object of texts
-//   3. the data, up to the end of the file. Tensors leave no hole and do not overlap; they may begin at any byte.
-// Files written here are filled up with spaces so that the data begins at a multiple of 8, and have one more promise:
+//   3. the data, up to the end of the file. Tensors leave no gap and do not overlap; they may begin at any byte.
+// In files written here, the header is padded with spaces so that the data begins at a multiple of 8, and there is one
+// more property:
 //   4. "__metadata__" has the key "icrl.checksum", 8 lower-case hexadecimal digits: the CRC-32C of the whole file with
-//      zeros ('0') in place of these digits. So damage anywhere is noticed, in the header too; if it hits the key
-//      itself, the file is one without a checksum, which readers of our own files refuse.
+//      zeros ('0') in place of these digits. It detects damage anywhere, including the header. If the key itself is
+//      damaged, the file has no checksum, and readers of model files refuse it.
 namespace icrl {
 
 using Metadata = std::map<std::string, std::string>;
@@ -42,11 +43,11 @@ struct SafetensorsFormat {
   static constexpr std::string_view checksum_key = "icrl.checksum";
   static constexpr std::string_view no_checksum = "00000000";
 
-  /// What stands before the checksum's digits. No other place of a header can hold it: inside a text quotes are
-  /// escaped.
+  /// The text before the digits of the checksum. It cannot occur anywhere else in a header, because quotes inside a
+  /// text are escaped.
   [[nodiscard]] static std::string checksum_prefix() { return fmt::format("\"{}\":\"", checksum_key); }
 
-  /// Of a file whose digits begin at byte `place`.
+  /// The checksum of a file whose digits begin at byte `place`.
   [[nodiscard]] static std::string checksum(std::span<const std::byte> file, std::size_t place) {
     std::uint32_t crc = crc32c(file.first(place));
     crc = crc32c(std::as_bytes(std::span{no_checksum}), crc);
@@ -55,20 +56,21 @@ struct SafetensorsFormat {
   [[nodiscard]] static std::string digits(std::uint32_t crc) { return fmt::format("{:08x}", crc); }
 };
 
-/// The header of tensors that follow one another in this order, filled up, its checksum still zeros.
+/// The padded header for tensors in this order, with zeros for the checksum.
 [[nodiscard]] inline std::string safetensors_header(std::span<const TensorView* const> tensors,
                                                     const Metadata& metadata, const std::string& what) {
   using Format = SafetensorsFormat;
   JsonFields entries;
-  std::size_t end = 0, value_count = 2;  // the header and the object of texts
+  std::size_t end = 0, value_count = 2;  // the header object and the metadata object
   for (const TensorView* const next : tensors) {
     const TensorView& tensor = *next;
-    value_count += 6 + tensor.shape.size();  // an object of a text and two lists, one of them of two offsets
+    value_count += 6 + tensor.shape.size();  // an object with a text, a shape and two offsets
     const std::string place = fmt::format("{}: tensor \"{}\"", what, tensor.name);
-    if (tensor.name == Format::metadata_key || entries.contains(tensor.name)) fail("{}: the name is taken", place);
+    if (tensor.name == Format::metadata_key || entries.contains(tensor.name))
+      fail("{}: the name is already in use", place);
     const std::uint64_t wanted = byte_count(tensor.dtype, tensor.shape, place);
     if (wanted != tensor.bytes.size()) {
-      fail("{}: has {} bytes, {} {} takes {}", place, tensor.bytes.size(), tensor.dtype, to_string(tensor.shape),
+      fail("{}: has {} bytes, but {} {} takes {}", place, tensor.bytes.size(), tensor.dtype, to_string(tensor.shape),
            wanted);
     }
     entries.emplace(tensor.name,
@@ -87,16 +89,16 @@ struct SafetensorsFormat {
     fail("{}: {}", what, error.what());
   }
   if (value_count > static_cast<std::size_t>(JsonLimits::value_count)) {
-    fail("{}: its header would be JSON of {} values, {} are read (it has {} tensors)", what, value_count,
-         JsonLimits::value_count, tensors.size());
+    fail("{}: its header would have {} JSON values, but readers accept at most {} (it has {} tensors)", what,
+         value_count, JsonLimits::value_count, tensors.size());
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');
   if (text.size() > Format::largest_header)
-    fail("{}: its header takes {} bytes, {} are allowed", what, text.size(), Format::largest_header);
+    fail("{}: its header would take {} bytes, at most {} are allowed", what, text.size(), Format::largest_header);
   return text;
 }
 
-/// Whether a stands before b: by element size, the largest first, and then by name.
+/// Whether a comes before b: by element size, the largest first, and then by name.
 [[nodiscard, gnu::noinline]] inline bool comes_before(const TensorView* a, const TensorView* b) {
   const int a_bits = dtype_bits(a->dtype), b_bits = dtype_bits(b->dtype);
   return a_bits != b_bits ? a_bits > b_bits : a->name < b->name;
@@ -104,9 +106,9 @@ struct SafetensorsFormat {
 
 }  // namespace detail
 
-/// Writes a file, as a whole or, where that fails, not at all. Tensors are sorted by element size, the largest first,
-/// and then by name, so that all are aligned. Throws Error for a name that stands twice, for bytes that do not fit a
-/// shape, and for more tensors than readers take.
+/// Writes a file completely or not at all. Tensors are sorted by element size, the largest first, and then by name, so
+/// that all are aligned. Throws Error for a duplicate name, for bytes that do not fit a shape, and for more tensors
+/// than readers accept.
 inline void write_safetensors(const std::filesystem::path& path, const std::vector<TensorView>& tensors,
                               const Metadata& metadata = {}) {
   using Format = detail::SafetensorsFormat;

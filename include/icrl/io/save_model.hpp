@@ -43,20 +43,20 @@ void require_finite(const TensorView& tensor, std::string_view what) {
   for (std::size_t i = 0; i < tensor.bytes.size() / sizeof(S); ++i) {
     S number;
     std::memcpy(&number, tensor.bytes.data() + i * sizeof(S), sizeof(S));
-    if (!std::isfinite(number)) fail("{}: not written, {}: number {} is {}", what, tensor.name, i, number);
+    if (!std::isfinite(number))
+      fail("{}: not written because of {}: number {} is {}, it must be finite", what, tensor.name, i, number);
   }
 }
 
 }  // namespace detail
 
-/// A model that files can hold: its configuration lists its fields, its tensors can be listed.
+/// A model that can be saved: its configuration lists its fields, and its tensors can be listed.
 template <typename M>
 concept SavableModel = SequenceModel<M> && HasFields<ConfigOf<M>> && HasWeights<M>;
 
-/// Replaces the file as a whole or, where that fails, not at all. `metadata` is kept with the model; its keys may not
-/// begin with "icrl.". `labels` say what observations and actions mean; none are written if they are empty. Throws
-/// Error for a weight that is not finite, because such a model can do nothing, and for labels that do not fit the
-/// model's spaces.
+/// Replaces the file completely, or leaves it unchanged on failure. `metadata` is stored with the model; its keys may
+/// not begin with "icrl.". `labels` describe observations and actions; empty ones are not written. Throws Error for a
+/// weight that is not finite, because such a model is unusable, and for labels that do not fit the model's spaces.
 template <SavableModel M>
 void save_model(const M& model, const std::filesystem::path& path, Metadata metadata = {},
                 const SpaceLabels& labels = {}) {

@@ -20,18 +20,18 @@
 namespace icrl {
 
 struct A2CConfig {
-  int actor_count = 16;           ///< environments that are acted in side by side
-  int rollout_length = 5;         ///< steps of each actor between two updates
-  std::vector<Index> hidden{64};  ///< sizes of the hidden layers, of policy and value alike
+  int actor_count = 16;           ///< number of actors, each in its own environment
+  int rollout_length = 5;         ///< steps per actor between two updates
+  std::vector<Index> hidden{64};  ///< sizes of the hidden layers of both networks
   Activation activation = Activation::tanh;
   double discount = 0.99;
-  double lambda = 0.95;  ///< of the advantages: 1 = n-step returns, 0 = one-step errors by the value function
+  double lambda = 0.95;  ///< for the advantages: 1 gives n-step returns, 0 gives one-step errors
   double entropy_weight = 0.01;
   double value_weight = 0.5;
   AdamWConfig optimizer{.learning_rate = 3e-3, .max_gradient_norm = 0.5};
 };
 
-/// Throws Error naming the first value out of its range.
+/// Throws Error, which names the first value outside its range.
 inline void validate(const A2CConfig& config) {
   const auto check = [](const char* name, double value, double low, double high) {
     if (!(value >= low && value <= high)) fail("A2C: {} is {}, it must lie in {} .. {}", name, value, low, high);
@@ -44,16 +44,17 @@ inline void validate(const A2CConfig& config) {
   check("value_weight", config.value_weight, 0, 1e6);
 }
 
-/// Synchronous advantage actor-critic (Mnih et al., 2016): actors in copies of one task share a policy and a value
-/// function. Every `rollout_length` steps both take one step along the gradient of all actors' transitions. The value
-/// of what follows counts through a truncation and not through a termination.
+/// Synchronous advantage actor-critic (Mnih et al., 2016). Actors in copies of one task share a policy and a value
+/// function. Every `rollout_length` steps, both take one step along the gradient of all actors' transitions. The value
+/// of the next observation counts after a truncation but not after a termination.
 ///
-/// The group's members are the actors. What they do follows from the spaces, the configuration and the generators.
+/// The members of the group are the actors. Their behavior depends only on the spaces, the configuration and the
+/// generators.
 class A2C {
 public:
   static constexpr bool shares_weights = true;
 
-  /// `rng` draws the first weights. Throws Error for a configuration or spaces that make no sense.
+  /// `rng` draws the initial weights. Throws Error for an invalid configuration or space.
   A2C(const A2CConfig& config, const Space& observation_space, const Space& action_space, Rng& rng)
       : config_{checked(config)},
         observation_space_{observation_space},
@@ -70,13 +71,13 @@ public:
 
   [[nodiscard]] int member_count() const { return config_.actor_count; }
 
-  /// Throws Error unless these are the spaces that the networks were made for.
+  /// Throws Error unless these are the spaces of the networks.
   void expect_spaces(const Space& observation_space, const Space& action_space) const {
     detail::expect_observation_space(observation_space_, observation_space, "A2C");
     detail::expect_action_space(action_space_, action_space, "A2C");
   }
 
-  /// Draws an action for each member from the policy, which learns first if a rollout is full.
+  /// Learns if a rollout is full, then samples an action for each member from the policy.
   void act(const GroupObservations& group, std::span<float> actions, std::span<Rng> rngs) {
     if (group.members.empty()) return;
     if (act_count_ == config_.rollout_length) update();
@@ -99,7 +100,7 @@ public:
     }
   }
 
-  /// Keeps the transition for the next update.
+  /// Stores the transition for the next update.
   void learn(int member, const Transition& transition) {
     Actor& actor = actors_[static_cast<std::size_t>(member)];
     actor.rows.push_back(steps_.size());
@@ -114,13 +115,13 @@ public:
 
   [[nodiscard]] const ActorCritic<float>& network() const { return network_; }
   [[nodiscard]] int update_count() const { return optimizer_.step_count(); }
-  /// Of the last update.
+  /// The loss of the last update.
   [[nodiscard]] const ActorCriticLoss& loss() const { return loss_; }
 
 private:
   struct Actor {
-    std::vector<std::size_t> rows;   // of the rollout, those of this actor in order
-    std::vector<std::uint8_t> mask;  // what was allowed when it last acted
+    std::vector<std::size_t> rows;   // rows of the rollout that belong to this actor, in order
+    std::vector<std::uint8_t> mask;  // the mask when this actor last acted
   };
 
   static const A2CConfig& checked(const A2CConfig& config) {
@@ -172,7 +173,7 @@ private:
     masks_.clear();
   }
 
-  /// Of all actors' steps, by the values that the network now gives them.
+  /// Advantages and returns of all actors' steps, from the current values of the network.
   void estimate_advantages() {
     const auto next_x = rows_of(next_features_);
     reserve_rows(next_values_, next_x.rows(), Index{1});
@@ -203,15 +204,15 @@ private:
   ActorCritic<float> network_, gradient_;
   AdamW<ActorCritic<float>> optimizer_;
   ActorCriticLoss loss_;
-  int act_count_ = 0;  // since the last update
+  int act_count_ = 0;  // number of calls of act since the last update
 
-  // The rollout, one row per transition in the order of their coming.
+  // The rollout, one row per transition in order of arrival.
   std::vector<Actor> actors_;
   std::vector<ValuedStep> steps_;
   std::vector<float> features_, next_features_, taken_, advantages_, returns_;
   std::vector<std::uint8_t> masks_;
 
-  // Used within one call only.
+  // Buffers that are used only within one call.
   std::vector<float> act_features_;
   Mlp<float>::Cache act_cache_, next_cache_;
   ActorCritic<float>::Cache cache_;

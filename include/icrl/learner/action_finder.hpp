@@ -12,27 +12,27 @@
 
 namespace icrl {
 
-/// Finds out which move of a grid each of five actions makes, from steps whose outcome is seen. It keeps the
-/// permutations that agree with all steps so far, so it is never wrong, and needs no try for the last action. Not a
-/// learner itself: a learner asks it what to try until it is done.
+/// Finds out which move of a grid each of five actions makes, by watching the outcome of steps. It keeps the
+/// permutations that agree with all steps so far, so its answer is never wrong, and the last action needs no trial. It
+/// is not a learner itself: a learner asks it which action to try until it is done.
 class ActionFinder {
 public:
-  /// For a room of `side` x `side` cells, side >= 2: in a single cell all actions look the same.
+  /// For a room of `side` x `side` cells, side >= 2. In a single cell all actions have the same outcome.
   explicit ActionFinder(int side) : side_{side} {
-    ICRL_ASSERT(side >= 2, "moves can be told apart in rooms of two or more cells along each wall");
+    ICRL_ASSERT(side >= 2, "moves can only be told apart in rooms with a side of at least 2");
     for (int number = 0; number < ActionPermutation::count; ++number) possible_.emplace_back(number);
   }
 
   [[nodiscard]] bool is_done() const { return possible_.size() == 1; }
-  /// The answer, once it is done.
+  /// The permutation, once it is done.
   [[nodiscard]] const ActionPermutation& permutation() const {
-    ICRL_ASSERT(is_done(), "the permutation is not known yet");
+    ICRL_ASSERT(is_done(), "the permutation is not known yet: call it when is_done()");
     return possible_.front();
   }
 
-  /// What to do at `cell` while it is not done: the first action whose outcome here is not known yet. At a wall there
-  /// may be none, as neither staying nor a blocked move shows; then the first action that is known to lead to a cell
-  /// where there is one. That is a neighbor: what moves away from the wall is known by then.
+  /// The action to try at `cell` while it is not done: the first action whose outcome at this cell is unknown. At a
+  /// wall there may be none, because a blocked move looks like staying. Then it returns the first action that is known
+  /// to lead to another cell; at that point the move away from the wall is known.
   [[nodiscard]] int next_action(Cell cell) const {
     if (const int action = first_unclear_action(cell); action != none) return action;
     for (int action = 0; action < ActionPermutation::action_count; ++action) {
@@ -42,16 +42,16 @@ public:
     return 0;  // it is done
   }
 
-  /// Takes in that `action` led from one cell to the other within an episode. Throws Error, and forgets nothing, where
-  /// no permutation agrees with that.
+  /// Records that `action` led from one cell to another within an episode. If no permutation agrees with this, throws
+  /// Error and forgets nothing.
   void observe(Cell from, int action, Cell to) {
     const auto disagrees = [&](const ActionPermutation& permutation) {
       return DarkRoom::moved(from, permutation.move_of(action), side_) != to;
     };
     if (std::ranges::all_of(possible_, disagrees)) {
       fail(
-          "action finder: action {} led from ({}, {}) to ({}, {}), which no permutation of the five moves in {} x {} "
-          "cells does that agrees with the steps before",
+          "action finder: action {} led from ({}, {}) to ({}, {}), but no permutation of the five moves in {} x {} "
+          "cells explains this together with the earlier steps",
           action, from.row, from.column, to.row, to.column, side_, side_);
     }
     std::erase_if(possible_, disagrees);
@@ -73,7 +73,7 @@ private:
   }
 
   int side_;
-  std::vector<ActionPermutation> possible_;  // all that agree with what was seen, never empty
+  std::vector<ActionPermutation> possible_;  // permutations that agree with all steps so far, never empty
 };
 
 }  // namespace icrl

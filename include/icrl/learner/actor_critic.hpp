@@ -12,7 +12,7 @@
 
 namespace icrl {
 
-/// Outputs of actions that a mask forbids, so that their probability is 0. `masks`: (rows, columns), or empty where all
+/// Sets the outputs of forbidden actions so that their probability is 0. `masks`: (rows, columns), or empty if all
 /// actions are allowed.
 template <typename S>
 void forbid(std::span<const std::uint8_t> masks, Matrix<S>& outputs, Index rows) {
@@ -22,30 +22,30 @@ void forbid(std::span<const std::uint8_t> masks, Matrix<S>& outputs, Index rows)
     if (masks[i] == 0) outputs.data()[i] = S(-1e30);
 }
 
-/// What an actor-critic learns from, T steps.
+/// The data of an actor-critic update, T steps.
 template <typename S>
 struct ActorCriticBatch {
-  std::span<const float> actions;         ///< (T, action size), what was done
-  std::span<const std::uint8_t> masks{};  ///< (T, action count), what was allowed; empty = all
+  std::span<const float> actions;         ///< (T, action size), the actions taken
+  std::span<const std::uint8_t> masks{};  ///< (T, action count), allowed actions; empty = all
   std::span<const S> advantages;          ///< (T)
-  std::span<const S> returns;             ///< (T), what the values should have been
+  std::span<const S> returns;             ///< (T), the targets of the values
   double entropy_weight = 0, value_weight = 0;
 };
 
-/// The terms of the loss, means over the batch.
+/// The terms of the loss, as means over the batch.
 struct ActorCriticLoss {
   double policy = 0;   ///< -advantage log p(action)
-  double entropy = 0;  ///< of the policy, nats
+  double entropy = 0;  ///< entropy of the policy in nats
   double value = 0;    ///< (value - return)^2 / 2
   double total = 0;    ///< policy - entropy_weight entropy + value_weight value
 };
 
-/// A policy and a value function over the same observations, as two networks.
+/// A policy and a value function of the same observations, as two networks.
 template <std::floating_point S>
 struct ActorCritic {
   Mlp<S> policy, value;
 
-  /// One pass, and what backward needs of it.
+  /// The results of a forward pass that backward needs.
   struct Cache {
     typename Mlp<S>::Cache policy, value;
     typename Mlp<S>::Scratch policy_scratch, value_scratch;
@@ -62,10 +62,10 @@ struct ActorCritic {
     value.forward(x, cache.value, cache.values.topRows(rows));
   }
 
-  /// The loss of the steps whose observations are `x`, and its gradient, which is added to `grad`. Advantages and
-  /// returns are constants. With T steps, action a and value V:
+  /// Computes the loss of the steps with observations `x` and adds its gradient to `grad`. Advantages and returns are
+  /// constants. With T steps, action a and value V:
   ///   doutputs = (advantage d(-log p(a)) - entropy_weight d(entropy)) / T,  dV = value_weight (V - return) / T
-  /// Overwrites the outputs of actions that were forbidden.
+  /// Overwrites the outputs of forbidden actions.
   ActorCriticLoss backward(MatrixIn<S> x, const ActionDistribution& actions, const ActorCriticBatch<S>& batch,
                            Cache& cache, ActorCritic& grad) const {
     const Index rows = x.rows();

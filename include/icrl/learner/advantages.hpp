@@ -9,19 +9,19 @@
 
 namespace icrl {
 
-/// One step of a rollout with a critic's values.
+/// One step of a rollout with the values from a critic.
 struct ValuedStep {
   double reward = 0;
-  double value = 0;       ///< of its observation
-  double next_value = 0;  ///< of the next observation; not read after a termination
+  double value = 0;       ///< value of its observation
+  double next_value = 0;  ///< value of the next observation; not used after a termination
   bool terminated = false, truncated = false;
 };
 
-/// Generalized advantage estimates (Schulman et al., 2016, equation 16) of consecutive steps of one actor, which may
-/// belong to several episodes:
+/// Generalized advantage estimates (Schulman et al., 2016, equation 16) of consecutive steps of one actor. The steps
+/// may belong to several episodes:
 ///   delta_t     = reward_t + discount next_value_t - value_t, without next_value after a termination
 ///   advantage_t = delta_t + discount lambda advantage_(t+1), without the latter where an episode or the rollout ends
-/// lambda 1 gives n-step returns minus the value (Mnih et al., 2016), lambda 0 the one-step error.
+/// lambda 1 gives n-step returns minus the value (Mnih et al., 2016); lambda 0 gives the one-step error.
 inline void generalized_advantages(std::span<const ValuedStep> steps, double discount, double lambda,
                                    std::span<double> advantages) {
   ICRL_ASSERT(advantages.size() == steps.size(), "one advantage per step");

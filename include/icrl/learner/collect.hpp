@@ -26,18 +26,18 @@ namespace icrl {
 
 struct CollectConfig {
   int histories_per_task = 1;
-  int group_size = 1;  ///< histories that are recorded together, by the members of one GroupLearner
+  int group_size = 1;  ///< histories recorded together by the members of one GroupLearner
   int episodes = 200;
   std::uint64_t seed = 0;
   int thread_count = 0;             ///< 0 = all cores
-  std::string algorithm{};          ///< name of the source, kept with each history
-  bool with_expert_action = false;  ///< record what an expert would have done; the learner must tell
+  std::string algorithm{};          ///< name of the source, stored with each history
+  bool with_expert_action = false;  ///< record expert actions; the learner must have expert_action
 };
 
-/// Throws Error for a value out of its range.
+/// Throws Error for a value outside its range.
 inline void validate(const CollectConfig& config) {
   if (config.histories_per_task < 0 || config.episodes < 0) {
-    fail("collect: {} histories a task of {} episodes, neither may be negative", config.histories_per_task,
+    fail("collect: histories_per_task is {} and episodes is {}, neither may be negative", config.histories_per_task,
          config.episodes);
   }
   if (config.group_size < 1) fail("collect: group_size is {}, it must be at least 1", config.group_size);
@@ -48,15 +48,15 @@ inline void validate(const CollectConfig& config) {
   if (config.thread_count < 0) fail("collect: thread_count is {}, it must not be negative", config.thread_count);
 }
 
-/// Is told how far long work has come: `progress(done, total)`.
+/// A callback for the progress of long work: `progress(done, total)`.
 using Progress = FunctionRef<void(std::size_t, std::size_t)>;
-/// For those who do not want to be told.
+/// The default callback, which does nothing.
 inline constexpr auto no_progress = [](std::size_t, std::size_t) {};
 
 namespace detail {
 
-/// The part of collect_each that does not depend on the family and the learners, so that it is compiled once:
-/// `live(number)` returns the histories of a group, the first of which is history `number`.
+/// The part of collect_each that does not depend on the family or the learners, so that it is compiled once.
+/// `live(number)` returns the histories of a group, of which the first is history `number`.
 [[gnu::noinline]] inline void collect_batches(std::span<const int> tasks, const CollectConfig& config,
                                               FunctionRef<std::vector<LearningHistory>(std::size_t)> live,
                                               FunctionRef<void(LearningHistory&&)> take, Progress progress) {
@@ -83,7 +83,7 @@ namespace detail {
         }
       });
     } catch (...) {
-      failure = std::current_exception();  // what was lived before it is not lost
+      failure = std::current_exception();  // earlier histories are kept
     }
     for (std::size_t i = 0; i < count && !lived[i].empty(); ++i) {
       for (LearningHistory& history : lived[i]) take(std::move(history));
@@ -94,22 +94,22 @@ namespace detail {
   }
 }
 
-/// A fresh learner for one history, or for those of one group. A maker that takes a generator gets one on a stream of
-/// its own: what it draws changes neither the environment's numbers nor those that the learner acts by.
+/// A fresh learner for one history, or for the histories of one group. A maker that takes a generator gets a separate
+/// stream, so it affects neither the environment nor the actions of the learner.
 template <typename MakeLearner, Environment E>
 [[nodiscard]] auto made_learner(MakeLearner& make_learner, int task, E& env, const Rng& history_rng) {
   static_assert(std::invocable<MakeLearner&, int, E&, Rng&> || std::invocable<MakeLearner&, int, E&>,
                 "a maker of learners takes (int task, const Environment&) or (int task, const Environment&, Rng&)");
   if constexpr (std::invocable<MakeLearner&, int, E&, Rng&>) {
-    Rng rng = history_rng.fork(2);  // run() takes 0 and 1
+    Rng rng = history_rng.fork(2);  // run() uses 0 and 1
     return make_learner(task, env, rng);
   } else {
     return make_learner(task, env);
   }
 }
 
-/// Lives all histories, a batch at a time on all threads, and hands them to `take(history)` in order: task by task,
-/// history by history. What a history holds depends on the seed, its task and its number alone.
+/// Records all histories, a batch at a time on all threads, and passes them to `take(history)` in order: by task, then
+/// by history. A history depends only on the seed, its task and its number.
 template <TaskFamily F, typename MakeLearner>
 void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make_learner, const CollectConfig& config,
                   FunctionRef<void(LearningHistory&&)> take, Progress progress) {
@@ -131,12 +131,13 @@ void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make
     auto learner = made_learner(make_learner, task, env, rngs.front());
     if constexpr (GroupLearner<decltype(learner)>) {
       if (learner.member_count() != config.group_size)
-        fail("the learners are a group of {}, group_size is {}", learner.member_count(), config.group_size);
+        fail("the maker returns a group of {} learners, but group_size is {}", learner.member_count(),
+             config.group_size);
       std::vector<decltype(env)> envs(rngs.size(), env);
       return run_group(learner, std::move(envs), config.episodes, rngs, std::vector<HistoryInfo>(rngs.size(), info));
     } else {
       if (config.group_size != 1)
-        fail("group_size is {}, but the maker returns a single learner and no GroupLearner", config.group_size);
+        fail("group_size is {}, but the maker returns a single learner, not a GroupLearner", config.group_size);
       std::vector<LearningHistory> histories;
       histories.push_back(run(learner, std::move(env), config.episodes, rngs.front(), info));
       return histories;
@@ -147,12 +148,13 @@ void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make
 
 }  // namespace detail
 
-/// Records `histories_per_task` histories on each task, from a fresh `make_learner(task, env)` each, on all threads, or
-/// `make_learner(task, env, rng)`, for what is drawn once per history, such as a network's first weights. Order and
-/// contents do not depend on the number of threads. `progress(done, total)` is called on this thread.
+/// Records `histories_per_task` histories per task on all threads, each with a fresh learner from `make_learner(task,
+/// env)`. The maker may also take a generator, `make_learner(task, env, rng)`, for anything drawn once per history,
+/// such as the initial weights of a network. The order and contents do not depend on the number of threads.
+/// `progress(done, total)` is called on this thread.
 ///
-/// A maker may also return a GroupLearner of `group_size` members: they live in copies of `env` in lockstep, and each
-/// member's stream is one history. Histories number 0 .. group_size - 1 of a task are the first group's.
+/// A maker may also return a GroupLearner with `group_size` members. They act in copies of `env` in lockstep, and the
+/// stream of each member is one history. Histories 0 .. group_size - 1 of a task belong to the first group.
 template <TaskFamily F, typename MakeLearner>
 [[nodiscard]] std::vector<LearningHistory> collect(const F& family, std::span<const int> tasks,
                                                    MakeLearner make_learner, const CollectConfig& config,
@@ -163,8 +165,8 @@ template <TaskFamily F, typename MakeLearner>
   return histories;
 }
 
-/// The same into a file: what is in memory at a time does not grow with the number of histories. Where one fails, those
-/// before it are kept.
+/// Records into a file; memory use does not grow with the number of histories. If one history fails, those before it
+/// are kept.
 template <TaskFamily F, typename MakeLearner>
 void collect_to(HistoryWriter& writer, const F& family, std::span<const int> tasks, MakeLearner make_learner,
                 const CollectConfig& config, Progress progress = no_progress) {

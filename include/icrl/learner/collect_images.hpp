@@ -12,14 +12,14 @@
 
 namespace icrl {
 
-/// What collect_with_images returns.
+/// The result of collect_with_images.
 struct CollectedHistories {
-  std::vector<LearningHistory> histories;  ///< recorded ones, each followed by its images
+  std::vector<LearningHistory> histories;  ///< recorded histories, each followed by its images
   ImageCounts image_counts;
 };
 
-/// As collect(), with the images of each history under the symmetries of the family behind it. Images of tasks that
-/// are not among `tasks` are dropped: a model never sees a held-out task by a mirror.
+/// Like collect(), and adds after each history its images under the symmetries of the family. Drops images of tasks
+/// that are not among `tasks`, so that a model does not see a held-out task through a symmetry.
 template <HasSymmetries F, typename MakeLearner>
 [[nodiscard]] CollectedHistories collect_with_images(const F& family, std::span<const int> tasks,
                                                      MakeLearner make_learner, const CollectConfig& config,
@@ -36,7 +36,7 @@ template <HasSymmetries F, typename MakeLearner>
   return collected;
 }
 
-/// As collect_to(), likewise. Returns what became of the images.
+/// The same for collect_to(). Returns how many images were kept and dropped.
 template <HasSymmetries F, typename MakeLearner>
 ImageCounts collect_with_images_to(HistoryWriter& writer, const F& family, std::span<const int> tasks,
                                    MakeLearner make_learner, const CollectConfig& config,

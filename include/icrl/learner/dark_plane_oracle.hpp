@@ -13,11 +13,11 @@
 
 namespace icrl {
 
-/// Knows the target of a Dark Plane: goes there as fast as each axis allows and stays. No way reaches the target's disc
-/// in fewer steps, because each step brings the nearest reachable point of either axis.
+/// Knows the target of a Dark Plane: goes there as fast as each axis allows and stays. No path reaches the disc around
+/// the target in fewer steps, because after each step the position is as close to the target as possible on both axes.
 class DarkPlaneOracle {
 public:
-  /// `max_move`: the most that one step moves along each axis.
+  /// `max_move`: maximum move per step along each axis.
   DarkPlaneOracle(std::array<float, 2> target, float max_move) : target_{target}, max_move_{max_move} {}
 
   void act(std::span<const float> observation, std::span<float> action, Rng&) {
@@ -25,7 +25,7 @@ public:
   }
   void learn(const Transition&) {}
 
-  /// Throws Error unless these are the spaces of a plane with its moves.
+  /// Throws Error unless these are the spaces of a Dark Plane with this maximum move.
   void expect_spaces(const Space& observation_space, const Space& action_space) const {
     detail::expect_observation_space(Box{{-1, -1}, {1, 1}}, observation_space, "dark plane oracle");
     const Box moves{{-max_move_, -max_move_}, {max_move_, max_move_}};

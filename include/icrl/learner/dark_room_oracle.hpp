@@ -11,7 +11,7 @@
 
 namespace icrl {
 
-/// Knows the goal of a Dark Room: takes a shortest way there and stays. The ceiling that curves are measured by.
+/// Knows the goal of a Dark Room: takes a shortest path there and stays. It is the upper reference for learning curves.
 class DarkRoomOracle {
 public:
   DarkRoomOracle(int side, Cell goal) : moves_{side}, goal_{goal.row * side + goal.column} {}
@@ -21,7 +21,7 @@ public:
   }
   void learn(const Transition&) {}
 
-  /// Throws Error unless these are the spaces of a room of its side.
+  /// Throws Error unless these are the spaces of a room with this side.
   void expect_spaces(const Space& observation_space, const Space& action_space) const {
     detail::expect_spaces_of(moves_, observation_space, action_space, "dark room oracle");
   }

@@ -11,7 +11,7 @@
 
 namespace icrl {
 
-/// What a walker knows of a world of cells: how its actions move it. It says nothing of goals.
+/// How actions move an agent in a grid world. It says nothing about goals.
 template <typename M>
 concept MoveModel = requires(const M& moves, std::span<const float> observation, int cell, int action) {
   { moves.cell_count() } -> std::convertible_to<int>;
@@ -21,7 +21,7 @@ concept MoveModel = requires(const M& moves, std::span<const float> observation,
   { moves.distance(cell, cell) } -> std::convertible_to<int>;
 };
 
-/// Optional: names the spaces that it was made for, so that a walker can refuse an environment of others.
+/// Optional: names the spaces that it was made for, so that a learner can refuse an environment with other spaces.
 template <typename M>
 concept MoveModelWithSpaces = MoveModel<M> && HasSpaces<M>;
 
@@ -29,7 +29,7 @@ concept MoveModelWithSpaces = MoveModel<M> && HasSpaces<M>;
 struct GridMoves {
   int side;
 
-  /// Throws Error for a side that no Dark Room has.
+  /// Throws Error for a side that is invalid for a Dark Room.
   explicit GridMoves(int room_side) : side{room_side} { validate(DarkRoomOptions{.side = side}); }
 
   [[nodiscard]] Space observation_space() const { return MultiDiscrete{{side, side}}; }
@@ -43,15 +43,14 @@ struct GridMoves {
     const Cell to = DarkRoom::moved({cell / side, cell % side}, action, side);
     return to.row * side + to.column;
   }
-  /// Fewest moves from one cell to the other.
+  /// Minimum number of moves between two cells.
   [[nodiscard]] int distance(int from, int to) const {
     return std::abs(from / side - to / side) + std::abs(from % side - to % side);
   }
 };
 static_assert(MoveModelWithSpaces<GridMoves>);
 
-/// An action that begins a shortest way from one cell to another: any of them with equal probability, or else the
-/// first.
+/// An action that begins a shortest path from one cell to another: a random one of them, or the first.
 template <MoveModel M>
 [[nodiscard]] int action_towards(const M& moves, int from, int to, Rng& rng, bool random_ties = true) {
   int shortest = moves.cell_count(), ties = 0, chosen = 0;

@@ -14,20 +14,20 @@
 namespace icrl {
 
 struct KeyToDoorExplorerConfig {
-  /// Of equally good cells and ways a random one is taken, else the first of them: then it searches in the same order
-  /// in every life, which a model learns in less training.
+  /// Whether to choose randomly among equally good cells and paths. If false, it takes the first one: then it searches
+  /// in the same order in every history, which a model learns with less training.
   bool random_ties = false;
 };
 
-/// Finds key and door of Key-to-Door without wasting steps. It is told how actions move it, never where key and door
-/// are.
+/// Finds the key and the door of Key-to-Door without wasting steps. It knows how actions move it but not where the key
+/// and the door are.
 ///
-/// Two searches (see SystematicExplorer), one for each: until the key has paid it visits the cells it has visited
-/// least, over all episodes; with the key in hand it begins anew, as a cell that was visited without the key may be the
-/// door. What was found is kept for life: every later episode goes straight to the key, then to the door, and stays
-/// there. Whether it has the key follows from the rewards of the episode.
+/// It runs two searches (see SystematicExplorer), one for each. Until the key has paid, it visits the cells that it has
+/// visited least, over all episodes. With the key it starts a new search, because a cell visited without the key may be
+/// the door. It remembers both places: every later episode goes straight to the key, then to the door, and stays there.
+/// Whether it has the key follows from the rewards of the episode.
 ///
-/// It acts without noise: wrap it in a NoisyLearner, whose expert's action is what the explorer intended.
+/// It acts without noise. Wrap it in a NoisyLearner to add noise; the expert action is then what the explorer intended.
 template <MoveModel M>
 class KeyToDoorExplorer {
 public:
@@ -49,7 +49,7 @@ public:
     if (transition.ends_episode()) has_key_ = false;
   }
 
-  /// Throws Error unless these are the spaces of its moves.
+  /// Throws Error unless these are the spaces of its move model.
   void expect_spaces(const Space& observation_space,
                      const Space& action_space) const requires ExpectsSpaces<SystematicExplorer<M>> {
     key_search_.expect_spaces(observation_space, action_space);
@@ -57,12 +57,12 @@ public:
 
 private:
   SystematicExplorer<M> key_search_, door_search_;
-  bool has_key_ = false;  // in the present episode
+  bool has_key_ = false;  // in the current episode
 };
 static_assert(Learner<KeyToDoorExplorer<GridMoves>> && ExpectsSpaces<KeyToDoorExplorer<GridMoves>>);
 
-/// The same where actions are permuted: it is told neither how actions move it. It first finds that out, by trying each
-/// action (see ActionFinder); what it steps on meanwhile counts as visited. Then it searches as before.
+/// The same for permuted actions: it does not know how actions move it either. It first finds out by trying each action
+/// (see ActionFinder); cells that it visits meanwhile count as visited. Then it searches like KeyToDoorExplorer.
 class PermutedKeyToDoorExplorer {
 public:
   /// For a room of `side` x `side` cells, side >= 2.
@@ -86,7 +86,7 @@ public:
     explorer_.learn(transition);
   }
 
-  /// Throws Error unless these are the spaces of a room of its side.
+  /// Throws Error unless these are the spaces of a room with this side.
   void expect_spaces(const Space& observation_space, const Space& action_space) const {
     explorer_.expect_spaces(observation_space, action_space);
   }

@@ -12,8 +12,7 @@
 
 namespace icrl {
 
-/// Knows the task: takes a shortest way to the key, from there one to the door, and stays. The best return that there
-/// is.
+/// Knows the task: takes a shortest path to the key, then one to the door, and stays. No policy earns more.
 class KeyToDoorOracle {
 public:
   KeyToDoorOracle(int side, const KeyToDoorTask& task)
@@ -30,7 +29,7 @@ public:
     has_key_ = (has_key_ || transition.reward > 0) && !transition.ends_episode();
   }
 
-  /// Throws Error unless these are the spaces of a room of its side.
+  /// Throws Error unless these are the spaces of a room with this side.
   void expect_spaces(const Space& observation_space, const Space& action_space) const {
     detail::expect_spaces_of(moves_, observation_space, action_space, "key-to-door oracle");
   }

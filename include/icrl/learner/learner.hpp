@@ -15,53 +15,53 @@
 
 namespace icrl {
 
-/// One step, as a learner is told of it. `terminated`: the task is over, nothing comes after; `truncated`: time is up,
-/// what would have come after still counts.
+/// One step, as passed to a learner. `terminated`: the task is over and nothing follows. `truncated`: the episode was
+/// cut off, so the value of the next observation still counts.
 struct Transition {
   std::span<const float> observation{}, action{};
   float reward = 0;
   std::span<const float> next_observation{};
   bool terminated = false, truncated = false;
-  /// Which actions the next observation allows, one byte per action of a Discrete space; empty allows all, and is what
-  /// stands here after a termination.
+  /// The actions allowed by the next observation, one byte per action of a Discrete space. Empty allows all actions; it
+  /// is always empty after a termination.
   std::span<const std::uint8_t> next_allowed{};
 
   [[nodiscard]] bool ends_episode() const { return terminated || truncated; }
 };
 
-/// Something that acts: writes its action for an observation.
+/// Something that acts: writes an action for an observation.
 template <typename P>
 concept Policy = requires(P& policy, std::span<const float> observation, std::span<float> action, Rng& rng) {
   { policy.act(observation, action, rng) } -> std::same_as<void>;
 };
 
-/// A policy that is told what its actions led to, whatever it makes of it: a table, weights, a context, or nothing.
+/// A policy that also receives the transitions. It may update a table, weights or a context, or do nothing.
 template <typename L>
 concept Learner = Policy<L> && requires(L& learner, const Transition& transition) {
   { learner.learn(transition) } -> std::same_as<void>;
 };
 
-/// Optional: heeds which actions are allowed, one byte per action of a Discrete space.
+/// Optional: takes into account which actions are allowed, one byte per action of a Discrete space.
 template <typename P>
 concept MaskedPolicy = requires(P& policy, std::span<const float> observation, std::span<const std::uint8_t> allowed,
                                 std::span<float> action, Rng& rng) {
   { policy.act(observation, allowed, action, rng) } -> std::same_as<void>;
 };
 
-/// Optional: says what an expert would have done where it last acted.
+/// Optional: returns what an expert would have done at the last observation.
 template <typename P>
 concept HasExpertAction = requires(const P& policy, std::span<float> action) {
   policy.expert_action(action);
 };
 
-/// Optional: says with which probability it chose its last action.
+/// Optional: returns the probability with which it chose its last action.
 template <typename P>
 concept HasBehaviourProbability = requires(const P& policy) {
   { policy.behaviour_probability() } -> std::convertible_to<float>;
 };
 
-/// Optional, for learners and groups of them: is told, before a run, between which spaces it will act. Throws Error
-/// where it cannot.
+/// Optional, for learners and groups: receives the spaces of the environment before a run. Throws Error if it cannot
+/// act in them.
 template <typename L>
 concept ExpectsSpaces = requires(const L& learner, const Space& observation_space, const Space& action_space) {
   learner.expect_spaces(observation_space, action_space);
@@ -69,7 +69,7 @@ concept ExpectsSpaces = requires(const L& learner, const Space& observation_spac
 
 namespace detail {
 
-/// Throws Error, which begins with `what`, unless the environment has the spaces that a learner was made for.
+/// Throws Error, which begins with `what`, if the environment's spaces differ from those that a learner was made for.
 inline void expect_observation_space(const Space& expected, const Space& actual, std::string_view what) {
   if (expected != actual)
     fail("{}: its observation space and the environment's differ: {}", what, difference(expected, actual));
@@ -79,7 +79,7 @@ inline void expect_action_space(const Space& expected, const Space& actual, std:
     fail("{}: its action space and the environment's differ: {}", what, difference(expected, actual));
 }
 
-/// Throws Error unless these are the spaces that `moves` names.
+/// Throws Error if these differ from the spaces that `moves` names.
 template <typename M>
 void expect_spaces_of(const M& moves, const Space& observation_space, const Space& action_space,
                       std::string_view what) {
@@ -89,16 +89,16 @@ void expect_spaces_of(const M& moves, const Space& observation_space, const Spac
 
 }  // namespace detail
 
-/// The members of a group that act now. Row r of `observations` and `masks` is that of members[r].
+/// The members of a group that act now. Row r of `observations` and `masks` belongs to members[r].
 struct GroupObservations {
   std::span<const int> members;
   std::span<const float> observations;  ///< (members, observation size)
-  std::span<const std::uint8_t> masks;  ///< (members, action count), or empty where all actions are allowed
+  std::span<const std::uint8_t> masks;  ///< (members, action count), or empty if all actions are allowed
 };
 
-/// Many learners side by side, one per environment, that may share their work. `rngs` is indexed by member; what a
-/// member does may depend on its own generator and transitions only, so that it does not depend on the group's size,
-/// unless the group SharesWeights.
+/// Several learners, one per environment, that may share computation. `rngs` is indexed by member. A member's behavior
+/// may depend only on its own generator and transitions, and therefore not on the size of the group, unless the group
+/// SharesWeights.
 template <typename G>
 concept GroupLearner = requires(G& group, const G& frozen, const GroupObservations& observations,
                                 std::span<float> actions, std::span<Rng> rngs, int member,
@@ -108,12 +108,12 @@ concept GroupLearner = requires(G& group, const G& frozen, const GroupObservatio
   { group.learn(member, transition) } -> std::same_as<void>;
 };
 
-/// Optional: a group whose members learn from each other's transitions, such as the actors of one network, says so by
-/// `static constexpr bool shares_weights = true`. What a member does then depends on the whole group.
+/// Optional: a group whose members learn from each other's transitions, such as actors that share one network, declares
+/// `static constexpr bool shares_weights = true`. A member's behavior then depends on the whole group.
 template <typename G>
 concept SharesWeights = GroupLearner<G> && bool(G::shares_weights);
 
-/// Learners lifted to a group, each serving its own member. Does not own them.
+/// Makes a group of single learners, one per member. Does not own them.
 template <Learner L>
 class LearnerGroup {
 public:
@@ -124,7 +124,7 @@ public:
   void act(const GroupObservations& group, std::span<float> actions, std::span<Rng> rngs) {
     const std::size_t rows = group.members.size();
     if (rows == 0) return;
-    const auto width = [rows](std::size_t size) { return rows == 1 ? size : size / rows; };  // dividing takes its time
+    const auto width = [rows](std::size_t size) { return rows == 1 ? size : size / rows; };  // avoids a slow division
     const std::size_t observation_size = width(group.observations.size()), action_size = width(actions.size());
     const std::size_t mask_size = width(group.masks.size());
     for (std::size_t r = 0; r < rows; ++r) {

@@ -8,15 +8,15 @@
 
 namespace icrl {
 
-/// How much of a learner's acting is noise: from `start` to `end` along a line over the first `anneal_share` of
-/// `episodes`, then `end`.
+/// The probability of a random action: falls linearly from `start` to `end` over the first `anneal_share` of
+/// `episodes`, then stays at `end`.
 struct NoiseSchedule {
   double start = 1;
   double end = 0;
   double anneal_share = 0.9;
   int episodes = 200;
 
-  /// Probability of a random action in the given episode, from 0.
+  /// Probability of a random action in the given episode, counted from 0.
   [[nodiscard]] double at(int episode) const {
     const double length = anneal_share * episodes;
     if (length <= 0) return end;
@@ -24,11 +24,11 @@ struct NoiseSchedule {
   }
 };
 
-/// Throws Error for a value out of its range.
+/// Throws Error for a value outside its range.
 inline void validate(const NoiseSchedule& noise) {
   const auto is_share = [](double value) { return value >= 0 && value <= 1; };
   if (!is_share(noise.start) || !is_share(noise.end) || !is_share(noise.anneal_share)) {
-    fail("noise schedule: from {} to {} over a share of {}, each must lie in [0, 1]", noise.start, noise.end,
+    fail("noise schedule: start is {}, end is {}, anneal_share is {}; each must lie in [0, 1]", noise.start, noise.end,
          noise.anneal_share);
   }
   if (noise.episodes < 0) fail("noise schedule: episodes is {}, it must not be negative", noise.episodes);

@@ -19,13 +19,14 @@ namespace icrl {
 
 struct NoisyDemonstratorConfig {
   NoiseSchedule noise{};
-  int hold_steps = 1;  ///< steps that a random action is kept; more than 1 lets noise carry a continuous task anywhere
-  /// Deviation of what is added to every action of a Box, as a share of each number's range. Actions that repeat
-  /// exactly have a density without bound, and a model would learn little else.
+  int hold_steps =
+      1;  ///< steps for which a random action is repeated; with more than 1, noise can move a continuous task far
+  /// Standard deviation of the noise added to every action of a Box, as a fraction of each number's range. Without it,
+  /// exactly repeated actions would have an unbounded density, and a model would learn little else.
   double jitter = 0;
 };
 
-/// Throws Error for a value out of its range.
+/// Throws Error for a value outside its range.
 inline void validate(const NoisyDemonstratorConfig& config) {
   validate(config.noise);
   if (config.hold_steps < 1) fail("noisy demonstrator: hold_steps is {}, it must be at least 1", config.hold_steps);
@@ -33,13 +34,12 @@ inline void validate(const NoisyDemonstratorConfig& config) {
     fail("noisy demonstrator: jitter is {}, it must lie in [0, 1]", config.jitter);
 }
 
-/// Makes a learning history out of a demonstrator without any learning: its actions are replaced by random ones, fewer
-/// and fewer from episode to episode (AD^eps; Zisman et al., 2024). The demonstrator's own action is on offer as the
-/// expert's.
+/// Makes a learning history from a demonstrator that does not learn: replaces its actions by random ones, fewer from
+/// episode to episode (AD^eps; Zisman et al., 2024). Offers the demonstrator's own action as the expert action.
 template <Policy P>
 class NoisyDemonstrator {
 public:
-  /// Throws Error for a configuration or a space that makes no sense.
+  /// Throws Error for an invalid configuration or space.
   NoisyDemonstrator(P demonstrator, Space action_space, const NoisyDemonstratorConfig& config)
       : demonstrator_{std::move(demonstrator)}, action_space_{std::move(action_space)}, config_{config} {
     validate(config_);
@@ -47,7 +47,7 @@ public:
     if (const auto* box = std::get_if<Box>(&action_space_); box != nullptr && config_.jitter > 0) {
       for (std::size_t i = 0; i < box->low.size(); ++i) {
         if (!std::isfinite(box->high[i] - box->low[i]))
-          fail("noisy demonstrator: jitter is a share of an action's range, but {} has none",
+          fail("noisy demonstrator: jitter is a share of an action's range, but the range of {} is not finite",
                to_short_string(action_space_));
       }
     }
@@ -75,13 +75,13 @@ public:
     held_steps_ = 0;
   }
 
-  /// Throws Error where the environment has other actions than it was made for, or the demonstrator refuses its spaces.
+  /// Throws Error if the environment has other actions than it was made for, or if the demonstrator refuses its spaces.
   void expect_spaces(const Space& observation_space, const Space& action_space) const {
     detail::expect_action_space(action_space_, action_space, "noisy demonstrator");
     if constexpr (ExpectsSpaces<P>) demonstrator_.expect_spaces(observation_space, action_space);
   }
 
-  /// What the demonstrator wanted where it last acted.
+  /// The action of the demonstrator at the last observation.
   void expert_action(std::span<float> action) const { std::ranges::copy(expert_action_, action.begin()); }
 
 private:
@@ -96,7 +96,7 @@ private:
   Space action_space_;
   NoisyDemonstratorConfig config_;
   std::vector<float> expert_action_, held_action_;
-  int held_steps_ = 0;  // for how many more steps the held action is taken
+  int held_steps_ = 0;  // remaining steps of the repeated action
   int episode_ = 0;
 };
 

@@ -22,7 +22,7 @@ struct NoisyLearnerConfig {
   double min_noise = 0, max_noise = 0.3;  ///< probability of a random action, drawn from this range once per history
 };
 
-/// Throws Error for a value out of its range.
+/// Throws Error for a value outside its range.
 inline void validate(const NoisyLearnerConfig& config) {
   if (!(0 <= config.min_noise && config.min_noise <= config.max_noise && config.max_noise <= 1)) {
     fail("noisy learner: min_noise is {}, max_noise is {}; they must satisfy 0 <= min_noise <= max_noise <= 1",
@@ -40,7 +40,7 @@ inline void validate(const NoisyLearnerConfig& config) {
 template <Learner L>
 class NoisyLearner {
 public:
-  /// Draws the history's probability from `rng`. Throws Error for a configuration or a space that makes no sense.
+  /// Draws the noise probability of the history from `rng`. Throws Error for an invalid configuration or space.
   NoisyLearner(L learner, Space action_space, const NoisyLearnerConfig& config, Rng& rng)
       : learner_{std::move(learner)}, action_space_{std::move(action_space)} {
     validate(config);
@@ -55,7 +55,8 @@ public:
     std::ranges::copy(intended_action_, action.begin());
   }
 
-  /// Random actions are allowed ones; an empty mask allows all. A learner that does not look at masks is asked without.
+  /// Random actions are chosen among the allowed ones; an empty mask allows all. A learner without mask support is
+  /// called without the mask.
   void act(std::span<const float> observation, std::span<const std::uint8_t> allowed, std::span<float> action,
            Rng& rng) {
     if (allowed.empty()) return act(observation, action, rng);
@@ -73,10 +74,10 @@ public:
 
   void learn(const Transition& transition) { learner_.learn(transition); }
 
-  /// What the learner wanted where it last acted.
+  /// The intended action at the last observation.
   void expert_action(std::span<float> action) const { std::ranges::copy(intended_action_, action.begin()); }
 
-  /// Throws Error where the environment has other actions than it was made for, or the learner refuses its spaces.
+  /// Throws Error if the environment has other actions than it was made for, or if the learner refuses its spaces.
   void expect_spaces(const Space& observation_space, const Space& action_space) const {
     detail::expect_action_space(action_space_, action_space, "noisy learner");
     if constexpr (ExpectsSpaces<L>) learner_.expect_spaces(observation_space, action_space);
@@ -87,7 +88,7 @@ public:
   [[nodiscard]] const L& learner() const { return learner_; }
 
 private:
-  /// Without noise nothing is drawn: the learner then acts as it would alone.
+  /// With probability 0 it draws no random number, so the learner acts as it would alone.
   [[nodiscard]] bool is_noise(Rng& rng) const { return noise_ > 0 && rng.chance(noise_); }
 
   L learner_;

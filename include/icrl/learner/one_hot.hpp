@@ -13,23 +13,23 @@
 
 namespace icrl {
 
-/// An element of a space as a network reads it: per id as many numbers as there are ids, 1 at its place and 0
-/// elsewhere; the numbers of a Box as they are.
+/// Encodes an element of a space as inputs of a network: an id as one number per possible id, 1 at its place and 0
+/// elsewhere; the numbers of a Box unchanged.
 class OneHot {
 public:
-  /// Throws Error, which begins with `what`, for a space that makes no sense.
+  /// Throws Error, which begins with `what`, for an invalid space.
   OneHot(const Space& space, std::string_view what) : counts_{id_counts(space)}, value_count_{value_count(space)} {
     validate(space, what);
     for (const int count : counts_) size_ += static_cast<std::size_t>(count);
     if (counts_.empty()) size_ = static_cast<std::size_t>(value_count_);
   }
 
-  /// Numbers that are written for one element.
+  /// Number of inputs per element.
   [[nodiscard]] std::size_t size() const { return size_; }
 
   void write(std::span<const float> element, std::span<float> out) const {
     ICRL_ASSERT(element.size() == static_cast<std::size_t>(value_count_) && out.size() == size_,
-                "one-hot: an element of the space, and room for its numbers");
+                "one-hot: sizes of the element and the output must fit the space");
     if (counts_.empty()) {
       std::copy(element.begin(), element.end(), out.begin());
       return;

@@ -24,16 +24,16 @@
 namespace icrl {
 
 struct QLearningConfig {
-  double learning_rate = 0.9933;  ///< as Sinii et al. (2024) found it by search
+  double learning_rate = 0.9933;  ///< found by search in Sinii et al. (2024)
   double discount = 0.9;
   double epsilon_start = 1;  ///< probability of a random action in the first episode
-  double epsilon_end = 0;    ///< and after anneal_share of the episodes
+  double epsilon_end = 0;    ///< the same after anneal_share of the episodes
   double anneal_share = 0.9;
   int episodes = 200;
   double initial_value = 0;
 };
 
-/// Throws Error for a value out of its range.
+/// Throws Error for a value outside its range.
 inline void validate(const QLearningConfig& config) {
   if (!(config.learning_rate > 0 && config.learning_rate <= 1))
     fail("Q-learning: learning_rate is {}, it must lie in (0, 1]", config.learning_rate);
@@ -43,13 +43,14 @@ inline void validate(const QLearningConfig& config) {
     fail("Q-learning: initial_value is {}, it must be finite", config.initial_value);
 }
 
-/// Tabular Q-learning (Watkins & Dayan, 1992) with epsilon-greedy acting and random ties:
-///   Q(o, a) += rate * (r + discount * max_a' Q(o', a') - Q(o, a)), where a' runs over the actions that o' allows.
-/// The value of what follows counts through a time limit and not through a termination. Taking a limit for an end
-/// would overwrite the value of a goal each time the clock runs out on it.
+/// Tabular Q-learning (Watkins & Dayan, 1992) with epsilon-greedy actions and random ties:
+///   Q(o, a) += rate * (r + discount * max_a' Q(o', a') - Q(o, a)), where a' ranges over the actions that o' allows.
+/// The value of the next observation counts after a truncation but not after a termination. If a time limit counted as
+/// an end, it would lower the value of a goal each time an episode ends there.
 class QLearning {
 public:
-  /// Observations of ids and Discrete actions; throws Error for others, and for a table too large for memory.
+  /// Observations must be ids and actions Discrete. Throws Error for other spaces and for a table that is too large for
+  /// memory.
   QLearning(const QLearningConfig& config, const Space& observation_space, const Space& action_space)
       : config_{config},
         noise_{config.epsilon_start, config.epsilon_end, config.anneal_share, config.episodes},
@@ -65,7 +66,7 @@ public:
     make_table();
   }
 
-  /// Throws Error unless these are the spaces that the table was made for.
+  /// Throws Error unless these are the spaces of the table.
   void expect_spaces(const Space& observation_space, const Space& action_space) const {
     detail::expect_observation_space(observation_space_, observation_space, "Q-learning");
     detail::expect_action_space(Discrete{action_count_}, action_space, "Q-learning");
@@ -91,11 +92,12 @@ public:
     float& value = row(transition.observation)[static_cast<std::size_t>(transition.action[0])];
     value += static_cast<float>(config_.learning_rate * (target - static_cast<double>(value)));
     if (!std::isfinite(value))
-      fail("Q-learning: a reward of {} takes the value of an action beyond all numbers", transition.reward);
+      fail("Q-learning: a reward of {} makes the value of an action infinite (scale the rewards down)",
+           transition.reward);
     if (transition.ends_episode()) epsilon_ = noise_.at(++episode_);
   }
 
-  /// Q of every action.
+  /// The Q values of all actions.
   [[nodiscard]] std::span<const float> values(std::span<const float> observation) const {
     return std::span{values_}.subspan(first_value(observation), static_cast<std::size_t>(action_count_));
   }
@@ -128,7 +130,7 @@ private:
     return std::span{values_}.subspan(first_value(observation), static_cast<std::size_t>(action_count_));
   }
 
-  /// An action of the highest value, any of them with equal probability. An empty mask allows all.
+  /// A random one of the actions with the highest value. An empty mask allows all.
   [[nodiscard]] int best(std::span<const float> observation, std::span<const std::uint8_t> allowed, Rng& rng) const {
     const auto q = values(observation);
     const float most = highest(q, allowed);

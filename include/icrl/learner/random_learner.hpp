@@ -15,7 +15,7 @@
 
 namespace icrl {
 
-/// One of the allowed actions of a Discrete space, uniformly. Throws Error where none is allowed.
+/// A uniformly random allowed action of a Discrete space. Throws Error if none is allowed.
 [[nodiscard]] inline int random_allowed(std::span<const std::uint8_t> allowed, Rng& rng) {
   int count = 0;
   for (const std::uint8_t byte : allowed) count += byte != 0;
@@ -26,7 +26,7 @@ namespace icrl {
   return static_cast<int>(action);
 }
 
-/// Acts uniformly at random and learns nothing: the floor that every curve is measured from.
+/// Acts uniformly at random and learns nothing. It is the lower reference for learning curves.
 class RandomPolicy {
 public:
   explicit RandomPolicy(Space action_space) : action_space_{std::move(action_space)} {
@@ -34,7 +34,7 @@ public:
   }
 
   void act(std::span<const float>, std::span<float> action, Rng& rng) { sample(action_space_, rng, action); }
-  /// Throws Error for a mask that is not one byte per action of a Discrete space, or allows nothing.
+  /// Throws Error for a mask that does not have one byte per action of a Discrete space, or that allows no action.
   void act(std::span<const float>, std::span<const std::uint8_t> allowed, std::span<float> action, Rng& rng) {
     const auto* const discrete = std::get_if<Discrete>(&action_space_);
     if (discrete == nullptr || allowed.size() != static_cast<std::size_t>(discrete->count))
@@ -44,7 +44,7 @@ public:
   }
   void learn(const Transition&) {}
 
-  /// Throws Error unless these are the actions that it was made for.
+  /// Throws Error unless this is the action space that it was made for.
   void expect_spaces(const Space&, const Space& action_space) const {
     detail::expect_action_space(action_space_, action_space, "random policy");
   }

@@ -24,7 +24,7 @@ namespace icrl {
 
 namespace detail {
 
-/// `count` rows of `width` values, one after another.
+/// `count` contiguous rows of `width` values.
 template <typename T>
 struct Rows {
   std::size_t width;
@@ -35,10 +35,10 @@ struct Rows {
   [[nodiscard]] std::span<T> first(std::size_t rows) { return {values.data(), rows * width}; }
 };
 
-/// What the loop over a group works on: one row for every member that still has episodes to live.
+/// The data of the loop over a group: one row per member that has episodes left.
 class GroupRows {
 protected:
-  /// One empty history and one generator a member.
+  /// One empty history and one generator per member.
   GroupRows(std::span<LearningHistory> histories, std::span<const Rng> rngs)
       : even_observations_(histories.size(),
                            static_cast<std::size_t>(value_count(histories[0].info().observation_space))),
@@ -60,7 +60,7 @@ protected:
   GroupRows(const GroupRows&) = delete;
   GroupRows& operator=(const GroupRows&) = delete;
 
-  static constexpr int most_steps = 10'000'000;  // of an episode; nobody means more
+  static constexpr int most_steps = 10'000'000;  // per episode; a longer one is surely an error
 
   [[noreturn, gnu::noinline]] void refuse(std::span<const float> action, int member) const {
     const HistoryInfo& info = recorders_[static_cast<std::size_t>(member)].history().info();
@@ -72,15 +72,15 @@ protected:
 
   std::vector<HistoryRecorder> recorders_;
   std::vector<Rng> env_rngs_, policy_rngs_;
-  std::vector<int> members_;                          // of the rows
-  Rows<float> even_observations_, odd_observations_;  // of even and of odd steps
+  std::vector<int> members_;                          // member of each row
+  Rows<float> even_observations_, odd_observations_;  // observations of even and of odd steps
   Rows<float>*observations_ = &even_observations_, *next_observations_ = &odd_observations_;
   Rows<float> actions_;
-  Rows<std::uint8_t> masks_;  // of width 0 where all actions are allowed
+  Rows<std::uint8_t> masks_;  // width 0 if all actions are allowed
   std::vector<float> expert_action_;
   SpaceCheck action_check_;
-  std::vector<int> finished_;  // episodes of each member
-  std::vector<int> steps_;     // of each member's episode
+  std::vector<int> finished_;  // finished episodes per member
+  std::vector<int> steps_;     // steps in the current episode per member
 
 private:
   static std::size_t mask_size(const HistoryInfo& info) {
@@ -88,11 +88,11 @@ private:
   }
 };
 
-/// The loop. What it works on is compiled once, not for every kind of environment and group.
+/// The loop. Its base class GroupRows does not depend on the environment or the group and is compiled once.
 template <Environment E, GroupLearner G>
 class GroupRun : private GroupRows {
 public:
-  /// `histories` has one empty history for each environment.
+  /// `histories` has one empty history per environment.
   GroupRun(G& group, std::vector<E>& envs, std::span<LearningHistory> histories, std::span<const Rng> rngs)
       : GroupRows{histories, rngs}, group_{group}, envs_{envs} {
     if constexpr (ExpectsSpaces<G>)
@@ -117,7 +117,7 @@ public:
   }
 
 private:
-  /// Steps the member of row r, which moves to row `kept`. False when it has lived all its episodes.
+  /// Steps the member of row r, which moves to row `kept`. Returns false if it has finished all its episodes.
   bool step(std::size_t r, std::size_t kept, int episodes) {
     const int member = members_[r];
     const auto m = static_cast<std::size_t>(member);
@@ -153,7 +153,7 @@ private:
     if constexpr (HasActionMask<E>) envs_[m].action_mask(masks_.row(row));
   }
 
-  /// The optional columns, as far as the histories have them.
+  /// Fills the optional columns that the histories have.
   StepExtras extras_of(std::size_t r, int member) {
     StepExtras extras{.action_mask = masks_.row(r)};
     const HistoryInfo& info = recorders_[static_cast<std::size_t>(member)].history().info();
@@ -171,28 +171,28 @@ private:
   std::vector<E>& envs_;
 };
 
-/// Throws Error where a history wants columns that the group cannot fill.
+/// Throws Error if a history has columns that the group cannot fill.
 inline void expect_columns(const HistoryInfo& info, bool has_expert_action, bool has_behaviour_probability) {
   if (info.has_expert_action && !has_expert_action)
-    fail("run: the history wants expert actions, this learner has no expert_action(action)");
+    fail("run: the history records expert actions, but this learner has no expert_action(action)");
   if (info.has_behaviour_probability && !has_behaviour_probability)
-    fail("run: the history wants behaviour probabilities, this learner has no behaviour_probability()");
+    fail("run: the history records behaviour probabilities, but this learner has no behaviour_probability()");
 }
 
-/// Of what a group is given, everything is there once a member.
+/// Checks that a group was given one of everything per member.
 inline void expect_counts(std::size_t members, std::size_t environments, std::size_t rngs, std::size_t infos,
                           int episodes) {
-  if (episodes < 0) fail("run: {} episodes are wanted", episodes);
+  if (episodes < 0) fail("run: episodes is {}, it must not be negative", episodes);
   if (environments != members || rngs != members || (infos != 0 && infos != members)) {
     fail("run: a group of {} members was given {} environments, {} generators and {} infos", members, environments,
          rngs, infos);
   }
 }
 
-/// The members of a group are answered in one batch, so they must see and do things of one kind.
+/// All members of a group are computed in one batch, so their spaces must be equal.
 inline void expect_same_spaces(const HistoryInfo& one, const HistoryInfo& other) {
   if (one.observation_space != other.observation_space || one.action_space != other.action_space) {
-    fail("run: a group has environments of different spaces: {}",
+    fail("run: the environments of a group have different spaces: {}",
          difference(StepLayout{other.observation_space, other.action_space},
                     StepLayout{one.observation_space, one.action_space}));
   }
@@ -200,15 +200,13 @@ inline void expect_same_spaces(const HistoryInfo& one, const HistoryInfo& other)
 
 }  // namespace detail
 
-/// Lets each member of a group live `episodes` episodes in its own environment, all in lockstep, and returns their
-/// histories in order. Member i draws its environment's randomness from rngs[i].fork(0) and its own from
-/// rngs[i].fork(1), so its history does not depend on who else is in the group, unless the group SharesWeights; the
-/// same rngs give the same histories. `infos`, one a member or none, say what else the histories hold; spaces are
-/// filled in.
+/// Runs each member of a group for `episodes` episodes in its own environment, all in lockstep, and returns their
+/// histories in order. Member i uses rngs[i].fork(0) for its environment and rngs[i].fork(1) for its actions, so its
+/// history does not depend on the other members, unless the group SharesWeights. The same rngs give the same histories.
+/// `infos` is empty or has one entry per member; their spaces are filled in.
 ///
-/// Environments must end their episodes (see TimeLimit; ten million steps are an Error). Throws Error where one leaves
-/// its spaces, and, before the
-/// environment sees it, where an action does.
+/// Episodes must end (see TimeLimit; more than ten million steps are an Error). Throws Error if an environment leaves
+/// its spaces. If an action is outside its space, throws Error before the environment sees it.
 template <Environment E, GroupLearner G>
 std::vector<LearningHistory> run_group(G& group, std::vector<E> envs, int episodes, std::span<const Rng> rngs,
                                        std::span<const HistoryInfo> infos = {}) {
@@ -231,7 +229,7 @@ std::vector<LearningHistory> run_group(G& group, std::vector<E> envs, int episod
   return histories;
 }
 
-/// Lets one learner live `episodes` episodes: the group of one.
+/// Runs one learner for `episodes` episodes: a group of one.
 template <Environment E, Learner L>
 LearningHistory run(L& learner, E env, int episodes, const Rng& rng, HistoryInfo info = {}) {
   LearnerGroup<L> group{std::span<L>{&learner, 1}};

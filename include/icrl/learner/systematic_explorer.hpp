@@ -16,17 +16,17 @@
 namespace icrl {
 
 struct SystematicExplorerConfig {
-  double noise = 0.05;  ///< probability of a random action, so that histories also show how one finds back
-  bool random_ties =
-      true;  ///< of cells that are equally good to look at next, and of equally short ways; else the first of them
+  double noise = 0.05;      ///< probability of a random action, so that histories also show how to recover from one
+  bool random_ties = true;  ///< choose randomly among equally good cells and paths; false: the first one
 };
 
-/// Looks for a hidden reward without wasting steps. It is told how actions move it, never where the reward is: that it
-/// learns by being rewarded.
+/// Searches for a hidden reward without wasting steps. It knows how actions move it but not where the reward is; it
+/// learns that when it is rewarded.
 ///
-/// Until then it walks to the nearest of the cells it has visited least, over all episodes; of several it takes the
-/// one with the most visited and the fewest unvisited neighbours, so that no lone cells are left behind. Afterwards it
-/// goes straight to where it was rewarded and stays. A teacher of this kind passes on exploration that noise cannot.
+/// Until then it walks to the nearest of the cells that it has visited least, over all episodes. Among several, it
+/// takes the one with the most visited and the fewest unvisited neighbors, so that no single cells are left behind.
+/// Afterwards it goes straight to the rewarded cell and stays. A source of this kind teaches exploration that noise
+/// cannot teach.
 template <MoveModel M>
 class SystematicExplorer {
 public:
@@ -55,12 +55,12 @@ public:
     if (transition.reward > 0) goal_ = cell;
   }
 
-  /// Throws Error unless these are the spaces of its moves.
+  /// Throws Error unless these are the spaces of its move model.
   void expect_spaces(const Space& observation_space, const Space& action_space) const requires MoveModelWithSpaces<M> {
     detail::expect_spaces_of(moves_, observation_space, action_space, "systematic explorer");
   }
 
-  /// What it would have done without noise where it last acted.
+  /// The action without noise at the last observation.
   void expert_action(std::span<float> action) const { action[0] = static_cast<float>(planned_action_); }
 
 private:
@@ -86,7 +86,7 @@ private:
     return target;
   }
 
-  /// Neighbours visited more often than `visits`, less those that are not. Walls count as neither.
+  /// Number of neighbors visited more often than `visits`, minus the number of the others. Walls do not count.
   [[nodiscard]] int visited_neighbours(int cell, int visits) const {
     const auto actions = static_cast<std::size_t>(moves_.action_count());
     int balance = 0;
@@ -100,7 +100,7 @@ private:
   M moves_;
   double noise_;
   bool random_ties_;
-  std::vector<int> visits_;      // arrivals at each cell; where an episode begins is not arrived at
+  std::vector<int> visits_;      // arrivals per cell; the start of an episode is not an arrival
   std::vector<int> neighbours_;  // (cell, action)
   int goal_ = unknown;
   int planned_action_ = 0;

@@ -13,12 +13,14 @@
 
 namespace icrl {
 
-/// Numbers the elements of a space of ids, as rows of a table.
+/// Assigns a table row to each element of a space of ids.
 class TableIndex {
 public:
-  /// Throws Error for a Box, for a space without elements, and for one of more than 2^28. `what` names the table.
+  /// Throws Error for a Box, for a space without elements, and for a space with more than 2^28 elements. `what` names
+  /// the table.
   TableIndex(const Space& space, std::string_view what) : counts_{id_counts(space)} {
-    if (!has_ids(space)) fail("{}: a table needs a space of ids, not {}", what, to_short_string(space));
+    if (!has_ids(space))
+      fail("{}: a table needs a space of ids (discrete or multi_discrete), not {}", what, to_short_string(space));
     validate(space, what);
     constexpr std::int64_t most = std::int64_t{1} << 28;
     std::int64_t rows = 1;
@@ -32,7 +34,7 @@ public:
 
   [[nodiscard]] std::size_t row_count() const { return row_count_; }
 
-  /// The last component runs fastest.
+  /// The last component varies fastest.
   [[nodiscard]] std::size_t operator()(std::span<const float> element) const {
     int row = 0;
     for (std::size_t i = 0; i < counts_.size(); ++i) row = row * counts_[i] + static_cast<int>(element[i]);
