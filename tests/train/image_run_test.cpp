@@ -16,6 +16,7 @@
 #include <icrl/history/history_file.hpp>
 #include <icrl/learner/collect.hpp>
 #include <icrl/learner/random_learner.hpp>
+#include <icrl/model/image_step_encoder.hpp>
 
 #include "support/catch.hpp"
 #include "support/small_run.hpp"
@@ -119,4 +120,47 @@ TEST_CASE("A run on bytes is the run on the same numbers as floats, from the env
   CHECK(bytes.actions == floats.actions);
   CHECK(bytes.actions.size() == 18);
   CHECK(floats.file_size - bytes.file_size > 6 * 20 * 7 * 9 * 3 - 64);
+}
+
+TEST_CASE("A transformer of images learns what is to be done where a pixel is bright, and does it", "[train]") {
+  // The action is the place of the bright pixel, which nothing but the picture tells; its grey is of no account.
+  const StepLayout layout{.observation_space = image_box(2, 3, 1), .action_space = Discrete{6}};
+  const auto show = [](Rng& rng, std::vector<float>& picture) {
+    const int place = rng.below(6);
+    std::ranges::fill(picture, 0.0f);
+    picture[static_cast<std::size_t>(place)] = static_cast<float>(100 + rng.below(156));
+    return static_cast<float>(place);
+  };
+  LearningHistory history{{.observation_space = layout.observation_space, .action_space = layout.action_space}};
+  HistoryRecorder recorder{history};
+  Rng rng{3};
+  std::vector<float> picture(6), next(6);
+  for (int episode = 0; episode < 80; ++episode) {
+    float place = show(rng, picture);
+    recorder.begin_episode(picture);
+    for (int t = 0; t < 4; ++t) {
+      const float action = place;
+      place = show(rng, picture);
+      recorder.step(std::vector<float>{action}, 1.0f, picture, false, t == 3);
+    }
+  }
+  const WindowSampler sampler{{history.view()}, layout, {.context = 8}};
+  CausalTransformer<float, ImageParts<float>> model{small_config(8), layout};
+  model.initialize(rng);
+  DistilConfig config = small_distil(250);
+  config.learning_rate = 0.01;
+  const DistilResult result = distil(model, sampler, config);
+
+  InContextAgent agent{model, {.temperature = 0}};
+  int right = 0;
+  std::vector<float> action(1);
+  for (int t = 0; t < 200; ++t) {
+    const float place = show(rng, picture);
+    agent.act(picture, action, rng);
+    right += action[0] == place ? 1 : 0;
+    agent.learn({picture, action, 1.0f, next, false, t % 4 == 3});
+  }
+
+  CHECK(result.final_loss < 0.1);
+  CHECK(right >= 195);
 }

@@ -42,7 +42,8 @@ public:
   /// Forgets everything, for a new task.
   void reset() { group_.reset(0); }
 
-  /// What the model said to the last observation, of which there has to be one: logits, or means and log-deviations.
+  /// What the model said to the last observation, of which there has to be one: logits, or means and log-deviations,
+  /// and behind them what the model puts out beside the actions, such as a value.
   [[nodiscard]] std::span<const Scalar> outputs() const { return group_.outputs(0); }
   /// Whether learn() has to come next, else act(): as it was when the agent was saved.
   [[nodiscard]] bool awaits_learn() const { return group_.awaits_learn(0); }

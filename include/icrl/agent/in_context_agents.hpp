@@ -37,7 +37,7 @@ public:
     validate(decoding);
     if (member_count < 1) fail("in-context agents: a group of {} members, it takes 1 or more", member_count);
     states_ = State::side_by_side(model, member_count, context_count);
-    outputs_.setZero(Index{member_count} * states_.front().context_count(), model.actions.parameter_count());
+    outputs_.setZero(Index{member_count} * states_.front().context_count(), output_count_of(model));
     model.reserve(workspace_, outputs_.rows());
     inputs_.reserve(static_cast<std::size_t>(outputs_.rows()));
     acting_inputs_.reserve(states_.size());
@@ -65,15 +65,16 @@ public:
     feed(group.members, group.observations);
     const std::size_t mask_size = group.members.empty() ? 0 : group.masks.size() / group.members.size();
     for (std::size_t i = 0; i < group.members.size(); ++i) {
+    const auto parameter_count = static_cast<std::size_t>(model_->actions.parameter_count());
       const auto id = static_cast<std::size_t>(group.members[i]);
-      model_->actions.template sample<Scalar>(outputs(static_cast<int>(i)), decoding_,
+      model_->actions.template sample<Scalar>(outputs(static_cast<int>(i)).first(parameter_count), decoding_,
                                               group.masks.subspan(i * mask_size, mask_size), rngs[id],
                                               actions.subspan(i * size, size));
     }
   }
 
-  /// What the model said, logits or means and log-deviations, to the i-th member that acted last. Throws Error if
-  /// fewer acted.
+  /// What the model said to the i-th member that acted last: logits or means and log-deviations, and behind them what
+  /// the model puts out beside the actions, such as a value. Throws Error if fewer acted.
   [[nodiscard]] std::span<const Scalar> outputs(int i) const {
     if (i < 0 || static_cast<std::size_t>(i) >= acting_inputs_.size())
       fail("in-context agents: outputs of acting member {} are wanted, {} acted last", i, acting_inputs_.size());

@@ -160,11 +160,22 @@ template <LoadableModel M>
   return guess;
 }
 
+/// Calls `make`, and adds the file's name to an Error: of a configuration and a layout that do not go together.
+template <typename Make>
+[[nodiscard]] auto at_file(const SafetensorsFile& file, Make&& make) {
+  try {
+    return make();
+  } catch (const Error& error) {
+    fail("{}: {}", file.what(), error.what());
+  }
+}
+
 /// Throws Error if a configuration needs far more memory than its file can fill. Smaller differences are left to the
 /// comparison of shapes, which gives a better error.
 template <LoadableModel M>
 void expect_plausible_size(const SafetensorsFile& file, const ModelInfoOf<ConfigOf<M>>& info) {
-  const std::int64_t expected = M::weight_count(info.config, info.layout);
+  const std::int64_t expected =
+      at_file(file, [&] { return static_cast<std::int64_t>(M::weight_count(info.config, info.layout)); });
   if (expected > 16 * info.weight_count + (1 << 20)) {
     fail("{}: holds {} weights, the configuration wants {}{}", file.what(), info.weight_count, expected,
          guess_size<M>(file, info).hint());
@@ -240,7 +251,7 @@ template <LoadableModel M>
   const SafetensorsFile file{path, "model file"};
   const auto info = detail::model_info<M>(file);
   detail::expect_plausible_size<M>(file, info);
-  M model{info.config, info.layout};
+  M model = detail::at_file(file, [&] { return M{info.config, info.layout}; });
   detail::read_weights(file, info, model);
   return model;
 }

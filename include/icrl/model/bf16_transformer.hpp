@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -12,28 +13,29 @@
 
 namespace icrl {
 
-/// Training passes over a transformer whose blocks multiply in bfloat16, see Bf16Block; the ends are the model's own.
-/// The model must outlive it and may not be replaced. `pack` has to be called before the first pass and again after
-/// every change of the weights.
-class Bf16Transformer {
+/// Training passes over a transformer whose blocks multiply in bfloat16, see Bf16Block; the ends, whatever they are
+/// made of, are the model's own. The model must outlive it and may not be replaced. `pack` has to be called before the
+/// first pass and again after every change of the weights.
+template <typename Parts>
+class Bf16TransformerOf {
 public:
   using Scalar = float;
-  using Model = CausalTransformer<float>;
+  using Model = CausalTransformer<float, Parts>;
 
   /// The memory of one pass over one window; sized by the first pass, then reused.
   struct Cache {
-    Model::EndsCache ends;
+    typename Model::EndsCache ends;
     std::vector<Bf16Block::Cache> blocks;
     std::vector<Bf16Block::Scratch> scratch;  ///< one, or one per block where their sizes differ
   };
 
   /// Whether there can be one: heads have to be of an even size.
   [[nodiscard]] static bool can_be(const Model& model) { return Bf16Attention::can_be(model.config.head_size()); }
-  explicit Bf16Transformer(const Model& model) : model_{&model} {
+  explicit Bf16TransformerOf(const Model& model) : model_{&model} {
     blocks_.reserve(model.blocks.size());
     for (const Block<float>& block : model.blocks) blocks_.emplace_back(block);
   }
-  explicit Bf16Transformer(const Model&&) = delete;
+  explicit Bf16TransformerOf(const Model&&) = delete;
 
   void pack() {
     for (Bf16Block& block : blocks_) block.pack(scratch_);
@@ -67,9 +69,13 @@ private:
   bool is_packed_ = false;
 };
 
-template <>
-struct Bf16PassOf<CausalTransformer<float>> {
-  using Type = Bf16Transformer;
+using Bf16Transformer = Bf16TransformerOf<DenseParts<float>>;
+
+/// Of transformers whose blocks are dense.
+template <typename Parts>
+requires std::same_as<typename CausalTransformer<float, Parts>::Layer, Block<float>>
+struct Bf16PassOf<CausalTransformer<float, Parts>> {
+  using Type = Bf16TransformerOf<Parts>;
 };
 
 }  // namespace icrl

@@ -19,14 +19,25 @@
 namespace icrl {
 
 /// What a transformer is made of. Another list of types makes another transformer: of quantized maps, of experts, with
-/// an encoder of images. One whose parts cannot be trained only acts.
+/// an encoder of images, with a head of more outputs than actions read. One whose parts cannot be trained only acts.
 template <std::floating_point S>
 struct DenseParts {
+  static constexpr std::string_view kind = "causal_transformer";  ///< optional; what files and errors call the model
   using Encoder = StepEmbedding<S>;
   using Linear = icrl::Linear<S>;  ///< of attention
   using FeedForward = icrl::FeedForward<S, Linear>;
   using Head = icrl::Linear<S>;  ///< from the last norm to the outputs
 };
+
+namespace detail {
+
+template <typename Parts>
+[[nodiscard]] constexpr std::string_view kind_of_parts() {
+  if constexpr (requires { Parts::kind; }) return Parts::kind;
+  return "causal_transformer";
+}
+
+}  // namespace detail
 
 /// The sequence model of Algorithm Distillation: a pre-norm GPT over environment steps, which reads a step's
 /// observation and all that happened before, and predicts the action. Trainable by windows (`forward`, `backward`) and
@@ -34,7 +45,7 @@ struct DenseParts {
 template <std::floating_point S, typename Parts = DenseParts<S>>
 struct CausalTransformer {
   using Scalar = S;
-  static constexpr std::string_view kind = "causal_transformer";
+  static constexpr std::string_view kind = detail::kind_of_parts<Parts>();
   using State = KeyValueCache<S>;
   using Encoder = typename Parts::Encoder;
   using Layer = Block<S, typename Parts::Linear, typename Parts::FeedForward>;
@@ -47,7 +58,7 @@ struct CausalTransformer {
   Encoder embedding;
   std::vector<Layer> blocks;
   LayerNorm<S> final_norm;
-  Head head;              ///< (C, parameters of the action distribution)
+  Head head;              ///< (C, outputs); `actions` reads the first of them, with a plain head all
   RotaryTable<S> rotary;  ///< follows from the configuration; not a weight
 
   /// All weights zero, all norms one. Throws Error for a configuration or a layout that makes no model.
@@ -90,6 +101,9 @@ struct CausalTransformer {
     LayerCache<Head> head;
     typename Head::Scratch head_scratch;
   };
+  /// Numbers per step that the model puts out, P here and below.
+  [[nodiscard]] int output_count() const { return static_cast<int>(head.output_size()); }
+
   /// The memory of one training pass over one window; sized by the first pass, then reused.
   struct Cache {
     EndsCache ends;
@@ -97,7 +111,7 @@ struct CausalTransformer {
     std::vector<typename Layer::Scratch> scratch;  ///< one, or one per block where their sizes differ
   };
 
-  /// outputs (T, parameters) for a window of T = `steps` rows of features, T <= context.
+  /// outputs (T, P) for a window of T = `steps` rows of features, T <= context.
   void forward(std::span<const float> features, int steps, Cache& cache,
                MatrixOut<S> outputs) const requires is_trainable {
     cache.blocks.resize(blocks.size());
@@ -108,7 +122,7 @@ struct CausalTransformer {
     read_out(steps, cache.ends, outputs);
   }
 
-  /// Adds to `grad`. doutputs (T, parameters); `features` and `cache` are those of the forward pass before.
+  /// Adds to `grad`. doutputs (T, P); `features` and `cache` are those of the forward pass before.
   void backward(std::span<const float> features, int steps, MatrixIn<S> doutputs, Cache& cache,
                 CausalTransformer& grad) const requires is_trainable {
     MatrixOut<S> dstream = read_out_backward(steps, doutputs, cache.ends, grad);
@@ -128,7 +142,7 @@ struct CausalTransformer {
     embedding.forward(features, steps, cache.embedding, cache.stream.topRows(tokens));
     return cache.stream.topRows(tokens);
   }
-  /// outputs (T, parameters) of what the blocks made of the residual stream.
+  /// outputs (T, P) of what the blocks made of the residual stream.
   void read_out(int steps, EndsCache& cache, MatrixOut<S> outputs) const requires is_trainable {
     reserve_rows(cache.normed, steps, config.width);
     auto normed = cache.normed.topRows(steps);
@@ -148,7 +162,7 @@ struct CausalTransformer {
     final_norm.backward(dnormed, cache.final_norm, grad.final_norm, acting_rows(cache.dstream, steps));
     return dstream;
   }
-  void embed_backward(std::span<const float> features, int steps, const EndsCache& cache,
+  void embed_backward(std::span<const float> features, int steps, EndsCache& cache,
                       CausalTransformer& grad) const requires is_trainable {
     const Index tokens = Index{steps} * config.tokens_per_step();
     embedding.backward(features, steps, cache.dstream.topRows(tokens), cache.embedding, grad.embedding);
@@ -170,7 +184,7 @@ struct CausalTransformer {
   /// Scratch memory of `step`, for any number of lanes; sized by `reserve` or by the largest pass so far.
   struct StreamWorkspace {
     Matrix<S> stream, normed;                            ///< (lanes, C)
-    Matrix<S> outputs;                                   ///< (lanes, parameters), those of acting lanes first
+    Matrix<S> outputs;                                   ///< (lanes, P), those of acting lanes first
     std::vector<StreamPlace<S>> places;                  ///< of every lane in the present layer
     std::vector<Index> all, acting;                      ///< numbers of lanes
     std::vector<typename Layer::StreamScratch> scratch;  ///< one, or one per block where their sizes differ
@@ -183,7 +197,7 @@ struct CausalTransformer {
   void reserve(StreamWorkspace& workspace, Index lanes) const {
     reserve_rows(workspace.stream, lanes, config.width);
     reserve_rows(workspace.normed, lanes, config.width);
-    reserve_rows(workspace.outputs, lanes, actions.parameter_count());
+    reserve_rows(workspace.outputs, lanes, head.output_size());
     const auto count = static_cast<std::size_t>(lanes);
     workspace.places.reserve(count);
     workspace.acting.reserve(count);
@@ -196,13 +210,13 @@ struct CausalTransformer {
     head.reserve(workspace.head, lanes);
   }
 
-  /// Appends one step to every lane's cache, none of which may be full, and writes the rows of outputs (lanes,
-  /// parameters) that are wanted. A lane's result is the last row of `forward` over the steps in its cache, and does
+  /// Appends one step to every lane's cache, none of which may be full, and writes the rows of outputs (lanes, P) that
+  /// are wanted. A lane's result is the last row of `forward` over the steps in its cache, and does
   /// not depend on the other lanes. Where no output is wanted, the work after the last layer's keys and values is left
   /// out.
   void step(std::span<const StreamInput<State>> lanes, StreamWorkspace& workspace, MatrixOut<S> outputs) const {
     const auto count = static_cast<Index>(lanes.size());
-    ICRL_ASSERT(outputs.rows() >= count && outputs.cols() == actions.parameter_count(), "step: outputs' shape");
+    ICRL_ASSERT(outputs.rows() >= count && outputs.cols() == head.output_size(), "step: outputs' shape");
     reserve(workspace, count);
     workspace.acting.clear();
     const std::span<const Index> all{workspace.all.data(), lanes.size()};
@@ -251,7 +265,8 @@ private:
     return {.width = shape.width,
             .tokens = shape.tokens,
             .position_count = shape.positions == PositionScheme::learned ? shape.token_count() : 0,
-            .reward_scale = shape.reward_scale};
+            .reward_scale = shape.reward_scale,
+            .convolutions = shape.convolutions};
   }
   static BlockShape block_shape(const TransformerConfig& shape, int layer) {
     return {.width = shape.width,

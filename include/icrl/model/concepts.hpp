@@ -51,6 +51,20 @@ template <SequenceModel M>
   return WindowStart::anywhere;
 }
 
+/// Optional: a model says how many numbers it puts out per step, where those are more than its `actions` read: values,
+/// say. `actions` reads the first.
+template <typename M>
+concept HasOutputCount = requires(const M& model) {
+  { model.output_count() } -> std::convertible_to<int>;
+};
+
+/// P, the numbers per step that a model puts out.
+template <SequenceModel M>
+[[nodiscard]] int output_count_of(const M& model) {
+  if constexpr (HasOutputCount<M>) return model.output_count();
+  return model.actions.parameter_count();
+}
+
 /// A model that can be trained: windows forward and back, and a list of its weights. `max_window()`: the rows of its
 /// windows; none if windows of any length will do.
 template <typename M>

@@ -20,9 +20,12 @@ template <SequenceModel M>
   constexpr std::string_view kind = M::kind, unnamed_kind = "causal_transformer";
   std::string prefix;
   if (kind != unnamed_kind) prefix = std::string{kind} + ", ";
-  return fmt::format("{}{}-bit, {}, observations {}, actions {}, {} closing token", prefix,
+  std::string suffix;
+  if (const int count = output_count_of(model); count != model.actions.parameter_count())
+    suffix += fmt::format(", {} outputs", count);
+  return fmt::format("{}{}-bit, {}, observations {}, actions {}, {} closing token{}", prefix,
                      8 * sizeof(typename M::Scalar), describe(model.config), to_string(model.layout.observation_space),
-                     to_string(model.layout.action_space), model.layout.closing_token ? "with" : "no");
+                     to_string(model.layout.action_space), model.layout.closing_token ? "with" : "no", suffix);
 }
 
 /// CRC-32C over the names and bytes of all tensors.

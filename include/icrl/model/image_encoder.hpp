@@ -36,7 +36,7 @@ inline void validate(const ImageEncoderConfig& config, const Box& image) {
   if (config.convolutions.empty()) fail("image encoder: there are no convolutions, it needs at least one");
   if (!std::isfinite(static_cast<float>(config.input_scale)) || config.input_scale == 0)
     fail("image encoder: input_scale is {}, it must be finite and not 0", config.input_scale);
-  constexpr std::int64_t most_weights = 1 << 26;
+  constexpr std::int64_t most_weights = 1 << 26, most_numbers = 1 << 28;  // a damaged file must not take all memory
   int height = image.shape[0], width = image.shape[1], channels_in = image.shape[2];
   for (std::size_t i = 0; i < config.convolutions.size(); ++i) {
     const auto& [channels, kernel, stride] = config.convolutions[i];
@@ -52,6 +52,10 @@ inline void validate(const ImageEncoderConfig& config, const Box& image) {
       fail("image encoder: convolution {} has {} weights, {} are possible", i, weights, most_weights);
     height = (height - kernel) / stride + 1;
     width = (width - kernel) / stride + 1;
+    const std::int64_t numbers =
+        std::int64_t{height} * width * (std::int64_t{kernel} * kernel * channels_in + channels);
+    if (numbers > most_numbers)
+      fail("image encoder: convolution {} takes {} numbers per image, {} are possible", i, numbers, most_numbers);
     channels_in = channels;
   }
 }
@@ -78,6 +82,32 @@ struct ImageEncoder {
       : convolutions{convolutions_of(image, config)},
         output{convolutions.back().output().number_count(), width},
         input_scale{static_cast<S>(config.input_scale)} {}
+
+  /// Weights of such an encoder, without making it. Throws Error for a configuration that makes none.
+  [[nodiscard]] static std::int64_t weight_count(const Box& image, Index width, const ImageEncoderConfig& config = {}) {
+    validate(config, image);
+    std::int64_t height = image.shape[0], columns = image.shape[1], channels_in = image.shape[2], count = 0;
+    for (const auto& [channels, kernel, stride] : config.convolutions) {
+      count += (kernel * kernel * channels_in + 1) * channels;
+      height = (height - kernel) / stride + 1;
+      columns = (columns - kernel) / stride + 1;
+      channels_in = channels;
+    }
+    return count + Linear<S>::weight_count(height * columns * channels_in, width);
+  }
+
+  /// Sizes a cache, so that `forward` of up to T = `rows` images allocates nothing.
+  void reserve(Cache& cache, Index rows) const {
+    reserve_rows(cache.images, rows, convolutions.front().input.number_count());
+    cache.activations.resize(convolutions.size());
+    cache.dactivations.resize(convolutions.size());
+    for (std::size_t i = 0; i < convolutions.size(); ++i) {
+      const Index numbers = convolutions[i].output().number_count();
+      reserve_rows(cache.activations[i], rows, numbers);
+      reserve_rows(cache.dactivations[i], rows, numbers);
+      convolutions[i].reserve(cache.scratch);
+    }
+  }
 
   /// observations (T, numbers of an image) -> tokens (T, C).
   void forward(MatrixIn<S> observations, Cache& cache, MatrixOut<S> tokens) const {
@@ -138,17 +168,6 @@ private:
   /// What convolution i reads.
   static const Matrix<S>& input_of(const Cache& cache, std::size_t i) {
     return i == 0 ? cache.images : cache.activations[i - 1];
-  }
-
-  void reserve(Cache& cache, Index rows) const {
-    reserve_rows(cache.images, rows, convolutions.front().input.number_count());
-    cache.activations.resize(convolutions.size());
-    cache.dactivations.resize(convolutions.size());
-    for (std::size_t i = 0; i < convolutions.size(); ++i) {
-      const Index numbers = convolutions[i].output().number_count();
-      reserve_rows(cache.activations[i], rows, numbers);
-      reserve_rows(cache.dactivations[i], rows, numbers);
-    }
   }
 };
 

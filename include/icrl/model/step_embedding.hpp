@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <icrl/core/assert.hpp>
+#include <icrl/core/fail.hpp>
 #include <icrl/history/step_layout.hpp>
 #include <icrl/model/transformer_config.hpp>
 #include <icrl/nn/layer.hpp>
@@ -19,14 +20,16 @@ namespace icrl {
 struct StepEmbeddingConfig {
   int width;  ///< C, numbers per token
   TokenScheme tokens = TokenScheme::fused;
-  int position_count = 0;   ///< tokens that get a learned position; 0 where positions come from elsewhere
-  double reward_scale = 1;  ///< rewards are multiplied by this first
+  int position_count = 0;           ///< tokens that get a learned position; 0 where positions come from elsewhere
+  double reward_scale = 1;          ///< rewards are multiplied by this first
+  std::vector<int> convolutions{};  ///< see TransformerConfig; for encoders of images alone
 
   [[nodiscard]] int tokens_per_step() const { return tokens == TokenScheme::fused ? 1 : 3; }
 };
 
 /// An encoder turns steps, rows of a `StepLayout`, into the tokens that a sequence model reads. `forward` and
-/// `backward` take the T steps of a window, `step` one token of one step that stands at `position` of its context.
+/// `backward` take the T steps of a window, `step` one token of one step that stands at `position` of its context. A
+/// model calls `reserve(scratch)` at the beginning of every pass of steps.
 template <typename E>
 concept StepEncoder = std::constructible_from<E, const StepEmbeddingConfig&, const StepLayout&> &&
     requires(const E& encoder, std::span<const float> features, typename E::Scratch& scratch,
@@ -74,6 +77,10 @@ struct StepEmbedding {
         feature_count{layout.feature_count()} {
     for (const int count : id_counts(layout.observation_space)) add_zeros(observation_tables, count);
     for (const int count : id_counts(layout.action_space)) add_zeros(action_tables, count + 1);
+    if (!shape.convolutions.empty()) {
+      fail("step embedding: the configuration has convolutions ({}), this model has no encoder of images (ImageParts?)",
+           joined(shape.convolutions, ", "));
+    }
     if (!has_ids(layout.observation_space)) add_zeros(observation_maps, layout.observation_size());
     if (!has_ids(layout.action_space)) add_zeros(action_maps, layout.action_size());
   }

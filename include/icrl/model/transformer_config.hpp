@@ -39,6 +39,8 @@ struct TransformerConfig {
   double reward_scale = 1;                          ///< rewards are multiplied by this before they are embedded
   std::vector<int> layer_heads{};   ///< heads of each layer, all of head_size(); empty: head_count in every layer
   std::vector<int> layer_hidden{};  ///< hidden width of each layer; empty: hidden_size() in every layer
+  /// Channels, kernel and stride of each convolution of an encoder of images; empty: chosen by the image's size.
+  std::vector<int> convolutions{};
 
   [[nodiscard]] int hidden_size() const { return hidden > 0 ? hidden : 4 * width; }
   [[nodiscard]] int head_size() const { return width / head_count; }
@@ -71,7 +73,9 @@ struct TransformerConfig {
                      "rewards are multiplied by it"},
         IntListField<C>{"layer_heads", &C::layer_heads, 1, 1024, "heads by layer {}", "attention heads of each layer"},
         IntListField<C>{"layer_hidden", &C::layer_hidden, 1, 65536, "hidden by layer {}",
-                        "width inside each feed-forward layer"}};
+                        "width inside each feed-forward layer"},
+        IntListField<C>{"convolutions", &C::convolutions, 1, 4096, "convolutions {}",
+                        "channels, kernel and stride of each convolution of an encoder of images"}};
   }
 
   friend bool operator==(const TransformerConfig&, const TransformerConfig&) = default;
@@ -105,6 +109,10 @@ inline void validate(const TransformerConfig& config) {
   if (config.positions == PositionScheme::rotary && config.head_size() % 2 != 0) {
     fail("transformer: rotary positions turn pairs, but a head has {} numbers (width / head_count)",
          config.head_size());
+  }
+  if (config.convolutions.size() % 3 != 0) {
+    fail("transformer: convolutions has {} entries, each convolution takes 3: channels, kernel and stride",
+         config.convolutions.size());
   }
   constexpr int max_angles = 1 << 26;  // of a rotary table, which no weight of a file pays for
   if (config.positions == PositionScheme::rotary && config.token_count() > max_angles / config.head_size()) {

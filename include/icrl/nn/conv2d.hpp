@@ -52,6 +52,9 @@ struct Conv2d {
     return {(input.height - kernel) / stride + 1, (input.width - kernel) / stride + 1, bias.size()};
   }
 
+  /// Sizes what `forward` needs.
+  void reserve(Scratch& scratch) const { (void)patches_in(scratch.patches); }
+
   /// One image per row: x (T, input numbers) -> y (T, output numbers). An image's result does not depend on the others.
   void forward(MatrixIn<S> x, Scratch& scratch, MatrixOut<S> y) const {
     ICRL_ASSERT(x.cols() == input.number_count() && y.rows() == x.rows() && y.cols() == output().number_count(),

@@ -89,12 +89,13 @@ inline void validate_ranks(int rank_count, const DistilConfig& config) {
   fail("distil: gradient_slots is {}, but {} ranks need 1, 2, 4, 8, .. slots each", config.gradient_slots, rank_count);
 }
 
-/// Label smoothing is the one part of the configuration that an objective has to agree with: a checkpoint's description
-/// has it from there.
+/// An objective may have a `validate` of its own. Label smoothing is the one part of the configuration that an
+/// objective has to agree with: a checkpoint's description has it from there.
 template <typename O>
 void validate_objective(const O& objective, const DistilConfig& config) {
+  if constexpr (requires { validate(objective); }) validate(objective);
   double used = 0;
-  if constexpr (std::same_as<O, ActionCrossEntropy>) used = objective.label_smoothing;
+  if constexpr (requires { used = objective.label_smoothing; }) used = objective.label_smoothing;
   if (used == config.label_smoothing) return;
   fail("distil: label_smoothing is {}, but the objective has {} (give both the same)", config.label_smoothing, used);
 }

@@ -26,7 +26,7 @@ concept Objective = std::copyable<O> && requires(const O& objective, typename O:
 };
 
 /// The objective of Algorithm Distillation (Laskin et al., 2022, equation 6): the sum of weight * -log p(action) over a
-/// window's rows.
+/// window's rows. Outputs that actions do not read have no part in it.
 struct ActionCrossEntropy {
   struct Scratch {};
 
@@ -44,9 +44,10 @@ struct ActionCrossEntropy {
       const auto row = static_cast<std::size_t>(t);
       S* const derivative = row_data(doutputs, t);
       if (weights[row] == 0) {
-        std::fill_n(derivative, width, S(0));
+        std::fill_n(derivative, doutputs.cols(), S(0));
         continue;
       }
+      std::fill(derivative + width, derivative + doutputs.cols(), S(0));
       loss += static_cast<double>(model.actions.template loss_and_gradient<S>(
           {row_data(outputs, t), width}, labels.subspan(row * action_size, action_size),
           static_cast<S>(label_smoothing), static_cast<S>(weights[row]), std::span<S>{derivative, width}));
@@ -86,7 +87,7 @@ double window_loss(const Pass& pass, const O& objective, const ContextBatch& bat
   const int steps = batch.lengths[static_cast<std::size_t>(window)];
   const auto features = batch.rows_of(window, scratch.rows);
   const M& model = detail::model_of<M>(pass);
-  const Index width = model.actions.parameter_count();
+  const Index width = output_count_of(model);
   reserve_rows(scratch.outputs, batch.context, width);
   reserve_rows(scratch.doutputs, batch.context, width);
   auto outputs = scratch.outputs.topRows(steps);
