@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -21,22 +22,23 @@ namespace icrl {
 
 namespace detail {
 
-/// One function per kind of field. Ranges are checked later, with the whole configuration.
+/// One function per kind of field. Ranges are checked later, with the whole configuration. A configuration may list
+/// fields of its bases.
 template <typename Config>
-void read_field(JsonObject& object, const IntField<Config>& field, Config& config) {
+void read_field(JsonObject& object, const IntField<Config>& field, std::type_identity_t<Config>& config) {
   using Limits = std::numeric_limits<int>;
   config.*field.member = object.integer(std::string{field.key}, Limits::lowest(), Limits::max());
 }
 template <typename Config>
-void read_field(JsonObject& object, const RealField<Config>& field, Config& config) {
+void read_field(JsonObject& object, const RealField<Config>& field, std::type_identity_t<Config>& config) {
   config.*field.member = object.number(std::string{field.key});
 }
 template <typename Config>
-void read_field(JsonObject& object, const TextField<Config>& field, Config& config) {
+void read_field(JsonObject& object, const TextField<Config>& field, std::type_identity_t<Config>& config) {
   config.*field.member = object.text(std::string{field.key});
 }
 template <typename Config, typename Enum>
-void read_field(JsonObject& object, const EnumField<Config, Enum>& field, Config& config) {
+void read_field(JsonObject& object, const EnumField<Config, Enum>& field, std::type_identity_t<Config>& config) {
   const std::string found = object.text(std::string{field.key});
   const auto entry =
       std::find_if(field.names.begin(), field.names.end(), [&](const auto& named) { return named.name == found; });
@@ -45,7 +47,7 @@ void read_field(JsonObject& object, const EnumField<Config, Enum>& field, Config
   config.*field.member = entry->value;
 }
 template <typename Config>
-void read_field(JsonObject& object, const IntListField<Config>& field, Config& config) {
+void read_field(JsonObject& object, const IntListField<Config>& field, std::type_identity_t<Config>& config) {
   using Limits = std::numeric_limits<int>;
   const std::string key{field.key};
   if (!object.has(key)) return;

@@ -121,11 +121,16 @@ struct SizeGuess {
   [[nodiscard]] std::string hint() const { return better.empty() ? better : " (" + better + ")"; }
 };
 
+template <typename Field>
+inline constexpr bool is_int_field = false;
+template <typename Config>
+inline constexpr bool is_int_field<IntField<Config>> = true;
+
 template <LoadableModel M>
 [[nodiscard]] SizeGuess guess_size(const SafetensorsFile& file, const ModelInfoOf<ConfigOf<M>>& info) {
   using Config = ConfigOf<M>;
   SizeGuess guess;
-  const auto try_field = [&](const IntField<Config>& field) {
+  const auto try_field = [&](const auto& field) {
     Config config = info.config;
     int& value = config.*field.member;
     const auto count_with = [&](int tried) {
@@ -153,7 +158,7 @@ template <LoadableModel M>
     guess = {field_text(field, info.config), fmt::format("trained with {} {}?", field.key, low)};
   };
   for_each_field<Config>([&](const auto& field) {
-    if constexpr (std::same_as<std::remove_cvref_t<decltype(field)>, IntField<Config>>) {
+    if constexpr (is_int_field<std::remove_cvref_t<decltype(field)>>) {
       if (guess.better.empty()) try_field(field);
     }
   });

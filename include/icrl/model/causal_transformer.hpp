@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -22,22 +23,14 @@ namespace icrl {
 /// an encoder of images, with a head of more outputs than actions read. One whose parts cannot be trained only acts.
 template <std::floating_point S>
 struct DenseParts {
-  static constexpr std::string_view kind = "causal_transformer";  ///< optional; what files and errors call the model
+  static constexpr std::string_view kind = "causal_transformer";  ///< what files and errors call the model
+  /// Or a type derived from it, where a feed-forward layer that is made of (width, hidden, config) finds more.
+  using Config = TransformerConfig;
   using Encoder = StepEmbedding<S>;
   using Linear = icrl::Linear<S>;  ///< of attention
   using FeedForward = icrl::FeedForward<S, Linear>;
   using Head = icrl::Linear<S>;  ///< from the last norm to the outputs
 };
-
-namespace detail {
-
-template <typename Parts>
-[[nodiscard]] constexpr std::string_view kind_of_parts() {
-  if constexpr (requires { Parts::kind; }) return Parts::kind;
-  return "causal_transformer";
-}
-
-}  // namespace detail
 
 /// The sequence model of Algorithm Distillation: a pre-norm GPT over environment steps, which reads a step's
 /// observation and all that happened before, and predicts the action. Trainable by windows (`forward`, `backward`) and
@@ -45,14 +38,15 @@ template <typename Parts>
 template <std::floating_point S, typename Parts = DenseParts<S>>
 struct CausalTransformer {
   using Scalar = S;
-  static constexpr std::string_view kind = detail::kind_of_parts<Parts>();
+  static constexpr std::string_view kind = Parts::kind;
+  using Config = typename Parts::Config;
   using State = KeyValueCache<S>;
   using Encoder = typename Parts::Encoder;
   using Layer = Block<S, typename Parts::Linear, typename Parts::FeedForward>;
   using Head = typename Parts::Head;
   static constexpr bool is_trainable = TrainableStepEncoder<Encoder> && Layer::is_trainable && TrainableLinearMap<Head>;
 
-  TransformerConfig config;
+  Config config;
   StepLayout layout;
   ActionDistribution actions;
   Encoder embedding;
@@ -62,23 +56,35 @@ struct CausalTransformer {
   RotaryTable<S> rotary;  ///< follows from the configuration; not a weight
 
   /// All weights zero, all norms one. Throws Error for a configuration or a layout that makes no model.
-  CausalTransformer(const TransformerConfig& shape, const StepLayout& steps)
+  CausalTransformer(const Config& shape, const StepLayout& steps)
       : config{checked(shape)},
         layout{checked(steps)},
         actions{steps.action_space},
         embedding{embedding_config(shape), steps},
         final_norm{shape.width},
         head{shape.width, actions.parameter_count()} {
-    for (int i = 0; i < shape.layer_count; ++i) blocks.emplace_back(block_shape(shape, i));
+    for (int i = 0; i < shape.layer_count; ++i) {
+      if constexpr (configures_feed_forward) {
+        blocks.emplace_back(block_shape(shape, i), shape);
+      } else {
+        blocks.emplace_back(block_shape(shape, i));
+      }
+    }
     if (shape.positions == PositionScheme::rotary) rotary = {shape.token_count(), shape.head_size()};
   }
 
   /// Weights of such a model, without making it.
-  [[nodiscard]] static std::int64_t weight_count(const TransformerConfig& shape, const StepLayout& steps) {
+  [[nodiscard]] static std::int64_t weight_count(const Config& shape, const StepLayout& steps) {
     std::int64_t count = Encoder::weight_count(embedding_config(shape), steps) +
                          LayerNorm<S>::weight_count(shape.width) +
                          Head::weight_count(shape.width, ActionDistribution{steps.action_space}.parameter_count());
-    for (int i = 0; i < shape.layer_count; ++i) count += Layer::weight_count(block_shape(shape, i));
+    for (int i = 0; i < shape.layer_count; ++i) {
+      if constexpr (configures_feed_forward) {
+        count += Layer::weight_count(block_shape(shape, i), shape);
+      } else {
+        count += Layer::weight_count(block_shape(shape, i));
+      }
+    }
     return count;
   }
 
@@ -253,6 +259,9 @@ struct CausalTransformer {
   }
 
 private:
+  static constexpr bool configures_feed_forward =
+      std::constructible_from<typename Parts::FeedForward, Index, Index, const Config&>;
+
   [[nodiscard]] bool has_equal_blocks() const { return config.layer_heads.empty() && config.layer_hidden.empty(); }
 
   template <typename T>

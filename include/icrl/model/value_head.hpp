@@ -30,7 +30,7 @@ namespace detail {
 /// "value_" and the kind of the other parts.
 template <typename Parts>
 struct ValueKind {
-  static constexpr std::string_view prefix = "value_", of_parts = kind_of_parts<Parts>();
+  static constexpr std::string_view prefix = "value_", of_parts = Parts::kind;
   static constexpr auto characters = [] {
     std::array<char, prefix.size() + of_parts.size()> all{};
     std::copy(of_parts.begin(), of_parts.end(), std::copy(prefix.begin(), prefix.end(), all.begin()));

@@ -53,17 +53,20 @@ struct Block {
     Matrix<S> normed;  ///< (streams, C)
   };
 
-  explicit Block(const BlockShape& shape)
+  /// `config`: what the feed-forward layer is to know beside its sizes, nothing for most.
+  template <typename... Config>
+  explicit Block(const BlockShape& shape, const Config&... config)
       : attention_norm{shape.width},
         attention{shape.width, shape.heads, shape.head_size},
         feed_forward_norm{shape.width},
-        feed_forward{shape.width, shape.hidden} {}
+        feed_forward{shape.width, shape.hidden, config...} {}
   Block(Index width, Index hidden, Index heads) : Block{BlockShape{width, heads, width / heads, hidden}} {}
 
-  [[nodiscard]] static std::int64_t weight_count(const BlockShape& shape) {
+  template <typename... Config>
+  [[nodiscard]] static std::int64_t weight_count(const BlockShape& shape, const Config&... config) {
     return 2 * LayerNorm<S>::weight_count(shape.width) +
            CausalAttention<S, L>::weight_count(shape.width, shape.heads, shape.head_size) +
-           F::weight_count(shape.width, shape.hidden);
+           F::weight_count(shape.width, shape.hidden, config...);
   }
 
   /// In place: x (T, C) is the residual stream.
