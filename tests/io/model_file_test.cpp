@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include <icrl/io/model_file.hpp>
 
+#include <icrl/model/mixture_transformer.hpp>
+
 #include "support/catch.hpp"
 #include "support/decimal_comma.hpp"
 #include "support/histories.hpp"
@@ -385,4 +387,54 @@ TEST_CASE_METHOD(ModelFileFixture, "A file can say what observations and actions
   save_model(model, path);
   CHECK(read_model_info(path).labels.empty());
   CHECK_FALSE(SafetensorsFile{path}.metadata().contains("icrl.spaces"));
+}
+
+TEST_CASE_METHOD(ModelFileFixture, "A mixture of experts comes back bit for bit, and its file says what it holds",
+                 "[io]") {
+  const MixtureTransformerConfig config{
+      small_config(5),
+      {.expert_count = 4, .experts_per_token = 1, .balance_weight = 0.5, .z_weight = 0.25, .capacity_factor = 1.5}};
+  MixtureTransformer<float> model{config, id_layout()};
+  Rng rng{1};
+  model.initialize(rng);
+
+  save_model(model, path);
+  const auto loaded = load_model<MixtureTransformer<float>>(path);
+
+  CHECK(loaded.config == config);
+  CHECK(loaded.blocks[0].feed_forward.config == static_cast<const MixtureConfig&>(config));
+  CHECK(equal_bits(loaded, model));
+  CHECK(fingerprint(loaded) == fingerprint(model));
+  CHECK(read_model_kind(path) == "mixture_of_experts_transformer");
+  CHECK(read_model_info<MixtureTransformer<float>>(path).config == config);
+  CHECK(has(load_error(), "holds a mixture_of_experts_transformer, not a causal_transformer"));
+  save_model(small_model(small_config(5), id_layout()), folder / "dense");
+  CHECK(has(error_of([&] { (void)load_model<MixtureTransformer<float>>(folder / "dense"); }),
+            "holds a causal_transformer, not a mixture_of_experts_transformer"));
+}
+
+TEST_CASE_METHOD(ModelFileFixture, "A mixture's file whose tensors are not its configuration's is refused", "[io]") {
+  const MixtureTransformerConfig config{small_config(5), {.expert_count = 4}};
+  MixtureTransformer<float> model{config, id_layout()};
+  const auto refusal = [&](auto change) {
+    MixtureTransformerConfig other = config;
+    change(other);
+    save_model(model, path);
+    Metadata metadata;
+    {
+      const SafetensorsFile file{path};
+      metadata = file.metadata();
+      metadata["icrl.config"] = json_text(other).text();
+      const std::vector<TensorView> tensors{file.tensors().begin(), file.tensors().end()};
+      write_safetensors(path, tensors, metadata);
+    }
+    return error_of([&] { (void)load_model<MixtureTransformer<float>>(path); });
+  };
+
+  CHECK(refusal([](auto&) {}).empty());
+  CHECK(has(refusal([](auto& c) { c.expert_count = 3; }), "trained with expert_count 4?"));
+  CHECK(has(refusal([](auto& c) { c.hidden = 7; }), "trained with hidden 64?"));
+  CHECK(has(refusal([](auto& c) { c.expert_count = 256; }), "expert_count 4?"));
+  CHECK(has(refusal([](auto& c) { c.experts_per_token = 5; }), "it can be at most expert_count = 4"));
+  CHECK(has(refusal([](auto& c) { c.expert_count = 257; }), "it must lie in 1 .. 256"));
 }

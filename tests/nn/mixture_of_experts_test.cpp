@@ -201,10 +201,7 @@ TEMPLATE_TEST_CASE("Eight tokens in one pass get the bits of eight passes of one
 }
 
 TEST_CASE("A mixture of experts allocates nothing after the first pass, wherever tokens go", "[nn]") {
-  if (!AllocationCount::is_available()) {
-    WARN("allocations cannot be counted here");
-    return;
-  }
+  SKIP_UNLESS_AVAILABLE(AllocationCount);
   const auto layer = random_mixture<float>(8, 12, {.expert_count = 6, .experts_per_token = 2});
   MixtureOfExperts<float> grad = layer;
   MixtureOfExperts<float>::Cache cache;

@@ -3,13 +3,15 @@
 #include <icrl/model/causal_transformer.hpp>
 
 #include <icrl/agent/in_context_agent.hpp>
+#include <icrl/model/mixture_transformer.hpp>
 #include <icrl/train/distil.hpp>
 
 #include "support/catch.hpp"
-#include "support/experts.hpp"
+#include "support/errors.hpp"
 #include "support/int8_linear.hpp"
 #include "support/low_rank_linear.hpp"
 #include "support/small_run.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace icrl;
 using namespace icrl::test;
@@ -22,20 +24,14 @@ struct Int8Parts : DenseParts<float> {
   using FeedForward = icrl::FeedForward<float, Int8Linear>;
 };
 template <std::floating_point S>
-struct ExpertParts : DenseParts<S> {
-  using FeedForward = TwoExperts<S>;
-};
-template <std::floating_point S>
 struct LowRankParts : DenseParts<S> {
   using Linear = LowRankLinear<S>;
   using FeedForward = icrl::FeedForward<S, LowRankLinear<S>>;
 };
 using Int8Transformer = CausalTransformer<float, Int8Parts>;
-using ExpertTransformer = CausalTransformer<float, ExpertParts<float>>;
 using LowRankTransformer = CausalTransformer<float, LowRankParts<float>>;
 
 static_assert(Streaming<Int8Transformer> && !Trainable<Int8Transformer> && !HasBf16Pass<Int8Transformer>);
-static_assert(Streaming<ExpertTransformer> && Trainable<ExpertTransformer> && !HasBf16Pass<ExpertTransformer>);
 static_assert(Streaming<LowRankTransformer> && Trainable<LowRankTransformer>);
 
 /// The losses of a run.
@@ -96,15 +92,82 @@ TEST_CASE("A transformer of maps of 8 bits acts like the one it was made of", "[
   CHECK(difference < 0.05f * largest);
 }
 
-TEST_CASE("A transformer with experts is distilled and acts", "[train]") {
+TEST_CASE("A mixture of experts is distilled and acts, and its loss is the plain cross-entropy", "[train]") {
   const SmallRun run;
-  ExpertTransformer model{run.shape, run.layout};
+  const MixtureTransformerConfig config{
+      run.shape, {.expert_count = 4, .balance_weight = 100, .z_weight = 100, .capacity_factor = 1.25}};
+  MixtureTransformer<float> model{config, run.layout};
   Rng rng{1};
   model.initialize(rng);
+  ContextBatch batch;
+  run.sampler.sample(6, rng, batch);
+  const ActionCrossEntropy objective;
+  WindowScratch<MixtureTransformer<float>> scratch;
+  MixtureTransformer<float> grad = model, plain_grad = model, plain = model;
+  for (auto& block : plain.blocks) block.feed_forward.config.balance_weight = block.feed_forward.config.z_weight = 0;
+  for (int window = 0; window < 6; ++window) {
+    CHECK(window_loss(model, objective, batch, window, scratch, grad) ==
+          window_loss(plain, objective, batch, window, scratch, plain_grad));
+  }
+  CHECK(grad.blocks[0].feed_forward.router.weight != plain_grad.blocks[0].feed_forward.router.weight);
+
+  for (auto& block : model.blocks) block.feed_forward.config = {.expert_count = 4, .capacity_factor = 1.25};
   LossesOfParts losses;
   (void)distil(model, run.sampler, small_distil(40), losses);
   CHECK(losses.values.back() < losses.values.front());
   for (const float output : outputs_of(model, 20)) CHECK(std::isfinite(output));
+}
+
+TEST_CASE("The load-balance loss keeps the load of experts even", "[train]") {
+  const SmallRun run;
+  std::vector<double> variation;
+  for (const double balance_weight : {0.0, 0.1}) {
+    const MixtureTransformerConfig config{
+        run.shape, {.expert_count = 8, .experts_per_token = 1, .balance_weight = balance_weight, .z_weight = 0}};
+    MixtureTransformer<float> model{config, run.layout};
+    Rng rng{1};
+    model.initialize(rng);
+    for (auto& block : model.blocks) block.feed_forward.router.bias << 2, 1, 0, 0, 0, 0, 0, 0;  // a bad beginning
+    DistilConfig training = small_distil(150);
+    training.weight_average = 0;
+    LossesOfParts losses;
+    (void)distil(model, run.sampler, training, losses);
+    ContextBatch batch;
+    run.sampler.sample(64, rng, batch);
+    double largest = 0;
+    for (const ExpertLoad& load : expert_loads(model, batch))
+      largest = std::max(largest, load.coefficient_of_variation());
+    variation.push_back(largest);
+  }
+
+  CAPTURE(variation[0], variation[1]);
+  CHECK(variation[1] < 0.5);
+  CHECK(variation[0] > 2 * variation[1]);
+}
+
+TEST_CASE("A mixture's checkpoint goes on with the same bits, and only with its own configuration", "[train]") {
+  const SmallRun run;
+  const TemporaryFolder folder;
+  const auto make = [&](const MixtureConfig& mixture) {
+    MixtureTransformer<float> model{{run.shape, mixture}, run.layout};
+    Rng rng{1};
+    model.initialize(rng);
+    return model;
+  };
+  const DistilConfig config = small_distil(8);
+  auto whole = make({.expert_count = 4}), first = whole, second = whole,
+       other = make({.expert_count = 4, .z_weight = 1});
+  DistilTrainer all{whole, run.sampler, config}, half{first, run.sampler, config}, rest{second, run.sampler, config},
+      stranger{other, run.sampler, config};
+
+  for (int i = 0; i < 8; ++i) all.step();
+  for (int i = 0; i < 4; ++i) half.step();
+  half.save(folder / "state");
+  rest.restore(folder / "state");
+  for (int i = 0; i < 4; ++i) rest.step();
+
+  CHECK(have_equal_bits(second, whole));
+  CHECK(has(error_of([&] { stranger.restore(folder / "state"); }), "z-loss 0.001"));
 }
 
 TEST_CASE("Of a transformer with low-rank adapters only the adapters of its maps are trained", "[train]") {
