@@ -36,6 +36,16 @@ public:
     return static_cast<int>(id_counts_.empty() ? box_.low.size() : id_counts_.size());
   }
 
+  /// Ids of each component of an action; empty for a Box.
+  [[nodiscard]] std::span<const int> id_counts() const { return id_counts_; }
+
+  /// How a Gaussian's log standard deviation is read: clipped to -7 .. 3, standard deviations of e^-7 to e^3, as in
+  /// other libraries.
+  template <typename S>
+  [[nodiscard]] static S clipped_log_deviation(S output) {
+    return std::clamp(output, static_cast<S>(least_log_deviation), static_cast<S>(most_log_deviation));
+  }
+
   /// -log p(action). With label smoothing a (ids only): (1 - a) times that plus a times the mean over all ids (Szegedy
   /// et al., 2016, section 7).
   template <typename S>
@@ -91,7 +101,6 @@ public:
   }
 
 private:
-  /// Outputs for log_deviation are clipped to these bounds: standard deviations of e^-7 and e^3, as in other libraries.
   static constexpr double least_log_deviation = -7, most_log_deviation = 3;
 
   template <typename S>
@@ -127,7 +136,7 @@ private:
     S total = 0;
     for (std::size_t i = 0; i < size; ++i) {
       const S raw = outputs[size + i];
-      const S log_deviation = std::clamp(raw, static_cast<S>(least_log_deviation), static_cast<S>(most_log_deviation));
+      const S log_deviation = clipped_log_deviation(raw);
       const S inverse = std::exp(-log_deviation), z = (static_cast<S>(action[i]) - outputs[i]) * inverse;
       total += S(0.5) * z * z + log_deviation + S(0.5) * std::log(S(2) * std::numbers::pi_v<S>);
       if (doutputs.empty()) continue;
@@ -166,7 +175,7 @@ private:
     S total = 0;
     for (std::size_t i = size; i < 2 * size; ++i) {
       const S raw = outputs[i];
-      const S log_deviation = std::clamp(raw, static_cast<S>(least_log_deviation), static_cast<S>(most_log_deviation));
+      const S log_deviation = clipped_log_deviation(raw);
       total += log_deviation + S(0.5) * (S(1) + std::log(S(2) * std::numbers::pi_v<S>));
       if (!doutputs.empty() && raw == log_deviation) doutputs[i] += weight;
     }
@@ -201,8 +210,7 @@ private:
   void sample_gaussian(std::span<const S> outputs, double temperature, Rng& rng, std::span<float> action) const {
     const std::size_t size = box_.low.size();
     for (std::size_t i = 0; i < size; ++i) {
-      const double log_deviation =
-          std::clamp(static_cast<double>(outputs[size + i]), least_log_deviation, most_log_deviation);
+      const double log_deviation = clipped_log_deviation(static_cast<double>(outputs[size + i]));
       const double noise = temperature == 0 ? 0.0 : temperature * std::exp(log_deviation) * rng.normal();
       // In double, because a float would overflow first; an action is finite even if its bounds are not.
       const double low = static_cast<double>(std::max(box_.low[i], std::numeric_limits<float>::lowest())),
