@@ -47,6 +47,56 @@ namespace detail {
   return exists;
 }
 
+template <typename M, typename Watcher>
+constexpr void check_observer() {
+  static_assert(
+      HasOnUpdate<Watcher> || !requires { &Watcher::on_update; },
+      "distil: the observer's on_update takes (const DistilMetrics&)");
+  static_assert(
+      HasOnEvaluate<Watcher, M> || !requires { &Watcher::on_evaluate; },
+      "distil: the observer's on_evaluate takes (const Model&, int update) and returns a score");
+}
+
+/// Whether what happens every so many updates happens after the present one.
+template <typename Trainer>
+[[nodiscard]] bool is_due(const Trainer& trainer, int every) {
+  const int update = trainer.progress().update;
+  return every > 0 && (update % every == 0 || update == trainer.config().updates);
+}
+
+/// Steps the trainer until it has done `last_update` updates; the observer sees each, and then `after_update()` is
+/// called.
+template <typename M, typename Trainer, typename Watcher, Ranks R, typename AfterUpdate>
+void run_updates(Trainer& trainer, int last_update, Watcher& observer, R& ranks, AfterUpdate&& after_update) {
+  while (trainer.progress().update < last_update) {
+    const DistilMetrics metrics = trainer.step();
+    if constexpr (HasOnUpdate<Watcher>) observer.on_update(metrics);
+    if constexpr (HasOnEvaluate<Watcher, M>) {
+      if (is_due(trainer, trainer.config().evaluate_every)) {
+        auto score = static_cast<double>(observer.on_evaluate(trainer.averaged(), metrics.update));
+        broadcast_from_first(ranks, std::span{&score, 1});
+        trainer.offer(score);
+      }
+    }
+    after_update();
+  }
+}
+
+/// Leaves the best weights in the model.
+template <typename Trainer, typename M>
+[[nodiscard]] DistilResult finish(const Trainer& trainer, M& model) {
+  const DistilProgress& done = trainer.progress();
+  const DistilResult result{.updates = done.update,
+                            .best_update = done.best_update > 0 ? done.best_update : done.update,
+                            .best_score = done.best_score,
+                            .tokens = done.tokens,
+                            .train_seconds = done.seconds,
+                            .tokens_per_second = static_cast<double>(done.tokens) / done.seconds,
+                            .final_loss = done.loss};
+  copy_weights(trainer.best(), model);
+  return result;
+}
+
 }  // namespace detail
 
 /// Trains the model from where it stands and leaves in it the weights with the best score, or the last ones if the
@@ -62,13 +112,7 @@ namespace detail {
 template <Trainable M, typename Observer, Objective<M> O, Ranks R = OneRank>
 DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& config, Observer&& observer,
                     const O& objective, R ranks = {}) {
-  using Watcher = std::remove_reference_t<Observer>;
-  static_assert(
-      HasOnUpdate<Watcher> || !requires { &Watcher::on_update; },
-      "distil: the observer's on_update takes (const DistilMetrics&)");
-  static_assert(
-      HasOnEvaluate<Watcher, M> || !requires { &Watcher::on_evaluate; },
-      "distil: the observer's on_evaluate takes (const Model&, int update) and returns a score");
+  detail::check_observer<M, std::remove_reference_t<Observer>>();
   DistilTrainer<M, O, R> trainer{model, sampler, config, objective, ranks};
   const bool writes = ranks.rank() == 0;
   if (detail::has_checkpoint(config)) {
@@ -77,32 +121,10 @@ DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& 
     trainer.save(config.checkpoint);  // what cannot be written is found out before the work, not after it
   }
   trainer.expect_equal_ranks();
-  const auto is_due = [&](int every) {
-    const int update = trainer.progress().update;
-    return every > 0 && (update % every == 0 || update == config.updates);
-  };
-  while (trainer.progress().update < config.updates) {
-    const DistilMetrics metrics = trainer.step();
-    if constexpr (HasOnUpdate<Watcher>) observer.on_update(metrics);
-    if constexpr (HasOnEvaluate<Watcher, M>) {
-      if (is_due(config.evaluate_every)) {
-        auto score = static_cast<double>(observer.on_evaluate(trainer.averaged(), metrics.update));
-        broadcast_from_first(ranks, std::span{&score, 1});
-        trainer.offer(score);
-      }
-    }
-    if (writes && is_due(config.checkpoint_every)) trainer.save(config.checkpoint);
-  }
-  const DistilProgress& done = trainer.progress();
-  const DistilResult result{.updates = done.update,
-                            .best_update = done.best_update > 0 ? done.best_update : done.update,
-                            .best_score = done.best_score,
-                            .tokens = done.tokens,
-                            .train_seconds = done.seconds,
-                            .tokens_per_second = static_cast<double>(done.tokens) / done.seconds,
-                            .final_loss = done.loss};
-  copy_weights(trainer.best(), model);
-  return result;
+  detail::run_updates<M>(trainer, config.updates, observer, ranks, [&] {
+    if (writes && detail::is_due(trainer, config.checkpoint_every)) trainer.save(config.checkpoint);
+  });
+  return detail::finish(trainer, model);
 }
 
 /// With the objective of Algorithm Distillation.
