@@ -1,0 +1,25 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <utility>
+
+#include <icrl/core/assert.hpp>
+#include <icrl/math/cpu_level.hpp>
+#include <icrl/math/int8_avx2.hpp>
+#include <icrl/math/int8_avx512.hpp>
+
+namespace icrl::detail {
+
+/// Calls `call(kernels)` with the kernels of a level, see ScalarInt8. The CPU has to have it.
+template <typename Call>
+inline auto with_int8_kernels(CpuLevel level, Call&& call) {
+#if defined(__x86_64__)
+  if (level == CpuLevel::avx512_vnni) return call(Avx512Int8{});
+  if (level == CpuLevel::avx2) return call(Avx2Int8{});
+#endif
+  ICRL_ASSERT(level == CpuLevel::scalar, "integer kernels: this target has no such level");
+  return call(ScalarInt8{});
+}
+
+}  // namespace icrl::detail
