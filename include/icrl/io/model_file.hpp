@@ -248,6 +248,13 @@ void read_weights(const SafetensorsFile& file, const ModelInfoOf<ConfigOf<M>>& i
 
 }  // namespace detail
 
+/// Optional: a model that has more to do once its tensors hold what a file says. It checks what has ranges of its own,
+/// throws Error, which begins with `what`, for numbers outside, and makes ready what follows from the tensors.
+template <typename M>
+concept FinishesLoading = requires(M& model, const std::string& what) {
+  model.finish_loading(what);
+};
+
 /// Reads a model of the given type, such as `load_model<CausalTransformer<float>>("a.safetensors")`. A file of floats
 /// can be read into doubles, and one of doubles into floats. Throws Error for a file that is damaged, newer or of
 /// another kind, or whose weights do not fit its configuration.
@@ -258,6 +265,7 @@ template <LoadableModel M>
   detail::expect_plausible_size<M>(file, info);
   M model = detail::at_file(file, [&] { return M{info.config, info.layout}; });
   detail::read_weights(file, info, model);
+  if constexpr (FinishesLoading<M>) model.finish_loading(file.what());
   return model;
 }
 

@@ -1,0 +1,120 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string_view>
+#include <tuple>
+
+#include <icrl/compress/int8_linear.hpp>
+#include <icrl/model/step_embedding.hpp>
+
+namespace icrl {
+
+/// `StepEmbedding` with int8 rows: all tables, maps and vectors one below the other, each row with a scale of its own.
+struct Int8Embedding {
+  Matrix<std::int8_t> rows;  ///< (rows, C): observation and action tables, maps, reward, flags, bias, positions
+  RowVector<float> scale;    ///< (rows)
+  StepEmbeddingConfig config;
+  StepLayout layout;
+
+  Int8Embedding(const StepEmbeddingConfig& shape, const StepLayout& steps)
+      : rows{Matrix<std::int8_t>::Zero(row_count(shape, steps), shape.width)},
+        scale{RowVector<float>::Zero(rows.rows())},
+        config{shape},
+        layout{steps},
+        observation_ids_{id_counts(steps.observation_space)},
+        action_ids_{id_counts(steps.action_space)} {
+    Index next = 0;
+    const auto take = [&](Index count) { return std::exchange(next, next + count); };
+    observation_tables_ = take(sum(observation_ids_));
+    action_tables_ = take(sum(action_ids_) + static_cast<Index>(action_ids_.size()));
+    observation_map_ = take(has_ids(steps.observation_space) ? 0 : steps.observation_size());
+    action_map_ = take(has_ids(steps.action_space) ? 0 : steps.action_size());
+    reward_ = take(1);
+    flags_ = take(StepFlag::count);
+    bias_ = take(1);
+    positions_ = take(shape.position_count);
+    ICRL_ASSERT(next == rows.rows(), "int8 embedding: its rows do not add up");
+  }
+  /// Throws Error for a weight that is not finite.
+  Int8Embedding(const StepEmbedding<float>& from, const StepLayout& steps) : Int8Embedding{from.config, steps} {
+    Index next = 0;
+    for (const Parameter<const float>& p : parameters_of(from)) {
+      for (Index r = 0; r < p.rows; ++r, ++next) {
+        auto* const codes = reinterpret_cast<std::uint8_t*>(row_data(rows, next));
+        scale(next) = detail::ScalarInt8::quantize(p.data + r * p.columns, p.columns, 0, codes);
+        if (!std::isfinite(scale(next))) fail("embedding.{}: row {} is not finite", p.name, r);
+      }
+    }
+    ICRL_ASSERT(next == rows.rows(), "int8 embedding: not all rows were set");
+  }
+
+  /// Numbers in the tensors of such an embedding.
+  [[nodiscard]] static std::int64_t weight_count(const StepEmbeddingConfig& shape, const StepLayout& steps) {
+    return row_count(shape, steps) * (std::int64_t{shape.width} + 1);
+  }
+
+  /// Throws Error, which begins with `what`, for numbers outside their ranges.
+  void expect_valid(std::string_view what) const {
+    for (Index i = 0; i < rows.size(); ++i)
+      if (rows.data()[i] == -128) fail("{}: code {} is -128, outside -127 .. 127", what, i);
+    for (Index i = 0; i < scale.size(); ++i) {
+      if (!std::isfinite(scale(i)) || std::signbit(scale(i)))
+        fail("{}: scale {} is {}, it has to be finite and not negative", what, i, scale(i));
+    }
+  }
+
+  /// Writes token number `token` of the step `row`, which stands at `position`, to `out` (C numbers).
+  template <typename Kernels>
+  void step(Kernels kernels, const float* row, int token, Index position, float* out) const {
+    const Index width = rows.cols();
+    const bool is_fused = config.tokens == TokenScheme::fused;
+    const auto add = [&](Index r, float factor) {
+      kernels.add_codes(row_data(rows, r), width, factor * scale(r), out);
+    };
+    const auto add_ids = [&](const std::vector<int>& counts, int extra, Index first, const float* ids) {
+      for (std::size_t i = 0; i < counts.size(); first += counts[i] + extra, ++i) {
+        ICRL_ASSERT(ids[i] >= 0 && static_cast<int>(ids[i]) < counts[i] + extra, "int8 embedding: an id is too large");
+        add(first + static_cast<Index>(ids[i]), 1);
+      }
+    };
+    std::fill_n(out, width, 0.0f);
+    add(bias_, 1);
+    if (config.position_count > 0) add(positions_ + position, 1);
+    if (is_fused || token == 2) {
+      add_ids(observation_ids_, 0, observation_tables_, row);
+      for (Index i = 0; i < action_map_ - observation_map_; ++i) add(observation_map_ + i, row[i]);
+      add(flags_ + static_cast<Index>(row[layout.flag_offset()]), 1);
+    }
+    if (is_fused || token == 0) {
+      const float* const action = row + layout.action_offset();
+      add_ids(action_ids_, 1, action_tables_, action);
+      for (Index i = 0; i < reward_ - action_map_; ++i) add(action_map_ + i, action[i]);
+    }
+    if (is_fused || token == 1) add(reward_, static_cast<float>(config.reward_scale) * row[layout.reward_offset()]);
+  }
+
+  static constexpr auto tensors() {
+    return std::tuple{Field{"rows", &Int8Embedding::rows}, Field{"scale", &Int8Embedding::scale}};
+  }
+
+private:
+  static Index sum(const std::vector<int>& counts) {
+    Index total = 0;
+    for (const int count : counts) total += count;
+    return total;
+  }
+  static std::int64_t row_count(const StepEmbeddingConfig& shape, const StepLayout& steps) {
+    return StepEmbedding<float>::weight_count(shape, steps) / shape.width;
+  }
+
+  std::vector<int> observation_ids_, action_ids_;
+  // The first row of each part.
+  Index observation_tables_ = 0, action_tables_ = 0, observation_map_ = 0, action_map_ = 0, reward_ = 0, flags_ = 0,
+        bias_ = 0, positions_ = 0;
+};
+
+}  // namespace icrl

@@ -1,0 +1,191 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include <icrl/compress/quantized_matrix.hpp>
+#include <icrl/core/tensor_view.hpp>
+#include <icrl/math/buffer.hpp>
+#include <icrl/math/int8_kernels.hpp>
+#include <icrl/nn/parameters.hpp>
+
+namespace icrl {
+
+/// Numbers in 16 bits, as files have them; only converted, never computed with.
+template <>
+inline constexpr std::string_view dtype_of<Eigen::half> = "F16";
+
+namespace detail {
+
+/// Throws Error for a number that half precision does not hold.
+[[nodiscard]] inline RowVector<Eigen::half> to_half(const RowVector<float>& numbers, std::string_view what) {
+  RowVector<Eigen::half> halves(numbers.size());
+  for (Index i = 0; i < numbers.size(); ++i) {
+    if (!(std::abs(numbers(i)) <= 65504.0f))
+      fail("{}: number {} is {}, half precision holds up to 65504", what, i, numbers(i));
+    halves(i) = Eigen::half(numbers(i));
+  }
+  return halves;
+}
+/// Throws Error for a number that is not finite.
+inline void from_half(const RowVector<Eigen::half>& halves, std::string_view what, float* out) {
+  for (Index i = 0; i < halves.size(); ++i) {
+    out[i] = static_cast<float>(halves(i));
+    if (!std::isfinite(out[i])) fail("{}: number {} is {}", what, i, out[i]);
+  }
+}
+
+}  // namespace detail
+
+/// y = x W + b in integers: weights and inputs are int8, sums are exact. It acts and cannot be trained. What files hold
+/// is `weight`, `group_scale`, `scale` and `bias`; `pack` makes the panels of int8 that products read, whatever the
+/// weights' width.
+struct Int8Linear {
+  Index in, out;
+  int bits, group;
+  Matrix<std::int8_t> weight;  ///< 8 bits: the codes, (in, out). Fewer: (bytes, out), see packed_codes
+  std::vector<Matrix<std::uint8_t>> group_scale;  ///< (groups, out), only with groups
+  RowVector<float> scale;                         ///< (out)
+  RowVector<Eigen::half> bias;                    ///< (out)
+
+  /// All zero. `group` counts below 8 bits only.
+  Int8Linear(Index inputs, Index outputs, int weight_bits = 8, int group_size = 0)
+      : in{inputs},
+        out{outputs},
+        bits{weight_bits},
+        group{weight_bits == 8 ? 0 : group_size},
+        weight{Matrix<std::int8_t>::Zero(byte_count(inputs, weight_bits), outputs)},
+        scale{RowVector<float>::Zero(outputs)},
+        bias{RowVector<Eigen::half>::Constant(outputs, Eigen::half(0.0f))} {
+    if (group > 0) group_scale.push_back(Matrix<std::uint8_t>::Ones((in + group - 1) / group, out));
+    pack("int8 linear map");
+  }
+
+  /// Throws Error, which begins with `what`, for a matrix that is not valid or a bias of another size.
+  Int8Linear(const QuantizedMatrix& matrix, const RowVector<float>& biases, std::string_view what)
+      : Int8Linear{(validate(matrix, what), matrix.in), matrix.out, matrix.bits, matrix.group} {
+    if (biases.size() != out) fail("{}: {} biases, {} outputs", what, biases.size(), out);
+    bias = detail::to_half(biases, what);
+    std::copy(matrix.scales.begin(), matrix.scales.end(), scale.data());
+    if (group > 0) std::copy(matrix.group_scales.begin(), matrix.group_scales.end(), group_scale.front().data());
+    const auto mask = static_cast<unsigned>((1 << bits) - 1);
+    for (Index o = 0; o < out; ++o) {
+      for (Index i = 0; i < in; ++i) {
+        const unsigned code = static_cast<unsigned>(matrix.codes[static_cast<std::size_t>(i * out + o)]) & mask;
+        const Index bit = i * bits;
+        put_bits(bit / 8, o, code << (bit % 8));
+        if (bit % 8 + bits > 8) put_bits(bit / 8 + 1, o, code >> (8 - bit % 8));
+      }
+    }
+    pack(what);
+  }
+
+  [[nodiscard]] Index input_size() const { return in; }
+  [[nodiscard]] Index output_size() const { return out; }
+  /// Numbers in the tensors of such a map.
+  [[nodiscard]] static std::int64_t weight_count(std::int64_t in, std::int64_t out, int bits, int group) {
+    const std::int64_t groups = group > 0 && bits < 8 ? (in + group - 1) / group : 0;
+    return (byte_count(in, bits) + groups + 2) * out;
+  }
+
+  /// Makes ready for products what the tensors hold. Throws Error, which begins with `what`, for numbers outside their
+  /// ranges.
+  void pack(std::string_view what) {
+    const QuantizedMatrix matrix = quantized();
+    validate(matrix, what);
+    for (Index o = 0, used = in * bits % 8; used != 0 && o < out; ++o) {
+      if (static_cast<std::uint8_t>(weight(weight.rows() - 1, o)) >> used != 0)
+        fail("{}: output {} has bits behind its last weight", what, o);
+    }
+    const Index words = detail::whole_words(in), outputs = detail::whole_blocks(out);
+    panels_.resize(outputs, words);
+    offsets_.resize(1, outputs);
+    numbers_.resize(2, outputs);
+    std::fill_n(panels_.data(), outputs * words, std::int8_t{0});
+    std::fill_n(offsets_.data(), outputs, 0);
+    std::fill_n(numbers_.data(), 2 * outputs, 0.0f);
+    for (Index i = 0; i < in; ++i) {
+      for (Index o = 0; o < out; ++o) {
+        const int value = matrix.value(i, o);
+        panels_.data()[o / 16 * words * 16 + i / 4 * 64 + o % 16 * 4 + i % 4] = static_cast<std::int8_t>(value);
+        offsets_(0, o) += 128 * value;
+      }
+    }
+    std::copy_n(scale.data(), out, numbers_.data());
+    detail::from_half(bias, what, numbers_.data() + outputs);
+  }
+
+  /// For kernels; valid until the next `pack`.
+  [[nodiscard]] detail::Int8MapView view() const {
+    return {
+        panels_.data(), offsets_.data(), numbers_.data(), numbers_.data() + numbers_.cols(), panels_.cols() / 4, out};
+  }
+
+  /// The weights as quantizers give them.
+  [[nodiscard]] QuantizedMatrix quantized() const {
+    QuantizedMatrix matrix{
+        .in = in, .out = out, .bits = bits, .group = group, .codes = {}, .group_scales = {}, .scales = {}};
+    matrix.codes.resize(static_cast<std::size_t>(in * out));
+    for (Index i = 0; i < in; ++i)
+      for (Index o = 0; o < out; ++o) matrix.codes[static_cast<std::size_t>(i * out + o)] = code(i, o);
+    if (group > 0)
+      matrix.group_scales.assign(group_scale.front().data(), group_scale.front().data() + group_scale.front().size());
+    matrix.scales.assign(scale.data(), scale.data() + out);
+    return matrix;
+  }
+
+  static constexpr auto tensors() {
+    using L = Int8Linear;
+    return std::tuple{Field{"weight", &L::weight}, Field{"group_scale", &L::group_scale}, Field{"scale", &L::scale},
+                      Field{"bias", &L::bias}};
+  }
+
+private:
+  /// Codes of fewer than 8 bits are packed output by output: code i has the bits i * bits .. of its output's bytes, the
+  /// lowest first, in two's complement. The bits left over in the last byte are zero.
+  static constexpr Index byte_count(Index inputs, int bits) { return (inputs * bits + 7) / 8; }
+
+  void put_bits(Index byte, Index o, unsigned value) {
+    weight(byte, o) = static_cast<std::int8_t>(static_cast<std::uint8_t>(weight(byte, o)) | (value & 0xffu));
+  }
+
+  [[nodiscard]] std::int8_t code(Index i, Index o) const {
+    const Index bit = i * bits, byte = bit / 8;
+    unsigned value = static_cast<std::uint8_t>(weight(byte, o));
+    if (bit % 8 + bits > 8) value |= static_cast<unsigned>(static_cast<std::uint8_t>(weight(byte + 1, o))) << 8;
+    const auto upper = static_cast<unsigned>(8 - bits);
+    // To the top of a byte and down again, which extends the sign.
+    const auto top = static_cast<std::int8_t>(static_cast<std::uint8_t>((value >> (bit % 8)) << upper));
+    return static_cast<std::int8_t>(top >> upper);
+  }
+
+  Buffer<std::int8_t> panels_;    // (whole blocks of outputs, whole words of inputs) in the order of Int8MapView
+  Buffer<std::int32_t> offsets_;  // (1, whole blocks of outputs)
+  Buffer<float> numbers_;         // (2, whole blocks of outputs): scales, biases
+};
+
+/// Weights (in, out) of 8 bits, rounded to the nearest, each output by its largest one. Throws Error, which begins with
+/// `what`, for a weight that is not finite.
+[[nodiscard]] inline QuantizedMatrix nearest_int8(MatrixIn<float> weights, std::string_view what) {
+  QuantizedMatrix matrix{.in = weights.rows(), .out = weights.cols(), .codes = {}, .group_scales = {}, .scales = {}};
+  matrix.codes.resize(static_cast<std::size_t>(weights.size()));
+  std::vector<float> column(static_cast<std::size_t>(matrix.in));
+  std::vector<std::uint8_t> codes(column.size());
+  for (Index o = 0; o < matrix.out; ++o) {
+    for (Index i = 0; i < matrix.in; ++i) column[static_cast<std::size_t>(i)] = weights(i, o);
+    matrix.scales.push_back(detail::ScalarInt8::quantize(column.data(), matrix.in, 0, codes.data()));
+    if (!std::isfinite(matrix.scales.back())) fail("{}: the weights of output {} are not finite", what, o);
+    for (Index i = 0; i < matrix.in; ++i)
+      matrix.codes[static_cast<std::size_t>(i * matrix.out + o)] =
+          static_cast<std::int8_t>(codes[static_cast<std::size_t>(i)]);
+  }
+  return matrix;
+}
+
+}  // namespace icrl

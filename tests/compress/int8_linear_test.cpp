@@ -1,0 +1,120 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/compress/int8_linear.hpp>
+
+#include <limits>
+
+#include <icrl/core/rng.hpp>
+#include <icrl/model/tensors.hpp>
+
+#include "support/catch.hpp"
+#include "support/errors.hpp"
+#include "support/quantized_maps.hpp"
+
+using namespace icrl;
+using icrl::test::error_of;
+using icrl::test::random_quantized;
+
+namespace {
+
+RowVector<float> counted_bias(Index size) {
+  RowVector<float> bias(size);
+  for (Index i = 0; i < size; ++i) bias(i) = static_cast<float>(i) / 4;
+  return bias;
+}
+
+/// y = x W + b on floats, through the map's own quantization of x.
+Matrix<float> forward(const Int8Linear& map, const Matrix<float>& x) {
+  const Index stride = detail::whole_words(map.in);
+  std::vector<std::uint8_t> codes(static_cast<std::size_t>(x.rows() * stride));
+  std::vector<float> scales;
+  for (Index r = 0; r < x.rows(); ++r)
+    scales.push_back(detail::ScalarInt8::quantize(row_data(x, r), map.in, 128, codes.data() + r * stride));
+  Matrix<float> y(x.rows(), map.out);
+  detail::ScalarInt8::multiply(map.view(), {codes.data(), stride, scales.data(), x.rows()}, false, y.data(), map.out);
+  return y;
+}
+
+}  // namespace
+
+TEST_CASE("Codes of any width are stored and come back", "[compress]") {
+  Rng rng{1};
+  for (const int bits : {8, 4, 3, 2}) {
+    for (const Index in : {1, 5, 8, 31, 64}) {
+      const QuantizedMatrix matrix = random_quantized(in, 7, bits, 3, rng);
+
+      const Int8Linear map{matrix, counted_bias(7), "map"};
+
+      const QuantizedMatrix stored = map.quantized();
+      CHECK(stored.codes == matrix.codes);
+      CHECK(stored.group_scales == matrix.group_scales);
+      CHECK(stored.scales == matrix.scales);
+      CHECK(map.weight.rows() == (in * bits + 7) / 8);
+      std::int64_t numbers = 0;
+      for (const TensorView& tensor : tensors_of(map))
+        numbers += static_cast<std::int64_t>(tensor.bytes.size()) * 8 / dtype_bits(tensor.dtype);
+      CHECK(numbers == Int8Linear::weight_count(in, 7, bits, 3));
+    }
+  }
+}
+
+TEST_CASE("An integer map is close to the map of its dequantized weights", "[compress]") {
+  Rng rng{2};
+  for (const int bits : {8, 4, 3, 2}) {
+    const QuantizedMatrix matrix = random_quantized(37, 19, bits, 8, rng);
+    const Int8Linear map{matrix, counted_bias(19), "map"};
+    Matrix<float> x(3, 37);
+    for (Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(rng.normal());
+
+    const Matrix<float> exact = (x * dequantized(matrix)).rowwise() + counted_bias(19);
+
+    CHECK((forward(map, x) - exact).norm() < 0.02f * exact.norm());
+  }
+}
+
+TEST_CASE("A map of fewer bits has the bits of its expansion to int8", "[compress]") {
+  Rng rng{3};
+  const QuantizedMatrix matrix = random_quantized(20, 6, 4, 8, rng);
+  QuantizedMatrix expanded{.in = 20, .out = 6, .codes = {}, .group_scales = {}, .scales = matrix.scales};
+  for (Index i = 0; i < 20; ++i)
+    for (Index o = 0; o < 6; ++o) expanded.codes.push_back(static_cast<std::int8_t>(matrix.value(i, o)));
+  Matrix<float> x(1, 20);
+  for (Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(rng.normal());
+
+  CHECK(forward({matrix, counted_bias(6), "map"}, x) == forward({expanded, counted_bias(6), "map"}, x));
+}
+
+TEST_CASE("Weights are rounded to the nearest code of their output", "[compress]") {
+  const Matrix<float> weights{{1.27f, 0.0f}, {-0.304f, 0.0f}, {0.306f, 0.0f}};
+
+  const QuantizedMatrix matrix = nearest_int8(weights, "map");
+
+  CHECK(matrix.codes == std::vector<std::int8_t>{127, 0, -30, 0, 31, 0});
+  CHECK(matrix.scales[1] == 0);
+  CHECK((dequantized(matrix) - weights).cwiseAbs().maxCoeff() < 0.0051f);
+  const Matrix<float> bad{{1.0f, std::numeric_limits<float>::infinity()}};
+  CHECK(error_of([&] { (void)nearest_int8(bad, "map"); }) == "map: the weights of output 1 are not finite");
+}
+
+TEST_CASE("A map refuses tensors that no quantizer gives", "[compress]") {
+  Rng rng{4};
+  const auto error_with = [&](int bits, auto spoil) {
+    Int8Linear map{random_quantized(5, 3, bits, 2, rng), counted_bias(3), "map"};
+    spoil(map);
+    return error_of([&] { map.pack("file: map"); });
+  };
+
+  CHECK(error_with(8, [](auto& m) { m.weight(1, 1) = -128; }) == "file: map: code 4 is -128, outside -127 .. 127");
+  CHECK(error_with(8, [](auto& m) { m.scale(2) = -1; }) ==
+        "file: map: scale 2 is -1, it has to be finite and not negative");
+  CHECK(error_with(4, [](auto& m) { m.group_scale[0](0, 1) = 0; }) == "file: map: group scale 1 is 0, outside 1 .. 15");
+  CHECK(error_with(4, [](auto& m) { m.weight(2, 1) = 0x70; }) == "file: map: output 1 has bits behind its last weight");
+  CHECK(error_with(8, [](auto& m) { m.bias(0) = Eigen::half(std::numeric_limits<float>::infinity()); }) ==
+        "file: map: number 0 is inf");
+  CHECK(error_of([&] {
+          (void)Int8Linear{random_quantized(5, 3, 8, 0, rng), RowVector<float>::Constant(3, 1e6f), "map"};
+        }) == "map: number 0 is 1000000, half precision holds up to 65504");
+  CHECK(error_of([&] {
+          (void)Int8Linear{random_quantized(5, 3, 8, 0, rng), counted_bias(2), "map"};
+        }) == "map: 2 biases, 3 outputs");
+}
