@@ -403,13 +403,13 @@ TEST_CASE("A newer format is refused by name and left as it is", "[history]") {
   const TemporaryFolder folder;
   write(folder / "h", some_histories());
   auto bytes = read_bytes(folder / "h");
-  bytes[8] = 3;
+  bytes[8] = 4;
   const std::uint32_t checksum = crc32c(std::as_bytes(std::span{bytes}).first(12));
   std::memcpy(bytes.data() + 12, &checksum, 4);
   write_bytes(folder / "h", bytes);
 
-  CHECK(has(error_in(folder / "h"), "format version 3, this build reads versions 1 to 2"));
-  CHECK(has(error_of([&] { HistoryWriter{folder / "h"}; }), "format version 3, this build reads versions 1 to 2"));
+  CHECK(has(error_in(folder / "h"), "format version 4, this build reads versions 1 to 3"));
+  CHECK(has(error_of([&] { HistoryWriter{folder / "h"}; }), "format version 4, this build reads versions 1 to 3"));
   CHECK(read_bytes(folder / "h") == bytes);
 }
 

@@ -26,7 +26,8 @@ public:
 
   /// Unless these are the spaces that the model was made for.
   void expect_spaces(const Space& observation_space, const Space& action_space) const {
-    const std::string differ = difference(layout_, StepLayout{observation_space, action_space, layout_.closing_token});
+    const std::string differ =
+        difference(layout_, StepLayout{observation_space, action_space, layout_.closing_token, layout_.extra_features});
     if (differ.empty()) return;
     fail("in-context agents: the model takes {} to {}, but the environment has {} and {} ({})",
          to_short_string(layout_.observation_space), to_short_string(layout_.action_space),
@@ -59,6 +60,22 @@ public:
     }
     for (std::size_t i = 0; i < count; ++i)
       check_observation(group.observations.subspan(i * size, size), group.members[i]);
+  }
+
+  /// All extra features of the layout, finite.
+  void check_extra_features(const GroupObservations& group) const {
+    const auto size = static_cast<std::size_t>(layout_.extra_size());
+    if (group.extra_features.size() != group.members.size() * size) {
+      fail("in-context agents: there are {} numbers of extra features; {} members with {} need {}",
+           group.extra_features.size(), group.members.size(), to_string(layout_.extra_features),
+           group.members.size() * size);
+    }
+    for (std::size_t i = 0; i < group.extra_features.size(); ++i) {
+      if (!std::isfinite(group.extra_features[i])) {
+        fail("in-context agents: member {} has extra features ({}), which must be finite", group.members[i / size],
+             shortened(group.extra_features.subspan(i / size * size, size)));
+      }
+    }
   }
 
   /// Masks, if there are any, of the right size, each of which allows an action.

@@ -75,10 +75,11 @@ public:
     contexts_.add_inputs(inputs);
   }
 
-  /// Adds the inputs that show the model an observation and what came of the last action.
-  void add_observation(std::span<const float> observation, std::vector<Input>& inputs) {
+  /// Adds the inputs that show the model an observation, the layout's extra features, and what came of the last action.
+  void add_observation(std::span<const float> observation, std::span<const float> extra_features,
+                       std::vector<Input>& inputs) {
     ICRL_ASSERT(!has_closing_row_, "add_observation: the closing row comes first");
-    stream_.observe(observation, contexts_.next_row(stream_.state().phase.flags()));
+    stream_.observe(observation, extra_features, contexts_.next_row(stream_.state().phase.flags()));
     awaits_learn_ = true;
     contexts_.add_inputs(inputs);
   }
@@ -142,6 +143,7 @@ private:
     expect_finite(row[static_cast<std::size_t>(layout.reward_offset())], "reward of the closing row", in);
     checks.check_observation(layout.observation_of(row), member);
     checks.check_action(layout.previous_action_of(row), member);
+    std::ranges::fill(layout.extra_features_of(row), 0.0f);
     row.back() = StepFlag::closing;
   }
 

@@ -34,8 +34,14 @@ public:
   /// `allowed`: one byte per action of a Discrete space, 0 = forbidden; empty allows all.
   void act(std::span<const float> observation, std::span<const std::uint8_t> allowed, std::span<float> action,
            Rng& rng) {
+    act(observation, {}, allowed, action, rng);
+  }
+  /// With the numbers of the layout's extra features, one after another.
+  void act(std::span<const float> observation, std::span<const float> extra_features,
+           std::span<const std::uint8_t> allowed, std::span<float> action, Rng& rng) {
     static constexpr int only[] = {0};
-    group_.act({.members = only, .observations = observation, .masks = allowed}, action, {&rng, 1});
+    group_.act({.members = only, .observations = observation, .masks = allowed, .extra_features = extra_features},
+               action, {&rng, 1});
   }
   void learn(const Transition& transition) { group_.learn(0, transition); }
 

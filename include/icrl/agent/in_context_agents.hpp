@@ -53,8 +53,9 @@ public:
   }
 
   /// Chooses an action for every member that `group` names. Throws Error, and changes nothing, for an observation
-  /// outside its space or not finite, a mask that allows nothing, or an episode that outgrows the model's context.
-  /// Outputs that are not finite are an Error, too, after which the agents have to be reset.
+  /// outside its space or not finite, extra features that are missing or not finite, a mask that allows nothing, or an
+  /// episode that outgrows the model's context. Outputs that are not finite are an Error, too, after which the agents
+  /// have to be reset.
   void act(const GroupObservations& group, std::span<float> actions, std::span<Rng> rngs) {
     const auto size = static_cast<std::size_t>(model_->actions.action_size());
     if (actions.size() != group.members.size() * size || rngs.size() < states_.size()) {
@@ -62,10 +63,10 @@ public:
            actions.size(), rngs.size(), group.members.size(), group.members.size() * size, states_.size());
     }
     check(group);
-    feed(group.members, group.observations);
+    feed(group);
     const std::size_t mask_size = group.members.empty() ? 0 : group.masks.size() / group.members.size();
-    for (std::size_t i = 0; i < group.members.size(); ++i) {
     const auto parameter_count = static_cast<std::size_t>(model_->actions.parameter_count());
+    for (std::size_t i = 0; i < group.members.size(); ++i) {
       const auto id = static_cast<std::size_t>(group.members[i]);
       model_->actions.template sample<Scalar>(outputs(static_cast<int>(i)).first(parameter_count), decoding_,
                                               group.masks.subspan(i * mask_size, mask_size), rngs[id],
@@ -90,8 +91,12 @@ public:
     State& state = at(member);
     if (!state.awaits_learn()) {
       const int watching[] = {member};
-      check({.members = watching, .observations = transition.observation, .masks = {}});
-      feed(watching, transition.observation);
+      const GroupObservations seen{.members = watching,
+                                   .observations = transition.observation,
+                                   .masks = {},
+                                   .extra_features = transition.extra_features};
+      check(seen);
+      feed(seen);
     }
     state.record(transition);
   }
@@ -151,6 +156,7 @@ private:
   void check(const GroupObservations& group) const {
     checks_.check_observations(group);
     checks_.check_masks(group);
+    checks_.check_extra_features(group);
     for (auto member = group.members.begin(); member != group.members.end(); ++member) {
       ICRL_ASSERT(std::find(group.members.begin(), member, *member) == member, "act: a member is named twice");
       ICRL_ASSERT(!at(*member).awaits_learn(), "act: learn() has to tell what came of the last action first");
@@ -159,9 +165,9 @@ private:
   }
 
   /// Lets the model see one observation of each of these members, after the closing rows that it has not seen yet.
-  void feed(std::span<const int> members, std::span<const float> observations) {
+  void feed(const GroupObservations& group) {
     inputs_.clear();
-    for (const int member : members) {
+    for (const int member : group.members) {
       State& state = at(member);
       if (!state.has_closing_row()) continue;
       run_refill(state);
@@ -171,12 +177,14 @@ private:
 
     inputs_.clear();
     acting_inputs_.clear();
-    const auto size = static_cast<std::size_t>(model_->layout.observation_size());
-    for (std::size_t i = 0; i < members.size(); ++i) {
-      State& state = at(members[i]);
+    const auto size = static_cast<std::size_t>(model_->layout.observation_size()),
+               extra_size = static_cast<std::size_t>(model_->layout.extra_size());
+    for (std::size_t i = 0; i < group.members.size(); ++i) {
+      State& state = at(group.members[i]);
       run_refill(state);
       acting_inputs_.push_back(inputs_.size());
-      state.add_observation(observations.subspan(i * size, size), inputs_);
+      state.add_observation(group.observations.subspan(i * size, size),
+                            group.extra_features.subspan(i * extra_size, extra_size), inputs_);
     }
     run(inputs_);
   }

@@ -22,10 +22,11 @@ namespace icrl::detail {
 
 /// Bits that say which optional columns a history has.
 struct OptionalColumns {
-  static constexpr std::uint32_t masks = 1, behaviour_probabilities = 2, expert_actions = 4;
+  static constexpr std::uint32_t masks = 1, behaviour_probabilities = 2, expert_actions = 4,
+                                 extra_features = 8;  // in files of version 3 only
 };
 
-/// How a file tells what a space is. `shaped_box` stands in files of version 2 only.
+/// How a file tells what a space is. `shaped_box` stands in files from version 2 on.
 struct SpaceKind {
   static constexpr std::uint32_t discrete = 1, multi_discrete = 2, box = 3, shaped_box = 4;
 };
@@ -38,6 +39,7 @@ struct SpaceKind {
 
 /// The version that a file needs to hold a history.
 [[nodiscard]] inline std::uint32_t version_for(const HistoryInfo& info) {
+  if (!info.extra_features.empty()) return 3;
   const std::uint32_t newest_kind = std::max(kind_of(info.observation_space), kind_of(info.action_space));
   return newest_kind == SpaceKind::shaped_box ? 2 : 1;
 }
@@ -95,8 +97,15 @@ inline void write_space(ByteWriter& writer, const Space& space) {
   writer.value(info.seed);
   writer.value((info.has_action_mask ? OptionalColumns::masks : 0u) |
                (info.has_behaviour_probability ? OptionalColumns::behaviour_probabilities : 0u) |
-               (info.has_expert_action ? OptionalColumns::expert_actions : 0u));
+               (info.has_expert_action ? OptionalColumns::expert_actions : 0u) |
+               (info.extra_features.empty() ? 0u : OptionalColumns::extra_features));
   writer.text(info.algorithm);
+  if (info.extra_features.empty()) return writer;
+  writer.value(static_cast<std::uint32_t>(info.extra_features.size()));
+  for (const ExtraFeature& feature : info.extra_features) {
+    writer.value(static_cast<std::uint32_t>(feature.size));
+    writer.text(feature.name);
+  }
   return writer;
 }
 
@@ -109,11 +118,19 @@ inline void write_space(ByteWriter& writer, const Space& space) {
   info.action_space = read_space(reader, version, most);
   info.task = reader.value<std::int64_t>();
   info.seed = reader.value<std::uint64_t>();
-  const auto columns = reader.value_in<std::uint32_t>("set of optional columns", 0, 7);
+  const auto columns = reader.value_in<std::uint32_t>("set of optional columns", 0, version < 3 ? 7 : 15);
   info.has_action_mask = (columns & OptionalColumns::masks) != 0;
   info.has_behaviour_probability = (columns & OptionalColumns::behaviour_probabilities) != 0;
   info.has_expert_action = (columns & OptionalColumns::expert_actions) != 0;
   info.algorithm = reader.text();
+  if ((columns & OptionalColumns::extra_features) != 0) {
+    using Limits = ExtraFeatureLimits;
+    info.extra_features.resize(reader.value_in<std::uint32_t>("number of extra features", 1, Limits::count));
+    for (ExtraFeature& feature : info.extra_features) {
+      feature.size = static_cast<int>(reader.value_in<std::uint32_t>("size of an extra feature", 1, Limits::all_sizes));
+      feature.name = reader.text();
+    }
+  }
   reader.expect_end();
   try {
     validate(info);

@@ -60,8 +60,8 @@ inline void check_columns(const HistoryRecord& record, const std::string& what) 
       if (!check.contains(row)) fail("{}: {} {} is {}", what, name, r, describe_outside(row, space));
     }
   };
-  const auto check_numbers = [&](const float* numbers, float least, const char* name) {
-    for (std::uint64_t r = 0; r < record.step_count; ++r)
+  const auto check_numbers = [&](const float* numbers, float least, const char* name, std::uint64_t width = 1) {
+    for (std::uint64_t r = 0; r < record.step_count * width; ++r)
       if (!std::isfinite(numbers[r]) || numbers[r] < least) fail("{}: {} {} is {}", what, name, r, numbers[r]);
   };
   const HistoryInfo& info = record.info;
@@ -72,6 +72,8 @@ inline void check_columns(const HistoryRecord& record, const std::string& what) 
   if (info.has_behaviour_probability) check_numbers(columns.behaviour_probabilities, 0, "behaviour probability");
   if (info.has_action_mask) check_masks(record, what);
   if (info.has_expert_action) check_rows(columns.expert_actions, record.step_count, info.action_space, "expert action");
+  check_numbers(columns.extra_features, std::numeric_limits<float>::lowest(), "extra feature",
+                static_cast<std::uint64_t>(columns.extra_size));
 }
 
 /// For as long as it lives a part of a file that is read at random is read in ascending order.
@@ -117,6 +119,7 @@ inline void check_columns_checksum(const HistoryRecord& record, const std::strin
   if (info.has_action_mask) put(columns.action_masks, steps * static_cast<std::size_t>(columns.mask_size));
   if (info.has_behaviour_probability) put(columns.behaviour_probabilities, steps);
   if (info.has_expert_action) put_rows(columns.expert_actions, steps);
+  if (columns.extra_size > 0) put(columns.extra_features, steps * static_cast<std::size_t>(columns.extra_size));
   return writer;
 }
 
@@ -230,17 +233,17 @@ public:
     if (end == 0) begin_file(1);
   }
 
-  /// Adds one history, or throws Error and adds nothing. A history with images, or other boxes that have a shape or
-  /// whole numbers, is refused behind histories in a file of version 1.
+  /// Adds one history, or throws Error and adds nothing. A history that needs a newer version of the format (boxes that
+  /// have a shape or whole numbers, extra features) is refused behind histories in a file of an older one.
   void append(const HistoryView& history) {
     const std::uint32_t version = detail::version_for(history.info());
     if (version > version_) {
       if (history_count_ > 0) {
         fail(
-            "{}: history {} has observations {} and actions {}, which take format version {}, and the file is of "
-            "version {} (write it to a new file)",
+            "{}: history {} has observations {}, actions {} and extra features {}, which take format version {}, and "
+            "the file is of version {} (write it to a new file)",
             what_, history_count_, to_short_string(history.info().observation_space),
-            to_short_string(history.info().action_space), version, version_);
+            to_short_string(history.info().action_space), to_string(history.info().extra_features), version, version_);
       }
       begin_file(version);
     }

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-// The history file, versions 1 and 2. Numbers are little-endian; every part begins at a multiple of 8 bytes and is
+// The history file, versions 1 to 3. Numbers are little-endian; every part begins at a multiple of 8 bytes and is
 // filled up with zeros to the next; checksums are CRC-32C and cover the zeros. The file only ever grows:
 //   1. the file header, 16 bytes: characters "ICRLHIST"; u32 format version; u32 checksum of the 12 bytes before
 //   2. records to the end of the file, each one history:
@@ -18,20 +18,24 @@
 //           48  u32 checksum of the columns
 //           52  u32 0
 //      b. the description: observation space, action space, i64 task, u64 seed, u32 optional columns (1 masks,
-//         2 behaviour probabilities, 4 expert actions), u32 length of the algorithm's name, its characters.
+//         2 behaviour probabilities, 4 expert actions, 8 extra features), u32 length of the algorithm's name, its
+//         characters. With extra features, in version 3: u32 their number, and of each u32 size, u32 length of its
+//         name, its characters.
 //         A space is u32 kind, u32 n, then n values: kind 1 Discrete and 2 MultiDiscrete, n u32 counts; kind 3 Box,
-//         n f32 lower bounds and n f32 upper bounds. Version 2 also has kind 4, a Box with a shape or of whole numbers:
-//         u32 bytes per number (1 u8, 2 u16, 4 f32), u32 d, d u32 sizes of the shape, and the bounds as in kind 3
+//         n f32 lower bounds and n f32 upper bounds. From version 2 on there is kind 4, a Box with a shape or of whole
+//         numbers: u32 bytes per number (1 u8, 2 u16, 4 f32), u32 d, d u32 sizes of the shape, and the bounds as in
+//         kind 3
 //      c. the columns, row after row. Ids are u8 where all counts of their space are up to 256, else u16; numbers of
 //         a box are f32, or what kind 4 says:
 //            u64 ends (E): steps up to the end of each episode      u8 endings (E): 1 terminated + 2 truncated
 //            observations (N + E): one more than steps an episode   actions (N)
 //            f32 rewards (N)                                        u8 masks (N, actions), if any
 //            f32 behaviour probabilities (N), if any                expert actions (N), if any
-// Version 2 differs from 1 in nothing but the new kind of space. A file is of version 1 unless its first history needs
-// version 2, so that older readers still read what they can.
-// A record that the end of the file cuts off, or zeros only up to the end, be it the whole file, is a torn tail: what a
-// crash leaves of an unfinished append. It is no error and holds nothing.
+//            f32 extra features (N, all sizes), if any
+// Version 2 differs from 1 in nothing but the new kind of space, 3 from 2 in nothing but the extra features. A file is
+// of version 1 unless its first history needs a newer one, so that older readers still read what they can. A record
+// that the end of the file cuts off, or zeros only up to the end, be it the whole file, is a torn tail: what a crash
+// leaves of an unfinished append. It is no error and holds nothing.
 
 #include <algorithm>
 #include <climits>
@@ -56,7 +60,7 @@ namespace icrl::detail {
 
 struct HistoryFormat {
   static constexpr std::string_view file_magic = "ICRLHIST", record_magic = "HREC";
-  static constexpr std::uint32_t newest_version = 2;
+  static constexpr std::uint32_t newest_version = 3;
   static constexpr std::uint64_t file_header_size = 16, record_header_size = 56;
 };
 
@@ -125,6 +129,10 @@ private:
   }
   if (info.has_behaviour_probability) columns.behaviour_probabilities = cursor.take_as<float>(steps);
   if (info.has_expert_action) columns.expert_actions = cursor.take_space(steps, info.action_space);
+  if (!info.extra_features.empty()) {
+    columns.extra_size = extra_size(info.extra_features);
+    columns.extra_features = cursor.take_as<float>(steps, static_cast<std::uint64_t>(columns.extra_size));
+  }
   if (cursor.left() != 0) fail("{}: {} bytes follow the last column", what, cursor.left());
   return columns;
 }

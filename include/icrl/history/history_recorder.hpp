@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +24,7 @@ struct StepExtras {
   std::span<const std::uint8_t> action_mask{};
   float behaviour_probability = 1.0f;
   std::span<const float> expert_action{};
+  std::span<const float> extra_features{};  ///< the numbers of all of them, one after another
 };
 
 /// Records episodes into a history, step by step, for a loop that somebody else owns:
@@ -109,6 +111,7 @@ private:
     if (history.info().has_action_mask) history.action_masks_.resize(size * mask_size());
     if (history.info().has_behaviour_probability) history.behaviour_probabilities_.resize(size);
     if (history.info().has_expert_action) history.expert_actions_.truncate(steps);
+    history.extra_features_.resize(size * extra_size_);
   }
 
   void check_extras(std::span<const float> action, const StepExtras& extras) const {
@@ -124,6 +127,13 @@ private:
       refuse(fmt::format("the behavior probability is {}, it must be finite and at least 0", probability));
     if (info.has_expert_action && !action_check_.contains(extras.expert_action))
       refuse_value("expert action", extras.expert_action, info.action_space);
+    if (extra_size_ == 0) return;
+    if (extras.extra_features.size() != extra_size_) {
+      refuse(fmt::format("there are {} numbers of extra features, {} need {}", extras.extra_features.size(),
+                         to_string(info.extra_features), extra_size_));
+    }
+    if (!std::ranges::all_of(extras.extra_features, [](float number) { return std::isfinite(number); }))
+      refuse(fmt::format("the extra features are ({}), they must be finite", shortened(extras.extra_features)));
   }
 
   void append_extras(const StepExtras& extras) {
@@ -133,6 +143,10 @@ private:
     if (history.info().has_behaviour_probability)
       history.behaviour_probabilities_.push_back(extras.behaviour_probability);
     if (history.info().has_expert_action) history.expert_actions_.append(extras.expert_action);
+    if (extra_size_ > 0) {
+      history.extra_features_.insert(history.extra_features_.end(), extras.extra_features.begin(),
+                                     extras.extra_features.end());
+    }
   }
 
   [[nodiscard]] std::size_t mask_size() const {
@@ -149,8 +163,9 @@ private:
 
   LearningHistory* history_;
   SpaceCheck observation_check_, action_check_;
+  std::size_t extra_size_ = static_cast<std::size_t>(extra_size(history_->info().extra_features));
   bool has_extras_ = history_->info().has_action_mask || history_->info().has_behaviour_probability ||
-                     history_->info().has_expert_action;
+                     history_->info().has_expert_action || extra_size_ > 0;
   bool is_open_ = false;
   int length_ = 0;  // steps of the open episode
 };

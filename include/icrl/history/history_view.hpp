@@ -7,11 +7,13 @@
 #include <span>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include <icrl/core/assert.hpp>
 #include <icrl/core/fail.hpp>
 #include <icrl/env/space.hpp>
 #include <icrl/history/column.hpp>
+#include <icrl/history/extra_feature.hpp>
 
 namespace icrl {
 
@@ -21,17 +23,19 @@ struct HistoryInfo {
   std::int64_t task = 0;
   std::string algorithm{};  ///< what acted, for people
   std::uint64_t seed = 0;
-  bool has_action_mask = false;            ///< per step: which actions of a Discrete space were allowed
-  bool has_behaviour_probability = false;  ///< per step: with which probability the action was chosen
-  bool has_expert_action = false;          ///< per step: what an expert would have done
+  bool has_action_mask = false;                ///< per step: which actions of a Discrete space were allowed
+  bool has_behaviour_probability = false;      ///< per step: with which probability the action was chosen
+  bool has_expert_action = false;              ///< per step: what an expert would have done
+  std::vector<ExtraFeature> extra_features{};  ///< per step: what else was known before the action
 
   friend bool operator==(const HistoryInfo&, const HistoryInfo&) = default;
 };
 
-/// Throws Error for spaces that make no sense, or a mask over an action space that is not Discrete.
+/// Throws Error for spaces or extra features that make no sense, or a mask over an action space that is not Discrete.
 inline void validate(const HistoryInfo& info) {
   validate(info.observation_space, "observation space of a history");
   validate_actions(info.action_space, "action space of a history");
+  validate(info.extra_features, "history");
   if (info.has_action_mask && !std::holds_alternative<Discrete>(info.action_space)) {
     fail(
         "action masks need a Discrete action space, not {} (number its actions as one Discrete space, or let the "
@@ -51,7 +55,9 @@ struct HistoryColumns {
   const std::uint8_t* action_masks = nullptr;      ///< (N, mask_size)
   const float* behaviour_probabilities = nullptr;  ///< (N)
   ColumnView expert_actions{};                     ///< (N)
+  const float* extra_features = nullptr;           ///< (N, extra_size)
   int mask_size = 0;                               ///< number of actions
+  int extra_size = 0;                              ///< numbers of all extra features
   bool is_mapped = false;                          ///< in a file: pages are read when they are first looked at
 };
 
@@ -101,6 +107,12 @@ public:
   void expert_action(int t, std::span<float> out) const {
     ICRL_ASSERT(columns_.expert_actions.data != nullptr, "the history has no expert actions");
     columns_.expert_actions.read(step(t), out);
+  }
+  /// The numbers of all extra features, in the order of the info; empty without any.
+  [[nodiscard]] std::span<const float> extra_features(int t) const {
+    const auto size = static_cast<std::size_t>(columns_.extra_size);
+    return size == 0 ? std::span<const float>{}
+                     : std::span{columns_.extra_features + static_cast<std::size_t>(step(t)) * size, size};
   }
 
 private:

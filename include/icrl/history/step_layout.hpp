@@ -7,11 +7,13 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include <icrl/core/assert.hpp>
 #include <icrl/core/config_fields.hpp>
 #include <icrl/env/space.hpp>
 #include <icrl/env/space_text.hpp>
+#include <icrl/history/extra_feature.hpp>
 
 namespace icrl {
 
@@ -33,40 +35,48 @@ struct StepFlag {
 };
 
 /// How one environment step looks to a model: a row of `feature_count()` floats,
-///   [ observation | previous action | previous reward | flag ].
-/// The past comes with the observation it led to, so one row is all that a decision adds to a context.
+///   [ observation | extra features | previous action | previous reward | flag ].
+/// The past comes with the observation it led to, so one row is all that a decision adds to a context. Extra features
+/// belong to the action that follows; a closing row, which no action follows, has zeros.
 struct StepLayout {
   Space observation_space, action_space;
   bool closing_token = false;  ///< an ended episode gets one more row: final observation, last action, last reward
+  std::vector<ExtraFeature> extra_features{};  ///< of the history's columns, those that a model sees
 
   [[nodiscard]] int observation_size() const { return value_count(observation_space); }
   [[nodiscard]] int action_size() const { return value_count(action_space); }
   [[nodiscard]] int feature_count() const { return flag_offset() + 1; }
-  [[nodiscard]] int action_offset() const { return observation_size(); }
-  [[nodiscard]] int reward_offset() const { return observation_size() + action_size(); }
+  [[nodiscard]] int extra_size() const { return icrl::extra_size(extra_features); }
+  [[nodiscard]] int extra_offset() const { return observation_size(); }
+  [[nodiscard]] int action_offset() const { return extra_offset() + extra_size(); }
+  [[nodiscard]] int reward_offset() const { return action_offset() + action_size(); }
   [[nodiscard]] int flag_offset() const { return reward_offset() + 1; }
 
   [[nodiscard]] std::span<float> observation_of(std::span<float> row) const {
     return row.first(static_cast<std::size_t>(observation_size()));
   }
+  [[nodiscard]] std::span<float> extra_features_of(std::span<float> row) const {
+    return row.subspan(static_cast<std::size_t>(extra_offset()), static_cast<std::size_t>(extra_size()));
+  }
   [[nodiscard]] std::span<float> previous_action_of(std::span<float> row) const {
     return row.subspan(static_cast<std::size_t>(action_offset()), static_cast<std::size_t>(action_size()));
   }
 
-  /// Fills `row`. With the flag no_previous the previous action and reward are not read. The observation and the
-  /// action may already lie at their place in the row.
+  /// Fills `row`; extra features become zero. With the flag no_previous the previous action and reward are not read.
+  /// The observation and the action may already lie at their place in the row.
   void write(std::span<float> row, std::span<const float> observation, std::span<const float> previous_action,
              float previous_reward, int flags) const {
     ICRL_ASSERT(row.size() == static_cast<std::size_t>(feature_count()), "a row has feature_count() values");
     put(observation, observation_of(row));
-    write_past(row.subspan(observation.size()), previous_action, previous_reward, flags);
+    std::ranges::fill(extra_features_of(row), 0.0f);
+    write_past(row.subspan(static_cast<std::size_t>(action_offset())), previous_action, previous_reward, flags);
   }
 
-  /// Fills `past`, the part of a row behind the observation, in the same way.
+  /// Fills `past`, the part of a row from the previous action on, in the same way.
   void write_past(std::span<float> past, std::span<const float> previous_action, float previous_reward,
                   int flags) const {
     const auto action = past.first(static_cast<std::size_t>(action_size()));
-    ICRL_ASSERT(past.size() == action.size() + 2, "behind the observation are action, reward and flag");
+    ICRL_ASSERT(past.size() == action.size() + 2, "a past is action, reward and flag");
     if ((flags & StepFlag::no_previous) != 0) {
       write_null_action(action);
       previous_reward = 0.0f;
@@ -94,14 +104,17 @@ struct StepLayout {
       return "observation spaces " + difference(one.observation_space, other.observation_space);
     if (one.action_space != other.action_space)
       return "action spaces " + difference(one.action_space, other.action_space);
-    if (one.closing_token == other.closing_token) return {};
-    return fmt::format("closing tokens {} and {}", one.closing_token, other.closing_token);
+    if (one.closing_token != other.closing_token)
+      return fmt::format("closing tokens {} and {}", one.closing_token, other.closing_token);
+    if (one.extra_features == other.extra_features) return {};
+    return fmt::format("extra features {} and {}", to_string(one.extra_features), to_string(other.extra_features));
   }
 
-  /// Throws Error unless both spaces make sense.
+  /// Throws Error unless both spaces and the extra features make sense.
   friend void validate(const StepLayout& layout) {
     validate(layout.observation_space, "step layout, observations");
     validate_actions(layout.action_space, "step layout, actions");
+    validate(layout.extra_features, "step layout");
   }
 
 private:

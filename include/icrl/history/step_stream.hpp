@@ -60,10 +60,14 @@ public:
   [[nodiscard]] const StepLayout& layout() const { return layout_; }
   [[nodiscard]] bool at_episode_start() const { return state_.phase.at_episode_start(); }
 
-  /// Writes the row that asks for an action.
-  void observe(std::span<const float> observation, std::span<float> row) const {
+  /// Writes the row that asks for an action. `extra_features` has all of the layout's, one after another.
+  void observe(std::span<const float> observation, std::span<const float> extra_features, std::span<float> row) const {
     layout_.write(row, observation, state_.previous_action, state_.previous_reward, state_.phase.flags());
+    ICRL_ASSERT(extra_features.size() == static_cast<std::size_t>(layout_.extra_size()),
+                "a row has all extra features of its layout");
+    std::ranges::copy(extra_features, layout_.extra_features_of(row).begin());
   }
+  void observe(std::span<const float> observation, std::span<float> row) const { observe(observation, {}, row); }
 
   /// Remembers the action taken and what it brought; `ended`: it was the last of its episode.
   void record(std::span<const float> action, float reward, bool ended) {

@@ -35,6 +35,10 @@ public:
         from_action_(static_cast<std::size_t>(value_count(info_.action_space))),
         action_{from_action_},
         expert_action_{from_action_} {
+    if (!info_.extra_features.empty()) {
+      fail("symmetric image: the history has extra features ({}), which no symmetry maps (add them to the image)",
+           to_string(info_.extra_features));
+    }
     if (info_.has_action_mask) map_action_ids();
   }
 

@@ -66,6 +66,10 @@ struct WindowCut {
     const ColumnView of_steps[] = {columns.actions, rewards, columns.expert_actions};
     for (const ColumnView& column : std::span{of_steps}.first(use_expert_action ? 3 : 2))
       for_each_part([&](const WindowPart& part) { visit_rows(column, part.first_step, part.step_count); });
+    if (layout.extra_features.empty()) return;
+    const ColumnView extras{reinterpret_cast<const std::byte*>(columns.extra_features), ElementType::f32,
+                            columns.extra_size};
+    for_each_part([&](const WindowPart& part) { visit_rows(extras, part.first_step, part.step_count); });
   }
 
   /// Fills sequence b of `out`, which has the layout's sizes.
@@ -73,7 +77,8 @@ struct WindowCut {
     const HistoryColumns& columns = kept.history.columns();
     const ColumnView& labels = use_expert_action ? columns.expert_actions : columns.actions;
     const auto action_size = static_cast<std::size_t>(out.action_size), image_bytes = out.image_bytes(),
-               row_size = static_cast<std::size_t>(out.feature_count - out.image_size), past_size = action_size + 2;
+               row_size = static_cast<std::size_t>(out.feature_count - out.image_size), past_size = action_size + 2,
+               extra_size = static_cast<std::size_t>(layout.extra_size());
     const auto features = out.features_of(b), actions = out.actions_of(b), weights = out.weights_of(b);
     const auto images = out.images_of(b);
     const auto fill_zero = [](std::span<float> numbers) { std::ranges::fill(numbers, 0.0f); };
@@ -87,7 +92,7 @@ struct WindowCut {
       if (image_bytes > 0) {
         std::copy_n(columns.observations.row(observation), image_bytes, images.data() + filled * image_bytes);
       } else {
-        columns.observations.read(observation, row.first(row_size - past_size));
+        columns.observations.read(observation, row.first(row_size - past_size - extra_size));
       }
       if (has_previous) columns.actions.read(previous, action);
       layout.write_past(past, action, has_previous ? columns.rewards[previous] : 0.0f, flags);
@@ -108,11 +113,31 @@ struct WindowCut {
       phase.close();
       ++filled;
     });
+    if (extra_size > 0) write_extra_features(row_size - past_size - extra_size, row_size, features);
     out.lengths[static_cast<std::size_t>(b)] = static_cast<int>(filled);
     fill_zero(features.subspan(filled * row_size));
     std::ranges::fill(images.subspan(filled * image_bytes), std::byte{0});
     fill_zero(actions.subspan(filled * action_size));
     fill_zero(weights.subspan(filled));
+  }
+
+private:
+  /// Fills the extra features of all rows, which begin at number `place` of a row; those of closing rows with zeros.
+  void write_extra_features(std::size_t place, std::size_t row_size, std::span<float> features) const {
+    const HistoryColumns& columns = kept.history.columns();
+    for (const ExtraFeature& feature : layout.extra_features) {
+      const float* const column =
+          columns.extra_features + find_extra_feature(kept.history.info().extra_features, feature);
+      float* to = features.data() + place;
+      for_each_part([&](const WindowPart& part) {
+        for (int t = 0; t < part.step_count; ++t, to += row_size)
+          std::copy_n(column + (part.first_step + t) * columns.extra_size, feature.size, to);
+        if (!part.is_closed) return;
+        std::fill_n(to, feature.size, 0.0f);
+        to += row_size;
+      });
+      place += static_cast<std::size_t>(feature.size);
+    }
   }
 };
 

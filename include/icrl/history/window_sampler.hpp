@@ -31,7 +31,7 @@ namespace icrl {
 class WindowSampler {
 public:
   /// The histories outlive the sampler. Those without an episode are left out. Throws Error where none is left, where
-  /// spaces differ from the layout's, or where expert actions are asked for and missing.
+  /// spaces differ from the layout's, or where extra features or expert actions are asked for and missing.
   WindowSampler(std::vector<HistoryView> histories, StepLayout layout, const WindowConfig& config)
       : histories_{std::move(histories)}, layout_{std::move(layout)}, config_{config} {
     validate(config_);
@@ -102,13 +102,21 @@ public:
 private:
   void check_history(std::size_t i) const {
     const HistoryInfo& info = histories_[i].info();
-    const std::string differ = difference({info.observation_space, info.action_space, layout_.closing_token}, layout_);
+    const std::string differ =
+        difference({info.observation_space, info.action_space, layout_.closing_token, layout_.extra_features}, layout_);
     if (!differ.empty()) {
       fail("window sampler: history {} has observations {} and actions {}, the layout has others: {}", i,
            to_short_string(info.observation_space), to_short_string(info.action_space), differ);
     }
     if (config_.use_expert_action && !info.has_expert_action)
       fail("window sampler: history {} has no expert actions to learn from (was it recorded with them?)", i);
+    for (const ExtraFeature& feature : layout_.extra_features) {
+      if (find_extra_feature(info.extra_features, feature) >= 0) continue;
+      fail(
+          "window sampler: the layout has the extra feature {} of {} numbers, history {} has: {} (add it with "
+          "with_extra_feature)",
+          feature.name, feature.size, i, to_string(info.extra_features));
+    }
   }
 
   /// The choice of window b, as far as it needs no look at the history.

@@ -116,6 +116,15 @@ void read_field(JsonObject& object, const IntListField<Config>& field, std::type
       .observation_space = space_from_json(object.value("observation_space"), what + ": observation space"),
       .action_space = space_from_json(object.value("action_space"), what + ": action space"),
       .closing_token = object.boolean("closing_token")};
+  if (object.has("extra_features")) {
+    for (const Json& feature : object.list("extra_features")) {
+      JsonObject extra{feature, what + ": extra_features"};
+      layout.extra_features.push_back(
+          {.name = extra.text("name"), .size = extra.integer("size", 1, ExtraFeatureLimits::all_sizes)});
+      extra.expect_no_other();
+    }
+    validate(layout.extra_features, what);
+  }
   object.expect_no_other();
   return layout;
 }

@@ -17,6 +17,7 @@
 //   space   {"discrete": 5} or {"multi_discrete": [9, 9]} or {"box": {"low": [-1, "-inf"], "high": [1, "inf"]}}
 //           a box may also have "shape": [84, 84, 1] and "element": "u8" or "u16"; without them it is flat and f32
 //   layout  {"observation_space": .., "action_space": .., "closing_token": false}
+//           it may also have "extra_features": [{"name": "return_to_go", "size": 1}]
 //   config  one key per field of the configuration's `fields()`: a number, a name or a text; an optional list of
 //           whole numbers only if it is not empty
 //   labels  {"actions": [label, ..], "observations": [..]}, label {"name": "angle", "scale": 1.0, "unit": "rad"}
@@ -50,9 +51,14 @@ namespace detail {
 }
 
 [[nodiscard]] inline JsonText json_text(const StepLayout& layout) {
-  return json_object({{"action_space", json_text(layout.action_space)},
-                      {"closing_token", layout.closing_token},
-                      {"observation_space", json_text(layout.observation_space)}});
+  JsonFields fields{{"action_space", json_text(layout.action_space)},
+                    {"closing_token", layout.closing_token},
+                    {"observation_space", json_text(layout.observation_space)}};
+  std::vector<JsonText> extras;
+  for (const ExtraFeature& feature : layout.extra_features)
+    extras.push_back(json_object({{"name", feature.name}, {"size", feature.size}}));
+  if (!extras.empty()) fields.emplace("extra_features", extras);
+  return json_object_of(fields);
 }
 
 /// Writes any configuration that lists its fields.

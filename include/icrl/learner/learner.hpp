@@ -25,6 +25,9 @@ struct Transition {
   /// The actions allowed by the next observation, one byte per action of a Discrete space. Empty allows all actions; it
   /// is always empty after a termination.
   std::span<const std::uint8_t> next_allowed{};
+  /// What came beside the observation, for a model whose layout has extra features. Only an agent that learns by
+  /// watching reads it here; one that acts was told by `act`.
+  std::span<const float> extra_features{};
 
   [[nodiscard]] bool ends_episode() const { return terminated || truncated; }
 };
@@ -89,11 +92,13 @@ void expect_spaces_of(const M& moves, const Space& observation_space, const Spac
 
 }  // namespace detail
 
-/// The members of a group that act now. Row r of `observations` and `masks` belongs to members[r].
+/// The members of a group that act now. Row r of `observations`, `masks` and `extra_features` belongs to
+/// members[r].
 struct GroupObservations {
   std::span<const int> members;
-  std::span<const float> observations;  ///< (members, observation size)
-  std::span<const std::uint8_t> masks;  ///< (members, action count), or empty if all actions are allowed
+  std::span<const float> observations;      ///< (members, observation size)
+  std::span<const std::uint8_t> masks;      ///< (members, action count), or empty if all actions are allowed
+  std::span<const float> extra_features{};  ///< (members, numbers of the layout's extra features)
 };
 
 /// Several learners, one per environment, that may share computation. `rngs` is indexed by member. A member's behavior

@@ -21,6 +21,8 @@ template <SequenceModel M>
   std::string prefix;
   if (kind != unnamed_kind) prefix = std::string{kind} + ", ";
   std::string suffix;
+  if (!model.layout.extra_features.empty())
+    suffix += fmt::format(", extra features {}", to_string(model.layout.extra_features));
   if (const int count = output_count_of(model); count != model.actions.parameter_count())
     suffix += fmt::format(", {} outputs", count);
   return fmt::format("{}{}-bit, {}, observations {}, actions {}, {} closing token{}", prefix,

@@ -58,12 +58,13 @@ struct StepEmbedding {
   std::vector<Matrix<S>> action_tables;       ///< one (ids + 1, C) per component; the last row is "no action yet"
   std::vector<Matrix<S>> observation_maps;    ///< (observation numbers, C), at most one
   std::vector<Matrix<S>> action_maps;         ///< (action numbers, C), at most one
+  std::vector<Matrix<S>> extra_maps;          ///< (numbers, C), one per extra feature
   RowVector<S> reward;                        ///< (C), times the scaled reward
   Matrix<S> flags;                            ///< (8, C), by flag id
   RowVector<S> bias;                          ///< (C), in every token
   Matrix<S> positions;                        ///< (positions, C)
   StepEmbeddingConfig config;                 ///< not a weight
-  int action_offset, reward_offset, flag_offset, feature_count;  ///< of a row; see StepLayout
+  int extra_offset, action_offset, reward_offset, flag_offset, feature_count;  ///< of a row; see StepLayout
 
   StepEmbedding(const StepEmbeddingConfig& shape, const StepLayout& layout)
       : reward{RowVector<S>::Zero(shape.width)},
@@ -71,18 +72,20 @@ struct StepEmbedding {
         bias{RowVector<S>::Zero(shape.width)},
         positions{Matrix<S>::Zero(shape.position_count, shape.width)},
         config{shape},
+        extra_offset{layout.extra_offset()},
         action_offset{layout.action_offset()},
         reward_offset{layout.reward_offset()},
         flag_offset{layout.flag_offset()},
         feature_count{layout.feature_count()} {
-    for (const int count : id_counts(layout.observation_space)) add_zeros(observation_tables, count);
-    for (const int count : id_counts(layout.action_space)) add_zeros(action_tables, count + 1);
     if (!shape.convolutions.empty()) {
       fail("step embedding: the configuration has convolutions ({}), this model has no encoder of images (ImageParts?)",
            joined(shape.convolutions, ", "));
     }
+    for (const int count : id_counts(layout.observation_space)) add_zeros(observation_tables, count);
+    for (const int count : id_counts(layout.action_space)) add_zeros(action_tables, count + 1);
     if (!has_ids(layout.observation_space)) add_zeros(observation_maps, layout.observation_size());
     if (!has_ids(layout.action_space)) add_zeros(action_maps, layout.action_size());
+    for (const ExtraFeature& feature : layout.extra_features) add_zeros(extra_maps, feature.size);
   }
 
   [[nodiscard]] static std::int64_t weight_count(const StepEmbeddingConfig& shape, const StepLayout& layout) {
@@ -93,7 +96,7 @@ struct StepEmbedding {
     };
     const std::int64_t reward_and_bias = 2;
     return shape.width * (rows(layout.observation_space, 0) + rows(layout.action_space, 1) + StepFlag::count +
-                          reward_and_bias + shape.position_count);
+                          reward_and_bias + shape.position_count + layout.extra_size());
   }
 
   /// tokens (T * tokens per step, C) of T = `steps` rows of features.
@@ -127,6 +130,7 @@ struct StepEmbedding {
                       Field{"action_tables", &E::action_tables},
                       Field{"observation_maps", &E::observation_maps},
                       Field{"action_maps", &E::action_maps},
+                      Field{"extra_maps", &E::extra_maps},
                       Field{"reward", &E::reward},
                       Field{"flags", &E::flags},
                       Field{"bias", &E::bias},
@@ -191,12 +195,13 @@ private:
     };
     const auto maps = [&](auto& list, const float* values) {
       for (auto& map : list)
-        for (Index i = 0; i < map.rows(); ++i) visit(row_data(map, i), static_cast<S>(values[i]));
+        for (Index i = 0; i < map.rows(); ++i) visit(row_data(map, i), static_cast<S>(*values++));
     };
     if (parts.observation) {
       tables(self.observation_tables, row);
       maps(self.observation_maps, row);
       visit(row_data(self.flags, static_cast<Index>(row[self.flag_offset])), S(1));
+      maps(self.extra_maps, row + self.extra_offset);
     }
     if (parts.action) {
       tables(self.action_tables, row + self.action_offset);
