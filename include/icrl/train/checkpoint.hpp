@@ -15,6 +15,7 @@
 #include <icrl/core/checked_file.hpp>
 #include <icrl/core/text_difference.hpp>
 #include <icrl/model/fingerprint.hpp>
+#include <icrl/train/weight_masks.hpp>
 
 namespace icrl {
 
@@ -35,6 +36,7 @@ struct Checkpoint {
   DistilProgress progress;
   M model, mean, variance;  ///< weights and AdamW's moments
   std::optional<M> average, best;
+  WeightMasks masks;  ///< of a run that prunes
 };
 
 namespace detail {
@@ -67,10 +69,12 @@ void read_weights(ByteReader& in, std::string_view role, typename M::Scalar leas
 ///   3. u8 has an average, u8 has a best
 ///   4. all weights, in the order of parameters_of, of the model, mean, variance, average and best; mean and variance
 ///      have none for frozen weights
-/// `average` and `best` may be null.
+///   5. of a run that prunes, its masks: i32 count, then of each the tensor's name and one byte per weight, 1 = kept
+/// `average`, `best` and `masks` may be null.
 template <Trainable M>
 void write_checkpoint(const std::filesystem::path& path, std::string_view config, const DistilProgress& progress,
-                      const M& model, const M& mean, const M& variance, const M* average, const M* best) {
+                      const M& model, const M& mean, const M& variance, const M* average, const M* best,
+                      const WeightMasks* masks = nullptr) {
   ByteWriter out;
   out.text(describe(model));
   out.text(config);
@@ -84,13 +88,15 @@ void write_checkpoint(const std::filesystem::path& path, std::string_view config
   out.value(std::uint8_t{best != nullptr});
   for (const M* weights : {&model, &mean, &variance, average, best})
     if (weights != nullptr) detail::write_weights(out, *weights);
+  if (masks != nullptr) detail::write_masks(out, *masks);
   write_checked_file(path, detail::checkpoint_kind, out.bytes());
 }
 
 /// Throws Error unless the file is whole, was written for such a model and this configuration, and holds numbers that a
-/// run can go on with.
+/// run can go on with. `prunes`: whether it is to hold masks.
 template <Trainable M>
-[[nodiscard]] Checkpoint<M> read_checkpoint(const std::filesystem::path& path, std::string_view config, const M& like) {
+[[nodiscard]] Checkpoint<M> read_checkpoint(const std::filesystem::path& path, std::string_view config, const M& like,
+                                            bool prunes = false) {
   const CheckedFile file{path, detail::checkpoint_kind};
   ByteReader in = file.reader();
   if (const auto theirs = in.text(), ours = describe(like); theirs != ours) {
@@ -102,7 +108,7 @@ template <Trainable M>
     fail("{}: is of another run ({}); this one is ({}); remove it to start afresh, or name another file", in.what(),
          found.one, found.other);
   }
-  Checkpoint<M> found{{}, like, like, like, {}, {}};
+  Checkpoint<M> found{{}, like, like, like, {}, {}, {}};
   release_frozen(found.mean);
   release_frozen(found.variance);
   found.progress.update = in.value_in("update", 0, 1 << 30);
@@ -124,6 +130,7 @@ template <Trainable M>
   detail::read_weights(in, "variance of gradients", typename M::Scalar(0), Weight::infinity(), found.variance);
   if (found.average) read("averaged weights", *found.average);
   if (found.best) read("best weights", *found.best);
+  if (prunes) found.masks = detail::read_masks(in, like);
   in.expect_end();
   return found;
 }

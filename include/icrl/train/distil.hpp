@@ -106,14 +106,15 @@ template <typename Trainer, typename M>
 ///
 /// `objective` is what training minimizes (objective.hpp), `ranks` are the processes that train together (ranks.hpp):
 /// each calls this with the same arguments, rank 0 writes the checkpoint, and all read it. Throws Error on all of them
-/// where they do not begin alike. Scores are those of rank 0.
+/// where they do not begin alike. Scores are those of rank 0. `pruner` says which weights are pruned
+/// (weight_masks.hpp): those stay at exactly zero, and the best weights are chosen among those of the last masks.
 ///
 /// Throws what the observer throws; the model then holds the raw weights of the last update.
-template <Trainable M, typename Observer, Objective<M> O, Ranks R = OneRank>
+template <Trainable M, typename Observer, Objective<M> O, Ranks R = OneRank, Pruner<M> P = NoPruner>
 DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& config, Observer&& observer,
-                    const O& objective, R ranks = {}) {
+                    const O& objective, R ranks = {}, P pruner = {}) {
   detail::check_observer<M, std::remove_reference_t<Observer>>();
-  DistilTrainer<M, O, R> trainer{model, sampler, config, objective, ranks};
+  DistilTrainer<M, O, R, P> trainer{model, sampler, config, objective, ranks, std::move(pruner)};
   const bool writes = ranks.rank() == 0;
   if (detail::has_checkpoint(config)) {
     trainer.restore(config.checkpoint);

@@ -11,7 +11,7 @@
 #include <limits>
 #include <optional>
 #include <string>
-#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <icrl/history/window_sampler.hpp>
@@ -26,20 +26,9 @@
 #include <icrl/train/objective.hpp>
 #include <icrl/train/ranks.hpp>
 #include <icrl/train/schedule.hpp>
+#include <icrl/train/weight_masks.hpp>
 
 namespace icrl {
-
-namespace detail {
-
-/// A model without passes in bfloat16.
-struct NoPass {
-  using Scalar = float;
-  struct Cache {};
-};
-template <typename M>
-using Bf16PassOrNone = std::conditional_t<HasBf16Pass<M>, Bf16Pass<M>, NoPass>;
-
-}  // namespace detail
 
 /// Distils histories into a model, one update per call: the weights follow from the seed and the configuration, bit for
 /// bit, at any number of threads and over any number of interruptions. After the first steps an update
@@ -47,8 +36,9 @@ using Bf16PassOrNone = std::conditional_t<HasBf16Pass<M>, Bf16Pass<M>, NoPass>;
 ///
 /// Several ranks (see ranks.hpp) may train one model: each has the whole model and a share of the gradient slots, all
 /// do the same update, and the weights have the bits that one rank alone gives them. `objective` is what training
-/// minimizes.
-template <Trainable M, Objective<M> O = ActionCrossEntropy, Ranks R = OneRank>
+/// minimizes. `pruner` says which weights are pruned (see weight_masks.hpp): their gradients count for nothing, and
+/// weights, moments and averages are exactly zero.
+template <Trainable M, Objective<M> O = ActionCrossEntropy, Ranks R = OneRank, Pruner<M> P = NoPruner>
 class DistilTrainer {
 public:
   using Scalar = typename M::Scalar;
@@ -58,12 +48,14 @@ public:
   DistilTrainer(M& model, const WindowSampler& sampler,
                 const DistilConfig& config) requires std::same_as<O, ActionCrossEntropy>
       : DistilTrainer{model, sampler, config, O{config.label_smoothing}} {}
-  DistilTrainer(M& model, const WindowSampler& sampler, const DistilConfig& config, O objective, R ranks = {})
+  DistilTrainer(M& model, const WindowSampler& sampler, const DistilConfig& config, O objective, R ranks = {},
+                P pruner = {})
       : model_{model},
         sampler_{sampler},
-        config_{checked(config, model, sampler, objective, ranks)},
+        config_{checked(config, model, sampler, objective, ranks, pruner)},
         objective_{std::move(objective)},
         ranks_{std::move(ranks)},
+        pruner_{std::move(pruner)},
         pool_{config.used_threads()},
         slots_{model, config.gradient_slots / ranks_.size()},
         optimizer_{model, detail::optimizer_config(config)},
@@ -80,21 +72,22 @@ public:
     }
   }
   DistilTrainer(M&, const WindowSampler&&, const DistilConfig&) = delete;
-  DistilTrainer(M&, const WindowSampler&&, const DistilConfig&, O, R = {}) = delete;
+  DistilTrainer(M&, const WindowSampler&&, const DistilConfig&, O, R = {}, P = {}) = delete;
   DistilTrainer(const DistilTrainer&) = delete;
   DistilTrainer& operator=(const DistilTrainer&) = delete;
 
   /// One update. Throws Error, with weights and all else as before the call, when the loss or its gradient is not
-  /// finite.
+  /// finite; what the pruner has pruned by then stays pruned.
   DistilMetrics step() {
     const auto begin = std::chrono::steady_clock::now();
+    prune();
     if constexpr (HasBf16Pass<M>) {
       if (bf16_) bf16_->pack();
     }
     const Rng rng = update_rng(progress_.update);
     pool_.run(slots_.slot_count(),
               [&](int slot, int worker) { run_slot(slot, workers_[static_cast<std::size_t>(worker)], rng); });
-    const SlotTotals batch = batch_totals();
+    const detail::SlotTotals batch = batch_totals();
     const double loss = batch.loss / batch.label_count;
     const double norm = slots_.reduce(pool_, ranks_) / batch.label_count;
     detail::check_finite(loss, norm, progress_.update, config_);
@@ -121,6 +114,8 @@ public:
   [[nodiscard]] const M& best() const { return best_ ? *best_ : averaged(); }
   [[nodiscard]] const DistilProgress& progress() const { return progress_; }
   [[nodiscard]] const DistilConfig& config() const { return config_; }
+  /// Those of the last update.
+  [[nodiscard]] const WeightMasks& masks() const { return masks_; }
 
   /// Throws Error, on all ranks, unless all have the same weights, update, configuration and windows, as far as their
   /// descriptions tell. All ranks have to call it.
@@ -145,12 +140,12 @@ public:
   /// Writes all that the rest of the run depends on.
   void save(const std::filesystem::path& path) const {
     write_checkpoint<M>(path, description(), progress_, model_, optimizer_.mean(), optimizer_.variance(),
-                        pointer(average_), pointer(best_));
+                        pointer(average_), pointer(best_), prunes ? &masks_ : nullptr);
   }
   /// Goes on, bit for bit, where `save` was called. Throws Error, and changes nothing, for a damaged checkpoint or one
   /// of another model or configuration.
   void restore(const std::filesystem::path& path) {
-    Checkpoint<M> found = read_checkpoint(path, description(), model_);
+    Checkpoint<M> found = read_checkpoint(path, description(), model_, prunes);
     if (found.average.has_value() != average_.has_value()) {
       fail("checkpoint \"{}\": {} averaged weights, this run {}", path.string(), found.average ? "has" : "has no",
            average_ ? "wants them" : "wants none");
@@ -158,6 +153,7 @@ public:
     if (const int update = found.progress.update; update > config_.updates)
       fail("checkpoint \"{}\": is of update {}, this run has {}", path.string(), update, config_.updates);
     progress_ = found.progress;
+    if (prunes) set_masks(std::move(found.masks));
     copy_weights(found.model, model_);
     optimizer_.restore(found.mean, found.variance, progress_.update);
     if (average_) copy_weights(*found.average, *average_);
@@ -166,6 +162,7 @@ public:
 
 private:
   using Bf16 = detail::Bf16PassOrNone<M>;
+  static constexpr bool prunes = !std::same_as<P, NoPruner>;
 
   /// The memory of a thread's passes; of one of them, the other stays empty.
   struct Worker {
@@ -173,31 +170,28 @@ private:
     WindowScratch<Bf16, O> bf16;
   };
 
-  struct SlotTotals {
-    double loss = 0, label_count = 0;
-    std::int64_t tokens = 0;
-  };
   /// A slot's share of a batch.
   struct Part {
     ContextBatch windows;
-    SlotTotals totals;
+    detail::SlotTotals totals;
   };
 
   static const DistilConfig& checked(const DistilConfig& config, const M& model, const WindowSampler& sampler,
-                                     const O& objective, const R& ranks) {
+                                     const O& objective, const R& ranks, const P& pruner) {
     validate(config);
     detail::expect_representable<Scalar>(config);
     detail::validate_pairing(model, sampler);
     detail::validate_ranks(ranks.size(), config);
     detail::validate_objective(objective, config);
+    pruner.validate(config.updates);
     return config;
   }
 
   /// A checkpoint belongs to one configuration and one set of windows.
   [[nodiscard]] std::string description() const {
-    const std::string aim = objective_.describe();
+    const std::string aim = objective_.describe(), pruning = pruner_.describe();
     return describe(config_) + "; " + sampler_.describe() + (aim.empty() ? "" : "; " + aim) +
-           detail::describe_fixed_tensors(model_);
+           detail::describe_fixed_tensors(model_) + (pruning.empty() ? "" : "; " + pruning);
   }
 
   static const M* pointer(const std::optional<M>& model) { return model ? &*model : nullptr; }
@@ -231,23 +225,10 @@ private:
     }
   }
 
-  /// Of the slots of all ranks, in their order.
-  [[nodiscard]] SlotTotals batch_totals() {
-    std::vector<SlotTotals>& mine = totals_;
-    mine.clear();
-    for (const Part& part : parts_) mine.push_back(part.totals);
-    if (ranks_.size() > 1) {
-      std::vector<SlotTotals> all(static_cast<std::size_t>(config_.gradient_slots));
-      gather_from_ranks(ranks_, std::span<const SlotTotals>{mine}, std::span{all});
-      mine = all;
-    }
-    SlotTotals batch;
-    for (const SlotTotals& slot : mine) {
-      batch.loss += slot.loss;
-      batch.label_count += slot.label_count;
-      batch.tokens += slot.tokens;
-    }
-    return batch;
+  [[nodiscard]] detail::SlotTotals batch_totals() {
+    totals_.clear();
+    for (const Part& part : parts_) totals_.push_back(part.totals);
+    return detail::sum_totals(ranks_, std::span<const detail::SlotTotals>{totals_});
   }
 
   /// By the pass that the run has chosen.
@@ -270,6 +251,24 @@ private:
     });
   }
 
+  /// What new masks leave out becomes zero in weights, moments and average, and stays so: an update of zeros by a
+  /// gradient of zero is zero. The best weights so far had other masks, so they are forgotten.
+  void prune() {
+    std::optional<WeightMasks> masks = pruner_.next_masks(progress_.update, std::as_const(model_), masks_);
+    if (!masks) return;
+    validate_masks(*masks, model_);
+    set_masks(std::move(*masks));
+    for (M* weights : {&model_, &optimizer_.mean(), &optimizer_.variance(), average_ ? &*average_ : nullptr})
+      if (weights != nullptr) apply_masks(masks_, *weights);
+    best_.reset();
+    progress_.best_update = 0;
+    progress_.best_score = 0;
+  }
+  void set_masks(WeightMasks masks) {
+    masks_ = std::move(masks);
+    slots_.set_masks(detail::mask_chunks(masks_, model_));
+  }
+
   static void move_towards(std::span<const Scalar> goal, Scalar share, std::span<Scalar> average) {
     for (std::size_t i = 0; i < goal.size(); ++i) average[i] += share * (goal[i] - average[i]);
   }
@@ -279,14 +278,16 @@ private:
   DistilConfig config_;
   O objective_;
   R ranks_;
+  P pruner_;
   WorkerPool pool_;
   GradientSlots<M> slots_;
   AdamW<M> optimizer_;
   std::optional<M> average_, best_;
   std::vector<WeightChunk<Scalar>> weights_, means_, variances_, averages_;
   std::vector<Worker> workers_;
-  std::vector<Part> parts_;         // by slot
-  std::vector<SlotTotals> totals_;  // the same without windows
+  std::vector<Part> parts_;                 // by slot
+  std::vector<detail::SlotTotals> totals_;  // the same without windows
+  WeightMasks masks_;
   DistilProgress progress_;
   std::optional<Bf16> bf16_;  // if products are in bfloat16
 };

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <icrl/core/parallel.hpp>
@@ -38,6 +40,13 @@ public:
     for (const auto& chunk : chunks_[static_cast<std::size_t>(slot)])
       std::fill(chunk.weights.begin(), chunk.weights.end(), Scalar(0));
     return gradients_[static_cast<std::size_t>(slot)];
+  }
+
+  /// From now on weights that are pruned have no part in the sum and its norm. One mask per chunk, empty where all
+  /// weights are kept; none at all: nothing is pruned. The masks must outlive their use.
+  void set_masks(std::vector<std::span<const std::uint8_t>> masks) {
+    ICRL_ASSERT(masks.empty() || masks.size() == squares_.size(), "gradient slots: one mask per chunk");
+    masks_ = std::move(masks);
   }
 
   /// Sums all slots into the first and returns the sum's norm.
@@ -74,7 +83,14 @@ private:
         add(chunks_[slot + stride][chunk].weights, chunks_[slot][chunk].weights);
     }
   }
-  void measure(std::size_t chunk) { squares_[chunk] = detail::sum_of_squares<Scalar>(chunks_.front()[chunk].weights); }
+  void measure(std::size_t chunk) {
+    const std::span<Scalar> sum = chunks_.front()[chunk].weights;
+    if (!masks_.empty() && !masks_[chunk].empty()) {
+      for (std::size_t i = 0; i < sum.size(); ++i)
+        if (masks_[chunk][i] == 0) sum[i] = 0;
+    }
+    squares_[chunk] = detail::sum_of_squares<Scalar>(sum);
+  }
 
   static void add(std::span<const Scalar> from, std::span<Scalar> to) {
     for (std::size_t i = 0; i < to.size(); ++i) to[i] += from[i];
@@ -83,7 +99,37 @@ private:
   std::vector<M> gradients_;
   std::vector<std::vector<WeightChunk<Scalar>>> chunks_;  // by slot, then by chunk
   std::vector<double> squares_;                           // by chunk
+  std::vector<std::span<const std::uint8_t>> masks_;      // by chunk, or none
   std::vector<Scalar> work_;                              // of sums over ranks
 };
+
+namespace detail {
+
+/// What the windows of a slot add up to.
+struct SlotTotals {
+  double loss = 0, label_count = 0;
+  std::int64_t tokens = 0;
+};
+
+/// The sum over the slots of all ranks, in their order. All ranks have as many slots as this one, whose totals are
+/// `mine`.
+template <Ranks R>
+[[nodiscard]] SlotTotals sum_totals(R& ranks, std::span<const SlotTotals> mine) {
+  std::vector<SlotTotals> all;
+  if (ranks.size() > 1) {
+    all.resize(mine.size() * static_cast<std::size_t>(ranks.size()));
+    gather_from_ranks(ranks, mine, std::span{all});
+    mine = all;
+  }
+  SlotTotals batch;
+  for (const SlotTotals& slot : mine) {
+    batch.loss += slot.loss;
+    batch.label_count += slot.label_count;
+    batch.tokens += slot.tokens;
+  }
+  return batch;
+}
+
+}  // namespace detail
 
 }  // namespace icrl

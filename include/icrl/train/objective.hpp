@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <icrl/history/context_batch.hpp>
@@ -68,6 +69,14 @@ const M& model_of(const Pass& pass) {
     return pass.model();
   }
 }
+
+/// A model without passes in bfloat16.
+struct NoPass {
+  using Scalar = float;
+  struct Cache {};
+};
+template <typename M>
+using Bf16PassOrNone = std::conditional_t<HasBf16Pass<M>, Bf16Pass<M>, NoPass>;
 
 }  // namespace detail
 
