@@ -1,0 +1,85 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+
+#include <icrl/compress/pruning.hpp>
+#include <icrl/core/checksum.hpp>
+
+namespace icrl {
+
+/// A sparsity that rises quickly at first and slowly in the end (Zhu and Gupta, 2017, equation 1):
+///   s(t) = s_f + (s_i - s_f) (1 - (t - begin) / (end - begin))^3
+struct PruningSchedule {
+  double initial_sparsity = 0;  ///< s_i, at update `begin`
+  double final_sparsity = 0.5;  ///< s_f, from update `end` on
+  int begin = 0, end = 100;     ///< updates, counted from 0
+  int every = 10;               ///< updates from one step to the next
+
+  /// Whether more is pruned right before update `update`.
+  [[nodiscard]] bool is_due(int update) const {
+    return update >= begin && update <= end && ((update - begin) % every == 0 || update == end);
+  }
+  [[nodiscard]] double sparsity(int update) const {
+    if (update >= end) return final_sparsity;
+    const double left = 1 - static_cast<double>(std::max(update - begin, 0)) / (end - begin);
+    return final_sparsity + (initial_sparsity - final_sparsity) * left * left * left;
+  }
+};
+
+inline void validate(const PruningSchedule& s) {
+  if (!(s.initial_sparsity >= 0 && s.initial_sparsity <= s.final_sparsity && s.final_sparsity <= 1)) {
+    fail("pruning: the sparsity goes from {} to {}, give 0 <= initial_sparsity <= final_sparsity <= 1",
+         s.initial_sparsity, s.final_sparsity);
+  }
+  if (s.begin < 0 || s.end < s.begin) fail("pruning: from update {} to {}, give 0 <= begin <= end", s.begin, s.end);
+  if (s.every < 1) fail("pruning: every is {}, it must be positive", s.every);
+}
+
+/// Prunes a model bit by bit while it is trained: a Pruner for `distil`. What is pruned once stays pruned. `config`'s
+/// own sparsity is not used. Norms, which Wanda needs, are of the model that training begins with.
+struct GradualPruning {
+  PruneConfig config{};
+  PruningSchedule schedule{};
+  InputNorms norms{};
+
+  template <Parameterized M>
+  [[nodiscard]] std::optional<WeightMasks> next_masks(int update, const M& model, const WeightMasks& masks) const {
+    if (!schedule.is_due(update)) return {};
+    PruneConfig now = config;
+    now.sparsity = schedule.sparsity(update);
+    return pruning_masks(model, now, norms, masks);
+  }
+  [[nodiscard]] std::string describe() const {
+    std::uint32_t checksum = 0;
+    for (const auto& [map, numbers] : norms) {
+      checksum = crc32c(std::as_bytes(std::span{map}), checksum);
+      checksum = crc32c(std::as_bytes(std::span{numbers}), checksum);
+    }
+    PruneConfig last = config;
+    last.sparsity = schedule.final_sparsity;
+    return fmt::format("pruned gradually from {} in updates {} to {} every {}, {}, input norms {:08x}",
+                       schedule.initial_sparsity, schedule.begin, schedule.end, schedule.every, icrl::describe(last),
+                       checksum);
+  }
+  /// Throws Error for values that make no sense, and where training would end before the schedule does.
+  void validate(int updates) const {
+    icrl::validate(config);
+    icrl::validate(schedule);
+    if (schedule.end >= updates) {
+      fail(
+          "pruning: the schedule ends before update {}, but the run has only updates 0 .. {} (train longer, or end it "
+          "earlier)",
+          schedule.end, updates - 1);
+    }
+  }
+};
+
+}  // namespace icrl

@@ -1,0 +1,217 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <icrl/core/fail.hpp>
+#include <icrl/nn/parameters.hpp>
+#include <icrl/train/weight_masks.hpp>
+
+namespace icrl {
+
+/// By what weights are compared; those with the lowest scores are pruned.
+enum class PruneCriterion {
+  magnitude,  ///< |weight|
+  wanda       ///< |weight| times the norm of the input that it multiplies (Sun et al., 2023, equation 1)
+};
+/// Which weights are compared with each other. From each such set the same share is pruned.
+enum class PruneScope {
+  all,     ///< of all tensors
+  map,     ///< of one tensor
+  output,  ///< of one output of a linear map, or of one column of blocks
+  group    ///< `group` neighboring inputs of one output: N:M sparsity
+};
+
+[[nodiscard]] inline const char* to_string(PruneCriterion criterion) {
+  return criterion == PruneCriterion::magnitude ? "magnitude" : "wanda";
+}
+[[nodiscard]] inline const char* to_string(PruneScope scope) {
+  constexpr const char* names[] = {"all", "map", "output", "group"};
+  return names[static_cast<int>(scope)];
+}
+
+/// What is pruned. 2:4 is {.sparsity = 0.5, .scope = group, .group = 4}, 1:4 has a sparsity of 0.75, 4:8 a group of 8;
+/// blocks of 16 outputs by 1 input are {.block_outputs = 16}.
+struct PruneConfig {
+  double sparsity = 0.5;  ///< share of the weights that is pruned
+  PruneCriterion criterion = PruneCriterion::magnitude;
+  PruneScope scope = PruneScope::map;
+  int group = 4;          ///< of the scope `group`
+  int block_outputs = 1;  ///< weights are pruned in blocks of so many neighboring outputs
+  int block_inputs = 1;   ///< by so many neighboring inputs; a block's score is the norm of its weights' scores
+  std::vector<std::string> weights{};  ///< names of tensors; none: `prunable_weights`
+};
+
+/// Norms of the inputs of linear maps over many windows, by the map's name ("blocks.0.mlp.up"), one per input.
+using InputNorms = std::map<std::string, std::vector<float>, std::less<>>;
+
+inline void validate(const PruneConfig& c) {
+  if (!(c.sparsity >= 0 && c.sparsity <= 1)) fail("pruning: sparsity is {}, it must lie in 0 .. 1", c.sparsity);
+  const auto positive = [](const char* name, int value) {
+    if (value < 1) fail("pruning: {} is {}, it must be positive", name, value);
+  };
+  positive("group", c.group);
+  positive("block_outputs", c.block_outputs);
+  positive("block_inputs", c.block_inputs);
+}
+
+[[nodiscard]] inline std::string describe(const PruneConfig& c) {
+  return fmt::format("sparsity {}, criterion {}, scope {}, group {}, blocks of {} outputs x {} inputs, weights {}",
+                     c.sparsity, to_string(c.criterion), to_string(c.scope), c.group, c.block_outputs, c.block_inputs,
+                     c.weights.empty() ? "of all blocks" : joined(c.weights, " "));
+}
+
+/// The names of the weights of all linear maps inside a model's blocks. Embedding and head are left out: they are
+/// small, and sensitive.
+template <Parameterized M>
+[[nodiscard]] std::vector<std::string> prunable_weights(const M& model) {
+  std::vector<std::string> names;
+  for (const auto& p : parameters_of(model))
+    if (p.is_trained && p.is_matrix && p.name.starts_with("blocks.") && p.name.ends_with(".weight"))
+      names.push_back(p.name);
+  return names;
+}
+
+namespace detail {
+
+/// A tensor cut into blocks. What is pruned is a block; of blocks of one weight, a weight.
+struct BlockScores {
+  std::string name;
+  Index rows, columns;              ///< of the tensor
+  Index block_rows, block_columns;  ///< of the blocks
+  std::vector<double> scores;       ///< (block_rows, block_columns), squared; -1 where a block is pruned already
+  std::vector<std::uint8_t> kept;   ///< the same shape
+};
+
+template <typename S>
+BlockScores score_blocks(const Parameter<const S>& p, const PruneConfig& c, const InputNorms& norms,
+                         const WeightMask* before) {
+  const float* norm = nullptr;
+  if (c.criterion == PruneCriterion::wanda) {
+    const std::string map = p.name.substr(0, p.name.rfind('.'));
+    const auto found = norms.find(map);
+    if (found == norms.end()) fail("pruning: Wanda needs the norms of the inputs of \"{}\", there are none", map);
+    if (static_cast<Index>(found->second.size()) != p.rows)
+      fail("pruning: {} norms of the inputs of \"{}\", it has {} inputs", found->second.size(), map, p.rows);
+    norm = found->second.data();
+  }
+  const Index in = c.block_inputs, out = c.block_outputs;
+  BlockScores blocks{p.name, p.rows, p.columns, (p.rows + in - 1) / in, (p.columns + out - 1) / out, {}, {}};
+  blocks.kept.assign(static_cast<std::size_t>(blocks.block_rows * blocks.block_columns), 1);
+  blocks.scores.assign(blocks.kept.size(), -1);
+  for (Index i = 0; i < p.rows; ++i) {
+    for (Index o = 0; o < p.columns; ++o) {
+      if (before != nullptr && before->kept[static_cast<std::size_t>(i * p.columns + o)] == 0) continue;
+      const double score =
+          static_cast<double>(p.data[i * p.columns + o]) * (norm == nullptr ? 1.0 : static_cast<double>(norm[i]));
+      double& of_block = blocks.scores[static_cast<std::size_t>(i / in * blocks.block_columns + o / out)];
+      of_block = std::max(of_block, 0.0) + score * score;
+    }
+  }
+  return blocks;
+}
+
+/// A block of one of several tensors.
+struct BlockPlace {
+  double score;
+  std::size_t tensor, block;
+};
+
+/// Prunes the `count` lowest scores; of equal ones the first.
+inline void prune_lowest(std::vector<BlockPlace>& places, std::size_t count, std::vector<BlockScores>& tensors) {
+  const auto is_lower = [](const BlockPlace& a, const BlockPlace& b) {
+    return std::tie(a.score, a.tensor, a.block) < std::tie(b.score, b.tensor, b.block);
+  };
+  const auto end = places.begin() + static_cast<std::ptrdiff_t>(count);
+  if (end != places.end()) std::nth_element(places.begin(), end, places.end(), is_lower);
+  for (auto place = places.begin(); place != end; ++place) tensors[place->tensor].kept[place->block] = 0;
+}
+
+/// Calls `visit` with every set of blocks that are compared with each other.
+template <typename Visit>
+void for_each_scope(const std::vector<BlockScores>& tensors, const PruneConfig& c, Visit&& visit) {
+  std::vector<BlockPlace> places;
+  const auto finish = [&] {
+    if (!places.empty()) visit(places);
+    places.clear();
+  };
+  for (std::size_t t = 0; t < tensors.size(); ++t) {
+    const BlockScores& blocks = tensors[t];
+    for (Index column = 0; column < blocks.block_columns; ++column) {
+      for (Index row = 0; row < blocks.block_rows; ++row) {
+        const auto block = static_cast<std::size_t>(row * blocks.block_columns + column);
+        places.push_back({blocks.scores[block], t, block});
+        if (c.scope == PruneScope::group && (row + 1) % c.group == 0) finish();
+      }
+      if (c.scope >= PruneScope::output) finish();
+    }
+    if (c.scope >= PruneScope::map) finish();
+  }
+  finish();
+}
+
+[[nodiscard]] inline WeightMask to_mask(const BlockScores& blocks, const PruneConfig& c, const WeightMask* before) {
+  WeightMask mask{blocks.name, blocks.rows, blocks.columns, {}};
+  mask.kept.resize(static_cast<std::size_t>(blocks.rows * blocks.columns));
+  for (Index i = 0; i < blocks.rows; ++i) {
+    for (Index o = 0; o < blocks.columns; ++o) {
+      const auto weight = static_cast<std::size_t>(i * blocks.columns + o);
+      const Index block = i / c.block_inputs * blocks.block_columns + o / c.block_outputs;
+      const bool was_kept = before == nullptr || before->kept[weight] != 0;
+      mask.kept[weight] = was_kept && blocks.kept[static_cast<std::size_t>(block)] != 0;
+    }
+  }
+  return mask;
+}
+
+}  // namespace detail
+
+/// Masks that prune a model so; the model stays as it is. What the masks `before` have pruned stays pruned and counts:
+/// they have to be of this model. A last group that is not full keeps as many weights as a full one. Throws Error for
+/// tensors and norms that are not there.
+template <Parameterized M>
+[[nodiscard]] WeightMasks pruning_masks(const M& model, const PruneConfig& config, const InputNorms& norms = {},
+                                        const WeightMasks& before = {}) {
+  validate(config);
+  const auto parameters = parameters_of(model);
+  std::vector<detail::BlockScores> tensors;
+  for (const std::string& name : config.weights.empty() ? prunable_weights(model) : config.weights) {
+    const auto p = std::find_if(parameters.begin(), parameters.end(), [&](const auto& q) { return q.name == name; });
+    if (p == parameters.end()) fail("pruning: the model has no tensor \"{}\"", name);
+    tensors.push_back(detail::score_blocks(*p, config, norms, find_mask(before, name)));
+  }
+  if (tensors.empty()) fail("pruning: the model has no blocks with linear maps; name the tensors to be pruned");
+  detail::for_each_scope(tensors, config, [&](std::vector<detail::BlockPlace>& places) {
+    const auto pruned_of = [&](std::size_t count) {
+      return static_cast<std::size_t>(std::llround(config.sparsity * static_cast<double>(count)));
+    };
+    const std::size_t full = config.scope == PruneScope::group ? static_cast<std::size_t>(config.group) : places.size();
+    const std::size_t kept = std::min(full - pruned_of(full), places.size());
+    detail::prune_lowest(places, places.size() - kept, tensors);
+  });
+  WeightMasks masks;
+  for (const auto& blocks : tensors) masks.push_back(detail::to_mask(blocks, config, find_mask(before, blocks.name)));
+  return masks;
+}
+
+/// Prunes a model at once, without training, and returns what has been pruned.
+template <Parameterized M>
+WeightMasks prune(M& model, const PruneConfig& config, const InputNorms& norms = {}) {
+  WeightMasks masks = pruning_masks(std::as_const(model), config, norms);
+  apply_masks(masks, model);
+  return masks;
+}
+
+}  // namespace icrl
