@@ -54,6 +54,11 @@ TEST_CASE("All codes times all group scales are int8", "[compress]") {
     CHECK(std::abs(range.min) * range.max_group_scale <= 127);
     CHECK(range.max * range.max_group_scale <= 127);
     CHECK(range.min < 0);
+    CHECK(range.code_at((1 << bits) - 1) >= range.max);
+    for (int code = range.min; code <= range.max; code += range.step) {
+      CHECK(range.has(code));
+      CHECK(range.code_at(range.index_of(code)) == code);
+    }
   }
   CHECK(error_of([] { (void)code_range(5); }) == "weights of 5 bits: there are 8, 4, 3 and 2");
 }
@@ -73,6 +78,8 @@ TEST_CASE("A quantized matrix that makes no map is refused", "[compress]") {
   CHECK(error_with([](auto& m) { m.group_scales.pop_back(); }) == "map: 3 group scales, not 4");
   CHECK(error_with([](auto& m) { m.group = 0; }) == "map: 4 group scales, not 0");
   CHECK(error_with([](auto& m) { m.codes[2] = 8; }) == "map: code 2 is 8, outside -8 .. 7");
+  CHECK(error_with([](auto& m) { m.bits = 2, m.codes = {1, -3, 3, 0, -1, 1}; }) ==
+        "map: code 3 is 0, those of 2 bits go from -3 in steps of 2");
   CHECK(error_with([](auto& m) { m.codes[3] = -9; }) == "map: code 3 is -9, outside -8 .. 7");
   CHECK(error_with([](auto& m) { m.group_scales[1] = 0; }) == "map: group scale 1 is 0, outside 1 .. 15");
   CHECK(error_with([](auto& m) { m.group_scales[1] = 16; }) == "map: group scale 1 is 16, outside 1 .. 15");

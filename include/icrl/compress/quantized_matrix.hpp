@@ -14,13 +14,19 @@
 
 namespace icrl {
 
-/// The codes that a weight of `bits` bits may have, and the largest scale of a group. A code times a group's scale lies
-/// within -127 .. 127, so that weights of any width are int8 in use.
+/// The codes that a weight of `bits` bits may have, every `step`-th of min .. max, and the largest scale of a group. A
+/// code times a group's scale lies within -127 .. 127, so that weights of any width are int8 in use.
 struct CodeRange {
-  int min, max, max_group_scale;
+  int min, max, max_group_scale, step = 1;
+
+  /// From 0 up: what a file packs.
+  [[nodiscard]] int index_of(int code) const { return (code - min) / step; }
+  [[nodiscard]] int code_at(int index) const { return min + step * index; }
+  [[nodiscard]] bool has(int code) const { return code >= min && code <= max && (code - min) % step == 0; }
 };
 
-/// For 8, 4, 3 or 2 bits. Throws Error for other widths.
+/// For 8, 4, 3 or 2 bits. Those of 2 bits are -3, -1, 1 and 3: without a zero, but evenly on both sides of it, which
+/// leaves a fifth less squared error than -2 .. 1. Throws Error for other widths.
 [[nodiscard]] inline CodeRange code_range(int bits) {
   switch (bits) {
     case 8:
@@ -30,7 +36,7 @@ struct CodeRange {
     case 3:
       return {-4, 3, 31};
     case 2:
-      return {-2, 1, 63};
+      return {-3, 3, 42, 2};
     default:
       fail("weights of {} bits: there are 8, 4, 3 and 2", bits);
   }
@@ -79,8 +85,12 @@ inline void validate(const QuantizedMatrix& matrix, std::string_view what) {
   expect_size("scales", matrix.scales.size(), matrix.out);
   expect_size("group scales", matrix.group_scales.size(), matrix.group == 0 ? 0 : matrix.group_count() * matrix.out);
   for (std::size_t i = 0; i < matrix.codes.size(); ++i) {
-    if (matrix.codes[i] < range.min || matrix.codes[i] > range.max)
-      fail("{}: code {} is {}, outside {} .. {}", what, i, matrix.codes[i], range.min, range.max);
+    const int code = matrix.codes[i];
+    if (code < range.min || code > range.max)
+      fail("{}: code {} is {}, outside {} .. {}", what, i, code, range.min, range.max);
+    if (!range.has(code))
+      fail("{}: code {} is {}, those of {} bits go from {} in steps of {}", what, i, code, matrix.bits, range.min,
+           range.step);
   }
   for (std::size_t i = 0; i < matrix.group_scales.size(); ++i) {
     if (matrix.group_scales[i] < 1 || matrix.group_scales[i] > range.max_group_scale)
