@@ -1,0 +1,105 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <string>
+
+#include <icrl/compress/calibration.hpp>
+#include <icrl/compress/gptq.hpp>
+#include <icrl/compress/quantized_matrix.hpp>
+#include <icrl/compress/refine_codes.hpp>
+#include <icrl/compress/step_search.hpp>
+#include <icrl/nn/linear.hpp>
+
+namespace icrl {
+
+/// How the codes of weights are chosen.
+enum class Rounding {
+  nearest,   ///< steps that cut off no weight
+  searched,  ///< steps of the least squared error, weighted by the inputs' mean squares where inputs are given
+  gptq       ///< the same, and weights make up for each other's errors; needs inputs
+};
+
+[[nodiscard]] inline const char* to_string(Rounding rounding) {
+  switch (rounding) {
+    case Rounding::nearest:
+      return "nearest";
+    case Rounding::searched:
+      return "searched";
+    case Rounding::gptq:
+      return "gptq";
+  }
+  return "?";
+}
+
+/// How the weights of a linear map are quantized.
+struct WeightQuantization {
+  int bits = 8;  ///< 8, 4, 3 or 2
+  Rounding rounding = Rounding::searched;
+  Index group = 32;       ///< inputs per group scale, of fewer than 8 bits
+  double damping = 0.01;  ///< of GPTQ: share of the second moments' mean diagonal that is added to their diagonal
+  int refinements = 4;    ///< of GPTQ: most passes over its codes once all are there (refine_codes)
+
+  [[nodiscard]] WeightFormat format() const { return {bits, group}; }
+};
+
+/// Throws Error naming the first value that makes no sense.
+inline void validate(const WeightQuantization& how) {
+  validate(how.format());
+  if (!(how.damping >= 0 && how.damping <= 1)) fail("quantize: damping is {}, it must lie in 0 .. 1", how.damping);
+  if (how.refinements < 0) fail("quantize: refinements is {}, it must not be negative", how.refinements);
+}
+
+/// The rounded weights of a map. `inputs` are what calibration saw of it; null if there is none. Throws Error where
+/// weights are not finite, or GPTQ has no inputs to go by.
+[[nodiscard]] inline QuantizedMatrix quantize(const Linear<float>& map, const WeightQuantization& how,
+                                              const InputStatistics* inputs = nullptr) {
+  validate(how);
+  const Matrix<float>& weight = map.weight;
+  const WeightFormat format = how.format();
+  if (!weight.allFinite()) fail("quantize: weights are not finite (did training diverge?)");
+  if (inputs != nullptr && inputs->input_size() != weight.rows())
+    fail("quantize: calibration saw {} inputs, the map has {}", inputs->input_size(), weight.rows());
+  if (inputs != nullptr && inputs->rows == 0) fail("quantize: calibration of the map saw no window");
+  if (how.rounding == Rounding::nearest) {
+    WeightScales<float> scales;
+    Matrix<float> steps;
+    covering_steps(weight, format, steps);
+    split_steps(steps, format, scales);
+    return encode_weights(weight, scales, format);
+  }
+  if (how.rounding == Rounding::searched) {
+    RowVector<float> importance = RowVector<float>::Ones(weight.rows());
+    for (Index i = 0; inputs != nullptr && i < importance.size(); ++i)
+      importance(i) = static_cast<float>(inputs->mean_square(i));
+    return encode_weights(weight, search_scales(weight, importance, format), format);
+  }
+  if (inputs == nullptr) fail("quantize: GPTQ needs a calibration of the map's inputs (see calibrate)");
+  QuantizedMatrix matrix = round_by_gptq(weight, inputs->second_moments, format, how.damping);
+  for (int pass = 0;; ++pass) {
+    refit_scales(weight, inputs->second_moments, matrix);
+    if (pass == how.refinements || refine_codes(weight, inputs->second_moments, matrix) == 0) return matrix;
+  }
+}
+
+/// What rounding left: of the weights, |W - Q|^2 / |W|^2, and of the map's outputs over the calibration's tokens
+/// (without bias), |X W - X Q|^2 / |X W|^2.
+struct RoundingError {
+  double weights = 0;
+  double outputs = 0;  ///< 0 without calibration
+};
+
+[[nodiscard]] inline RoundingError rounding_error(const Matrix<float>& weight, const QuantizedMatrix& matrix,
+                                                  const InputStatistics* inputs = nullptr) {
+  const Matrix<double> exact = weight.cast<double>(), difference = exact - dequantized(matrix).cast<double>();
+  const auto share = [](double part, double whole) { return whole > 0 ? part / whole : 0; };
+  RoundingError error{.weights = share(difference.squaredNorm(), exact.squaredNorm())};
+  if (inputs != nullptr) {
+    const auto energy = [&](const Matrix<double>& w) { return (inputs->second_moments * w).cwiseProduct(w).sum(); };
+    error.outputs = share(energy(difference), energy(exact));
+  }
+  return error;
+}
+
+}  // namespace icrl
