@@ -1,0 +1,143 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+//
+// Integer models have the same bits everywhere: this program makes some of whole numbers, runs them at every level of
+// the CPU, prints a checksum of all outputs, and fails unless it is the one written down here, whatever the target, the
+// compiler and its flags.
+#include <icrl/compress/int8_transformer.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <icrl/core/checksum.hpp>
+#include <icrl/core/rng.hpp>
+#include <icrl/model/tensors.hpp>
+
+using namespace icrl;
+
+namespace {
+
+/// Random tensors without a function of a math library: `Rng::normal` is not the same everywhere.
+Int8Transformer random_model(const Int8TransformerConfig& config, const StepLayout& layout, Rng& rng) {
+  Int8Transformer model{config, layout};
+  for (const MutableTensorView& tensor : tensors_of(model)) {
+    std::byte* const begin = tensor.bytes.data();
+    if (tensor.dtype == "F32") {
+      for (std::size_t i = 0; i < tensor.bytes.size(); i += 4) {
+        const float scale = static_cast<float>(1 + rng.below(1000)) / 400000.0f;
+        std::memcpy(begin + i, &scale, 4);
+      }
+    } else if (tensor.dtype == "F16") {
+      for (std::size_t i = 0; i < tensor.bytes.size(); i += 2) {
+        const Eigen::half number{static_cast<float>(rng.below(201) - 70) / 64.0f};
+        std::memcpy(begin + i, &number, 2);
+      }
+    } else {
+      const bool is_scale = tensor.dtype == "U8";
+      const bool is_packed = !is_scale && tensor.name.starts_with("blocks") && config.weight_bits < 8;
+      for (std::byte& code : tensor.bytes) {
+        // Packed codes may be any bits, as rows are whole bytes here.
+        const int value = is_scale ? 1 + rng.below(15) : is_packed ? rng.below(256) : rng.below(255) - 127;
+        code = static_cast<std::byte>(value & 0xff);
+      }
+    }
+  }
+  model.finish_loading("random model");
+  return model;
+}
+
+/// Rows of a stream: ids, or numbers in -1 .. 1.
+std::vector<float> random_rows(const StepLayout& layout, int count, Rng& rng) {
+  const bool has_numbers = std::holds_alternative<Box>(layout.observation_space);
+  std::vector<float> rows;
+  for (int t = 0; t < count; ++t) {
+    for (int i = 0; i < layout.observation_size() + layout.action_size(); ++i)
+      rows.push_back(has_numbers ? static_cast<float>(rng.below(2001) - 1000) / 1000.0f
+                                 : static_cast<float>(rng.below(4)));
+    rows.push_back(static_cast<float>(rng.below(5)) / 4.0f);
+    rows.push_back(static_cast<float>(rng.below(StepFlag::count)));
+  }
+  return rows;
+}
+
+/// CRC-32C of the outputs of `steps` steps of three streams, the second one half as long.
+std::uint32_t run(const Int8Transformer& model, int steps, Rng rng) {
+  auto states = model.make_states(3);
+  Int8Transformer::StreamWorkspace workspace;
+  Matrix<float> outputs(3, model.actions.parameter_count());
+  std::uint32_t checksum = 0;
+  for (int t = 0; t < steps; ++t) {
+    const std::vector<float> rows = random_rows(model.layout, 3, rng);
+    std::vector<StreamInput<Int8Cache>> inputs;
+    for (std::size_t i = 0; i < 3; ++i) {
+      if (states[i].length() == model.config.context) states[i].clear();
+      if (i == 1 && t % 2 == 0) continue;
+      inputs.push_back({&states[i], rows.data() + i * static_cast<std::size_t>(model.layout.feature_count())});
+    }
+    outputs.setZero();
+    model.step(inputs, workspace, outputs);
+    for (const float output : std::span{outputs.data(), static_cast<std::size_t>(outputs.size())})
+      if (!std::isfinite(output)) return 0;
+    checksum = crc32c(std::as_bytes(std::span{outputs.data(), static_cast<std::size_t>(outputs.size())}), checksum);
+  }
+  return checksum;
+}
+
+struct Case {
+  const char* name;
+  Int8TransformerConfig config;
+  bool has_numbers;
+  std::uint32_t expected;
+};
+
+std::vector<Case> cases() {
+  Int8TransformerConfig plain{{.width = 64, .layer_count = 2, .head_count = 4, .context = 100}};
+  Int8TransformerConfig odd{{.width = 45, .layer_count = 2, .head_count = 5, .hidden = 70, .context = 37}};
+  Int8TransformerConfig rotary{{.width = 40,
+                                .layer_count = 3,
+                                .head_count = 2,
+                                .hidden = 56,
+                                .context = 25,
+                                .positions = PositionScheme::rotary,
+                                .tokens = TokenScheme::separate,
+                                .reward_scale = 0.3,
+                                .layer_heads = {2, 1, 2},
+                                .layer_hidden = {56, 24, 8}}};
+  Int8TransformerConfig four = plain;
+  four.weight_bits = 4;
+  four.group = 32;
+  return {{"learned positions", plain, false, 0xc0b50309},
+          {"odd sizes", odd, true, 0x8ed2fd00},
+          {"rotary, three tokens", rotary, true, 0x0d3c6b13},
+          {"4 bits", four, false, 0x755e8884}};
+}
+
+}  // namespace
+
+int main() {
+  bool is_right = true;
+  for (const Case& each : cases()) {
+    const StepLayout layout =
+        each.has_numbers
+            ? StepLayout{.observation_space = Box{{-1, -1, -1}, {1, 1, 1}}, .action_space = Box{{-1, -1}, {1, 1}}}
+            : StepLayout{.observation_space = MultiDiscrete{{4, 5}}, .action_space = Discrete{5}};
+    Rng rng{11};
+    Int8Transformer model = random_model(each.config, layout, rng);
+    for (const CpuLevel level : available_cpu_levels()) {
+      model.level = level;
+      const std::uint32_t found = run(model, 600, rng);
+      std::printf("%s, %s: %08x\n", each.name, std::string{to_string(level)}.c_str(), found);
+      if (found != each.expected) {
+        std::printf("  differs from %08x\n", each.expected);
+        is_right = false;
+      }
+    }
+  }
+  return is_right ? EXIT_SUCCESS : EXIT_FAILURE;
+}
