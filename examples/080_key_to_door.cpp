@@ -27,70 +27,31 @@
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/train/distil.hpp>
 
+#include "support/key_to_door_recipe.hpp"
 #include "support/program.hpp"
 #include "support/progress.hpp"
 
 using namespace icrl;
+using Recipe = example::KeyToDoorRecipe;
 
 namespace {
 
-constexpr int context = 200;  // rows: four episodes
-
-struct Settings {
-  int permuted = 0;          // 0 or 1
-  int task_count = 0;        // training tasks, with a history each; 0: as many as the task needs
-  int updates = 0;           // likewise
-  double temperature = 0.5;  // of 0.3, 0.5, 0.7 and 1 the best on validation tasks of seeds 1 and 2, not permuted
-  double history_start_share = 0.5;
-
-  /// Permuted actions are learned late and suddenly, and take more of both.
-  void fill_in(bool quick) {
-    if (task_count == 0) task_count = quick ? 8 : permuted ? 8000 : 1000;
-    if (updates == 0) updates = quick ? 4 : permuted ? 4500 : 1000;
-  }
-};
-
-/// Calls `use(make_learner)` with what makes the source for a room, under noise of 0 .. `max_noise`, drawn once per
-/// life.
-template <typename Use>
-auto with_source(bool permuted, double max_noise, Use&& use) {
-  const NoisyLearnerConfig noise{.max_noise = max_noise};
-  if (permuted) {
-    return use([noise](int, const KeyToDoor& room, Rng& rng) {
-      return NoisyLearner{PermutedKeyToDoorExplorer{room.options().side}, room.action_space(), noise, rng};
-    });
-  }
-  return use([noise](int, const KeyToDoor& room, Rng& rng) {
-    return NoisyLearner{KeyToDoorExplorer{GridMoves{room.options().side}}, room.action_space(), noise, rng};
-  });
-}
-
-/// Mean over the episodes of the return as a share of the highest one, 2.
-double nauc(const LearningCurves& curves) { return mean(curves.mean_by_episode()) / 2; }
-
 /// A history of each training task, and those of its images whose task is a training task. Images of other tasks
 /// are dropped: they may be held out.
-CollectedHistories record(const KeyToDoorRooms& rooms, std::span<const int> tasks, const example::Options& options) {
+CollectedHistories record(const KeyToDoorRooms& rooms, std::span<const int> tasks, const Recipe& recipe,
+                          const example::Options& options) {
   example::ProgressBar bar{"recording"};
-  const CollectConfig config{.histories_per_task = 1,
-                             .episodes = 14,
-                             .seed = options.seed,
-                             .thread_count = options.threads,
-                             .algorithm = "key-to-door explorer",
-                             .with_expert_action = true};
-  return with_source(rooms.options().permuted_actions, 0.3, [&](auto make_learner) {
+  const CollectConfig config = example::key_to_door_collection(recipe, options.seed, options.threads);
+  return example::with_key_to_door_source(rooms.options().permuted_actions, recipe.max_noise, [&](auto make_learner) {
     return collect_with_images(rooms, tasks, make_learner, config, bar.counter());
   });
 }
 
-DistilResult train(CausalTransformer<float>& model, const std::vector<LearningHistory>& histories,
-                   const Settings& settings, const example::Options& options) {
+DistilResult train(CausalTransformer<float>& model, const std::vector<LearningHistory>& histories, const Recipe& recipe,
+                   const example::Options& options) {
   std::vector<HistoryView> views;
   for (const LearningHistory& history : histories) views.push_back(history.view());
-  const WindowSampler sampler{
-      views,
-      model.layout,
-      {.context = context, .history_start_share = settings.history_start_share, .use_expert_action = true}};
+  const WindowSampler sampler{views, model.layout, example::key_to_door_windows(recipe)};
   Rng rng{options.seed};
   model.initialize(rng);
 
@@ -101,15 +62,8 @@ DistilResult train(CausalTransformer<float>& model, const std::vector<LearningHi
       bar.show(static_cast<std::size_t>(metrics.update), updates,
                fmt::format("loss {:.3f}, {:.0f} tokens/s", metrics.loss, metrics.tokens_per_second));
     }
-  } observer{.updates = static_cast<std::size_t>(settings.updates)};
-  return distil(model, sampler,
-                {.updates = settings.updates,
-                 .batch = options.quick ? 8 : 32,
-                 .warmup = std::min(200, settings.updates / 2),
-                 .weight_decay = 0.3,
-                 .weight_average = options.quick ? 0 : 0.99,
-                 .thread_count = options.threads,
-                 .seed = options.seed},
+  } observer{.updates = static_cast<std::size_t>(recipe.updates)};
+  return distil(model, sampler, example::key_to_door_training(recipe, options.quick, options.seed, options.threads),
                 observer);
 }
 
@@ -117,22 +71,25 @@ DistilResult train(CausalTransformer<float>& model, const std::vector<LearningHi
 
 int main(int argc, char** argv) {
   example::Program program{"Distils a search for a hidden key and a hidden door", "out/080_key_to_door"};
-  Settings settings;
-  program.add("--permuted", settings.permuted, "1: which action makes which move is hidden and differs by task", 0, 1);
-  program.add("--tasks", settings.task_count, "training tasks; 0: 1000, or 8000 with permuted actions", 0, 1000000);
-  program.add("--updates", settings.updates, "updates of training; 0: 1000, or 4500 with permuted actions", 0, 1000000);
-  program.add("--temperature", settings.temperature, "of decoding", 0, 100);
-  program.add("--start-share", settings.history_start_share, "share of windows that begin where a history does", 0, 1);
+  int permuted = 0, task_count = 0, updates = 0;
+  Recipe recipe = example::key_to_door_recipe(false, false);
+  program.add("--permuted", permuted, "1: which action makes which move is hidden and differs by task", 0, 1);
+  program.add("--tasks", task_count, "training tasks; 0: 1000, or 8000 with permuted actions", 0, 1000000);
+  program.add("--updates", updates, "updates of training; 0: 1000, or 4500 with permuted actions", 0, 1000000);
+  program.add("--temperature", recipe.temperature, "of decoding", 0, 100);
+  program.add("--start-share", recipe.history_start_share, "share of windows that begin where a history does", 0, 1);
 
   return program.run(argc, argv, [&](const example::Options& options) {
     const auto begin = std::chrono::steady_clock::now();
-    settings.fill_in(options.quick);
-    const bool is_permuted = settings.permuted == 1;
+    const bool is_permuted = permuted == 1;
+    const Recipe usual = example::key_to_door_recipe(is_permuted, options.quick);
+    recipe.task_count = task_count == 0 ? usual.task_count : task_count;
+    recipe.updates = updates == 0 ? usual.updates : updates;
     const KeyToDoorRooms rooms{{.permuted_actions = is_permuted}};
     // Validation tasks have no part in this program: they are for choosing settings.
     const TaskSplit split = split_tasks(
         rooms.task_count(),
-        {.train = settings.task_count, .validation = 64, .held_out = options.quick ? 8 : 64, .seed = options.seed});
+        {.train = recipe.task_count, .validation = 64, .held_out = options.quick ? 8 : 64, .seed = options.seed});
     const ReferenceReturns references = reference_returns(rooms, split.held_out);
     const EvaluationConfig evaluation{.runs = options.quick ? 1 : 4,
                                       .episodes = options.quick ? 20 : 100,
@@ -144,7 +101,7 @@ int main(int argc, char** argv) {
         is_permuted ? " Actions are permuted." : "", split.train.size(), split.held_out.size(), rooms.task_count(),
         options.seed);
 
-    const auto [histories, image_counts] = record(rooms, split.train, options);
+    const auto [histories, image_counts] = record(rooms, split.train, recipe, options);
     std::int64_t steps = 0;
     for (const LearningHistory& history : histories) steps += history.step_count();
     fmt::print("recorded   {} histories, {} of them images; {} images of tasks not trained on are dropped; {} steps\n",
@@ -152,25 +109,26 @@ int main(int argc, char** argv) {
 
     const KeyToDoor room = rooms.make(0);
     CausalTransformer<float> model{
-        {.context = context}, {.observation_space = room.observation_space(), .action_space = room.action_space()}};
-    const DistilResult trained = train(model, histories, settings, options);
+        {.context = recipe.context},
+        {.observation_space = room.observation_space(), .action_space = room.action_space()}};
+    const DistilResult trained = train(model, histories, recipe, options);
     save_model(model, options.out / "key_to_door.safetensors",
-               {{"temperature", fmt::format("{}", settings.temperature)}});
+               {{"temperature", fmt::format("{}", recipe.temperature)}});
     fmt::print("distilled  {} weights, {:.1f} M tokens in {:.0f} s, {:.0f} tokens/s\n", parameter_count(model),
                static_cast<double>(trained.tokens) / 1e6, trained.train_seconds, trained.tokens_per_second);
 
     const std::string weights_before = fmt::format("{:08x}", weights_checksum(model));
     example::ProgressBar bar{"acting in new rooms"};
     const LearningCurves agent =
-        evaluate(model, rooms, split.held_out, evaluation, {.temperature = settings.temperature}, bar.counter());
+        evaluate(model, rooms, split.held_out, evaluation, {.temperature = recipe.temperature}, bar.counter());
     bar.clear();
     const std::string weights_after = fmt::format("{:08x}", weights_checksum(model));
     const auto live_source = [&](double max_noise) {
-      return with_source(is_permuted, max_noise, [&](auto make_learner) {
+      return example::with_key_to_door_source(is_permuted, max_noise, [&](auto make_learner) {
         return evaluate_learner(make_learner, rooms, split.held_out, evaluation);
       });
     };
-    const LearningCurves source = live_source(0.3), explorer = live_source(0);
+    const LearningCurves source = live_source(recipe.max_noise), explorer = live_source(0);
 
     const int last = evaluation.episodes;
     const std::vector<double> returns = agent.mean_by_episode();
@@ -185,8 +143,9 @@ int main(int argc, char** argv) {
         "           NAUC {:.3f}; the explorer {:.3f}, under noise {:.3f}; {} of {} tasks learned\n"
         "weights    {} before acting, {} after\n",
         returns[0], returns[1], returns[4], returns[9], mean_over(last - 9, last), mean(references.random),
-        mean(references.oracle), nauc(agent), nauc(explorer), nauc(source), split.held_out.size() - unlearned.size(),
-        split.held_out.size(), weights_before, weights_after);
+        mean(references.oracle), example::key_to_door_nauc(agent), example::key_to_door_nauc(explorer),
+        example::key_to_door_nauc(source), split.held_out.size() - unlearned.size(), split.held_out.size(),
+        weights_before, weights_after);
 
     Plot plot{.title = fmt::format("A frozen transformer finds key and door: {} new tasks{}", split.held_out.size(),
                                    is_permuted ? ", permuted actions" : ""),
@@ -201,9 +160,9 @@ int main(int argc, char** argv) {
     example::write_summary(options.out, {{"seed", options.seed},
                                          {"quick", options.quick},
                                          {"permuted", is_permuted},
-                                         {"nauc", nauc(agent)},
-                                         {"explorer_nauc", nauc(explorer)},
-                                         {"source_nauc", nauc(source)},
+                                         {"nauc", example::key_to_door_nauc(agent)},
+                                         {"explorer_nauc", example::key_to_door_nauc(explorer)},
+                                         {"source_nauc", example::key_to_door_nauc(source)},
                                          {"return_by_episode", returns},
                                          {"explorer_return_by_episode", explorer.mean_by_episode()},
                                          {"source_return_by_episode", source.mean_by_episode()},
@@ -225,7 +184,7 @@ int main(int argc, char** argv) {
                                          {"tokens_per_second", trained.tokens_per_second},
                                          {"weights_before", weights_before},
                                          {"weights_after", weights_after},
-                                         {"temperature", settings.temperature},
+                                         {"temperature", recipe.temperature},
                                          {"held_out_tasks", split.held_out},
                                          {"runs_per_task", evaluation.runs},
                                          {"seconds", seconds.count()}});
