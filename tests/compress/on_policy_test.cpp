@@ -20,11 +20,11 @@ using namespace icrl::test;
 
 namespace {
 
-using Float = CausalTransformer<float>;
+using RoomModel = CausalTransformer<float>;
 
 /// Histories of a source, a teacher, and what distils it.
 struct RoomRun {
-  Float teacher = small_room_model(1);
+  RoomModel teacher = small_room_model(1);
   std::vector<int> tasks{0, 1, 2, 3, 8, 9};
   std::vector<LearningHistory> histories =
       roll_out(small_room_model(3), teacher, small_rooms(), tasks, {.episodes = 6, .seed = 1, .thread_count = 1});
@@ -35,15 +35,15 @@ struct RoomRun {
   SoftLabelConfig labels{.mix = 0.5};
 
   template <typename Observer>
-  Float train(Observer&& observer) const {
-    Float student{{.width = 8, .layer_count = 1, .head_count = 1, .context = 24}, small_room_layout()};
+  RoomModel train(Observer&& observer) const {
+    RoomModel student{{.width = 8, .layer_count = 1, .head_count = 1, .context = 24}, small_room_layout()};
     Rng rng{4};
     student.initialize(rng);
     (void)on_policy_distil(student, SoftLabels{teacher, labels}, small_rooms(), tasks, source, windows, config,
                            on_policy, observer);
     return student;
   }
-  Float train() const {
+  RoomModel train() const {
     struct Nobody {
     } nobody;
     return train(nobody);
@@ -85,7 +85,7 @@ TEST_CASE("On-policy distillation lives anew in every round, on the given tasks 
 
 TEST_CASE("On-policy distillation depends neither on threads nor on the size of groups", "[compress]") {
   RoomRun run;
-  const Float alone = run.train();
+  const RoomModel alone = run.train();
   run.config.thread_count = 3;
   run.on_policy.group_size = 3;
   CHECK(have_equal_bits(run.train(), alone));
@@ -96,7 +96,7 @@ TEST_CASE("On-policy distillation depends neither on threads nor on the size of 
 TEST_CASE("On-policy distillation without windows of the student is distillation", "[compress]") {
   RoomRun run;
   run.on_policy.student_share = 0;
-  Float expected{{.width = 8, .layer_count = 1, .head_count = 1, .context = 24}, small_room_layout()};
+  RoomModel expected{{.width = 8, .layer_count = 1, .head_count = 1, .context = 24}, small_room_layout()};
   Rng rng{4};
   expected.initialize(rng);
   struct Nobody {};
@@ -110,7 +110,7 @@ TEST_CASE("Interrupted on-policy distillation goes on where its last round began
   const TemporaryFolder folder;
   RoomRun run;
   Witness whole;
-  const Float expected = run.train(whole);
+  const RoomModel expected = run.train(whole);
   run.config.checkpoint = folder / "checkpoint";
   run.config.checkpoint_every = 1;
   Witness first, second;
@@ -154,10 +154,10 @@ TEST_CASE("A student comes closer to its teacher on what it lives itself", "[com
   run.config.learning_rate = 0.02;
   run.on_policy.updates_per_round = 20;
   run.on_policy.student_share = 1;
-  const auto distance = [&](const Float& student) {
+  const auto distance = [&](const RoomModel& student) {
     return measure_agreement(student, run.teacher, small_rooms(), run.tasks, {.episodes = 6, .seed = 8}).kl;
   };
-  Float fresh{{.width = 8, .layer_count = 1, .head_count = 1, .context = 24}, small_room_layout()};
+  RoomModel fresh{{.width = 8, .layer_count = 1, .head_count = 1, .context = 24}, small_room_layout()};
   Rng rng{4};
   fresh.initialize(rng);
 

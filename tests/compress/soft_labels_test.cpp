@@ -21,15 +21,16 @@ using namespace icrl::test;
 
 namespace {
 
-using Double = CausalTransformer<double>;
-static_assert(Objective<SoftLabels<Double>, Double> && Objective<SoftLabels<CausalTransformer<float>>, Double>);
+using DoubleModel = CausalTransformer<double>;
+static_assert(Objective<SoftLabels<DoubleModel>, DoubleModel> &&
+              Objective<SoftLabels<CausalTransformer<float>>, DoubleModel>);
 static_assert(Objective<SoftLabels<CausalTransformer<float>>, RecurrentModel<float>>);
 
 StepLayout multi_layout() {
   return {.observation_space = Discrete{4}, .action_space = MultiDiscrete{{3, 2}}, .closing_token = true};
 }
 
-ContextBatch sampled(const SmallRun& run, int count) {
+ContextBatch soft_label_windows(const SmallRun& run, int count) {
   ContextBatch batch;
   run.sampler.sample(count, Rng{2}, batch);
   return batch;
@@ -42,7 +43,7 @@ CausalTransformer<S> other_teacher(const SmallRun& run, int context) {
 }
 
 template <typename M>
-M cleared(const M& model) {
+M cleared_gradient(const M& model) {
   M zeros = model;
   set_zero(zeros);
   return zeros;
@@ -50,12 +51,12 @@ M cleared(const M& model) {
 
 /// The objective's loss of one window; `grad` takes the gradient.
 template <typename M, typename O>
-double loss_of(const M& model, const O& objective, const ContextBatch& batch, M& grad, int window = 0) {
+double soft_label_loss(const M& model, const O& objective, const ContextBatch& batch, M& grad, int window = 0) {
   WindowScratch<M, O> scratch;
   return window_loss(model, objective, batch, window, scratch, grad);
 }
 
-struct Nobody {};
+struct NoObserver {};
 
 }  // namespace
 
@@ -66,15 +67,15 @@ TEST_CASE("The gradient of soft labels matches finite differences", "[compress][
   };
   for (const auto& [layout, beta] : {Case{id_layout(true), 0.4}, Case{multi_layout(), 1.0}, Case{box_layout(), 0.0}}) {
     const SmallRun run{{.width = 4, .layer_count = 1, .head_count = 2, .context = 4}, layout};
-    const Double teacher = other_teacher(run, 7);
-    Double student = run.model<double>();
+    const DoubleModel teacher = other_teacher(run, 7);
+    DoubleModel student = run.model<double>();
     const SoftLabels objective{teacher, {.temperature = 1.5, .mix = 0.6, .beta = beta}};
-    const ContextBatch batch = sampled(run, 1);
-    Double grad = cleared(student), unused = grad;
-    (void)loss_of(student, objective, batch, grad);
+    const ContextBatch batch = soft_label_windows(run, 1);
+    DoubleModel grad = cleared_gradient(student), unused = grad;
+    (void)soft_label_loss(student, objective, batch, grad);
 
     const auto [error, name] =
-        worst_parameter_error(student, grad, [&] { return loss_of(student, objective, batch, unused); });
+        worst_parameter_error(student, grad, [&] { return soft_label_loss(student, objective, batch, unused); });
 
     INFO("beta " << beta << ", worst tensor: " << name);
     CHECK(error < 1e-7);
@@ -83,17 +84,17 @@ TEST_CASE("The gradient of soft labels matches finite differences", "[compress][
 
 TEST_CASE("The loss of a window is the mix of divergences and cross-entropies of its labelled rows", "[compress]") {
   const SmallRun run;
-  const Double teacher = other_teacher(run, 8), student = run.model<double>();
+  const DoubleModel teacher = other_teacher(run, 8), student = run.model<double>();
   const SoftLabelConfig config{.temperature = 2, .mix = 0.7, .beta = 0.5};
-  ContextBatch batch = sampled(run, 1);
+  ContextBatch batch = soft_label_windows(run, 1);
   batch.weights[1] = 0.5f;
-  Double unused = cleared(student);
+  DoubleModel unused = cleared_gradient(student);
 
-  const double found = loss_of(student, SoftLabels{teacher, config}, batch, unused);
+  const double found = soft_label_loss(student, SoftLabels{teacher, config}, batch, unused);
 
   const int steps = batch.lengths[0];
   Matrix<double> wanted(steps, 3), outputs(steps, 3);
-  Double::Cache cache, teacher_cache;
+  DoubleModel::Cache cache, teacher_cache;
   student.forward(batch.features_of(0), steps, cache, outputs);
   teacher.forward(batch.features_of(0), steps, teacher_cache, wanted);
   ActionDivergence::Scratch scratch;
@@ -113,12 +114,12 @@ TEST_CASE("Without soft labels the loss is the cross-entropy, bit for bit", "[co
   const SmallRun run;
   const auto teacher = other_teacher<float>(run, 8);
   const auto student = run.model<float>();
-  const ContextBatch batch = sampled(run, 3);
+  const ContextBatch batch = soft_label_windows(run, 3);
   for (int window = 0; window < 3; ++window) {
-    auto grad = cleared(student), expected = grad;
+    auto grad = cleared_gradient(student), expected = grad;
 
-    CHECK(loss_of(student, SoftLabels{teacher, {.mix = 0}}, batch, grad, window) ==
-          loss_of(student, ActionCrossEntropy{}, batch, expected, window));
+    CHECK(soft_label_loss(student, SoftLabels{teacher, {.mix = 0}}, batch, grad, window) ==
+          soft_label_loss(student, ActionCrossEntropy{}, batch, expected, window));
     CHECK(have_equal_bits(grad, expected));
   }
 }
@@ -126,36 +127,36 @@ TEST_CASE("Without soft labels the loss is the cross-entropy, bit for bit", "[co
 TEST_CASE("A student that is its teacher has nothing to learn", "[compress]") {
   const SmallRun run;
   const auto model = run.model<float>();
-  const ContextBatch batch = sampled(run, 1);
+  const ContextBatch batch = soft_label_windows(run, 1);
   for (const double beta : {0.0, 0.5, 1.0}) {
-    auto grad = cleared(model);
+    auto grad = cleared_gradient(model);
 
-    CHECK(loss_of(model, SoftLabels{model, {.temperature = 2, .beta = beta, .products = Products::full}}, batch,
-                  grad) == 0);
+    CHECK(soft_label_loss(model, SoftLabels{model, {.temperature = 2, .beta = beta, .products = Products::full}}, batch,
+                          grad) == 0);
     for (const float number : weights_of(grad)) REQUIRE(number == 0);
   }
 }
 
 TEST_CASE("Soft labels: rows beyond a window's end and rows without a label do not count", "[compress]") {
   const SmallRun run;
-  const Double teacher = other_teacher(run, 8), student = run.model<double>();
+  const DoubleModel teacher = other_teacher(run, 8), student = run.model<double>();
   for (const double mix : {0.5, 1.0}) {
     const SoftLabels objective{teacher, {.mix = mix}};
-    ContextBatch batch = sampled(run, 1);
-    Double grad = cleared(student), same = grad, none = grad;
+    ContextBatch batch = soft_label_windows(run, 1);
+    DoubleModel grad = cleared_gradient(student), same = grad, none = grad;
     batch.lengths[0] = 5;
     batch.weights[2] = 0;
-    const double loss = loss_of(student, objective, batch, grad);
+    const double loss = soft_label_loss(student, objective, batch, grad);
 
     const auto past_end = static_cast<std::ptrdiff_t>(5 * batch.feature_count);
     std::fill(batch.features.begin() + past_end, batch.features.end(), std::numeric_limits<float>::quiet_NaN());
     std::fill(batch.actions.begin() + 5, batch.actions.end(), 99.0f);
     batch.actions[2] = 99;
-    CHECK(loss_of(student, objective, batch, same) == loss);
+    CHECK(soft_label_loss(student, objective, batch, same) == loss);
     CHECK(have_equal_bits(grad, same));
 
     std::ranges::fill(batch.weights, 0.0f);
-    CHECK(loss_of(student, objective, batch, none) == 0);
+    CHECK(soft_label_loss(student, objective, batch, none) == 0);
     for (const double number : weights_of(none)) REQUIRE(number == 0);
   }
 }
@@ -164,16 +165,16 @@ TEST_CASE("A student comes to say what its teacher says, whatever its kind", "[c
   const SmallRun run;
   const auto teacher = other_teacher<float>(run, 12);
   const SoftLabels objective{teacher, {.temperature = 2}};
-  const ContextBatch batch = sampled(run, 1);
+  const ContextBatch batch = soft_label_windows(run, 1);
   DistilConfig config = small_distil(150);
   config.learning_rate = 0.02;
   const auto falls = [&](auto student) {
     Rng rng{5};
     student.initialize(rng);
-    auto unused = cleared(student);
-    const double before = loss_of(student, objective, batch, unused);
-    (void)distil(student, run.sampler, config, Nobody{}, objective);
-    return loss_of(student, objective, batch, unused) < 0.2 * before;
+    auto unused = cleared_gradient(student);
+    const double before = soft_label_loss(student, objective, batch, unused);
+    (void)distil(student, run.sampler, config, NoObserver{}, objective);
+    return soft_label_loss(student, objective, batch, unused) < 0.2 * before;
   };
 
   CHECK(falls(CausalTransformer<float>{run.shape, run.layout}));
@@ -190,7 +191,7 @@ TEST_CASE("Weights learned from soft labels do not depend on the number of threa
       auto student = run.model<float>();
       DistilConfig config = small_distil(8);
       config.thread_count = threads;
-      (void)distil(student, run.sampler, config, Nobody{}, objective);
+      (void)distil(student, run.sampler, config, NoObserver{}, objective);
       return student;
     };
     CHECK(have_equal_bits(train(1), train(3)));
@@ -200,11 +201,12 @@ TEST_CASE("Weights learned from soft labels do not depend on the number of threa
 TEST_CASE("The teacher may multiply in bfloat16, which its checkpoints know", "[compress]") {
   const SmallRun run;
   const auto teacher = other_teacher<float>(run, 8), student = run.model<float>();
-  const ContextBatch batch = sampled(run, 1);
+  const ContextBatch batch = soft_label_windows(run, 1);
   const SoftLabels full{teacher, {.products = Products::full}}, rounded{teacher, {.products = Products::bfloat16}};
-  auto unused = cleared(student);
+  auto unused = cleared_gradient(student);
 
-  const double exact = loss_of(student, full, batch, unused), close = loss_of(student, rounded, batch, unused);
+  const double exact = soft_label_loss(student, full, batch, unused),
+               close = soft_label_loss(student, rounded, batch, unused);
 
   CHECK(close != exact);
   CHECK(close == Approx(exact).epsilon(0.05));
@@ -239,18 +241,19 @@ TEST_CASE("A checkpoint belongs to one teacher, temperature, mix and beta", "[co
   config.checkpoint_every = 2;
   auto student = run.model<float>();
   const SoftLabels objective{teacher, {.temperature = 2, .mix = 0.5}};
-  (void)distil(student, run.sampler, config, Nobody{}, objective);
+  (void)distil(student, run.sampler, config, NoObserver{}, objective);
   CHECK(objective.describe().find(fingerprint(teacher)) != std::string::npos);
 
   const auto refuses = [&](const CausalTransformer<float>& model, const SoftLabelConfig& labels, const char* text) {
-    CHECK_THROWS_WITH(distil(student, run.sampler, config, Nobody{}, SoftLabels{model, labels}), Catch::Contains(text));
+    CHECK_THROWS_WITH(distil(student, run.sampler, config, NoObserver{}, SoftLabels{model, labels}),
+                      Catch::Contains(text));
   };
   refuses(other, {.temperature = 2, .mix = 0.5}, "this one is (weights");
   refuses(teacher, {.temperature = 3, .mix = 0.5}, "this one is (temperature 3)");
   refuses(teacher, {.temperature = 2, .mix = 0.6}, "this one is (mix 0.6)");
   refuses(teacher, {.temperature = 2, .mix = 0.5, .beta = 1}, "this one is (beta 1)");
   CHECK_THROWS_WITH(distil(student, run.sampler, config), Catch::Contains("soft labels"));
-  CHECK_NOTHROW(distil(student, run.sampler, config, Nobody{}, objective));
+  CHECK_NOTHROW(distil(student, run.sampler, config, NoObserver{}, objective));
 }
 
 TEST_CASE("Soft labels that make no sense, or a teacher that does not fit, are refused", "[compress]") {
@@ -262,12 +265,12 @@ TEST_CASE("Soft labels that make no sense, or a teacher that does not fit, are r
   const SmallRun numbers{small_config(8), box_layout()};
   const auto on_plane = numbers.model<float>();
   CHECK_THROWS_WITH((SoftLabels{on_plane, {.beta = 0.5}}), Catch::Contains("between Gaussians only 0"));
-  static_assert(!std::is_constructible_v<SoftLabels<Double>, const Double&&>);
+  static_assert(!std::is_constructible_v<SoftLabels<DoubleModel>, const DoubleModel&&>);
 
   auto student = run.model<float>();
   const auto before = student;
   const auto refuses = [&](const CausalTransformer<float>& wrong, const char* text) {
-    CHECK_THROWS_WITH(distil(student, run.sampler, small_distil(4), Nobody{}, SoftLabels{wrong}),
+    CHECK_THROWS_WITH(distil(student, run.sampler, small_distil(4), NoObserver{}, SoftLabels{wrong}),
                       Catch::Contains(text));
     CHECK(have_equal_bits(student, before));
   };
@@ -279,6 +282,6 @@ TEST_CASE("Soft labels that make no sense, or a teacher that does not fit, are r
   const SmallRun free_run{anywhere};
   auto free_student = free_run.model<float>();
   CHECK_THROWS_WITH(
-      distil(free_student, free_run.sampler, small_distil(4), Nobody{}, SoftLabels{teacher}),
+      distil(free_student, free_run.sampler, small_distil(4), NoObserver{}, SoftLabels{teacher}),
       Catch::Contains("was trained on windows that start at episode starts, the student's start anywhere"));
 }
