@@ -45,7 +45,7 @@ TEST_CASE("A 2:4 map gives what the dense one gives, at any shape and number of 
       const TwoFourLinear sparse{dense};
       CHECK(sparse.input_size() == in);
       CHECK(sparse.output_size() == out);
-      for (const Index rows : {1, 2, 3, 4, 8, 9, 30}) {
+      for (const Index rows : {1, 2, 3, 4, 7, 47, 48, 61}) {
         CAPTURE(in, out, rows, sparsity);
         Matrix<float> x(rows, in), expected(rows, out), y(rows, out);
         fill_normal(x, 1, rng);
@@ -93,7 +93,7 @@ TEST_CASE("A 2:4 map touches nothing beside its rows and allocates nothing", "[c
   for (const Index out : {17, 32, 70}) {
     const Linear<float> dense = two_four_map(14, out);
     const TwoFourLinear sparse{dense};
-    for (const Index rows : {1, 5, 11}) {
+    for (const Index rows : {1, 5, 50}) {
       for (const Guard guard : {Guard::behind, Guard::before}) {
         const GuardedArray<float> in_memory(static_cast<std::size_t>(rows * 14), guard),
             out_memory(static_cast<std::size_t>(rows * out), guard);

@@ -95,7 +95,7 @@ public:
 
 private:
   /// From so many rows on a dense product of unpacked weights is quicker.
-  static constexpr Index many_rows = 9;
+  static constexpr Index many_rows = 48;
 
   [[nodiscard]] Index quad_count() const { return (in_ + 3) / 4; }
   /// Where the weights of a group of panels begin, and their selectors.
@@ -203,11 +203,13 @@ private:
       const std::uint32_t* const controls = controls_.data() + controls_of(first) + quad / 8 * width;
       for (Index lane = 0; lane < width; lane += lanes<float>) {
         const Packet<std::uint32_t> control = load(controls + lane) >> static_cast<std::uint32_t>(4 * (quad % 8));
-        const Packet<float> a = load(values + lane), b = load(values + width + lane);
-        for (std::uint32_t i = 0; i < 4; ++i) {
-          const Packet<float> none{}, row = (control >> 2 & 3u) == i ? b : none;
-          store(weights + i * grouped_outputs + lane, (control & 3u) == i ? a : row);
-        }
+        const Packet<std::uint32_t> first_input = control & 3u, second_input = control >> 2 & 3u;
+        const Packet<float> a = load(values + lane), b = load(values + width + lane), none{};
+        const Packet<float> of_1 = second_input == 1u ? b : none, of_2 = second_input == 2u ? b : none;
+        store(weights + lane, first_input == 0u ? a : none);  // the first input's number is below the second's
+        store(weights + grouped_outputs + lane, first_input == 1u ? a : of_1);
+        store(weights + 2 * grouped_outputs + lane, first_input == 2u ? a : of_2);
+        store(weights + 3 * grouped_outputs + lane, second_input == 3u ? b : none);
       }
     }
   }
