@@ -22,7 +22,7 @@ struct WeightFormat {
   int bits = 8;
   Index group = 32;
 
-  [[nodiscard]] Index group_size(Index in) const { return bits == 8 ? in : group; }
+  [[nodiscard]] constexpr Index group_size(Index in) const { return bits == 8 ? in : group; }
   [[nodiscard]] Index group_count(Index in) const { return bits == 8 ? 1 : (in + group - 1) / group; }
   friend bool operator==(const WeightFormat&, const WeightFormat&) = default;
 };
