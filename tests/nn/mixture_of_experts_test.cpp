@@ -169,7 +169,8 @@ TEST_CASE("An expert that no token chooses gets no gradient and disturbs nothing
 }
 
 TEST_CASE("In training, tokens beyond an expert's capacity pass it by; in acting none do", "[nn]") {
-  auto layer = random_mixture<double>(5, 7, {.expert_count = 4, .experts_per_token = 1, .capacity_factor = 1});
+  auto layer =
+      random_mixture<double>(5, 7, {.expert_count = 4, .experts_per_token = 1, .z_weight = 0, .capacity_factor = 1});
   layer.router.bias << 100, 0, 0, 0;
   Rng rng{1};
   const Matrix<double> x = random_matrix(10, 5, rng), expected = plain_mixture(layer, x);
@@ -182,6 +183,7 @@ TEST_CASE("In training, tokens beyond an expert's capacity pass it by; in acting
   CHECK((y.topRows(3) - expected.topRows(3)).norm() < 1e-12);  // 10 / 4, rounded up
   CHECK(y.bottomRows(7).isZero(0));
   CHECK(((act(layer, x).array() - 1).matrix() - expected).norm() < 1e-12);
+  CHECK(layer.auxiliary_loss(cache) == Approx(10 * 0.01 * 4));  // all tokens chose it, also those that it did not take
 }
 
 TEMPLATE_TEST_CASE("Eight tokens in one pass get the bits of eight passes of one", "[nn]", float, double) {
