@@ -36,6 +36,8 @@ namespace icrl::fuzz {
   info.has_action_mask = std::holds_alternative<Discrete>(info.action_space) && rng.chance(0.5);
   info.has_behaviour_probability = rng.chance(0.3);
   info.has_expert_action = rng.chance(0.3);
+  info.extra_features = any_extra_features(rng);
+  const std::vector<float> features(static_cast<std::size_t>(extra_size(info.extra_features)), 0.5f);
   LearningHistory history{info};
   HistoryRecorder recorder{history};
   const std::vector<std::uint8_t> mask(300, 1);
@@ -43,7 +45,7 @@ namespace icrl::fuzz {
     recorder.begin_episode(any_element(info.observation_space, rng));
     for (int left = 1 + rng.below(5); left > 0; --left) {
       const std::vector<float> expert = any_element(info.action_space, rng);
-      StepExtras extras{.expert_action = expert};
+      StepExtras extras{.expert_action = expert, .extra_features = features};
       if (info.has_action_mask) {
         const auto count = static_cast<std::size_t>(std::get<Discrete>(info.action_space).count);
         extras.action_mask = std::span{mask}.first(count);
@@ -66,7 +68,7 @@ namespace icrl::fuzz {
 
 /// A history file, whole or torn, be it one whose version is too old for what it holds.
 [[nodiscard]] inline Bytes any_history_file(Rng& rng) {
-  Bytes file = bytes_of(detail::write_file_header(rng.chance(0.5) ? 1 : 2));
+  Bytes file = bytes_of(detail::write_file_header(rng.chance(0.5) ? 1 : rng.chance(0.5) ? 2 : 3));
   for (int index = 0, count = rng.below(4); index < count; ++index) {
     const LearningHistory history = any_history(rng);
     const Bytes record = record_of(history.view(), static_cast<std::uint64_t>(index));
@@ -154,6 +156,7 @@ private:
         require(contains(info.action_space, action), "expert actions lie in their space");
         if (info.has_behaviour_probability)
           require(episode.behaviour_probability(t) >= 0, "a probability is not negative");
+        for (const float number : episode.extra_features(t)) require(std::isfinite(number), "features are finite");
         if (info.has_action_mask) {
           const auto mask = episode.action_mask(t);
           require(mask.size() == static_cast<std::size_t>(std::get<Discrete>(info.action_space).count),
@@ -203,7 +206,8 @@ private:
 
   static void cut_windows(std::vector<HistoryView> views, Choices choices) {
     const HistoryInfo& info = views[0].info();
-    const StepLayout layout{info.observation_space, info.action_space, choices.once_in(2)};
+    StepLayout layout{info.observation_space, info.action_space, choices.once_in(2)};
+    if (choices.once_in(2)) layout.extra_features = info.extra_features;
     const WindowConfig config{.context = 1 + choices.below(12),
                               .keep_every = 1 + choices.below(3),
                               .skip_first = choices.below(3) / 3.0,
@@ -254,8 +258,8 @@ struct HistoryWriterTarget {
     try {
       writer->append(added.view());
     } catch (const Error&) {
-      require(count > 0 && number_at<std::uint32_t>(kept, 8) == 1 && detail::version_for(added.info()) == 2,
-              "only pictures behind histories of version 1 are refused");
+      require(count > 0 && number_at<std::uint32_t>(kept, 8) < detail::version_for(added.info()),
+              "only what is newer than the histories before it is refused");
       require(memory.read() == kept, "a history that is refused leaves the file as it is");
       throw;
     }

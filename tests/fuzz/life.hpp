@@ -25,11 +25,16 @@ void live(InContextAgents<M>& agents, int steps, int longest_episode, Rng& rng) 
     members.push_back(i);
     observations.push_back(any_element(layout.observation_space, rng));
   }
+  const std::vector<float> features(static_cast<std::size_t>(layout.extra_size()), 0.5f),
+      all_features(count * features.size(), 0.5f);
   std::vector<float> actions(count * static_cast<std::size_t>(layout.action_size())), seen;
   for (int t = 0; t < steps; ++t) {
     seen.clear();
     for (const auto& observation : observations) seen.insert(seen.end(), observation.begin(), observation.end());
-    if (t > 0) agents.act({.members = members, .observations = seen, .masks = {}}, actions, rngs);
+    if (t > 0) {
+      agents.act({.members = members, .observations = seen, .masks = {}, .extra_features = all_features}, actions,
+                 rngs);
+    }
     for (std::size_t i = 0; i < count; ++i) {
       const std::vector<float> next = any_element(layout.observation_space, rng);
       const bool ends = lengths[i] >= longest_episode || rng.chance(0.2);
@@ -37,7 +42,8 @@ void live(InContextAgents<M>& agents, int steps, int longest_episode, Rng& rng) 
                                 .action = any_element(layout.action_space, rng),
                                 .reward = static_cast<float>(rng.below(3)),
                                 .next_observation = next,
-                                .terminated = ends});
+                                .terminated = ends,
+                                .extra_features = features});
       lengths[i] = ends ? 1 : lengths[i] + 1;
       observations[i] = ends ? any_element(layout.observation_space, rng) : next;
     }

@@ -46,10 +46,19 @@ namespace icrl::fuzz {
   return element;
 }
 
+/// None, one or two.
+[[nodiscard]] inline std::vector<ExtraFeature> any_extra_features(Rng& rng) {
+  std::vector<ExtraFeature> features;
+  for (const char* name : {"far", "near"})
+    if (rng.chance(0.2)) features.push_back({name, 1 + rng.below(3)});
+  return features;
+}
+
 [[nodiscard]] inline StepLayout any_layout(Rng& rng) {
   return {.observation_space = any_observation_space(rng),
           .action_space = any_space(rng),
-          .closing_token = rng.chance(0.5)};
+          .closing_token = rng.chance(0.5),
+          .extra_features = any_extra_features(rng)};
 }
 
 /// A model as small as can be, of any scheme.
