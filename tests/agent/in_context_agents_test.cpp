@@ -456,7 +456,7 @@ TEST_CASE("Memory of another model, group or number of contexts is refused", "[a
   CHECK(refusal(InContextAgents{model, 2}).empty());
   const std::string weights = refusal(InContextAgents{other, 2});
   CHECK(has(weights, "agent memory \"" + path.string() + "\": was made with another model"));
-  CHECK(has(weights, fmt::format("(weights {:08x}); this one is (weights {:08x})", weights_checksum(model),
+  CHECK(has(weights, fmt::format("(weights {:08x}); the agent's model is (weights {:08x})", weights_checksum(model),
                                  weights_checksum(other))));
   CHECK(has(refusal(InContextAgents{wider, 2}), "width 4"));
   CHECK(has(refusal(InContextAgents{model, 3}), "number of members is 2, it must lie in 3 .. 3"));
@@ -631,7 +631,7 @@ TEST_CASE("A group of nobody is refused", "[agent]") {
   const auto model = small_model(small_config(3), id_layout());
 
   CHECK(has(error_of([&] { InContextAgents(model, 0); }), "a group of 0 members"));
-  CHECK(has(error_of([&] { InContextAgents(model, 1, {}, 1); }), "1 contexts"));
+  CHECK(has(error_of([&] { InContextAgents(model, 1, {}, 1); }), "context_count is 1"));
 }
 
 TEST_CASE("Who watches learns what the one learns who acts", "[agent]") {

@@ -54,9 +54,9 @@ TEST_CASE("Numbers of contexts that no stream can have are refused", "[model]") 
   CHECK(refusal(at_episodes).empty());
   CHECK(refusal(endless).empty());
   CHECK(refusal({.max_length = 9, .context_count = 1}).empty());
-  CHECK(has(refusal({.max_length = 9, .context_count = 0}), "0 contexts, it takes 1 to 1024"));
-  CHECK(has(refusal({.max_length = 9, .context_count = 1025}), "1025 contexts, it takes 1 to 1024"));
+  CHECK(has(refusal({.max_length = 9, .context_count = 0}), "context_count is 0, it must lie in 1 .. 1024"));
+  CHECK(has(refusal({.max_length = 9, .context_count = 1025}), "context_count is 1025, it must lie in 1 .. 1024"));
   CHECK(has(refusal({.max_length = 9, .window_start = WindowStart::episode, .context_count = 1}),
-            "1 contexts, it takes 2 to 1024 for windows that start at episode starts"));
-  CHECK(has(refusal({.context_count = 2}), "2 contexts, it takes 1 to 1"));
+            "context_count is 1, it must lie in 2 .. 1024 for windows that start at episode starts"));
+  CHECK(has(refusal({.context_count = 2}), "context_count is 2, it must lie in 1 .. 1"));
 }

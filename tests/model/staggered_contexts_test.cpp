@@ -218,8 +218,8 @@ TEST_CASE("A closing row that no context has room for is dropped", "[model][stre
 TEST_CASE("Windows from episode starts take two contexts or more, up to a thousand", "[model][streaming]") {
   const auto model = small_model(small_config(4), id_layout());
 
-  CHECK(has(error_of([&] { StaggeredContexts{model, 1025}; }), "1025 contexts"));
-  CHECK(has(error_of([&] { StaggeredContexts{model, 1}; }), "1 contexts, it takes 2 to 1024"));
+  CHECK(has(error_of([&] { StaggeredContexts{model, 1025}; }), "context_count is 1025"));
+  CHECK(has(error_of([&] { StaggeredContexts{model, 1}; }), "context_count is 1, it must lie in 2 .. 1024"));
 }
 
 TEST_CASE("A restored memory goes on bit for bit", "[model][streaming]") {

@@ -570,7 +570,7 @@ TEST_CASE("What could only fail later is refused at once", "[train]") {
   CHECK(has(error_of([&] { DistilTrainer{model, run.sampler, config}; }), "learning_rate is 1e+39"));
   config = small_distil(4);
   config.beta2 = 1 - 1e-12;
-  CHECK(has(error_of([&] { DistilTrainer{model, run.sampler, config}; }), "are 1 in this model's precision"));
+  CHECK(has(error_of([&] { DistilTrainer{model, run.sampler, config}; }), "rounds to 1 in this model's precision"));
 }
 
 TEST_CASE("Once its memory has its size, an update allocates nothing", "[train]") {

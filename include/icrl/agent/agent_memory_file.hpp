@@ -42,7 +42,7 @@ requires HasWeights<M>
   const std::string theirs = in.text(), ours = fingerprint(model);
   if (theirs != ours) {
     const TextDifference found = text_difference(theirs, ours);
-    fail("{}: was made with another model ({}); this one is ({})", in.what(), found.one, found.other);
+    fail("{}: was made with another model ({}); the agent's model is ({})", in.what(), found.one, found.other);
   }
   const int member_count = static_cast<int>(states.size());
   (void)in.value_in("number of members", member_count, member_count);

@@ -73,7 +73,7 @@ public:
     if (size != held) fail("{}: holds {} bytes of payload, its header says {} (was it cut?)", what_, held, size);
     const auto found = crc32c(payload());
     if (found != checksum)
-      fail("{}: checksum {:08x}, its header says {:08x} (the file is damaged)", what_, found, checksum);
+      fail("{}: its checksum is {:08x}, but {:08x} is stored (the file is damaged)", what_, found, checksum);
   }
 
   [[nodiscard]] ByteReader reader() const { return {payload(), what_}; }

@@ -37,7 +37,7 @@ struct IntField {
   int Config::*member;
   int min = std::numeric_limits<int>::lowest(), max = std::numeric_limits<int>::max();
   std::string_view text, help;
-  int (Config::*used)() const = nullptr;  ///< value for the description, if the stored value stands for another one
+  int (Config::*used)() const = nullptr;  ///< optional: computes the described value, for example if 0 means a default
 
   [[nodiscard]] bool is_set(const Config&) const { return true; }
   [[nodiscard]] std::string default_text() const { return fmt::format("{}", Config{}.*member); }

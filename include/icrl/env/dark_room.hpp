@@ -91,7 +91,7 @@ public:
     out[1] = static_cast<float>(position_.column);
   }
 
-  /// The change of row and column by an action if no wall is in the way.
+  /// How an action changes the row and the column if no wall is in the way.
   [[nodiscard]] static constexpr Cell move_of(int action) {
     ICRL_ASSERT(action >= 0 && action < action_count, "a Dark Room has actions 0 .. 4");
     constexpr Cell moves[action_count] = {{0, 0}, {-1, 0}, {0, 1}, {1, 0}, {0, -1}};

@@ -90,8 +90,8 @@ inline int check_shape(const std::vector<int>& shape, std::string_view what) {
 
 }  // namespace detail
 
-/// An image with values 0 .. 255, stored row by row, pixel by pixel, with the channels of a pixel next to each other.
-/// Throws Error for invalid sizes.
+/// A pixel image with values 0 .. 255, stored row by row, pixel by pixel, with the channels of a pixel next to each
+/// other. Throws Error for invalid sizes.
 [[nodiscard]] inline Box image_box(int height, int width, int channels) {
   const std::vector<int> shape{height, width, channels};
   const auto count = static_cast<std::size_t>(detail::check_shape(shape, "image"));

@@ -191,8 +191,8 @@ struct HistoryScan {
   const auto version = reader.value<std::uint32_t>();
   const auto checksum = reader.value<std::uint32_t>(), found = crc32c(start.first(12));
   if (checksum != found) {
-    fail("{}: file header at byte offset 0, before history 0, is damaged: checksum {:08x}, it says {:08x}", what, found,
-         checksum);
+    fail("{}: file header at byte offset 0, before history 0, is damaged: its checksum is {:08x}, but {:08x} is stored",
+         what, found, checksum);
   }
   fail("{}: format version {}, this build reads versions 1 to {} (was it written by a newer icrl?)", what, version,
        HistoryFormat::newest_version);
@@ -207,7 +207,7 @@ struct HistoryScan {
   std::memcpy(&checksum, rest.data() + 4, sizeof checksum);
   const auto said = rest.subspan(8, sizeof(RecordHeader));
   if (const auto found = crc32c(said); found != checksum)
-    fail("{}: header has checksum {:08x}, it says {:08x} (the file is damaged)", what, found, checksum);
+    fail("{}: the checksum of the header is {:08x}, but {:08x} is stored (the file is damaged)", what, found, checksum);
   RecordHeader header;
   std::memcpy(&header, said.data(), sizeof header);
   if (header.index != index) fail("{}: its header says it is history {}", what, header.index);
@@ -236,7 +236,7 @@ struct HistoryScan {
                                     static_cast<std::size_t>(header.size - HistoryFormat::record_header_size));
     const auto description = parts.first(static_cast<std::size_t>(filled_up(header.description_size)));
     if (const auto found = crc32c(description); found != header.description_checksum) {
-      fail("{}: description has checksum {:08x}, the header says {:08x} (the file is damaged)", place, found,
+      fail("{}: the checksum of the description is {:08x}, but {:08x} is stored (the file is damaged)", place, found,
            header.description_checksum);
     }
     const auto columns = parts.subspan(description.size());

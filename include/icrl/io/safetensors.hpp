@@ -81,7 +81,8 @@ private:
     if (digits.size() < Format::no_checksum.size())
       fail("{}: its header ends within its checksum (the file is damaged)", what_);
     const std::string found = Format::checksum(file_.bytes(), 8 + place);
-    if (digits != found) fail("{}: checksum {}, its header says \"{}\" (the file is damaged)", what_, found, digits);
+    if (digits != found)
+      fail("{}: its checksum is {}, but \"{}\" is stored (the file is damaged)", what_, found, digits);
     has_checksum_ = true;
   }
 

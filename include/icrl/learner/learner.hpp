@@ -118,7 +118,7 @@ concept GroupLearner = requires(G& group, const G& frozen, const GroupObservatio
 template <typename G>
 concept SharesWeights = GroupLearner<G> && bool(G::shares_weights);
 
-/// Makes a group of single learners, one per member. Does not own them.
+/// Turns separate learners into a group, one learner per member. Does not own them.
 template <Learner L>
 class LearnerGroup {
 public:

@@ -176,7 +176,7 @@ inline void expect_columns(const HistoryInfo& info, bool has_expert_action, bool
   if (info.has_expert_action && !has_expert_action)
     fail("run: the history records expert actions, but this learner has no expert_action(action)");
   if (info.has_behaviour_probability && !has_behaviour_probability)
-    fail("run: the history records behaviour probabilities, but this learner has no behaviour_probability()");
+    fail("run: the history records behavior probabilities, but this learner has no behaviour_probability()");
   if (!info.extra_features.empty()) {
     fail("run: the history has extra features ({}), which a run does not record (add them with with_extra_feature)",
          to_string(info.extra_features));

@@ -39,8 +39,8 @@ struct ContextPolicy {
   friend void validate(const ContextPolicy& policy) {
     const int min = policy.starts_anywhere() ? 1 : 2, max = policy.max_length ? 1024 : 1;
     if (policy.context_count >= min && policy.context_count <= max) return;
-    fail("in-context agents: {} contexts, it takes {} to {} for windows that start {}", policy.context_count, min, max,
-         to_string(policy.window_start));
+    fail("in-context agents: context_count is {}, it must lie in {} .. {} for windows that start {}",
+         policy.context_count, min, max, to_string(policy.window_start));
   }
 };
 

@@ -25,10 +25,10 @@ public:
   MpiSession(int& argument_count, char**& arguments) {
     int level = 0;
     if (MPI_Init_thread(&argument_count, &arguments, MPI_THREAD_FUNNELED, &level) != MPI_SUCCESS)
-      fail("MPI: does not start (was the program started by mpirun?)");
+      fail("MPI: cannot be initialized (was the program started by mpirun?)");
     if (level < MPI_THREAD_FUNNELED) {
       MPI_Finalize();
-      fail("MPI: allows no threads beside the one that communicates (level {})", level);
+      fail("MPI: does not allow threads other than the one that communicates (thread support level {})", level);
     }
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   }

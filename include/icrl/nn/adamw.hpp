@@ -146,9 +146,10 @@ public:
 private:
   /// Values that are valid in double may underflow in the model's precision.
   static void expect_representable(const AdamWConfig& config) {
-    if (Scalar(config.epsilon) == 0) fail("AdamW: epsilon {} is 0 in this model's precision", config.epsilon);
+    if (Scalar(config.epsilon) == 0) fail("AdamW: epsilon {} rounds to 0 in this model's precision", config.epsilon);
     if (Scalar(config.beta1) == 1 || Scalar(config.beta2) == 1)
-      fail("AdamW: betas {} and {} are 1 in this model's precision", config.beta1, config.beta2);
+      fail("AdamW: beta1 is {} and beta2 is {}; one of them rounds to 1 in this model's precision", config.beta1,
+           config.beta2);
   }
 
   AdamWConfig config_;

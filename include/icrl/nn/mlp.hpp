@@ -35,7 +35,7 @@ struct Mlp {
   /// fewer than two sizes, or for one below 1.
   explicit Mlp(const std::vector<Index>& sizes, Activation between = Activation::tanh) : activation{between} {
     if (sizes.size() < 2)
-      fail("mlp: {} sizes were given, it takes those of the input and of the output at least", sizes.size());
+      fail("mlp: {} sizes were given, it needs at least an input size and an output size", sizes.size());
     for (std::size_t i = 0; i < sizes.size(); ++i)
       if (sizes[i] < 1) fail("mlp: size {} of {} is {}, it must be at least 1", i, sizes.size(), sizes[i]);
     for (std::size_t i = 0; i + 1 < sizes.size(); ++i) layers.emplace_back(sizes[i], sizes[i + 1]);

@@ -37,7 +37,8 @@ void expect_representable(const DistilConfig& config) {
   in_range("epsilon", config.epsilon, least, most);
   in_range("weight_decay", config.weight_decay * config.learning_rate, 0, 1);
   if (Scalar(config.beta1) == 1 || Scalar(config.beta2) == 1)
-    fail("distil: betas {} and {} are 1 in this model's precision", config.beta1, config.beta2);
+    fail("distil: beta1 is {} and beta2 is {}; one of them rounds to 1 in this model's precision", config.beta1,
+         config.beta2);
 }
 
 /// Throws Error where bfloat16 is asked for and the model has no such pass.
