@@ -11,7 +11,12 @@
 #include <icrl/agent/in_context_agents.hpp>
 #include <icrl/compress/action_divergence.hpp>
 #include <icrl/compress/agreement.hpp>
+#include <icrl/compress/block_sparse_linear.hpp>
 #include <icrl/compress/calibration.hpp>
+#include <icrl/compress/channel_scaling.hpp>
+#include <icrl/compress/fake_quant_inputs.hpp>
+#include <icrl/compress/fake_quant_linear.hpp>
+#include <icrl/compress/fake_quant_transformer.hpp>
 #include <icrl/compress/gptq.hpp>
 #include <icrl/compress/gradual_pruning.hpp>
 #include <icrl/compress/int8_block.hpp>
@@ -32,8 +37,11 @@
 #include <icrl/compress/roll_out.hpp>
 #include <icrl/compress/smaller_model.hpp>
 #include <icrl/compress/soft_labels.hpp>
+#include <icrl/compress/sparse_model.hpp>
+#include <icrl/compress/sparse_tiles.hpp>
 #include <icrl/compress/step_search.hpp>
 #include <icrl/compress/to_int8.hpp>
+#include <icrl/compress/two_four_linear.hpp>
 #include <icrl/compress/watched_agents.hpp>
 #include <icrl/compress/weight_groups.hpp>
 #include <icrl/core/assert.hpp>
