@@ -74,13 +74,18 @@ struct Int8Linear {
     bias = detail::to_half(biases, what);
     std::copy(matrix.scales.begin(), matrix.scales.end(), scale.data());
     if (group > 0) std::copy(matrix.group_scales.begin(), matrix.group_scales.end(), group_scale.front().data());
-    const auto mask = static_cast<unsigned>((1 << bits) - 1);
+    const CodeRange range = code_range(bits);
     for (Index o = 0; o < out; ++o) {
       for (Index i = 0; i < in; ++i) {
-        const unsigned code = static_cast<unsigned>(matrix.codes[static_cast<std::size_t>(i * out + o)]) & mask;
+        const int code = matrix.codes[static_cast<std::size_t>(i * out + o)];
+        if (bits == 8) {
+          weight(i, o) = static_cast<std::int8_t>(code);
+          continue;
+        }
+        const auto packed = static_cast<unsigned>(range.index_of(code));
         const Index bit = i * bits;
-        put_bits(bit / 8, o, code << (bit % 8));
-        if (bit % 8 + bits > 8) put_bits(bit / 8 + 1, o, code >> (8 - bit % 8));
+        put_bits(bit / 8, o, packed << (bit % 8));
+        if (bit % 8 + bits > 8) put_bits(bit / 8 + 1, o, packed >> (8 - bit % 8));
       }
     }
     pack(what);
@@ -147,8 +152,8 @@ struct Int8Linear {
   }
 
 private:
-  /// Codes of fewer than 8 bits are packed output by output: code i has the bits i * bits .. of its output's bytes, the
-  /// lowest first, in two's complement. The bits left over in the last byte are zero.
+  /// Codes of fewer than 8 bits are packed output by output, as indices (CodeRange::index_of): index i has the bits
+  /// i * bits .. of its output's bytes, the lowest first. The bits left over in the last byte are zero.
   static constexpr Index byte_count(Index inputs, int bits) { return (inputs * bits + 7) / 8; }
 
   void put_bits(Index byte, Index o, unsigned value) {
@@ -156,13 +161,12 @@ private:
   }
 
   [[nodiscard]] std::int8_t code(Index i, Index o) const {
+    if (bits == 8) return weight(i, o);
     const Index bit = i * bits, byte = bit / 8;
-    unsigned value = static_cast<std::uint8_t>(weight(byte, o));
-    if (bit % 8 + bits > 8) value |= static_cast<unsigned>(static_cast<std::uint8_t>(weight(byte + 1, o))) << 8;
-    const auto upper = static_cast<unsigned>(8 - bits);
-    // To the top of a byte and down again, which extends the sign.
-    const auto top = static_cast<std::int8_t>(static_cast<std::uint8_t>((value >> (bit % 8)) << upper));
-    return static_cast<std::int8_t>(top >> upper);
+    unsigned packed = static_cast<std::uint8_t>(weight(byte, o));
+    if (bit % 8 + bits > 8) packed |= static_cast<unsigned>(static_cast<std::uint8_t>(weight(byte + 1, o))) << 8;
+    const unsigned index = (packed >> (bit % 8)) & ((1u << bits) - 1);
+    return static_cast<std::int8_t>(code_range(bits).code_at(static_cast<int>(index)));
   }
 
   Buffer<std::int8_t> panels_;    // (whole blocks of outputs, whole words of inputs) in the order of Int8MapView
