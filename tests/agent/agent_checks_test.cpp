@@ -37,9 +37,9 @@ TEST_CASE("Masks that do not fit the actions are refused, an empty one allows al
   CHECK(refusal(id_layout(), {}).empty());
   CHECK(refusal(box_layout(), {}).empty());
   CHECK(refusal(id_layout(), {0, 0, 1, 1, 0, 0}).empty());
-  CHECK(has(refusal(id_layout(), {1, 1, 1, 1, 1}), "masks of 5 bytes for 2 members whose actions are discrete(3)"));
-  CHECK(has(refusal(box_layout(), {1, 1, 1, 1}), "masks of 4 bytes for 2 members whose actions are box"));
-  CHECK(has(refusal(id_layout(), {1, 1, 1, 0, 0, 0}), "the action mask of member 3 allows nothing"));
+  CHECK(has(refusal(id_layout(), {1, 1, 1, 1, 1}), "masks hold 5 bytes for 2 members with actions discrete(3)"));
+  CHECK(has(refusal(box_layout(), {1, 1, 1, 1}), "masks hold 4 bytes for 2 members with actions box"));
+  CHECK(has(refusal(id_layout(), {1, 1, 1, 0, 0, 0}), "the action mask of member 3 allows no action"));
 }
 
 TEST_CASE("The last observation of an episode is checked where the model sees it", "[agent]") {

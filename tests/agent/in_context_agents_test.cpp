@@ -535,7 +535,7 @@ TEST_CASE("What cannot be is refused by name, and nobody in the group changes", 
           "observes [9, 9]"));
   CHECK(has(error_of([&] { agents.learn(2, {.observation = sound, .action = told, .next_observation = sound}); }),
             "outgrown"));
-  CHECK(has(act({1, 2, 1, 2}, {1, 0, 0, 0, 0, 0}), "the action mask of member 0 allows nothing"));
+  CHECK(has(act({1, 2, 1, 2}, {1, 0, 0, 0, 0, 0}), "the action mask of member 0 allows no action"));
   CHECK(memory_of(agents) == before);
   CHECK(rngs[0].state() == rng_before);
   CHECK(agents.remembered_steps(0) == 0);

@@ -84,13 +84,15 @@ public:
     const auto* ids = std::get_if<Discrete>(&layout_.action_space);
     const std::size_t mask_size = ids == nullptr ? 0 : static_cast<std::size_t>(ids->count);
     if (mask_size == 0 || group.masks.size() != group.members.size() * mask_size) {
-      fail("in-context agents: masks of {} bytes for {} members whose actions are {}", group.masks.size(),
-           group.members.size(), to_short_string(layout_.action_space));
+      fail(
+          "in-context agents: masks hold {} bytes for {} members with actions {}; masks need one byte per member and "
+          "discrete action",
+          group.masks.size(), group.members.size(), to_short_string(layout_.action_space));
     }
     for (std::size_t i = 0; i < group.members.size(); ++i) {
       const auto mask = group.masks.subspan(i * mask_size, mask_size);
       if (std::none_of(mask.begin(), mask.end(), [](std::uint8_t allowed) { return allowed != 0; }))
-        fail("in-context agents: the action mask of member {} allows nothing", group.members[i]);
+        fail("in-context agents: the action mask of member {} allows no action", group.members[i]);
     }
   }
 

@@ -78,7 +78,7 @@ public:
   /// the model puts out beside the actions, such as a value. Throws Error if fewer acted.
   [[nodiscard]] std::span<const Scalar> outputs(int i) const {
     if (i < 0 || static_cast<std::size_t>(i) >= acting_inputs_.size())
-      fail("in-context agents: outputs of acting member {} are wanted, {} acted last", i, acting_inputs_.size());
+      fail("in-context agents: outputs({}) was called, but only {} members acted last", i, acting_inputs_.size());
     const auto row = static_cast<Index>(acting_inputs_[static_cast<std::size_t>(i)]);
     return {&outputs_(row, 0), static_cast<std::size_t>(outputs_.cols())};
   }
@@ -204,7 +204,9 @@ private:
     model_->step(inputs, workspace_, outputs_.topRows(static_cast<Index>(inputs.size())));
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (inputs[i].wants_output && !is_finite_row(static_cast<Index>(i)))
-        fail("in-context agents: the model's outputs are not finite (its weights, or a huge observation or reward?)");
+        fail(
+            "in-context agents: the model's outputs are not finite (are its weights damaged, or is an observation or "
+            "reward huge?)");
     }
   }
 

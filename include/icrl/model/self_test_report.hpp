@@ -90,7 +90,7 @@ T opaque(T value) {
 [[noreturn, gnu::cold, gnu::noinline]] inline void self_test_failed(const std::string& part,
                                                                     const std::string& difference) {
   fail(
-      "self test: {}: {}. This program was compiled to wrong code, or an option changed the meaning of its arithmetic: "
+      "self test: {}: {}. The compiler made wrong code of this program, or a compiler option changed its arithmetic: "
       "{}. Do not trust its results: compile it with -mtune=generic, with -O1 or with another compiler, and "
       "report this text with your compiler's command line",
       part, difference, describe_build());
