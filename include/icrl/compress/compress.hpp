@@ -1,0 +1,220 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <icrl/compress/calibration.hpp>
+#include <icrl/compress/recipe.hpp>
+#include <icrl/compress/smaller_model.hpp>
+#include <icrl/compress/to_int8.hpp>
+#include <icrl/compress/window_divergence.hpp>
+#include <icrl/train/distil.hpp>
+
+namespace icrl {
+
+/// What one step of a recipe did.
+struct StepReport {
+  std::string name;
+  std::int64_t weight_count = 0;  ///< of the model after it
+  double sparsity = 0;            ///< share of the prunable weights that are zero after it
+  double kl = 0;                  ///< KL(original || model) over the recipe's windows, mean per step, nats
+  double seconds = 0;
+  std::vector<int> layer_bits{};  ///< after quantizing: bits of each layer's weights
+};
+
+/// What a recipe made of a model.
+struct Compressed {
+  CausalTransformer<float> model;             ///< in float; after quantizing, with the rounded weights
+  std::optional<Int8Transformer> integers{};  ///< after quantizing
+  WeightMasks masks{};                        ///< what was pruned
+  std::vector<StepReport> steps{};
+
+  /// Calls `use(model)` with the model that is to act: of integers, if there is one.
+  template <typename Use>
+  decltype(auto) with_model(Use&& use) const {
+    if (integers) return use(*integers);
+    return use(model);
+  }
+};
+
+/// An observer that wants to know which step of a recipe begins.
+template <typename O>
+concept HasOnStep = requires(O& observer, int number, std::string_view name) {
+  observer.on_step(number, name);
+};
+
+namespace detail {
+
+/// The root mean square of every input of every map.
+[[nodiscard]] inline InputNorms input_norms(const Calibration& calibration) {
+  InputNorms norms;
+  for (const Calibration::Map& map : calibration.maps()) {
+    std::vector<float>& of_map = norms[map.name];
+    for (Index i = 0; i < map.inputs.second_moments.rows(); ++i)
+      of_map.push_back(static_cast<float>(std::sqrt(map.inputs.mean_square(i))));
+  }
+  return norms;
+}
+
+/// Masks of the tensors that `config` prunes, which keep what is not zero.
+[[nodiscard]] inline WeightMasks zero_masks(const CausalTransformer<float>& model, const PruneConfig& config) {
+  const std::vector<std::string> names = config.weights.empty() ? prunable_weights(model) : config.weights;
+  WeightMasks masks;
+  for (const auto& p : parameters_of(model)) {
+    if (std::find(names.begin(), names.end(), p.name) == names.end()) continue;
+    WeightMask& mask = masks.emplace_back(WeightMask{.name = p.name, .rows = p.rows, .columns = p.columns, .kept = {}});
+    for (const float weight : p.numbers()) mask.kept.push_back(weight != 0 ? 1 : 0);
+  }
+  return masks;
+}
+
+/// One run over a recipe.
+template <typename Observer>
+class Compression {
+public:
+  Compression(const CausalTransformer<float>& original, const WindowSampler& sampler, std::uint64_t seed,
+              Observer& observer)
+      : original_{original}, sampler_{sampler}, rng_{seed, 0x636f6d7072657373}, observer_{observer} {}
+
+  /// Windows for one purpose; `stream` tells purposes apart.
+  [[nodiscard]] ContextBatch windows(int count, std::uint64_t stream) const {
+    ContextBatch batch;
+    sampler_.sample(count, rng_.fork(stream), batch);
+    return batch;
+  }
+
+  void run(const KeepBestParts& step, Compressed& result) const {
+    const PartScores scores = taylor_scores(result.model, windows(step.windows, 1));
+    result.model = smaller_model(result.model, best_parts(scores, step.counts));
+  }
+
+  void run(const FineTune& step, Compressed& result) { fine_tune(step, FixedMasks{result.masks}, result); }
+
+  void run(const PruneGradually& step, Compressed& result) {
+    GradualPruning pruning{.config = step.weights, .schedule = step.schedule};
+    if (step.weights.criterion == PruneCriterion::wanda) {
+      Calibration calibration{result.model};
+      calibration.add(result.model, windows(step.norm_windows, 2));
+      pruning.norms = input_norms(calibration);
+    }
+    fine_tune(step.fine_tuning, pruning, result);
+    result.masks = zero_masks(result.model, step.weights);
+  }
+
+  void run(const Quantize& step, Compressed& result) const {
+    const ContextBatch batch = windows(step.windows, 3);
+    Calibration calibration{result.model};
+    calibration.add(result.model, batch);
+    std::vector<QuantizationRule> rules = step.rules;
+    QuantizedModel quantized = quantize_weights(result.model, rules, &calibration);
+    for (std::size_t left = result.model.blocks.size();
+         left > 0 && window_divergence(result.model, quantized.dequantized, batch) > step.max_kl; --left) {
+      const std::optional<std::size_t> worst = most_hurt(result.model, quantized, batch);
+      if (!worst) break;
+      rules.insert(rules.begin(),
+                   {.pattern = fmt::format("blocks.{}.*", *worst), .how = WeightQuantization{.bits = 8}});
+      quantized = quantize_weights(result.model, rules, &calibration);
+    }
+    QuantizedMaps maps;
+    for (QuantizedMap& map : quantized.maps) maps.emplace(map.name, std::move(map.weight));
+    result.integers = to_int8(result.model, maps);
+    result.model = std::move(quantized.dequantized);
+  }
+
+private:
+  template <typename P>
+  void fine_tune(const FineTune& step, const P& pruner, Compressed& result) {
+    const SoftLabels<CausalTransformer<float>> labels{original_, step.labels};
+    (void)distil(result.model, sampler_, step.training, observer_, labels, OneRank{}, pruner);
+  }
+
+  /// The layer of fewer than 8 bits whose rounding alone changes the outputs most; none if all have 8.
+  [[nodiscard]] static std::optional<std::size_t> most_hurt(const CausalTransformer<float>& model,
+                                                            const QuantizedModel& quantized,
+                                                            const ContextBatch& batch) {
+    std::optional<std::size_t> worst;
+    double largest = -1;
+    for (std::size_t i = 0; i < model.blocks.size(); ++i) {
+      const QuantizedMatrix* const matrix = quantized.find(fmt::format("blocks.{}.attention.qkv", i));
+      if (matrix == nullptr || matrix->bits == 8) continue;
+      CausalTransformer<float> one = model;
+      one.blocks[i] = quantized.dequantized.blocks[i];
+      const double change = window_divergence(model, one, batch);
+      if (change <= largest) continue;
+      largest = change;
+      worst = i;
+    }
+    return worst;
+  }
+
+  const CausalTransformer<float>& original_;
+  const WindowSampler& sampler_;
+  Rng rng_;
+  Observer& observer_;
+};
+
+}  // namespace detail
+
+/// Compresses a trained transformer step by step, and says after each step how far it has moved from the original.
+/// `sampler` gives the windows for training and calibration: of training tasks, never of held-out ones. The result
+/// follows from model, recipe, windows and seed, at any number of threads. The observer may have what distil()'s may
+/// have, and `on_step(int number, std::string_view name)`, with numbers from 1.
+///
+/// KL per step is a precise figure and misleads all the same: what counts is the learning curve, which judge() draws.
+///
+/// Throws Error for a recipe that makes no sense, before anything is done.
+template <typename Observer>
+[[nodiscard]] Compressed compress(const CausalTransformer<float>& model, const Recipe& recipe,
+                                  const WindowSampler& sampler, std::uint64_t seed, Observer&& observer) {
+  constexpr int report_windows = 64;
+  validate(recipe);
+  detail::Compression<std::remove_reference_t<Observer>> compression{model, sampler, seed, observer};
+  const ContextBatch windows = compression.windows(report_windows, 0);
+  Compressed result{.model = model};
+  for (const CompressionStep& step : recipe.steps) {
+    const std::string name{name_of(step)};
+    if constexpr (HasOnStep<std::remove_reference_t<Observer>>)
+      observer.on_step(static_cast<int>(result.steps.size()) + 1, name);
+    const auto begin = std::chrono::steady_clock::now();
+    std::visit([&](const auto& one) { compression.run(one, result); }, step);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    StepReport report{.name = name,
+                      .weight_count = parameter_count(result.model),
+                      .sparsity = sparsity_of(result.masks),
+                      .kl = window_divergence(model, result.model, windows),
+                      .seconds = seconds.count()};
+    for (int i = 0; result.integers && i < result.integers->config.layer_count; ++i)
+      report.layer_bits.push_back(result.integers->config.bits_of(i));
+    result.steps.push_back(std::move(report));
+  }
+  return result;
+}
+
+/// Without an observer.
+[[nodiscard]] inline Compressed compress(const CausalTransformer<float>& model, const Recipe& recipe,
+                                         const WindowSampler& sampler, std::uint64_t seed = 0) {
+  struct Nobody {};
+  return compress(model, recipe, sampler, seed, Nobody{});
+}
+
+/// Of any other model: refused by its kind, because its layers are not known here.
+template <SequenceModel M, typename... Rest>
+requires(!std::same_as<M, CausalTransformer<float>>)
+    [[noreturn]] void compress(const M&, const Recipe&, const WindowSampler&, Rest&&...) {
+  fail("compress: a {} of {} bits cannot be compressed by a recipe, only a {} of 32 bits can", M::kind,
+       8 * sizeof(typename M::Scalar), CausalTransformer<float>::kind);
+}
+
+}  // namespace icrl

@@ -1,0 +1,184 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <numeric>
+#include <span>
+#include <vector>
+
+#include <icrl/agent/in_context_agent.hpp>
+#include <icrl/compress/agreement.hpp>
+#include <icrl/core/byte_stream.hpp>
+#include <icrl/eval/comparison.hpp>
+#include <icrl/eval/evaluate.hpp>
+#include <icrl/eval/statistics.hpp>
+#include <icrl/model/tensors.hpp>
+
+namespace icrl {
+
+/// How a compressed model is judged beside its original.
+struct JudgeConfig {
+  EvaluationConfig evaluation{.runs = 4, .episodes = 100};  ///< of both models, with the same seeds
+  Decoding decoding{};
+  RollOutConfig agreement{};    ///< of the original's agents, whose steps both models see
+  int timed_steps = 4000;       ///< actions that are timed, per model; 0 = none
+  BootstrapConfig bootstrap{};  ///< of the intervals, over tasks
+};
+
+/// What one model costs and what it earns.
+struct ModelFigures {
+  std::int64_t weight_bytes = 0;                    ///< of its tensors, as files hold them
+  std::int64_t memory_bytes = 0;                    ///< of one context of an agent
+  double us_per_action = 0, us_per_action_p99 = 0;  ///< median and 99th percentile; 0 if nothing was timed
+  Estimate area{};                                  ///< mean return over all episodes, as a share of the oracle's
+  Estimate first_ten{}, last_ten{};                 ///< the same over the first and the last ten episodes
+  double worst_task = 0;                            ///< the lowest area of a task
+  std::vector<int> unlearned_tasks{};               ///< see unlearned_tasks(), over the last ten episodes
+  std::vector<double> return_by_episode{};
+};
+
+/// Both models, and how they compare.
+struct CompressionReport {
+  ModelFigures original, compressed;
+  Agreement agreement{};  ///< of the compressed model with the original, step by step
+  Estimate area_ratio{};  ///< the compressed model's area as a share of the original's; tasks are paired
+
+  /// Whether single steps hide a loss: both models take the same action in 99 % of the steps, and yet the compressed
+  /// one earns less than 98 % of the original's area, beyond doubt.
+  [[nodiscard]] bool agrees_but_improves_less() const {
+    return agreement.share >= 0.99 && area_ratio.interval.high < 0.98;
+  }
+};
+
+namespace detail {
+
+/// Microseconds that an agent took for each of `steps` actions on one task, warm-up not among them.
+template <Streaming M, TaskFamily F>
+void append_act_times(const M& model, const F& family, int task, int steps, std::vector<double>& times) {
+  constexpr int warm_up = 20;
+  auto env = family.make(task);
+  Rng rng{0};
+  InContextAgent<M> agent{model};
+  std::vector<float> before(static_cast<std::size_t>(model.layout.observation_size())), after(before.size()),
+      action(static_cast<std::size_t>(model.layout.action_size()));
+  env.reset(rng);
+  env.observe(before);
+  for (int t = 0; t < warm_up + steps; ++t) {
+    const auto begin = std::chrono::steady_clock::now();
+    agent.act(before, action, rng);
+    const std::chrono::duration<double, std::micro> taken = std::chrono::steady_clock::now() - begin;
+    if (t >= warm_up) times.push_back(taken.count());
+    const StepResult result = step(env, action, rng);
+    env.observe(after);
+    agent.learn({before, action, result.reward, after, result.terminated, result.truncated});
+    if (result.terminated || result.truncated) {
+      env.reset(rng);
+      env.observe(after);
+    }
+    before.swap(after);
+  }
+}
+
+[[nodiscard]] inline double percentile(std::vector<double> values, double share) {
+  std::sort(values.begin(), values.end());
+  return values[static_cast<std::size_t>(std::lround(share * static_cast<double>(values.size() - 1)))];
+}
+
+/// Times both models in turns, so that what else the machine does slows both.
+template <Streaming A, Streaming B, TaskFamily F>
+void time_actions(const A& a, const B& b, const F& family, int task, int steps, ModelFigures& of_a,
+                  ModelFigures& of_b) {
+  constexpr int turns = 8;
+  std::vector<double> times_a, times_b;
+  for (int turn = 0; turn < turns; ++turn) {
+    append_act_times(a, family, task, (steps + turns - 1) / turns, times_a);
+    append_act_times(b, family, task, (steps + turns - 1) / turns, times_b);
+  }
+  of_a.us_per_action = percentile(times_a, 0.5);
+  of_a.us_per_action_p99 = percentile(times_a, 0.99);
+  of_b.us_per_action = percentile(times_b, 0.5);
+  of_b.us_per_action_p99 = percentile(times_b, 0.99);
+}
+
+template <Streaming M>
+[[nodiscard]] std::int64_t state_bytes(const M& model) {
+  ByteWriter bytes;
+  model.make_states(1).front().save(bytes);
+  return static_cast<std::int64_t>(bytes.bytes().size());
+}
+
+template <Streaming M>
+requires HasWeights<M>
+[[nodiscard]] ModelFigures figures_of(const M& model, const LearningCurves& curves, const ReferenceReturns& references,
+                                      const BootstrapConfig& bootstrap) {
+  const int episodes = curves.episode_count(), ten = std::min(10, episodes);
+  ModelFigures figures{
+      .memory_bytes = state_bytes(model),
+      .area = estimate_share_of_oracle(curves, references, 1, episodes, bootstrap),
+      .first_ten = estimate_share_of_oracle(curves, references, 1, ten, bootstrap),
+      .last_ten = estimate_share_of_oracle(curves, references, episodes - ten + 1, episodes, bootstrap),
+      .worst_task = std::numeric_limits<double>::infinity(),
+      .unlearned_tasks = unlearned_tasks(curves, references, episodes - ten + 1, episodes),
+      .return_by_episode = curves.mean_by_episode()};
+  for (const TensorView& tensor : tensors_of(model))
+    figures.weight_bytes += static_cast<std::int64_t>(tensor.bytes.size());
+  const std::vector<double> by_task = curves.mean_by_task(1, episodes);
+  for (std::size_t i = 0; i < by_task.size(); ++i)
+    figures.worst_task = std::min(figures.worst_task, by_task[i] / references.oracle[i]);
+  return figures;
+}
+
+/// The ratio of two means over the same tasks.
+[[nodiscard]] inline Estimate estimate_ratio(const std::vector<double>& over, const std::vector<double>& under,
+                                             const BootstrapConfig& bootstrap) {
+  std::vector<double> tasks(over.size());
+  std::iota(tasks.begin(), tasks.end(), 0.0);
+  const auto ratio = [&](std::span<const double> drawn) {
+    double a = 0, b = 0;
+    for (const double task : drawn) {
+      a += over[static_cast<std::size_t>(task)];
+      b += under[static_cast<std::size_t>(task)];
+    }
+    return a / b;
+  };
+  return {ratio(tasks), bootstrap_interval(tasks, ratio, bootstrap)};
+}
+
+}  // namespace detail
+
+/// Lets fresh agents of both models live on `tasks`, which neither was trained on, and compares what they cost and
+/// earn. What counts is the learning curve: a model may agree with its original step by step, and improve less. Throws
+/// Error for an empty list of tasks, for a family whose oracle earns nothing, and where the original earns nothing.
+template <Streaming Original, Streaming Compressed, TaskFamily F>
+requires HasWeights<Original> && HasWeights<Compressed> && HasOracleReturn<F>
+[[nodiscard]] CompressionReport judge(const Original& original, const Compressed& compressed, const F& family,
+                                      std::span<const int> tasks, const JudgeConfig& config = {},
+                                      Progress progress = no_progress) {
+  if (tasks.empty()) fail("judge: there are no tasks, it needs at least one");
+  if (config.timed_steps < 0) fail("judge: timed_steps is {}, it must not be negative", config.timed_steps);
+  const ReferenceReturns references = reference_returns(family, tasks);
+  const LearningCurves before = evaluate(original, family, tasks, config.evaluation, config.decoding, progress);
+  const LearningCurves after = evaluate(compressed, family, tasks, config.evaluation, config.decoding, progress);
+  CompressionReport report{.original = detail::figures_of(original, before, references, config.bootstrap),
+                           .compressed = detail::figures_of(compressed, after, references, config.bootstrap),
+                           .agreement = measure_agreement(original, compressed, family, tasks, config.agreement)};
+  const int episodes = before.episode_count();
+  if (!(report.original.area.value > 0))
+    fail("judge: the original earns {} of the oracle's return, so nothing can be a share of it",
+         report.original.area.value);
+  report.area_ratio =
+      detail::estimate_ratio(after.mean_by_task(1, episodes), before.mean_by_task(1, episodes), config.bootstrap);
+  if (config.timed_steps > 0) {
+    detail::time_actions(original, compressed, family, tasks.front(), config.timed_steps, report.original,
+                         report.compressed);
+  }
+  return report;
+}
+
+}  // namespace icrl

@@ -1,0 +1,120 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/compress/compress.hpp>
+
+#include <string>
+#include <vector>
+
+#include <icrl/agent/in_context_agent.hpp>
+#include <icrl/model/recurrent_model.hpp>
+
+#include "support/catch.hpp"
+#include "support/small_run.hpp"
+
+using namespace icrl;
+using namespace icrl::test;
+
+namespace {
+
+TransformerConfig compressible_config() {
+  return {.width = 16, .layer_count = 3, .head_count = 2, .hidden = 32, .context = 8};
+}
+
+/// Every kind of step once.
+Recipe full_recipe(int threads = 1) {
+  DistilConfig training = small_distil(12);
+  training.thread_count = threads;
+  return {
+      {KeepBestParts{.counts = {.layers = 2, .neurons = 0.5}, .windows = 8}, FineTune{.training = training},
+       PruneGradually{.weights = {.criterion = PruneCriterion::wanda, .scope = PruneScope::output},
+                      .schedule = {.final_sparsity = 0.5, .begin = 0, .end = 8, .every = 2},
+                      .fine_tuning = {.training = training},
+                      .norm_windows = 8},
+       Quantize{.rules = {{.pattern = "blocks.*", .how = WeightQuantization{.bits = 4, .group = 8}}}, .windows = 8}}};
+}
+
+struct StepLog {
+  std::vector<std::string> steps;
+  void on_step(int number, std::string_view name) { steps.push_back(std::to_string(number) + " " + std::string{name}); }
+};
+
+}  // namespace
+
+TEST_CASE("A recipe without steps leaves the model as it is", "[compress]") {
+  const SmallRun run;
+  const auto model = run.model();
+
+  const Compressed same = compress(model, {}, run.sampler);
+
+  CHECK(have_equal_bits(same.model, model));
+  CHECK_FALSE(same.integers.has_value());
+  CHECK(same.steps.empty());
+}
+
+TEST_CASE("A recipe takes parts, weights and bits from a model, and reports each step", "[compress]") {
+  const SmallRun run{compressible_config()};
+  const auto model = run.model();
+  StepLog log;
+
+  const Compressed small = compress(model, full_recipe(), run.sampler, 1, log);
+
+  CHECK(log.steps == std::vector<std::string>{"1 keep best parts", "2 fine-tune", "3 prune gradually", "4 quantize"});
+  REQUIRE(small.steps.size() == 4);
+  CHECK(small.model.config.layer_count == 2);
+  CHECK(small.model.config.hidden_of(0) == 16);
+  CHECK(small.steps[0].weight_count < parameter_count(model));
+  CHECK(small.steps[1].sparsity == 0);
+  CHECK(small.steps[2].sparsity == Approx(0.5));
+  CHECK(small.steps[3].layer_bits == std::vector<int>{4, 4});
+  for (const StepReport& step : small.steps) CHECK(step.kl > 0);
+  REQUIRE(small.integers.has_value());
+  CHECK(small.integers->config.head_bits == 8);
+  for (const auto& p : parameters_of(small.model)) {
+    const WeightMask* const mask = find_mask(small.masks, p.name);
+    for (std::size_t i = 0; mask != nullptr && i < mask->kept.size(); ++i)
+      if (mask->kept[i] == 0) CHECK(p.data[i] == 0);
+  }
+  InContextAgent agent{*small.integers};
+  std::vector<float> observation(static_cast<std::size_t>(run.layout.observation_size())),
+      action(static_cast<std::size_t>(run.layout.action_size()));
+  Rng rng{2};
+  CHECK_NOTHROW(agent.act(observation, action, rng));
+}
+
+TEST_CASE("A recipe gives the same weights at any number of threads", "[compress]") {
+  const SmallRun run{compressible_config()};
+  const auto model = run.model();
+
+  const Compressed one = compress(model, full_recipe(1), run.sampler, 1),
+                   three = compress(model, full_recipe(3), run.sampler, 1);
+
+  CHECK(have_equal_bits(one.model, three.model));
+  CHECK(fingerprint(*one.integers) == fingerprint(*three.integers));
+}
+
+TEST_CASE("Layers that rounding hurts fall back to 8 bits", "[compress]") {
+  const SmallRun run{compressible_config()};
+  const auto model = run.model();
+  const std::vector<QuantizationRule> rules{{.pattern = "blocks.*", .how = WeightQuantization{.bits = 2, .group = 8}}};
+  const auto bits = [&](double max_kl) {
+    return compress(model, {{Quantize{.rules = rules, .windows = 8, .max_kl = max_kl}}}, run.sampler)
+        .steps.front()
+        .layer_bits;
+  };
+  const double all = compress(model, {{Quantize{.rules = rules, .windows = 8}}}, run.sampler).steps.front().kl;
+
+  CHECK(bits(2 * all) == std::vector<int>{2, 2, 2});
+  CHECK(bits(1e-12) == std::vector<int>{8, 8, 8});
+  const std::vector<int> some = bits(all / 2);
+  CHECK(std::count(some.begin(), some.end(), 8) > 0);
+  CHECK(std::count(some.begin(), some.end(), 2) > 0);
+}
+
+TEST_CASE("A model that recipes do not know is refused by its kind", "[compress]") {
+  const SmallRun run;
+  const RecurrentModel<float> model{{.width = 8}, run.layout};
+
+  CHECK_THROWS_WITH(compress(model, Recipe{}, run.sampler), Catch::Contains("a gated_recurrence of 32 bits cannot"));
+  CHECK_THROWS_WITH(compress(run.model<double>(), Recipe{}, run.sampler),
+                    Catch::Contains("a causal_transformer of 64 bits cannot"));
+}

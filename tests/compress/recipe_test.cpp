@@ -1,0 +1,31 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/compress/recipe.hpp>
+
+#include "support/catch.hpp"
+
+using namespace icrl;
+
+TEST_CASE("Steps that make no sense are named", "[compress]") {
+  const auto check = [](std::vector<CompressionStep> steps, const char* text) {
+    CHECK_THROWS_WITH(validate(Recipe{std::move(steps)}), Catch::Contains(text));
+  };
+
+  check({Quantize{}, FineTune{}}, "step 1 of 2 quantizes, which has to be the last step");
+  check(
+      {PruneGradually{}, KeepBestParts{}},
+      "step 2 removes parts of a model whose weights are pruned (put \"keep best parts\" before \"prune gradually\")");
+  check({KeepBestParts{.windows = 0}}, "step 1: windows is 0, it must be positive");
+  check({Quantize{.windows = 0}}, "step 1: windows is 0, it must be positive");
+  check({Quantize{.max_kl = 0}}, "step 1: max_kl is 0, it must be positive");
+  check({PruneGradually{.norm_windows = 0}}, "step 1: norm_windows is 0, it must be positive");
+  check({FineTune{.training = {.updates = 0}}}, "updates is 0");
+  check({FineTune{.labels = {.mix = 2}}}, "mix is 2");
+  check({PruneGradually{.weights = {.sparsity = 2}}}, "sparsity is 2");
+}
+
+TEST_CASE("The usual order of steps, and no step at all, make sense", "[compress]") {
+  CHECK_NOTHROW(validate(Recipe{}));
+  CHECK_NOTHROW(validate(Recipe{{KeepBestParts{}, FineTune{}, PruneGradually{}, FineTune{}, Quantize{}}}));
+  CHECK(name_of(Quantize{}) == "quantize");
+}
