@@ -69,7 +69,32 @@ struct Witness {
   }
 };
 
+/// Also keeps what would be acting.
+struct Photographer : Witness {
+  std::vector<RoomModel> models;
+
+  double on_evaluate(const RoomModel& model, int) {
+    models.push_back(model);
+    return 0;
+  }
+};
+
 }  // namespace
+
+TEST_CASE("A round's histories are lived by the averaged student, on tasks in a random order", "[compress]") {
+  RoomRun run;
+  run.config.evaluate_every = 4;
+  Photographer witness;
+
+  (void)run.train(witness);
+
+  const std::vector<int> tasks = detail::round_tasks(run.tasks, 8, Rng{5}.fork(1));
+  CHECK(std::set<int>{tasks.begin(), tasks.begin() + 6} == std::set<int>{run.tasks.begin(), run.tasks.end()});
+  CHECK(tasks[6] == tasks[0]);
+  const auto expected =
+      roll_out(witness.models[0], run.teacher, small_rooms(), tasks, {.episodes = 4, .seed = 5, .stream = 1});
+  CHECK(witness.rounds[1] == numbers_of(expected, true));
+}
 
 TEST_CASE("On-policy distillation lives anew in every round, on the given tasks only", "[compress]") {
   const RoomRun run;
