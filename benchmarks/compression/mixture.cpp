@@ -41,7 +41,7 @@ struct Settings {
   int updates = 9000;
   int width = 64, layers = 4;
   int experts = 8, experts_per_token = 2;
-  double balance_weight = 0.01, z_weight = 0.001, capacity_factor = 0;
+  double balance_weight = 0.03, z_weight = 0.001, capacity_factor = 0;  // at 0.01 the load was uneven
   int threads = 0;
   std::filesystem::path out = "out/mixture";
   bool quick = false;

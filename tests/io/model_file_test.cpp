@@ -438,3 +438,32 @@ TEST_CASE_METHOD(ModelFileFixture, "A mixture's file whose tensors are not its c
   CHECK(has(refusal([](auto& c) { c.experts_per_token = 5; }), "it can be at most expert_count = 4"));
   CHECK(has(refusal([](auto& c) { c.expert_count = 257; }), "it must lie in 1 .. 256"));
 }
+
+TEST_CASE_METHOD(ModelFileFixture, "A mixture's file that is cut, flipped or forged is an Error or a model", "[io]") {
+  const MixtureTransformerConfig config{tiny_config(), {.expert_count = 2, .experts_per_token = 1}};
+  MixtureTransformer<float> model{config, tiny_layout()};
+  Rng rng{1};
+  model.initialize(rng);
+  save_model(model, path);
+  const auto whole = read_bytes(path);
+  const auto is_refused = [&](const std::vector<char>& bytes) {
+    write_bytes(path, bytes);
+    return !error_of([&] { (void)load_model<MixtureTransformer<float>>(path); }).empty();
+  };
+  REQUIRE_FALSE(is_refused(whole));
+  int loaded = 0, refused = 0;
+
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    CAPTURE(size);
+    REQUIRE(is_refused({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)}));
+  }
+  for (std::size_t bit = 0; bit < 8 * whole.size(); bit += 11) {
+    CAPTURE(bit);
+    const auto flipped = with_flipped_bit(whole, bit);
+    REQUIRE(is_refused(flipped));
+    ++(is_refused(with_right_checksum(flipped)) ? refused : loaded);
+  }
+
+  CHECK(loaded > 0);
+  CHECK(refused > loaded);
+}
