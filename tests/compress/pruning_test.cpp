@@ -192,6 +192,23 @@ TEST_CASE("Of a transformer the linear maps of its blocks are pruned", "[compres
   CHECK((model.head.weight.array() == 0).count() == 0);
 }
 
+TEST_CASE("Wanda prunes a transformer by the norms of a calibration", "[compress]") {
+  const SmallRun run;
+  auto model = run.model<float>();
+  const Calibration calibration = calibrate(model, run.sampler, 3, Rng{1});
+  const InputNorms norms = input_norms(calibration);
+  CHECK(norms.size() == 9);
+  const InputStatistics& inputs = *calibration.find("blocks.1.mlp.down");
+  CHECK(norms.at("blocks.1.mlp.down").size() == 64);
+  CHECK(norms.at("blocks.1.mlp.down")[5] ==
+        Approx(std::sqrt(inputs.mean_square(5) * static_cast<double>(inputs.rows))));
+
+  auto other = model;
+  const WeightMasks masks = prune(model, {.criterion = PruneCriterion::wanda, .scope = PruneScope::output}, norms);
+  CHECK(masks != prune(other, {.scope = PruneScope::output}));
+  CHECK(sparsity_of(masks) == 0.5);
+}
+
 TEST_CASE("Pruning that makes no sense is refused", "[compress]") {
   auto maps = random_maps(2, 2);
   const auto refusal = [&](const PruneConfig& config) { return error_of([&] { (void)prune(maps, config); }); };

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <icrl/compress/calibration.hpp>
 #include <icrl/core/fail.hpp>
 #include <icrl/nn/parameters.hpp>
 #include <icrl/train/weight_masks.hpp>
@@ -56,6 +57,17 @@ struct PruneConfig {
 
 /// Norms of the inputs of linear maps over many windows, by the map's name ("blocks.0.mlp.up"), one per input.
 using InputNorms = std::map<std::string, std::vector<float>, std::less<>>;
+
+/// The norms of the inputs that a calibration has seen.
+[[nodiscard]] inline InputNorms input_norms(const Calibration& calibration) {
+  InputNorms norms;
+  for (const Calibration::Map& map : calibration.maps()) {
+    std::vector<float>& of_map = norms[map.name];
+    for (Index i = 0; i < map.inputs.input_size(); ++i)
+      of_map.push_back(static_cast<float>(std::sqrt(map.inputs.second_moments(i, i))));
+  }
+  return norms;
+}
 
 inline void validate(const PruneConfig& c) {
   if (!(c.sparsity >= 0 && c.sparsity <= 1)) fail("pruning: sparsity is {}, it must lie in 0 .. 1", c.sparsity);
@@ -162,6 +174,18 @@ void for_each_scope(const std::vector<BlockScores>& tensors, const PruneConfig& 
   finish();
 }
 
+/// Prunes the same share of every scope.
+inline void prune_scopes(std::vector<BlockScores>& tensors, const PruneConfig& c) {
+  const auto pruned_of = [&](std::size_t count) {
+    return static_cast<std::size_t>(std::llround(c.sparsity * static_cast<double>(count)));
+  };
+  for_each_scope(tensors, c, [&](std::vector<BlockPlace>& places) {
+    const std::size_t full = c.scope == PruneScope::group ? static_cast<std::size_t>(c.group) : places.size();
+    const std::size_t kept = std::min(full - pruned_of(full), places.size());
+    prune_lowest(places, places.size() - kept, tensors);
+  });
+}
+
 [[nodiscard]] inline WeightMask to_mask(const BlockScores& blocks, const PruneConfig& c, const WeightMask* before) {
   WeightMask mask{blocks.name, blocks.rows, blocks.columns, {}};
   mask.kept.resize(static_cast<std::size_t>(blocks.rows * blocks.columns));
@@ -193,14 +217,7 @@ template <Parameterized M>
     tensors.push_back(detail::score_blocks(*p, config, norms, find_mask(before, name)));
   }
   if (tensors.empty()) fail("pruning: the model has no blocks with linear maps; name the tensors to be pruned");
-  detail::for_each_scope(tensors, config, [&](std::vector<detail::BlockPlace>& places) {
-    const auto pruned_of = [&](std::size_t count) {
-      return static_cast<std::size_t>(std::llround(config.sparsity * static_cast<double>(count)));
-    };
-    const std::size_t full = config.scope == PruneScope::group ? static_cast<std::size_t>(config.group) : places.size();
-    const std::size_t kept = std::min(full - pruned_of(full), places.size());
-    detail::prune_lowest(places, places.size() - kept, tensors);
-  });
+  detail::prune_scopes(tensors, config);
   WeightMasks masks;
   for (const auto& blocks : tensors) masks.push_back(detail::to_mask(blocks, config, find_mask(before, blocks.name)));
   return masks;
