@@ -14,6 +14,7 @@
 #include <icrl/compress/block_sparse_linear.hpp>
 #include <icrl/compress/calibration.hpp>
 #include <icrl/compress/channel_scaling.hpp>
+#include <icrl/compress/compress.hpp>
 #include <icrl/compress/fake_quant_inputs.hpp>
 #include <icrl/compress/fake_quant_linear.hpp>
 #include <icrl/compress/fake_quant_transformer.hpp>
@@ -25,6 +26,7 @@
 #include <icrl/compress/int8_linear.hpp>
 #include <icrl/compress/int8_transformer.hpp>
 #include <icrl/compress/int8_transformer_config.hpp>
+#include <icrl/compress/judge.hpp>
 #include <icrl/compress/linear_maps.hpp>
 #include <icrl/compress/magnitude_histogram.hpp>
 #include <icrl/compress/on_policy.hpp>
@@ -33,10 +35,12 @@
 #include <icrl/compress/quantize_model.hpp>
 #include <icrl/compress/quantize_weights.hpp>
 #include <icrl/compress/quantized_matrix.hpp>
+#include <icrl/compress/recipe.hpp>
 #include <icrl/compress/refine_codes.hpp>
 #include <icrl/compress/roll_out.hpp>
 #include <icrl/compress/smaller_model.hpp>
 #include <icrl/compress/soft_labels.hpp>
+#include <icrl/compress/sparse_gpt.hpp>
 #include <icrl/compress/sparse_model.hpp>
 #include <icrl/compress/sparse_tiles.hpp>
 #include <icrl/compress/step_search.hpp>
@@ -44,6 +48,7 @@
 #include <icrl/compress/two_four_linear.hpp>
 #include <icrl/compress/watched_agents.hpp>
 #include <icrl/compress/weight_groups.hpp>
+#include <icrl/compress/window_divergence.hpp>
 #include <icrl/core/assert.hpp>
 #include <icrl/core/atomic_write.hpp>
 #include <icrl/core/byte_stream.hpp>
