@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -56,17 +55,6 @@ concept HasOnStep = requires(O& observer, int number, std::string_view name) {
 };
 
 namespace detail {
-
-/// The root mean square of every input of every map.
-[[nodiscard]] inline InputNorms input_norms(const Calibration& calibration) {
-  InputNorms norms;
-  for (const Calibration::Map& map : calibration.maps()) {
-    std::vector<float>& of_map = norms[map.name];
-    for (Index i = 0; i < map.inputs.second_moments.rows(); ++i)
-      of_map.push_back(static_cast<float>(std::sqrt(map.inputs.mean_square(i))));
-  }
-  return norms;
-}
 
 /// Masks of the tensors that `config` prunes, which keep what is not zero.
 [[nodiscard]] inline WeightMasks zero_masks(const CausalTransformer<float>& model, const PruneConfig& config) {

@@ -36,7 +36,7 @@ double mean_of(std::span<const LearningHistory> actors, int first, int count) {
 
 int main(int argc, char** argv) {
   example::Program program{"Records the learning histories of actor-critics in rooms with a hidden goal",
-                           "out/090_actor_critic"};
+                           "out/110_actor_critic"};
   int goal_count = 65, actor_count = 16, episodes = 200;
   program.add("--goals", goal_count, "goals to learn, of 81", 1, 81);
   program.add("--actors", actor_count, "actors per goal", 1, 1024);
