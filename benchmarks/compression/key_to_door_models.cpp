@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 // Trains models for Key-to-Door, from scratch and from a teacher, and measures how well they improve in context.
 //
-//   key_to_door_models --seed 1 --model "scratch-d16 d=16 l=4 updates=12000"
+//   compression_key_to_door --seed 1 --model "scratch-d16 d=16 l=4 updates=12000"
 //     --model "soft-d16 d=16 l=4 updates=12000 mix=1 temperature=2" --model "layers-0-2 keep=0,2 rate=1e-3
 //     updates=1000"
 //     --model "student from=soft-d16 mix=1 on_policy=0.5 rate=1e-3 updates=2000"
@@ -27,6 +27,7 @@
 
 #include <icrl/compress/agreement.hpp>
 #include <icrl/compress/on_policy.hpp>
+#include <icrl/compress/smaller_model.hpp>
 #include <icrl/eval/evaluate.hpp>
 #include <icrl/history/history_file.hpp>
 #include <icrl/io/json.hpp>
@@ -139,7 +140,11 @@ private:
 
   [[nodiscard]] Model initial_model(const ModelSpec& spec, const Trained* teacher) const {
     if (!spec.from.empty()) return load_model<float>(file_of(spec.from, "safetensors"));
-    if (!spec.keep.empty()) return kept_layers(teacher->model, spec);
+    if (!spec.keep.empty()) {
+      KeptParts kept = all_parts(teacher->model.config);
+      kept.layers = spec.keep;
+      return smaller_model(teacher->model, kept);
+    }
     Model model{{.width = spec.width,
                  .layer_count = spec.layers,
                  .head_count = spec.heads,
@@ -148,24 +153,6 @@ private:
                 layout_};
     Rng rng{options_.seed};
     model.initialize(rng);
-    return model;
-  }
-
-  /// The teacher without its other layers.
-  static Model kept_layers(const Model& teacher, const ModelSpec& spec) {
-    TransformerConfig shape = teacher.config;
-    shape.layer_count = static_cast<int>(spec.keep.size());
-    Model model{shape, teacher.layout};
-    model.embedding = teacher.embedding;
-    for (std::size_t i = 0; i < spec.keep.size(); ++i) {
-      const int layer = spec.keep[i];
-      if (layer < 0 || layer >= teacher.config.layer_count)
-        fail("model \"{}\": keep has layer {}, the teacher's are 0 .. {}", spec.text, layer,
-             teacher.config.layer_count - 1);
-      model.blocks[i] = teacher.blocks[static_cast<std::size_t>(layer)];
-    }
-    model.final_norm = teacher.final_norm;
-    model.head = teacher.head;
     return model;
   }
 
