@@ -122,6 +122,8 @@ TEST_CASE("Rows of a window have the features that the layout names, closing row
     const WindowConfig config{.context = 9, .keep_every = 2, .start = WindowStart::anywhere};
     const WindowSampler sampler{{history.view()}, layout, config}, without{{history.view()}, plain, config};
     ContextBatch batch, rest;
+    batch.resize(20, 9, layout);
+    std::ranges::fill(batch.features, 77.0f);  // of another batch before
     sampler.sample(20, Rng{4}, batch);
     without.sample(20, Rng{4}, rest);
 
