@@ -31,7 +31,7 @@ struct FakeQuant {
 
 /// y = x Q(W) + b for quantization-aware training: Q rounds the weights to what a QuantizedMatrix can hold, integer
 /// group scales included, and `quantized()` is that matrix, without a further error. Weights are rounded anew by every
-/// call, which costs a window of 200 tokens a few percent; to act, convert.
+/// call, which windows of many tokens make up for; to act, convert.
 ///
 /// Backward takes rounding for the identity (Bengio et al., 2013): dW = dQ. With learned steps (LSQ, Esser et al.,
 /// 2020) a weight beyond the outermost codes gets no gradient, and the step s of a group of N weights gets, with v = w
@@ -60,9 +60,10 @@ struct FakeQuantLinear {
     Rounded rounded;
   };
   struct Scratch {
-    Rounded rounded;    ///< of a call that acts
-    Matrix<S> dweight;  ///< (in, out), by the rounded weights
-    Matrix<S> dsteps;   ///< (groups, out)
+    Rounded rounded;       ///< of a call that acts
+    Matrix<S> dweight;     ///< (in, out), by the rounded weights
+    Matrix<S> dsteps;      ///< (groups, out)
+    RowVector<S> inverse;  ///< (out), of a group's steps
   };
 
   FakeQuantLinear(Index in, Index out) : weight{Matrix<S>::Zero(in, out)}, bias{RowVector<S>::Zero(out)} {
@@ -115,7 +116,7 @@ struct FakeQuantLinear {
       reserve_rows(scratch.dweight, input_size(), output_size());
       std::fill_n(scratch.dweight.data(), scratch.dweight.size(), S(0));
       add_products(scratch.dweight);
-      backward_steps(rounded, scratch.dweight, scratch.dsteps, grad);
+      backward_steps(rounded, scratch, grad);
     } else {
       add_products(grad.weight);
     }
@@ -195,20 +196,24 @@ private:
   }
 
   /// What the formula above says of dW, and of the logarithms of steps.
-  void backward_steps(const Rounded& rounded, const Matrix<S>& dweight, Matrix<S>& dsteps,
-                      FakeQuantLinear& grad) const {
+  void backward_steps(const Rounded& rounded, Scratch& scratch, FakeQuantLinear& grad) const {
     const detail::CodeNumbers<S> codes{code_range(format.bits)};
     const Index in = input_size(), out = output_size(), size = format.group_size(in);
+    Matrix<S>& dsteps = scratch.dsteps;
     reserve_rows(dsteps, rounded.steps.rows(), out);
     std::fill_n(dsteps.data(), dsteps.size(), S(0));
+    if (scratch.inverse.size() != out) scratch.inverse.resize(out);
     for (Index i = 0; i < in; ++i) {
       const Index k = i / size;
+      if (i % size == 0)
+        for (Index o = 0; o < out; ++o) scratch.inverse(o) = detail::inverse_or_zero(rounded.scales.step(k, o));
       const S* const w = row_data(weight, i);
-      const S* const d = row_data(dweight, i);
+      const S* const d = row_data(scratch.dweight, i);
+      const S* const inverse = scratch.inverse.data();
       S* const dw = row_data(grad.weight, i);
       S* const ds = row_data(dsteps, k);
       for (Index o = 0; o < out; ++o) {
-        const S v = w[o] * detail::inverse_or_zero(rounded.scales.step(k, o)), code = codes.nearest(v);
+        const S v = w[o] * inverse[o], code = codes.nearest(v);
         const bool is_inside = v > codes.min && v < codes.max;
         dw[o] += is_inside ? d[o] : S(0);
         ds[o] += d[o] * (is_inside ? code - v : code);
