@@ -43,8 +43,8 @@ inline void choose_pruned(const Matrix<float>& weight, const Matrix<double>& upp
 /// Prunes weights (in, out), given the second moments (in, in) of their inputs, and changes those that are kept to make
 /// up for it. `damping` times the mean of the second moments' diagonal is added to it. Throws Error for blocks of
 /// weights, which it does not know, and where the second moments make no sense.
-[[nodiscard]] inline WeightMask prune_by_sparse_gpt(const std::string& name, const Matrix<double>& second_moments,
-                                                    const PruneConfig& config, double damping, Matrix<float>& weight) {
+inline WeightMask prune_by_sparse_gpt(const std::string& name, const Matrix<double>& second_moments,
+                                      const PruneConfig& config, double damping, Matrix<float>& weight) {
   validate(config);
   if (config.block_outputs != 1 || config.block_inputs != 1) {
     fail("SparseGPT: blocks of {} outputs x {} inputs, it prunes weights one by one", config.block_outputs,
@@ -80,8 +80,8 @@ inline void choose_pruned(const Matrix<float>& weight, const Matrix<double>& upp
 /// Prunes the linear maps of a transformer by SparseGPT, with inputs as the calibration has seen them; `config`'s
 /// criterion is not used, and a scope of `all` is that of a `map`. Throws Error, with nothing changed, for a map
 /// without a calibration.
-[[nodiscard]] inline WeightMasks prune_by_sparse_gpt(CausalTransformer<float>& model, const PruneConfig& config,
-                                                     const Calibration& calibration, double damping = 0.01) {
+inline WeightMasks prune_by_sparse_gpt(CausalTransformer<float>& model, const PruneConfig& config,
+                                       const Calibration& calibration, double damping = 0.01) {
   CausalTransformer<float> pruned = model;
   WeightMasks masks;
   const std::vector<std::string> names = config.weights.empty() ? prunable_weights(model) : config.weights;
