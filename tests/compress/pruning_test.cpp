@@ -29,7 +29,7 @@ TwoMaps two_maps(const Matrix<float>& first, const Matrix<float>& second) {
   }
   return maps;
 }
-TwoMaps random_maps(Index in, Index out, std::uint64_t seed = 1) {
+TwoMaps random_two_maps(Index in, Index out, std::uint64_t seed = 1) {
   Rng rng{seed};
   Matrix<float> a(in, out), b(in, out);
   fill_normal(a, 1, rng);
@@ -37,12 +37,12 @@ TwoMaps random_maps(Index in, Index out, std::uint64_t seed = 1) {
   return two_maps(a, b);
 }
 
-std::string bits(const WeightMask& mask) {
+std::string mask_bits(const WeightMask& mask) {
   std::string text;
   for (const std::uint8_t kept : mask.kept) text += kept != 0 ? '1' : '0';
   return text;
 }
-double sparsity(const WeightMask& mask) { return sparsity_of({mask}); }
+double mask_sparsity(const WeightMask& mask) { return sparsity_of({mask}); }
 
 }  // namespace
 
@@ -51,20 +51,20 @@ TEST_CASE("Weights of the least magnitude are pruned, of a map or of all", "[com
 
   WeightMasks masks = pruning_masks(maps, {.sparsity = 0.5});
   CHECK(masks[0].name == "blocks.0.weight");
-  CHECK(bits(masks[0]) == "0011");
-  CHECK(bits(masks[1]) == "1010");
+  CHECK(mask_bits(masks[0]) == "0011");
+  CHECK(mask_bits(masks[1]) == "1010");
 
   masks = pruning_masks(maps, {.sparsity = 0.625, .scope = PruneScope::all});
-  CHECK(bits(masks[0]) == "0111");
-  CHECK(bits(masks[1]) == "0000");
+  CHECK(mask_bits(masks[0]) == "0111");
+  CHECK(mask_bits(masks[1]) == "0000");
 
   masks = pruning_masks(maps, {.sparsity = 0.5, .scope = PruneScope::output});
-  CHECK(bits(masks[0]) == "0011");
-  CHECK(bits(masks[1]) == "0110");
+  CHECK(mask_bits(masks[0]) == "0011");
+  CHECK(mask_bits(masks[1]) == "0110");
 
   masks = pruning_masks(maps, {.sparsity = 0.25, .weights = {"blocks.1.weight"}});
   REQUIRE(masks.size() == 1);
-  CHECK(bits(masks[0]) == "1110");
+  CHECK(mask_bits(masks[0]) == "1110");
   CHECK(maps.blocks[0].weight(0, 0) == 1);  // the model stays as it is
 
   masks = prune(maps, {.sparsity = 0.5});
@@ -80,8 +80,8 @@ TEST_CASE("Wanda weighs by the norms of inputs", "[compress]") {
       .sparsity = 1.0 / 3, .criterion = PruneCriterion::wanda, .scope = PruneScope::output, .weights = {}};
 
   const WeightMasks masks = pruning_masks(maps, config, norms);
-  CHECK(bits(masks[0]) == "111100");  // products 10 20, 6 8, .5 .6
-  CHECK(bits(masks[1]) == "110011");
+  CHECK(mask_bits(masks[0]) == "111100");  // products 10 20, 6 8, .5 .6
+  CHECK(mask_bits(masks[1]) == "110011");
 
   CHECK(error_of([&] {
           (void)pruning_masks(maps, config, {{"blocks.0", {1, 1, 1}}});
@@ -97,7 +97,7 @@ TEST_CASE("N:M keeps the largest N of every M neighboring inputs of each output"
     int group;
     Index kept;
   };
-  const auto maps = random_maps(24, 7);
+  const auto maps = random_two_maps(24, 7);
   for (const auto& [share, group, kept] : {Case{0.5, 4, 2}, Case{0.5, 8, 4}, Case{0.75, 4, 1}, Case{0.25, 4, 3}}) {
     const WeightMasks masks = pruning_masks(maps, {.sparsity = share, .scope = PruneScope::group, .group = group});
     for (std::size_t m = 0; m < 2; ++m) {
@@ -119,12 +119,12 @@ TEST_CASE("N:M keeps the largest N of every M neighboring inputs of each output"
     }
   }
   // A last group of 2 keeps as many as a full one; of 3 the two largest.
-  CHECK(bits(pruning_masks(random_maps(6, 1), {.scope = PruneScope::group})[0]).substr(4) == "11");
-  CHECK(sparsity(pruning_masks(random_maps(7, 5), {.scope = PruneScope::group})[0]) == Approx(3.0 / 7));
+  CHECK(mask_bits(pruning_masks(random_two_maps(6, 1), {.scope = PruneScope::group})[0]).substr(4) == "11");
+  CHECK(mask_sparsity(pruning_masks(random_two_maps(7, 5), {.scope = PruneScope::group})[0]) == Approx(3.0 / 7));
 }
 
 TEST_CASE("Blocks of weights are pruned as a whole, by their norms", "[compress]") {
-  const auto maps = random_maps(10, 40);  // the last block of a row has 8 outputs
+  const auto maps = random_two_maps(10, 40);  // the last block of a row has 8 outputs
   const WeightMasks masks = pruning_masks(maps, {.sparsity = 0.6, .block_outputs = 16});
   const auto& weight = maps.blocks[0].weight;
   double least_kept = 1e9, most_pruned = 0;
@@ -146,7 +146,7 @@ TEST_CASE("Blocks of weights are pruned as a whole, by their norms", "[compress]
 
   // 16 x 4, of each column of blocks the same share
   const WeightMasks square = pruning_masks(
-      random_maps(16, 32), {.sparsity = 0.75, .scope = PruneScope::output, .block_outputs = 16, .block_inputs = 4});
+      random_two_maps(16, 32), {.sparsity = 0.75, .scope = PruneScope::output, .block_outputs = 16, .block_inputs = 4});
   for (Index panel = 0; panel < 2; ++panel) {
     int kept = 0;
     for (Index block = 0; block < 4; ++block) {
@@ -161,9 +161,9 @@ TEST_CASE("Blocks of weights are pruned as a whole, by their norms", "[compress]
 }
 
 TEST_CASE("What is pruned already stays pruned, and counts", "[compress]") {
-  auto maps = random_maps(8, 8);
+  auto maps = random_two_maps(8, 8);
   const WeightMasks before = prune(maps, {.sparsity = 0.5});
-  maps.blocks[0].weight = random_maps(8, 8, 2).blocks[0].weight;  // as if pruned weights had become large
+  maps.blocks[0].weight = random_two_maps(8, 8, 2).blocks[0].weight;  // as if pruned weights had become large
 
   for (const PruneScope scope : {PruneScope::all, PruneScope::map, PruneScope::output, PruneScope::group}) {
     const WeightMasks after = pruning_masks(maps, {.sparsity = 0.75, .scope = scope}, {}, before);
@@ -175,9 +175,9 @@ TEST_CASE("What is pruned already stays pruned, and counts", "[compress]") {
 
 TEST_CASE("Equal weights are pruned in their order, extremes of sparsity keep all or none", "[compress]") {
   const auto maps = two_maps(Matrix<float>::Ones(2, 4), Matrix<float>::Ones(2, 4));
-  CHECK(bits(pruning_masks(maps, {.sparsity = 0.25})[0]) == "00111111");
-  CHECK(bits(pruning_masks(maps, {.sparsity = 0})[0]) == "11111111");
-  CHECK(bits(pruning_masks(maps, {.sparsity = 1, .scope = PruneScope::all})[1]) == "00000000");
+  CHECK(mask_bits(pruning_masks(maps, {.sparsity = 0.25})[0]) == "00111111");
+  CHECK(mask_bits(pruning_masks(maps, {.sparsity = 0})[0]) == "11111111");
+  CHECK(mask_bits(pruning_masks(maps, {.sparsity = 1, .scope = PruneScope::all})[1]) == "00000000");
 }
 
 TEST_CASE("Of a transformer the linear maps of its blocks are pruned", "[compress]") {
@@ -210,7 +210,7 @@ TEST_CASE("Wanda prunes a transformer by the norms of a calibration", "[compress
 }
 
 TEST_CASE("Pruning that makes no sense is refused", "[compress]") {
-  auto maps = random_maps(2, 2);
+  auto maps = random_two_maps(2, 2);
   const auto refusal = [&](const PruneConfig& config) { return error_of([&] { (void)prune(maps, config); }); };
   CHECK(refusal({.sparsity = 1.5}) == "pruning: sparsity is 1.5, it must lie in 0 .. 1");
   CHECK(refusal({.sparsity = std::nan("")}) == "pruning: sparsity is nan, it must lie in 0 .. 1");

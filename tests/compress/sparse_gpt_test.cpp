@@ -29,7 +29,7 @@ struct CorrelatedMap {
   }
 };
 
-Index zeros(const Matrix<float>& weight) { return (weight.array() == 0).count(); }
+Index zero_count(const Matrix<float>& weight) { return (weight.array() == 0).count(); }
 
 }  // namespace
 
@@ -40,7 +40,7 @@ TEST_CASE("SparseGPT keeps the outputs better than magnitude and Wanda, at the s
         PruneConfig{.sparsity = 0.5, .scope = PruneScope::group, .group = 4}}) {
     Matrix<float> weight = map.weight;
     const WeightMask mask = prune_by_sparse_gpt("map.weight", map.second_moments, config, 0.001, weight);
-    CHECK(zeros(weight) == static_cast<Index>(config.sparsity * 32 * 24));
+    CHECK(zero_count(weight) == static_cast<Index>(config.sparsity * 32 * 24));
     CHECK(sparsity_of({mask}) == config.sparsity);
     for (std::size_t i = 0; i < mask.kept.size(); ++i) CHECK((mask.kept[i] != 0) == (weight.data()[i] != 0));
 
@@ -93,7 +93,7 @@ TEST_CASE("A transformer is pruned by SparseGPT with inputs as a calibration has
   CHECK(masks.size() == 8);
   validate_masks(masks, model);
   CHECK(sparsity_of(masks) == 0.5);
-  CHECK(zeros(model.blocks[1].feed_forward.down.weight) == model.blocks[1].feed_forward.down.weight.size() / 2);
+  CHECK(zero_count(model.blocks[1].feed_forward.down.weight) == model.blocks[1].feed_forward.down.weight.size() / 2);
   CHECK(model.head.weight == before.head.weight);
 
   auto same = before;

@@ -62,7 +62,7 @@ std::pair<int, int> exceptions_to(const WeightMasks& masks, const M& model) {
   }
   return {not_zero, zero};
 }
-constexpr std::pair<int, int> none{0, 0};
+constexpr std::pair<int, int> no_exceptions{0, 0};
 
 DistilConfig masked_config(int updates) {
   DistilConfig config = small_distil(updates);
@@ -107,8 +107,8 @@ TEST_CASE("Pruned weights stay at zero through updates, with their moments and a
 
   const auto state = training.state(run, FixedMasks{masks}.describe());
   for (const auto* weights : {&state.model, &state.mean, &state.variance, &*state.average})
-    CHECK(exceptions_to(masks, *weights) == none);
-  CHECK(exceptions_to(masks, training.trainer.averaged()) == none);
+    CHECK(exceptions_to(masks, *weights) == no_exceptions);
+  CHECK(exceptions_to(masks, training.trainer.averaged()) == no_exceptions);
   CHECK(state.model.blocks[0].feed_forward.up.bias != before.blocks[0].feed_forward.up.bias);
   CHECK(state.model.blocks[1].feed_forward.up.weight != before.blocks[1].feed_forward.up.weight);
 }
@@ -164,16 +164,16 @@ TEST_CASE("Masks may change in mid-run: what is pruned becomes zero, what is not
   training.trainer.offer(1);
   training.step(4);
   CHECK(training.trainer.masks() == first);
-  CHECK(exceptions_to(first, training.model) == none);
+  CHECK(exceptions_to(first, training.model) == no_exceptions);
   CHECK(training.trainer.progress().best_update == 0);  // the best so far was not pruned so
-  CHECK(exceptions_to(first, training.trainer.best()) == none);
+  CHECK(exceptions_to(first, training.trainer.best()) == no_exceptions);
   training.trainer.offer(0.5);
   CHECK(training.trainer.progress().best_update == 6);
 
   training.step(8);
   const auto state = training.state(run, "changing masks");
   for (const auto* weights : {&state.model, &state.mean, &state.variance, &*state.average})
-    CHECK(exceptions_to(second, *weights) == none);
+    CHECK(exceptions_to(second, *weights) == no_exceptions);
   CHECK(state.masks == second);
 }
 
