@@ -149,6 +149,54 @@ TEST_CASE("Quantized rows have equal bytes at all levels", "[math]") {
   }
 }
 
+TEST_CASE("Heads are quantized like rows of their own at all levels", "[math]") {
+  Rng rng{9};
+  for (int round = 0; round < 200; ++round) {
+    const Index size = random_size(rng, 40), heads = random_size(rng, 40), words = whole_words(size);
+    GuardedArray<float> x{size_of(size * heads)};
+    fill_floats(x, std::pow(10.0, rng.uniform() * 80 - 45), rng);
+    x[size_of(rng.below(static_cast<int>(x.size())))] = std::numeric_limits<float>::infinity();
+    std::fill_n(x.data(), size, 0.0f);
+    std::vector<std::uint8_t> expected(size_of(heads * words));
+    std::vector<float> expected_scales(size_of(heads));
+    for (Index h = 0; h < heads; ++h)
+      expected_scales[size_of(h)] = ScalarInt8::quantize(x.data() + h * size, size, 0, expected.data() + h * words);
+
+    for (const auto& codes : at_all_levels<std::vector<std::uint8_t>>([&](auto kernels) {
+           GuardedArray<std::uint8_t> found{size_of(heads * words)};
+           GuardedArray<float> scales{size_of(heads)};
+           kernels.quantize_heads(x.data(), heads, size, found.data(), scales.data());
+           for (std::size_t h = 0; h < scales.size(); ++h)
+             CHECK((scales[h] == expected_scales[h] || (std::isnan(scales[h]) && std::isnan(expected_scales[h]))));
+           return std::vector<std::uint8_t>(found.begin(), found.end());
+         }))
+      CHECK(codes == expected);
+  }
+}
+
+TEST_CASE("A value is put at its place, and what lies behind it becomes zero, at all levels", "[math]") {
+  Rng rng{10};
+  for (int round = 0; round < 100; ++round) {
+    const Index size = random_size(rng, 40), place = rng.below(4);
+    GuardedArray<std::int8_t> codes{size_of(size)};
+    std::vector<std::int8_t> before(size_of(4 * size));
+    fill_codes(codes, 0, rng);
+    fill_codes(before, 0, rng);
+
+    for (const auto& words : at_all_levels<std::vector<std::int8_t>>([&](auto kernels) {
+           GuardedArray<std::int8_t> words_of_level{before.size()};
+           std::copy(before.begin(), before.end(), words_of_level.begin());
+           kernels.put_value(codes.data(), size, place, words_of_level.data());
+           return std::vector<std::int8_t>(words_of_level.begin(), words_of_level.end());
+         })) {
+      for (Index i = 0; i < 4 * size; ++i) {
+        const int expected = i % 4 < place ? before[size_of(i)] : i % 4 > place ? 0 : codes[size_of(i / 4)];
+        CHECK(words[size_of(i)] == expected);
+      }
+    }
+  }
+}
+
 TEST_CASE("Normalized rows have equal bytes at all levels", "[math]") {
   Rng rng{2};
   for (int round = 0; round < 300; ++round) {

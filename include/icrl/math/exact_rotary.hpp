@@ -30,8 +30,10 @@ struct Turn {
   }
 };
 
-/// 2^x for x <= 0: the series of e^y at |y| <= ln 2 / 2, times a power of two.
+/// 2^x for x <= 0: the series of e^y at |y| <= ln 2 / 2, times a power of two. 0 below -1000.
 inline double exact_exp2(double x) {
+  if (x < -1000) return 0;
+  x = hidden(x);
   const double whole = std::floor(x + 0.5), y = exact_product(x - whole, 0.69314718055994530942);
   double power = 1;
   for (int i = 18; i > 0; --i) power = 1 + exact_product(power, y / i);

@@ -10,6 +10,8 @@
 #define ICRL_AVX2 [[gnu::target("avx2")]]
 #define ICRL_AVX2_INLINE [[gnu::target("avx2"), gnu::always_inline]] static inline
 
+// Functions that are not inlined take and return no vectors: at the end of one that does, compilers leave the
+// registers' upper halves dirty, which slows all code of the base target that follows.
 namespace icrl::detail {
 
 /// ScalarInt8 in AVX2, bit by bit. Sixteen lanes are two registers. The tail of a row, less than eight numbers, goes
@@ -88,6 +90,14 @@ struct Avx2Int8 {
     }
   }
 
+  ICRL_AVX2 static void quantize_heads(const float* x, Index heads, Index size, std::uint8_t* codes, float* scales) {
+    for (Index h = 0; h < heads; ++h) scales[h] = quantize(x + h * size, size, 0, codes + h * whole_words(size));
+  }
+
+  static void put_value(const std::int8_t* codes, Index size, Index place, std::int8_t* words) {
+    ScalarInt8::put_value(codes, size, place, words);
+  }
+
   ICRL_AVX2 static void attend(const Int8Head& head, const std::int8_t* query, float factor, Index count,
                                const Int8AttentionScratch& scratch, float* mixed) {
     const __m256 largest = _mm256_set1_ps(score(head, query, factor, count, scratch.scores));
@@ -115,7 +125,7 @@ struct Avx2Int8 {
       const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(scratch.weights + 2 * t), words);
     }
-    mix(head, scratch.weights, whole_words(count) / 4, _mm256_set1_ps(by.from_whole), mixed);
+    mix(head, scratch.weights, whole_words(count) / 4, by.from_whole, mixed);
   }
 
 private:
@@ -245,9 +255,10 @@ private:
   }
 
   /// Values of `groups` times 4 tokens, weighted by words of 16 bits.
-  ICRL_AVX2 static void mix(const Int8Head& head, const std::uint8_t* weights, Index groups, __m256 from_whole,
+  ICRL_AVX2 static void mix(const Int8Head& head, const std::uint8_t* weights, Index groups, float from_whole,
                             float* mixed) {
     const Index stride = 4 * whole_blocks(head.size);
+    const __m256 by = _mm256_set1_ps(from_whole);
     for (Index c = 0; c < head.size; c += 16) {
       const std::int8_t* values = head.values + 4 * c;
       __m256i sums[4];  // two halves of the sum for each of 4 columns
@@ -268,7 +279,7 @@ private:
         const Index first = c + 8 * half;
         if (first >= head.size) break;
         const __m256i sum = _mm256_permute4x64_epi64(_mm256_hadd_epi32(sums[2 * half], sums[2 * half + 1]), 0xd8);
-        store(mixed + first, head.size - first, _mm256_mul_ps(_mm256_cvtepi32_ps(sum), from_whole));
+        store(mixed + first, head.size - first, _mm256_mul_ps(_mm256_cvtepi32_ps(sum), by));
       }
     }
   }

@@ -76,6 +76,22 @@ struct ScalarInt8 {
     return by.scale;
   }
 
+  /// The same for `heads` runs of `size` numbers, each with a scale of its own: codes (heads, whole words).
+  static void quantize_heads(const float* x, Index heads, Index size, std::uint8_t* codes, float* scales) {
+    for (Index h = 0; h < heads; ++h) scales[h] = quantize(x + h * size, size, 0, codes + h * whole_words(size));
+  }
+
+  /// Writes a token's value to its place, 0 .. 3, in words of 4 tokens. Those behind it become zero.
+  static void put_value(const std::int8_t* codes, Index size, Index place, std::int8_t* words) {
+    const auto shift = static_cast<unsigned>(8 * place);
+    for (Index c = 0; c < size; ++c) {
+      std::uint32_t word;
+      std::memcpy(&word, words + 4 * c, sizeof word);
+      word = (word & ((std::uint32_t{1} << shift) - 1)) | std::uint32_t{static_cast<std::uint8_t>(codes[c])} << shift;
+      std::memcpy(words + 4 * c, &word, sizeof word);
+    }
+  }
+
   /// y = (x - mean) / stddev * gain + bias.
   static void normalize(const float* x, const float* gain, const float* bias, Index size, float epsilon, float* y) {
     float sums[int8_block] = {}, squares[int8_block] = {};
