@@ -29,14 +29,13 @@ void fill_cache(Int8Cache& cache, int count, Rng& rng) {
   for (int t = 0; t < count; ++t) {
     for (Index layer = 0; layer < 2; ++layer) {
       for (Index h = 0; h < 3 - layer; ++h) {
-        std::vector<std::uint8_t> key(8, 128);
-        std::vector<std::int8_t> value(5);
+        std::vector<std::int8_t> key(8), value(5);
         for (std::size_t c = 0; c < 5; ++c) {
-          key[c] = static_cast<std::uint8_t>(1 + rng.below(255));
+          key[c] = static_cast<std::int8_t>(rng.below(255) - 127);
           value[c] = static_cast<std::int8_t>(rng.below(255) - 127);
         }
-        Int8Cache::put(cache.head(layer, h), cache.token_count(), key.data(), static_cast<float>(rng.uniform()),
-                       value.data(), static_cast<float>(rng.uniform()));
+        Int8Cache::put(detail::ScalarInt8{}, cache.head(layer, h), cache.token_count(), key.data(),
+                       static_cast<float>(rng.uniform()), value.data(), static_cast<float>(rng.uniform()));
       }
     }
     cache.add_token();
@@ -54,10 +53,10 @@ std::vector<std::byte> saved(const Int8Cache& cache) {
 TEST_CASE("Keys and values lie where kernels look for them", "[compress]") {
   Int8Cache cache{cached_config()};
   const detail::Int8Head head = cache.head(1, 1);
-  const std::vector<std::uint8_t> key{129, 130, 131, 132, 133, 128, 128, 128};
+  const std::vector<std::int8_t> key{1, 2, 3, 4, 5, 0, 0, 0};
   const std::vector<std::int8_t> value{-1, -2, -3, -4, -5};
 
-  Int8Cache::put(head, 17, key.data(), 0.5f, value.data(), 0.25f);
+  Int8Cache::put(detail::ScalarInt8{}, head, 17, key.data(), 0.5f, value.data(), 0.25f);
 
   CHECK(head.size == 5);
   CHECK(head.keys[128 + 4] == 129);       // second block of 16 tokens, first word, token 1
@@ -72,11 +71,11 @@ TEST_CASE("Keys and values lie where kernels look for them", "[compress]") {
 TEST_CASE("A new token leaves those before it alone and clears those behind", "[compress]") {
   Int8Cache cache{cached_config()};
   const detail::Int8Head head = cache.head(0, 0);
-  const std::vector<std::uint8_t> key(8, 128);
+  const std::vector<std::int8_t> key(8);
   for (int round = 0; round < 2; ++round) {
     for (Index t = 0; t < 4; ++t) {
       const std::vector<std::int8_t> value(5, static_cast<std::int8_t>(10 * round - t - 1));
-      Int8Cache::put(head, t, key.data(), 1, value.data(), 1);
+      Int8Cache::put(detail::ScalarInt8{}, head, t, key.data(), 1, value.data(), 1);
       for (Index k = 0; k < 4; ++k) CHECK(head.values[8 + k] == (k <= t ? 10 * round - k - 1 : 0));
     }
   }

@@ -25,7 +25,7 @@ inline QuantizedMatrix random_quantized(Index in, Index out, int bits, int group
     matrix.codes.push_back(static_cast<std::int8_t>(range.code_at(rng.below(range.index_of(range.max) + 1))));
   for (Index i = 0; matrix.group > 0 && i < matrix.group_count() * out; ++i)
     matrix.group_scales.push_back(static_cast<std::uint8_t>(1 + rng.below(range.max_group_scale)));
-  for (Index o = 0; o < out; ++o) matrix.scales.push_back(0.01f * static_cast<float>(rng.uniform()));
+  for (Index o = 0; o < out; ++o) matrix.scales.push_back(storable_scale(0.01f * static_cast<float>(rng.uniform())));
   return matrix;
 }
 

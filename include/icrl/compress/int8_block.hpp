@@ -61,15 +61,17 @@ struct Int8Place {
 
 /// Memory of a pass over integer layers, which all of them share.
 struct Int8Scratch {
-  Buffer<float> rows;                        ///< (lanes, widest row of floats that a map reads or writes)
-  Buffer<std::uint8_t> codes;                ///< (lanes, widest row of codes)
-  Buffer<float> scales;                      ///< (1, lanes)
-  Buffer<float> mixed;                       ///< (lanes, widest row of heads)
-  Buffer<float> scores;                      ///< (1, whole blocks of tokens)
-  Buffer<std::uint8_t> weights, head_codes;  ///< (1, 2 * whole blocks of tokens); (3, whole words of a head)
+  Buffer<float> rows;               ///< (lanes, widest row of floats that a map reads or writes)
+  Buffer<std::uint8_t> codes;       ///< (lanes, widest row of codes)
+  Buffer<float> scales;             ///< (1, lanes)
+  Buffer<float> mixed;              ///< (lanes, widest row of heads)
+  Buffer<float> scores;             ///< (1, whole blocks of tokens)
+  Buffer<std::uint8_t> weights;     ///< (1, 2 * whole blocks of tokens)
+  Buffer<std::uint8_t> head_codes;  ///< (lanes, 3 H whole words of a head), of queries, keys and values
+  Buffer<float> head_scales;        ///< (lanes, 3 H)
 
   /// For `lanes` lanes of layers whose rows have up to `widest` numbers. Allocates only if there has to be more.
-  void reserve(Index lanes, Index widest, Index tokens, Index head_size) {
+  void reserve(Index lanes, Index widest, Index tokens, Index heads, Index head_size) {
     const auto at_least = [](auto& buffer, Index count_rows, Index columns) {
       if (buffer.rows() >= count_rows && buffer.cols() == columns) return;
       buffer.resize(count_rows, columns);
@@ -81,8 +83,8 @@ struct Int8Scratch {
     at_least(mixed, lanes, detail::whole_blocks(widest));
     at_least(scores, 1, detail::whole_blocks(tokens));
     at_least(weights, 1, 2 * detail::whole_blocks(tokens));
-    at_least(head_codes, 3, detail::whole_words(head_size));
-    std::fill_n(&head_codes(1, 0), head_codes.cols(), std::uint8_t{128});  // of keys, which are stored as code + 128
+    at_least(head_codes, lanes, 3 * heads * detail::whole_words(head_size));
+    at_least(head_scales, lanes, 3 * heads);
   }
 
   /// Quantizes `count` rows of floats, and hands them over as a map's inputs.
@@ -144,13 +146,12 @@ struct Int8Block {
     for (std::size_t i = 0; i < places.size(); ++i) {
       float* const row = &scratch.rows(static_cast<Index>(i), 0);
       if (!rotary.empty()) rotary.rotate(row, 2 * inner, places[i].position);
-      append(kernels, row + inner, layer, places[i], scratch);
+      append(kernels, row, layer, static_cast<Index>(i), places[i], scratch);
     }
     const auto count = static_cast<Index>(wanted.size());
     for (Index i = 0; i < count; ++i) {
       const Index from = wanted[static_cast<std::size_t>(i)];
-      attend(kernels, &scratch.rows(from, 0), layer, places[static_cast<std::size_t>(from)], scratch,
-             &scratch.mixed(i, 0));
+      attend(kernels, layer, from, places[static_cast<std::size_t>(from)], scratch, &scratch.mixed(i, 0));
       if (from != i) std::copy_n(row_data(x, from), x.cols(), row_data(x, i));
     }
     const auto mixed = scratch.quantize(kernels, scratch.mixed.data(), scratch.mixed.cols(), count, inner);
@@ -183,30 +184,32 @@ private:
     kernels.multiply(map.view(), codes, /*add*/ false, scratch.rows.data(), scratch.rows.cols());
   }
 
-  /// Writes a token's keys and values, H D numbers each, to its cache.
+  /// Quantizes the queries, keys and values of lane `lane` at `row`, and writes keys and values to its cache.
   template <typename Kernels>
-  void append(Kernels kernels, const float* row, Index layer, const Int8Place& place, Int8Scratch& scratch) const {
-    std::uint8_t *const key = &scratch.head_codes(1, 0), *const value = &scratch.head_codes(2, 0);
+  void append(Kernels kernels, const float* row, Index layer, Index lane, const Int8Place& place,
+              Int8Scratch& scratch) const {
+    const Index words = detail::whole_words(head_size);
+    std::uint8_t* const codes = &scratch.head_codes(lane, 0);
+    float* const scales = &scratch.head_scales(lane, 0);
+    kernels.quantize_heads(row, 3 * head_count, head_size, codes, scales);
+    const auto* const keys = reinterpret_cast<const std::int8_t*>(codes) + head_count * words;
     for (Index h = 0; h < head_count; ++h) {
-      const float* const from = row + h * head_size;
-      const float key_scale = kernels.quantize(from, head_size, 128, key);
-      const float value_scale = kernels.quantize(from + head_count * head_size, head_size, 0, value);
-      Int8Cache::put(place.cache->head(layer, h), place.position, key, key_scale,
-                     reinterpret_cast<const std::int8_t*>(value), value_scale);
+      Int8Cache::put(kernels, place.cache->head(layer, h), place.position, keys + h * words, scales[head_count + h],
+                     keys + (head_count + h) * words, scales[2 * head_count + h]);
     }
   }
 
-  /// mixed (H D) = the attention of a token, its queries at `row`.
+  /// mixed (H D) = the attention of lane `lane`.
   template <typename Kernels>
-  void attend(Kernels kernels, const float* row, Index layer, const Int8Place& place, Int8Scratch& scratch,
+  void attend(Kernels kernels, Index layer, Index lane, const Int8Place& place, Int8Scratch& scratch,
               float* mixed) const {
     // Scores are exponents of 2.
     const auto unit = static_cast<float>(1.4426950408889634 / std::sqrt(static_cast<double>(head_size)));
-    std::uint8_t* const query = scratch.head_codes.data();
+    const auto* const queries = reinterpret_cast<const std::int8_t*>(&scratch.head_codes(lane, 0));
     for (Index h = 0; h < head_count; ++h) {
-      const float scale = kernels.quantize(row + h * head_size, head_size, 0, query);
-      kernels.attend(place.cache->head(layer, h), reinterpret_cast<const std::int8_t*>(query), scale * unit,
-                     place.position + 1, {scratch.scores.data(), scratch.weights.data()}, mixed + h * head_size);
+      kernels.attend(place.cache->head(layer, h), queries + h * detail::whole_words(head_size),
+                     scratch.head_scales(lane, h) * unit, place.position + 1,
+                     {scratch.scores.data(), scratch.weights.data()}, mixed + h * head_size);
     }
   }
 };

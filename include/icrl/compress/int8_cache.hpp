@@ -13,7 +13,7 @@
 
 #include <icrl/core/byte_stream.hpp>
 #include <icrl/core/large_pages.hpp>
-#include <icrl/math/int8_layout.hpp>
+#include <icrl/math/int8_scalar.hpp>
 #include <icrl/model/transformer_config.hpp>
 
 namespace icrl {
@@ -63,15 +63,15 @@ public:
     clear();
     const Index tokens = Index{in.value_in("length of a context", 0, max_length_)} * tokens_per_step_;
     std::vector<std::int8_t> codes(static_cast<std::size_t>(2 * head_size_));
-    std::vector<std::uint8_t> key(static_cast<std::size_t>(detail::whole_words(head_size_)), 128);
+    std::vector<std::int8_t> key(static_cast<std::size_t>(detail::whole_words(head_size_)), 0);
     for (Index t = 0; t < tokens; ++t) {
       for (Index h = 0; h < begins_.back(); ++h) {
         in.values(std::span<std::int8_t>{codes});
         const auto lowest = std::min_element(codes.begin(), codes.end());
         if (*lowest == -128) fail("{}: a code of token {} is -128, outside -127 .. 127", in.what(), t);
-        for (std::size_t c = 0; c < codes.size() / 2; ++c) key[c] = static_cast<std::uint8_t>(codes[c] ^ -128);
+        std::copy_n(codes.begin(), head_size_, key.begin());
         const auto key_scale = scale_in(in, t), value_scale = scale_in(in, t);
-        put(at(h), t, key.data(), key_scale, codes.data() + head_size_, value_scale);
+        put(detail::ScalarInt8{}, at(h), t, key.data(), key_scale, codes.data() + head_size_, value_scale);
       }
     }
     token_count_ = tokens;
@@ -80,21 +80,17 @@ public:
   /// The keys and values of head `h` of a layer.
   [[nodiscard]] detail::Int8Head head(Index layer, Index h) { return at(begins_[static_cast<std::size_t>(layer)] + h); }
 
-  /// Writes token t of a head. `key` has whole words of code + 128, zero codes beyond the head's size; `value` has D
-  /// codes.
-  static void put(const detail::Int8Head& to, Index t, const std::uint8_t* key, float key_scale,
+  /// Writes token t of a head. `key` has whole words of codes, zero beyond the head's size; `value` has D codes.
+  template <typename Kernels>
+  static void put(Kernels kernels, const detail::Int8Head& to, Index t, const std::int8_t* key, float key_scale,
                   const std::int8_t* value, float value_scale) {
-    for (Index c = 0; c < to.size; c += 4) std::memcpy(key_place(to, t, c), key + c, 4);
-    // Tokens behind this one in its word become zero.
-    const auto shift = static_cast<unsigned>(t % 4 * 8);
-    const std::uint32_t before = (std::uint32_t{1} << shift) - 1;
-    auto* const words = reinterpret_cast<unsigned char*>(value_place(to, t - t % 4, 0));
-    for (Index c = 0; c < to.size; ++c) {
+    for (Index c = 0; c < to.size; c += 4) {
       std::uint32_t word;
-      std::memcpy(&word, words + 4 * c, 4);
-      word = (word & before) | static_cast<std::uint32_t>(static_cast<std::uint8_t>(value[c])) << shift;
-      std::memcpy(words + 4 * c, &word, 4);
+      std::memcpy(&word, key + c, sizeof word);
+      word ^= 0x80808080u;  // code + 128
+      std::memcpy(key_place(to, t, c), &word, sizeof word);
     }
+    kernels.put_value(value, to.size, t % 4, value_place(to, t - t % 4, 0));
     to.key_scales[t] = key_scale;
     to.value_scales[t] = value_scale;
   }

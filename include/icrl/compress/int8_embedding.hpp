@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <tuple>
 
@@ -15,14 +16,14 @@ namespace icrl {
 
 /// `StepEmbedding` with int8 rows: all tables, maps and vectors one below the other, each row with a scale of its own.
 struct Int8Embedding {
-  Matrix<std::int8_t> rows;  ///< (rows, C): observation and action tables, maps, reward, flags, bias, positions
-  RowVector<float> scale;    ///< (rows)
+  Matrix<std::int8_t> rows;      ///< (rows, C): observation and action tables, maps, reward, flags, bias, positions
+  RowVector<Eigen::half> scale;  ///< (rows), in units of 2^-10
   StepEmbeddingConfig config;
   StepLayout layout;
 
   Int8Embedding(const StepEmbeddingConfig& shape, const StepLayout& steps)
       : rows{Matrix<std::int8_t>::Zero(row_count(shape, steps), shape.width)},
-        scale{RowVector<float>::Zero(rows.rows())},
+        scale{RowVector<Eigen::half>::Constant(rows.rows(), Eigen::half(0.0f))},
         config{shape},
         layout{steps},
         observation_ids_{id_counts(steps.observation_space)},
@@ -39,14 +40,14 @@ struct Int8Embedding {
     positions_ = take(shape.position_count);
     ICRL_ASSERT(next == rows.rows(), "int8 embedding: its rows do not add up");
   }
-  /// Throws Error for a weight that is not finite.
+  /// Throws Error for a weight that is not finite or exceeds 8000.
   Int8Embedding(const StepEmbedding<float>& from, const StepLayout& steps) : Int8Embedding{from.config, steps} {
     Index next = 0;
     for (const Parameter<const float>& p : parameters_of(from)) {
       for (Index r = 0; r < p.rows; ++r, ++next) {
-        auto* const codes = reinterpret_cast<std::uint8_t*>(row_data(rows, next));
-        scale(next) = detail::ScalarInt8::quantize(p.data + r * p.columns, p.columns, 0, codes);
-        if (!std::isfinite(scale(next))) fail("embedding.{}: row {} is not finite", p.name, r);
+        const std::string what = fmt::format("embedding.{}, row {}", p.name, r);
+        const float step = detail::quantize_weights(p.data + r * p.columns, p.columns, 1, what, row_data(rows, next));
+        scale(next) = Eigen::half(step / detail::scale_unit);
       }
     }
     ICRL_ASSERT(next == rows.rows(), "int8 embedding: not all rows were set");
@@ -62,8 +63,9 @@ struct Int8Embedding {
     for (Index i = 0; i < rows.size(); ++i)
       if (rows.data()[i] == -128) fail("{}: code {} is -128, outside -127 .. 127", what, i);
     for (Index i = 0; i < scale.size(); ++i) {
-      if (!std::isfinite(scale(i)) || std::signbit(scale(i)))
-        fail("{}: scale {} is {}, it has to be finite and not negative", what, i, scale(i));
+      const float step = scale_of(i);
+      if (!std::isfinite(step) || std::signbit(step))
+        fail("{}: scale {} is {}, it has to be finite and not negative", what, i, step);
     }
   }
 
@@ -73,7 +75,7 @@ struct Int8Embedding {
     const Index width = rows.cols();
     const bool is_fused = config.tokens == TokenScheme::fused;
     const auto add = [&](Index r, float factor) {
-      kernels.add_codes(row_data(rows, r), width, factor * scale(r), out);
+      kernels.add_codes(row_data(rows, r), width, factor * scale_of(r), out);
     };
     const auto add_ids = [&](const std::vector<int>& counts, int extra, Index first, const float* ids) {
       for (std::size_t i = 0; i < counts.size(); first += counts[i] + extra, ++i) {
@@ -96,6 +98,9 @@ struct Int8Embedding {
     }
     if (is_fused || token == 1) add(reward_, static_cast<float>(config.reward_scale) * row[layout.reward_offset()]);
   }
+
+  /// What a code of 1 stands for in a row.
+  [[nodiscard]] float scale_of(Index row) const { return static_cast<float>(scale(row)) * detail::scale_unit; }
 
   static constexpr auto tensors() {
     return std::tuple{Field{"rows", &Int8Embedding::rows}, Field{"scale", &Int8Embedding::scale}};

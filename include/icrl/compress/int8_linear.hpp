@@ -41,6 +41,42 @@ inline void from_half(const RowVector<Eigen::half>& halves, std::string_view wha
   }
 }
 
+/// Scales are stored in half precision, in units of 2^-10: so that those of weights up to 8000 fit, and those of
+/// weights from 10^-5 up have all digits.
+inline constexpr float scale_unit = 0x1p-10f;
+
+}  // namespace detail
+
+/// The smallest scale that a model file holds and that is not smaller than `scale`. Codes for such a scale lose nothing
+/// when they are stored.
+[[nodiscard]] inline float storable_scale(float scale) {
+  auto half = Eigen::half(scale / detail::scale_unit);
+  if (static_cast<float>(half) * detail::scale_unit < scale)
+    half = Eigen::numext::bit_cast<Eigen::half>(
+        static_cast<std::uint16_t>(Eigen::numext::bit_cast<std::uint16_t>(half) + 1));
+  return static_cast<float>(half) * detail::scale_unit;
+}
+
+namespace detail {
+
+/// Codes of `count` numbers that lie `stride` apart, and their common scale: that of the largest one, as files hold it.
+/// Throws Error, which begins with `what`, for numbers that are not finite or too large.
+[[nodiscard]] inline float quantize_weights(const float* numbers, Index count, Index stride, std::string_view what,
+                                            std::int8_t* codes) {
+  float largest = 0;
+  for (Index i = 0; i < count; ++i) {
+    const float magnitude = std::abs(numbers[i * stride]);
+    if (!(magnitude <= 8000)) fail("{}: a weight is {}, integer models hold up to 8000", what, numbers[i * stride]);
+    largest = std::max(largest, magnitude);
+  }
+  const float scale = storable_scale(largest / 127);
+  for (Index i = 0; i < count; ++i) {
+    const float code = scale > 0 ? numbers[i * stride] / scale : 0.0f;
+    codes[i * stride] = static_cast<std::int8_t>(std::clamp(exact_round(code), -127, 127));
+  }
+  return scale;
+}
+
 }  // namespace detail
 
 /// y = x W + b in integers: weights and inputs are int8, sums are exact. It acts and cannot be trained. What files hold
@@ -51,7 +87,7 @@ struct Int8Linear {
   int bits, group;
   Matrix<std::int8_t> weight;  ///< 8 bits: the codes, (in, out). Fewer: (bytes, out), see packed_codes
   std::vector<Matrix<std::uint8_t>> group_scale;  ///< (groups, out), only with groups
-  RowVector<float> scale;                         ///< (out)
+  RowVector<Eigen::half> scale;                   ///< (out), in units of 2^-10
   RowVector<Eigen::half> bias;                    ///< (out)
 
   /// All zero. `group` counts below 8 bits only.
@@ -61,7 +97,7 @@ struct Int8Linear {
         bits{weight_bits},
         group{weight_bits == 8 ? 0 : group_size},
         weight{Matrix<std::int8_t>::Zero(byte_count(inputs, weight_bits), outputs)},
-        scale{RowVector<float>::Zero(outputs)},
+        scale{RowVector<Eigen::half>::Constant(outputs, Eigen::half(0.0f))},
         bias{RowVector<Eigen::half>::Constant(outputs, Eigen::half(0.0f))} {
     if (group > 0) group_scale.push_back(Matrix<std::uint8_t>::Ones((in + group - 1) / group, out));
     pack("int8 linear map");
@@ -72,7 +108,7 @@ struct Int8Linear {
       : Int8Linear{(validate(matrix, what), matrix.in), matrix.out, matrix.bits, matrix.group} {
     if (biases.size() != out) fail("{}: {} biases, {} outputs", what, biases.size(), out);
     bias = detail::to_half(biases, what);
-    std::copy(matrix.scales.begin(), matrix.scales.end(), scale.data());
+    scale = detail::to_half(Eigen::Map<const RowVector<float>>(matrix.scales.data(), out) / detail::scale_unit, what);
     if (group > 0) std::copy(matrix.group_scales.begin(), matrix.group_scales.end(), group_scale.front().data());
     const CodeRange range = code_range(bits);
     for (Index o = 0; o < out; ++o) {
@@ -122,7 +158,7 @@ struct Int8Linear {
         offsets_(0, o) += 128 * value;
       }
     }
-    std::copy_n(scale.data(), out, numbers_.data());
+    std::copy(matrix.scales.begin(), matrix.scales.end(), numbers_.data());
     detail::from_half(bias, what, numbers_.data() + outputs);
   }
 
@@ -141,7 +177,7 @@ struct Int8Linear {
       for (Index o = 0; o < out; ++o) matrix.codes[static_cast<std::size_t>(i * out + o)] = code(i, o);
     if (group > 0)
       matrix.group_scales.assign(group_scale.front().data(), group_scale.front().data() + group_scale.front().size());
-    matrix.scales.assign(scale.data(), scale.data() + out);
+    for (Index o = 0; o < out; ++o) matrix.scales.push_back(static_cast<float>(scale(o)) * detail::scale_unit);
     return matrix;
   }
 
@@ -175,19 +211,14 @@ private:
 };
 
 /// Weights (in, out) of 8 bits, rounded to the nearest, each output by its largest one. Throws Error, which begins with
-/// `what`, for a weight that is not finite.
+/// `what`, for a weight that is not finite or exceeds 8000.
 [[nodiscard]] inline QuantizedMatrix nearest_int8(MatrixIn<float> weights, std::string_view what) {
   QuantizedMatrix matrix{.in = weights.rows(), .out = weights.cols(), .codes = {}, .group_scales = {}, .scales = {}};
   matrix.codes.resize(static_cast<std::size_t>(weights.size()));
-  std::vector<float> column(static_cast<std::size_t>(matrix.in));
-  std::vector<std::uint8_t> codes(column.size());
+  const Matrix<float> numbers = weights;
   for (Index o = 0; o < matrix.out; ++o) {
-    for (Index i = 0; i < matrix.in; ++i) column[static_cast<std::size_t>(i)] = weights(i, o);
-    matrix.scales.push_back(detail::ScalarInt8::quantize(column.data(), matrix.in, 0, codes.data()));
-    if (!std::isfinite(matrix.scales.back())) fail("{}: the weights of output {} are not finite", what, o);
-    for (Index i = 0; i < matrix.in; ++i)
-      matrix.codes[static_cast<std::size_t>(i * matrix.out + o)] =
-          static_cast<std::int8_t>(codes[static_cast<std::size_t>(i)]);
+    matrix.scales.push_back(detail::quantize_weights(numbers.data() + o, matrix.in, matrix.out,
+                                                     fmt::format("{}, output {}", what, o), matrix.codes.data() + o));
   }
   return matrix;
 }

@@ -10,10 +10,10 @@
 #include <string_view>
 #include <vector>
 
+#include <icrl/compress/exact_actions.hpp>
 #include <icrl/compress/int8_block.hpp>
 #include <icrl/compress/int8_embedding.hpp>
 #include <icrl/compress/int8_transformer_config.hpp>
-#include <icrl/env/action_distribution.hpp>
 #include <icrl/model/concepts.hpp>
 
 namespace icrl {
@@ -28,7 +28,7 @@ struct Int8Transformer {
 
   Int8TransformerConfig config;
   StepLayout layout;
-  ActionDistribution actions;
+  ExactActions actions;
   Int8Embedding embedding;
   std::vector<Int8Block> blocks;
   Int8Norm final_norm;
@@ -95,7 +95,7 @@ struct Int8Transformer {
     for (std::size_t i = workspace.all.size(); i < count; ++i) workspace.all.push_back(static_cast<Index>(i));
     Index widest = std::max<Index>(config.width, actions.parameter_count());
     for (const Int8Block& block : blocks) widest = std::max(widest, block.widest());
-    workspace.scratch.reserve(lanes, widest, config.token_count(), config.head_size());
+    workspace.scratch.reserve(lanes, widest, config.token_count(), config.head_count, config.head_size());
   }
 
   /// As CausalTransformer::step: appends one step to every lane's cache, none of which may be full, and writes the rows
