@@ -15,6 +15,7 @@
 #include <icrl/compress/calibration.hpp>
 #include <icrl/compress/channel_scaling.hpp>
 #include <icrl/compress/compress.hpp>
+#include <icrl/compress/exact_actions.hpp>
 #include <icrl/compress/fake_quant_inputs.hpp>
 #include <icrl/compress/fake_quant_linear.hpp>
 #include <icrl/compress/fake_quant_transformer.hpp>
@@ -150,6 +151,7 @@
 #include <icrl/math/exact_rotary.hpp>
 #include <icrl/math/int8_avx2.hpp>
 #include <icrl/math/int8_avx512.hpp>
+#include <icrl/math/int8_avx512_rows.hpp>
 #include <icrl/math/int8_kernels.hpp>
 #include <icrl/math/int8_layout.hpp>
 #include <icrl/math/int8_scalar.hpp>
