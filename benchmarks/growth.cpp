@@ -227,16 +227,16 @@ void write_text(const std::filesystem::path& path, const std::string& text) {
   if (!out.flush()) fail("cannot write {}", path.string());
 }
 
-/// A chart's lines and, dashed in the same colour, what was fitted to them.
+/// A chart's lines and, dashed in the same color, what was fitted to them.
 std::string picture(const Chart& chart, const std::vector<Points>& all) {
   Plot plot{.title = chart.title,
             .x_label = chart.unit == 1 ? chart.x_name : fmt::format("{} / {:g}", chart.x_name, chart.unit),
             .y_label = chart.y_name};
   for (std::size_t i = 0; i < all.size(); ++i) {
     const Curve& curve = chart.curves[i];
-    const int colour = static_cast<int>(i);
-    PlotSeries measured{.name = curve.name, .stroke = curve.stroke, .colour = colour};
-    PlotSeries fitted{.name = curve.name + ", fitted", .stroke = PlotStroke::dashed, .colour = colour};
+    const int color = static_cast<int>(i);
+    PlotSeries measured{.name = curve.name, .stroke = curve.stroke, .color = color};
+    PlotSeries fitted{.name = curve.name + ", fitted", .stroke = PlotStroke::dashed, .color = color};
     const Line line = fit(all[i]);
     for (const Point& point : all[i]) {
       measured.y.push_back(point.y);

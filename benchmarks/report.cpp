@@ -308,7 +308,7 @@ void write_markdown(const std::string& table, const std::string& bounds, const s
 int main(int argc, char** argv) {
   std::string raw, jsonl, markdown;
   std::vector<std::string> about;
-  CLI::App app{"Summarises benchmark rounds"};
+  CLI::App app{"Summarizes benchmark rounds"};
   app.add_option("raw", raw, "lines of JSON from the benchmarks and peers")->required();
   app.add_option("--jsonl", jsonl, "file of JSON lines to write")->required();
   bool update = false;

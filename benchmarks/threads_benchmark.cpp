@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
-// What threads are worth, and what a busy neighbour costs. The two that are compared take turns in one run; the other
+// What threads are worth, and what a busy neighbor costs. The two that are compared take turns in one run; the other
 // one is printed like a peer, so that the ratio is the speed-up.
 //
 //   threads_benchmark train WIDTH LAYERS HEADS CONTEXT BATCH    tokens/s of training by all threads, and by one
@@ -35,18 +35,18 @@ using bench::Model;
 namespace {
 
 /// Another process that keeps the first core busy as long as this object lives.
-class BusyNeighbour {
+class BusyNeighbor {
 public:
-  BusyNeighbour() : process_{::fork()} {
+  BusyNeighbor() : process_{::fork()} {
     if (process_ < 0) throw std::system_error{errno, std::generic_category(), "cannot start a busy process"};
     if (process_ == 0) keep_busy();
   }
-  ~BusyNeighbour() {
+  ~BusyNeighbor() {
     ::kill(process_, SIGKILL);
     ::waitpid(process_, nullptr, 0);
   }
-  BusyNeighbour(const BusyNeighbour&) = delete;
-  BusyNeighbour& operator=(const BusyNeighbour&) = delete;
+  BusyNeighbor(const BusyNeighbor&) = delete;
+  BusyNeighbor& operator=(const BusyNeighbor&) = delete;
 
 private:
   [[noreturn]] static void keep_busy() {
@@ -90,18 +90,18 @@ void measure_training(const Job& job) {
 void measure_shared(const Job& job) {
   const auto histories = bench::record_histories(bench::episodes_for(job.shape.context));
   bench::Training training{job.shape, bench::views_of(histories), job.count, job.threads};
-  // Turns are long against the scheduler's, and the share of a core that the neighbour gets is a mean, not a median.
+  // Turns are long against the scheduler's, and the share of a core that the neighbor gets is a mean, not a median.
   const auto seconds_a_step = [&] {
     int steps = 0;
     const double start = bench::now_seconds();
     for (; bench::now_seconds() < start + job.seconds / 8; ++steps) training.trainer.step();
     return (bench::now_seconds() - start) / steps;
   };
-  const auto beside_neighbour = [&] {
-    const BusyNeighbour neighbour;
+  const auto beside_neighbor = [&] {
+    const BusyNeighbor neighbor;
     return seconds_a_step();
   };
-  const auto [shared, free] = bench::time_in_turns(job.seconds, beside_neighbour, seconds_a_step);
+  const auto [shared, free] = bench::time_in_turns(job.seconds, beside_neighbor, seconds_a_step);
   print_pair(fmt::format("extra_shared_train_{}_B{}", job.shape.text(), job.count), "tokens/s", job.tokens() / shared,
              job.tokens() / free, "icrl on free cores", job.threads);
 }

@@ -75,13 +75,13 @@ int main(int argc, char** argv) {
           split.held_out.size() - unlearned.size(), split.held_out.size());
       fmt::print("  weights    {} before acting, {} after\n", weights_before, weights_after);
 
-      const int colour = static_cast<int>(runs.size());
+      const int color = static_cast<int>(runs.size());
       plot.series.push_back(plot_series("distilled from " + source + ", frozen", agent));
-      plot.series.back().colour = colour;
+      plot.series.back().color = color;
       plot.series.push_back({.name = source + " itself, as recorded",
                              .y = teacher.mean_by_episode(),
                              .stroke = PlotStroke::dashed,
-                             .colour = colour});
+                             .color = color});
       sources.push_back(source);
       runs.push_back(json_object({{"source", source},
                                   {"return_by_episode", agent.mean_by_episode()},
@@ -121,6 +121,6 @@ int main(int argc, char** argv) {
         options.out, {{"seed", options.seed}, {"quick", options.quick}, {"seconds", seconds.count()}, {"runs", runs}});
     for (const std::string& source : sources) example::forget_checkpoint(options.out, source);
     fmt::print("\n{}\nIn {:.0f} s. Pictures, numbers and models: {}\n",
-               to_terminal(plot, {.has_colour = isatty(STDOUT_FILENO) == 1}), seconds.count(), options.out.string());
+               to_terminal(plot, {.has_color = isatty(STDOUT_FILENO) == 1}), seconds.count(), options.out.string());
   });
 }

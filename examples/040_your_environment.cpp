@@ -53,7 +53,7 @@ int main(int argc, char** argv) {
     for (const LearningHistory& history : histories) views.push_back(history.view());
 
     const StepLayout layout{.observation_space = Discrete{Corridor::tiles}, .action_space = Discrete{3}};
-    const WindowSampler sampler{views, layout, {.context = 80, .keep_every = 10, .skip_first = 0.3}};
+    const WindowSampler sampler{views, layout, {.context = 80, .subsample = 10, .skip_fraction = 0.3}};
     CausalTransformer<float> model{{.width = 32, .layer_count = 3, .head_count = 4, .context = 80}, layout};
     Rng rng{options.seed};
     model.initialize(rng);
@@ -66,7 +66,7 @@ int main(int argc, char** argv) {
                                         {.updates = updates,
                                          .batch = 32,
                                          .warmup = updates / 10,
-                                         .weight_average = 0.99,
+                                         .ema_decay = 0.99,
                                          .thread_count = options.threads,
                                          .seed = options.seed},
                                         observer);

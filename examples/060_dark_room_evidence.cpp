@@ -118,24 +118,24 @@ public:
                                    seed_count, control_count),
               .y_label = "return of an episode (mean, 95 % interval)"} {}
 
-  void add(const std::string& name, const Pooled& pooled, int colour, PlotStroke stroke = PlotStroke::solid) {
+  void add(const std::string& name, const Pooled& pooled, int color, PlotStroke stroke = PlotStroke::solid) {
     if (plot_.levels.empty()) {
       const ReferenceReturns references = reference_returns(evidence_.rooms(), pooled.curves.tasks());
       plot_.levels = {{"oracle", mean(references.oracle)}, {"random", mean(references.random)}};
     }
     plot_.series.push_back(plot_series(name, pooled.curves, pooled.bootstrap(500)));
-    plot_.series.back().colour = colour;
+    plot_.series.back().color = color;
     plot_.series.back().stroke = stroke;
   }
 
-  void add_source(const example::Recipe& recipe, int colour, const EvaluationConfig& config) {
+  void add_source(const example::Recipe& recipe, int color, const EvaluationConfig& config) {
     std::vector<int> everywhere(static_cast<std::size_t>(evidence_.rooms().task_count()));
     std::iota(everywhere.begin(), everywhere.end(), 0);
     const LearningCurves curves = live_source(recipe, evidence_.rooms(), everywhere, config);
     plot_.series.push_back({.name = fmt::format("{} itself, as recorded, all rooms", name_of(recipe.source)),
                             .y = curves.mean_by_episode(),
                             .stroke = PlotStroke::dashed,
-                            .colour = colour});
+                            .color = color});
   }
 
   [[nodiscard]] const Plot& plot() const { return plot_; }
@@ -190,7 +190,7 @@ int main(int argc, char** argv) {
     Schedule schedule{evidence, options.seed, seed_count, control_count};
     Picture picture{evidence, seed_count, schedule.control_count()};
     std::vector<ArmReport> reports;
-    int colour = 0;
+    int color = 0;
 
     const auto outcomes = schedule.all_outcomes(arms);
     for (std::size_t a = 0; a < arms.size(); ++a) {
@@ -202,7 +202,7 @@ int main(int argc, char** argv) {
         const Pooled pooled{std::move(by_seed)};
         reports.emplace_back(arm, "", arm.decodings[d], pooled, evidence.rooms());
         if (d == 0) reports.back().tell(outcomes[a]);
-        if (is_drawn && d == 0) picture.add(arm.name, pooled, colour);
+        if (is_drawn && d == 0) picture.add(arm.name, pooled, color);
       }
       if (arm.name == "half_an_episode") {
         const Pooled pooled =
@@ -212,14 +212,14 @@ int main(int argc, char** argv) {
       if (arm.can_forget) {
         const Pooled pooled = schedule.controls([&](std::uint64_t seed) { return evidence.forgetting(arm, seed); });
         reports.emplace_back(arm, ", forgetting", arm.decodings[0], pooled, evidence.rooms());
-        if (arm.is_main) picture.add(arm.name + ", forgetting", pooled, colour, PlotStroke::dotted);
+        if (arm.is_main) picture.add(arm.name + ", forgetting", pooled, color, PlotStroke::dotted);
       }
       if (arm.is_main && arm.can_forget) {
         picture.add_source(
-            arm.recipe, colour,
+            arm.recipe, color,
             {.runs = options.quick ? 1 : 4, .episodes = 100, .seed = options.seed, .thread_count = options.threads});
       }
-      if (is_drawn) ++colour;
+      if (is_drawn) ++color;
     }
 
     const example::Claims claims{reports};

@@ -74,7 +74,7 @@ int main(int argc, char** argv) {
       for (const LearningHistory& history : histories) views.push_back(history.view());
       const StepLayout layout{.observation_space = views[0].info().observation_space,
                               .action_space = views[0].info().action_space};
-      const WindowSampler sampler{views, layout, {.context = 180, .history_start_share = 0.8}};
+      const WindowSampler sampler{views, layout, {.context = 180, .history_start_fraction = 0.8}};
       CausalTransformer<float> model{{.context = 180}, layout};
       Rng rng{seed};
       model.initialize(rng);
@@ -93,7 +93,7 @@ int main(int argc, char** argv) {
                                            .batch = 32,
                                            .warmup = settings.updates / 10,
                                            .weight_decay = 0.1,
-                                           .weight_average = 0.99,
+                                           .ema_decay = 0.99,
                                            .thread_count = options.threads,
                                            .seed = seed},
                                           observer);
@@ -164,6 +164,6 @@ int main(int argc, char** argv) {
     const bool is_met = last.value >= 0.6 * oracle && last.interval.low > first.interval.high;
     if (!options.quick && seed_count >= 3 && !is_met)
       fail("not met: the last ten episodes earn 0.6 of the oracle or more");
-    fmt::print("\n{}\n{}", to_terminal(plot, {.has_colour = isatty(STDOUT_FILENO) == 1}), line);
+    fmt::print("\n{}\n{}", to_terminal(plot, {.has_color = isatty(STDOUT_FILENO) == 1}), line);
   });
 }

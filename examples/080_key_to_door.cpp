@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
   program.add("--tasks", task_count, "training tasks; 0: 1000, or 8000 with permuted actions", 0, 1000000);
   program.add("--updates", updates, "updates of training; 0: 1000, or 4500 with permuted actions", 0, 1000000);
   program.add("--temperature", recipe.temperature, "of decoding", 0, 100);
-  program.add("--start-share", recipe.history_start_share, "share of windows that begin where a history does", 0, 1);
+  program.add("--start-share", recipe.history_start_fraction, "share of windows that begin where a history does", 0, 1);
 
   return program.run(argc, argv, [&](const example::Options& options) {
     const auto begin = std::chrono::steady_clock::now();
@@ -191,6 +191,6 @@ int main(int argc, char** argv) {
                                          {"runs_per_task", evaluation.runs},
                                          {"seconds", seconds.count()}});
     fmt::print("\n{}\nIn {:.0f} s. Picture, numbers and model: {}\n",
-               to_terminal(plot, {.has_colour = isatty(STDOUT_FILENO) == 1}), seconds.count(), options.out.string());
+               to_terminal(plot, {.has_color = isatty(STDOUT_FILENO) == 1}), seconds.count(), options.out.string());
   });
 }

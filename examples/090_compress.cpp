@@ -198,6 +198,6 @@ int main(int argc, char** argv) {
                                          {"kl", report.agreement.kl}});
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     fmt::print("\n{}\nIn {:.0f} s. Picture, numbers and model: {}\n",
-               to_terminal(plot, {.has_colour = isatty(STDOUT_FILENO) == 1}), seconds.count(), options.out.string());
+               to_terminal(plot, {.has_color = isatty(STDOUT_FILENO) == 1}), seconds.count(), options.out.string());
   });
 }

@@ -95,7 +95,7 @@ int main(int argc, char** argv) {
           100 * share(41, 50), 100 * share(91, 100), unlearned_tasks(agent, references, 41, 50).size(), 1e6 * first,
           1e6 * last);
       plot.series.push_back(plot_series(std::string{name} + ", frozen", agent));
-      plot.series.back().colour = static_cast<int>(models.size());
+      plot.series.back().color = static_cast<int>(models.size());
       models.push_back(
           json_object({{"model", name},
                        {"weight_count", parameter_count(model)},
@@ -123,7 +123,7 @@ int main(int argc, char** argv) {
     example::write_text(options.out / "curves.svg", to_svg(plot));
     example::write_text(options.out / "curves.csv", to_csv(plot));
     example::write_summary(options.out, {{"seed", options.seed}, {"quick", options.quick}, {"models", models}});
-    fmt::print("\n{}\nPictures, numbers and models: {}\n",
-               to_terminal(plot, {.has_colour = isatty(STDOUT_FILENO) == 1}), options.out.string());
+    fmt::print("\n{}\nPictures, numbers and models: {}\n", to_terminal(plot, {.has_color = isatty(STDOUT_FILENO) == 1}),
+               options.out.string());
   });
 }

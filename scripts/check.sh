@@ -7,7 +7,7 @@
 #   test     the tests by g++, headers, consumers and README included; warnings are errors
 #   clang    the same by clang
 #   release  examples and benchmarks at -O3, where g++ sees more; warnings are errors
-#   dev      the tests under the address and the undefined-behaviour sanitizer
+#   dev      the tests under the address and the undefined-behavior sanitizer
 #   tsan     the tests under the thread sanitizer
 #   tidy     clang-tidy over every header
 #   fuzz     the fuzzers of tests/fuzz, each for 60 seconds or for the number of them that follows, as in: fuzz 300

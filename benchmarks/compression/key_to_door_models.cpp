@@ -202,7 +202,7 @@ private:
     const std::vector<HistoryView> histories = histories_->histories();
     const SoftLabelConfig labels{.temperature = spec.temperature, .mix = spec.mix, .beta = spec.beta};
     if (spec.on_policy > 0) {
-      const OnPolicyConfig on_policy{.student_share = spec.on_policy,
+      const OnPolicyConfig on_policy{.student_fraction = spec.on_policy,
                                      .updates_per_round = spec.round,
                                      .histories_per_round = options_.quick ? 4 : spec.lives,
                                      .episodes = recipe_.episodes,

@@ -52,7 +52,7 @@ struct Settings {
             .batch = quick ? 8 : 32,
             .warmup = quick ? 2 : std::min(200, updates / 2),
             .weight_decay = 0.3,
-            .weight_average = quick ? 0 : 0.99,
+            .ema_decay = quick ? 0 : 0.99,
             .evaluate_every = 0,
             .checkpoint_every = 300,
             .checkpoint = out / (name + ".checkpoint"),
@@ -155,7 +155,7 @@ WindowSampler windows_of(const Families& families, std::vector<LearningHistory> 
     const auto count = static_cast<std::size_t>(4 * family.share * static_cast<double>(most));
     for (std::size_t i = 0; i < count; ++i) views.push_back((family.*histories)[i % (family.*histories).size()].view());
   }
-  return {std::move(views), layout, {.context = context, .history_start_share = 0.5, .use_expert_action = true}};
+  return {std::move(views), layout, {.context = context, .history_start_fraction = 0.5, .use_expert_action = true}};
 }
 
 /// Mean loss per label over windows of one family's validation tasks.
@@ -164,7 +164,7 @@ double validation_loss(const M& model, const Family& family, const Settings& set
   std::vector<HistoryView> views;
   for (const LearningHistory& history : family.validation) views.push_back(history.view());
   const WindowSampler sampler{
-      views, model.layout, {.context = context, .history_start_share = 0.5, .use_expert_action = true}};
+      views, model.layout, {.context = context, .history_start_fraction = 0.5, .use_expert_action = true}};
   ContextBatch batch;
   sampler.sample(settings.quick ? 4 : 256, Rng{settings.seed_bits(), 1}, batch);
   const ActionCrossEntropy objective;

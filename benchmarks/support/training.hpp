@@ -17,7 +17,7 @@
 
 namespace icrl::bench {
 
-/// One history of random behaviour for each room, of so many episodes.
+/// One history of random behavior for each room, of so many episodes.
 inline std::vector<LearningHistory> record_histories(int episodes) {
   const DarkRooms rooms;
   std::vector<LearningHistory> histories;

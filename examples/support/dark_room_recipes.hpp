@@ -88,8 +88,8 @@ struct Recipe {
   return {.source = Source::q_learning,
           .histories_per_task = 10,
           .episodes = 100,
-          .windows = {.context = 80, .keep_every = 12, .skip_first = 0.1, .history_start_share = 0.5},
-          .distil = {.updates = 1200, .batch = 32, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 1200},
+          .windows = {.context = 80, .subsample = 12, .skip_fraction = 0.1, .history_start_fraction = 0.5},
+          .distil = {.updates = 1200, .batch = 32, .weight_decay = 0.3, .ema_decay = 0.99, .evaluate_every = 1200},
           .decoding = {.temperature = 0.7, .min_p = 0.1}};
 }
 
@@ -101,8 +101,8 @@ struct Recipe {
           .histories_per_task = 20,
           .episodes = 14,
           .max_noise = 0.3,
-          .windows = {.context = 160, .history_start_share = 0.7, .use_expert_action = true},
-          .distil = {.updates = 1600, .batch = 16, .weight_decay = 0.3, .weight_average = 0.99, .evaluate_every = 1600},
+          .windows = {.context = 160, .history_start_fraction = 0.7, .use_expert_action = true},
+          .distil = {.updates = 1600, .batch = 16, .weight_decay = 0.3, .ema_decay = 0.99, .evaluate_every = 1600},
           .decoding = {.temperature = 0.3}};
 }
 
@@ -113,7 +113,7 @@ struct Recipe {
       "{}, {} histories per task of {} episodes, noise up to {}, {}; windows of {} {}, every {}. episode after {}, {} "
       "from the start, {}, labels {}; {}; temperature {}, min_p {}",
       name_of(recipe.source), recipe.histories_per_task, recipe.episodes, recipe.max_noise, to_string(recipe.images),
-      w.context, to_string(w.start), w.keep_every, w.skip_first, w.history_start_share,
+      w.context, to_string(w.start), w.subsample, w.skip_fraction, w.history_start_fraction,
       w.shuffle_episodes ? "shuffled" : "in order", w.use_expert_action ? "intended" : "taken",
       icrl::describe(recipe.distil), recipe.decoding.temperature, recipe.decoding.min_p);
 }

@@ -69,8 +69,8 @@ struct Outcome {
   Recipe recipe = q_learning;
   recipe.source = Source::oracle;
   recipe.episodes = 14;
-  recipe.windows.keep_every = 1;
-  recipe.windows.skip_first = 0;
+  recipe.windows.subsample = 1;
+  recipe.windows.skip_fraction = 0;
   add_control("expert_distillation", recipe, {q_learning.decoding, explorer.decoding});
 
   recipe = explorer;

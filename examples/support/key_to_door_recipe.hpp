@@ -26,7 +26,7 @@ struct KeyToDoorRecipe {
   int episodes = 14;  ///< of each history
   double max_noise = 0.3;
   double temperature = 0.5;  ///< of 0.3, 0.5, 0.7 and 1 the best on validation tasks of seeds 1 and 2, not permuted
-  double history_start_share = 0.5;
+  double history_start_fraction = 0.5;
 };
 
 /// With `quick` everything happens, and nothing is learned.
@@ -61,7 +61,8 @@ auto with_key_to_door_source(bool permuted, double max_noise, Use&& use) {
 }
 
 [[nodiscard]] inline icrl::WindowConfig key_to_door_windows(const KeyToDoorRecipe& recipe) {
-  return {.context = recipe.context, .history_start_share = recipe.history_start_share, .use_expert_action = true};
+  return {
+      .context = recipe.context, .history_start_fraction = recipe.history_start_fraction, .use_expert_action = true};
 }
 
 [[nodiscard]] inline icrl::DistilConfig key_to_door_training(const KeyToDoorRecipe& recipe, bool quick,
@@ -70,7 +71,7 @@ auto with_key_to_door_source(bool permuted, double max_noise, Use&& use) {
           .batch = quick ? 8 : 32,
           .warmup = std::min(200, recipe.updates / 2),
           .weight_decay = 0.3,
-          .weight_average = quick ? 0 : 0.99,
+          .ema_decay = quick ? 0 : 0.99,
           .thread_count = threads,
           .seed = seed};
 }

@@ -144,6 +144,7 @@
 #include <icrl/learner/run.hpp>
 #include <icrl/learner/systematic_explorer.hpp>
 #include <icrl/learner/table_index.hpp>
+#include <icrl/math/bf16_rows.hpp>
 #include <icrl/math/bfloat16.hpp>
 #include <icrl/math/buffer.hpp>
 #include <icrl/math/cpu_level.hpp>
@@ -160,7 +161,6 @@
 #include <icrl/math/product.hpp>
 #include <icrl/math/product_kernel.hpp>
 #include <icrl/math/product_packing.hpp>
-#include <icrl/math/rounded_rows.hpp>
 #include <icrl/math/row_kernels.hpp>
 #include <icrl/math/target.hpp>
 #include <icrl/math/x86_intrinsics.hpp>

@@ -216,8 +216,8 @@ TEST_CASE("What an agent remembers is a window as training cuts it", "[agent]") 
         recorder.step(life[s].action, life[s].reward, life[s].next_observation, false, is_last);
       }
       ContextBatch window;
-      WindowSampler{{history.view()}, model.layout, {.context = context, .history_start_share = 1}}.sample(1, Rng{1},
-                                                                                                           window);
+      WindowSampler{{history.view()}, model.layout, {.context = context, .history_start_fraction = 1}}.sample(1, Rng{1},
+                                                                                                              window);
       Model::Cache cache;
       Matrix<float> outputs(agent.remembered_steps(), 3);
       model.forward(window.features_of(0), agent.remembered_steps(), cache, outputs);

@@ -120,7 +120,7 @@ TEST_CASE("On-policy distillation depends neither on threads nor on the size of 
 
 TEST_CASE("On-policy distillation without windows of the student is distillation", "[compress]") {
   RoomRun run;
-  run.on_policy.student_share = 0;
+  run.on_policy.student_fraction = 0;
   RoomModel expected{{.width = 8, .layer_count = 1, .head_count = 1, .context = 24}, small_room_layout()};
   Rng rng{4};
   expected.initialize(rng);
@@ -147,7 +147,7 @@ TEST_CASE("Interrupted on-policy distillation goes on where its last round began
   CHECK(second.rounds == whole.rounds);
 
   CHECK(have_equal_bits(run.train(), expected));  // there is nothing left to do
-  run.on_policy.student_share = 0.25;
+  run.on_policy.student_fraction = 0.25;
   CHECK_THROWS_WITH(run.train(), Catch::Contains("a share of 0.25"));
 }
 
@@ -178,7 +178,7 @@ TEST_CASE("A student comes closer to its teacher on what it lives itself", "[com
   run.config.updates = 60;
   run.config.learning_rate = 0.02;
   run.on_policy.updates_per_round = 20;
-  run.on_policy.student_share = 1;
+  run.on_policy.student_fraction = 1;
   const auto distance = [&](const RoomModel& student) {
     return measure_agreement(student, run.teacher, small_rooms(), run.tasks, {.episodes = 6, .seed = 8}).kl;
   };
@@ -195,7 +195,7 @@ TEST_CASE("On-policy distillation that makes no sense is refused", "[compress]")
     run.on_policy = config;
     CHECK_THROWS_WITH(run.train(), Catch::Contains(text));
   };
-  refuses({.student_share = 1.5}, "student_share is 1.5, it must be 0 or lie in 0.01 .. 1");
+  refuses({.student_fraction = 1.5}, "student_fraction is 1.5, it must be 0 or lie in 0.01 .. 1");
   refuses({.updates_per_round = 0}, "updates_per_round is 0");
   refuses({.histories_per_round = 0}, "histories_per_round is 0");
   refuses({.episodes = 0}, "episodes is 0");

@@ -82,7 +82,7 @@ TEST_CASE("The gradient of soft labels matches finite differences", "[compress][
   }
 }
 
-TEST_CASE("The loss of a window is the mix of divergences and cross-entropies of its labelled rows", "[compress]") {
+TEST_CASE("The loss of a window is the mix of divergences and cross-entropies of its labeled rows", "[compress]") {
   const SmallRun run;
   const DoubleModel teacher = other_teacher(run, 8), student = run.model<double>();
   const SoftLabelConfig config{.temperature = 2, .mix = 0.7, .beta = 0.5};

@@ -114,7 +114,7 @@ TEST_CASE("Uniform numbers are uniform in [0, 1)", "[core]") {
   CHECK(is_even(counts));
   CHECK(std::abs(sum / n - 0.5) < 0.0015);
   CHECK(std::abs(squares / n - 1.0 / 3) < 0.0015);
-  CHECK(std::abs(products / n) < 5.0 / 12 / std::sqrt(n));  // neighbours know nothing of each other
+  CHECK(std::abs(products / n) < 5.0 / 12 / std::sqrt(n));  // neighbors know nothing of each other
   CHECK((least >= 0 && least < 1e-4 && most < 1 && most > 1 - 1e-4));
 }
 
@@ -174,7 +174,7 @@ TEST_CASE("chance is true with its probability", "[core]") {
   CHECK(rng.chance(1));
 }
 
-TEST_CASE("Neighbouring seeds, streams and forks are as good as strangers", "[core]") {
+TEST_CASE("Neighboring seeds, streams and forks are as good as strangers", "[core]") {
   const Rng parent{6};
   const auto first_of = [&](int way, int i) {
     const auto number = static_cast<std::uint64_t>(i);
@@ -183,7 +183,7 @@ TEST_CASE("Neighbouring seeds, streams and forks are as good as strangers", "[co
   const int n = 200'000;
   for (int way = 0; way < 3; ++way) {
     CHECK(is_even(histogram(64, n, [&](int i) { return bin_of(first_of(way, i), 64); })));
-    // Pairs of neighbours fill the square evenly.
+    // Pairs of neighbors fill the square evenly.
     CHECK(is_even(histogram(
         256, n, [&](int i) { return 16 * bin_of(first_of(way, i), 16) + bin_of(first_of(way, i + 1), 16); })));
   }

@@ -139,7 +139,7 @@ TEST_CASE("Sound environments have no problems", "[env]") {
   CHECK(check_environment(test::Slider{}, thorough).text() == "no problems found");
   CHECK(check_environment(DarkPlane{{}, {0.5f, 0}}).text() == "no problems found");
   CHECK(check_environment(TimeLimit{Endless{}, 5}).text() == "no problems found");
-  for (const auto start : {DarkRoomStart::centre, DarkRoomStart::corner, DarkRoomStart::random})
+  for (const auto start : {DarkRoomStart::center, DarkRoomStart::corner, DarkRoomStart::random})
     for (const bool terminate : {false, true})
       CHECK(check_environment(DarkRoom{{.start = start, .terminate_at_goal = terminate}, {3, 3}}).ok());
 }

@@ -39,7 +39,7 @@ public:
       return values_[static_cast<std::size_t>(row * options_.side + column)];
     };
     if (options_.start == DarkRoomStart::corner) return at(0, 0);
-    if (options_.start == DarkRoomStart::centre) return at(options_.side / 2, options_.side / 2);
+    if (options_.start == DarkRoomStart::center) return at(options_.side / 2, options_.side / 2);
     double total = 0;
     for (const double value : values_) total += value;
     return total / cells_;
@@ -50,10 +50,10 @@ private:
 
   double value_of(int cell, bool paid, const Values& later) const {
     const int n = options_.side, row = cell / n, column = cell % n;
-    const std::array<int, 5> neighbours{cell, row > 0 ? cell - n : cell, column + 1 < n ? cell + 1 : cell,
-                                        row + 1 < n ? cell + n : cell, column > 0 ? cell - 1 : cell};
+    const std::array<int, 5> neighbors{cell, row > 0 ? cell - n : cell, column + 1 < n ? cell + 1 : cell,
+                                       row + 1 < n ? cell + n : cell, column > 0 ? cell - 1 : cell};
     double sum = 0, most = 0;
-    for (const int to : neighbours) {
+    for (const int to : neighbors) {
       const bool reached = to == goal_;
       const double reward = reached && !(options_.reward_once && paid) ? 1 : 0;
       const bool over = reached && options_.terminate_at_goal;
@@ -145,7 +145,7 @@ TEST_CASE("With terminate_at_goal the arrival ends the episode, which then is no
   CHECK_FALSE(result.truncated);
 }
 
-TEST_CASE("Episodes start in the centre, the corner or anywhere", "[env]") {
+TEST_CASE("Episodes start in the center, the corner or anywhere", "[env]") {
   Rng rng{1};
   CHECK(begun({.side = 9}, {0, 0}, rng).position() == Cell{4, 4});
   CHECK(begun({.side = 4}, {0, 0}, rng).position() == Cell{2, 2});
@@ -177,7 +177,7 @@ TEST_CASE("Oracle and random return of the Dark Room are these", "[env]") {
 TEST_CASE("Oracle and random return are what going backward through the room gives", "[env]") {
   for (const int side : {1, 2, 5, 9})
     for (const int horizon : {1, 3, 20})
-      for (const auto start : {DarkRoomStart::centre, DarkRoomStart::corner, DarkRoomStart::random})
+      for (const auto start : {DarkRoomStart::center, DarkRoomStart::corner, DarkRoomStart::random})
         for (const bool once : {false, true})
           for (const bool terminate : {false, true}) {
             const DarkRoomOptions options{side, horizon, start, once, terminate};

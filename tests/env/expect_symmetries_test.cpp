@@ -160,7 +160,7 @@ TEST_CASE("All symmetries that Dark Rooms name hold, and no other would", "[env]
       return all;
     }
   };
-  for (const auto start : {DarkRoomStart::centre, DarkRoomStart::corner, DarkRoomStart::random}) {
+  for (const auto start : {DarkRoomStart::center, DarkRoomStart::corner, DarkRoomStart::random}) {
     for (const int side : {1, 2, 3, 4, 9}) {
       for (const int ending : {0, 1, 2}) {
         const DarkRoomOptions options{
@@ -170,7 +170,7 @@ TEST_CASE("All symmetries that Dark Rooms name hold, and no other would", "[env]
 
         CHECK_NOTHROW(expect_symmetries(DarkRooms{options}, {.episodes = 1}));
         const bool all_hold =
-            start == DarkRoomStart::random || side == 1 || (start == DarkRoomStart::centre && side % 2 == 1);
+            start == DarkRoomStart::random || side == 1 || (start == DarkRoomStart::center && side % 2 == 1);
         CHECK(count == (all_hold ? 8 : 2));
         CHECK(error_of([&] { expect_symmetries(AllEight{options}, {.episodes = 1}); }).empty() == all_hold);
       }

@@ -72,11 +72,11 @@ TEST_CASE("The largest Key-to-Doors still number their tasks", "[env]") {
 }
 
 TEST_CASE("The symmetries of Key-to-Door are what they say", "[env]") {
-  for (const auto start : {DarkRoomStart::random, DarkRoomStart::centre, DarkRoomStart::corner}) {
+  for (const auto start : {DarkRoomStart::random, DarkRoomStart::center, DarkRoomStart::corner}) {
     for (const int side : {2, 3, 9}) {
       for (const bool permuted : {false, true}) {
         const KeyToDoorRooms rooms{{side, 50, start, permuted, permuted}};
-        const bool is_free = start == DarkRoomStart::random || (start == DarkRoomStart::centre && side % 2 == 1);
+        const bool is_free = start == DarkRoomStart::random || (start == DarkRoomStart::center && side % 2 == 1);
         INFO("start " << static_cast<int>(start) << ", side " << side << ", permuted " << permuted);
 
         CHECK(rooms.symmetries().size() == (is_free ? 8 : 2));

@@ -55,7 +55,7 @@ AllPlays all_episodes(const KeyToDoorRooms& rooms, int task) {
   const int n = rooms.options().side;
   std::vector<Cell> starts;
   for (int i = 0; i < n * n; ++i) starts.push_back({i / n, i % n});
-  if (rooms.options().start == DarkRoomStart::centre) starts = {{n / 2, n / 2}};
+  if (rooms.options().start == DarkRoomStart::center) starts = {{n / 2, n / 2}};
   if (rooms.options().start == DarkRoomStart::corner) starts = {{0, 0}};
   AllPlays expected;
   for (const Cell start : starts) {
@@ -98,7 +98,7 @@ double backward(int n, int horizon, int key, int door, bool best) {
 
 TEST_CASE("The key pays once an episode, the door once after it", "[env]") {
   Rng rng{0};
-  KeyToDoor room{{.side = 3, .horizon = 9, .start = DarkRoomStart::centre}, {.key = {0, 1}, .door = {1, 2}}};
+  KeyToDoor room{{.side = 3, .horizon = 9, .start = DarkRoomStart::center}, {.key = {0, 1}, .door = {1, 2}}};
   const auto play = [&](std::initializer_list<int> actions) {
     std::vector<float> rewards;
     for (const int action : actions) rewards.push_back(room.step(action, rng).reward);
@@ -120,7 +120,7 @@ TEST_CASE("The key pays once an episode, the door once after it", "[env]") {
 
 TEST_CASE("Who begins on the key has to step on it", "[env]") {
   Rng rng{0};
-  KeyToDoor room{{.side = 3, .start = DarkRoomStart::centre}, {.key = {1, 1}, .door = {1, 2}}};
+  KeyToDoor room{{.side = 3, .start = DarkRoomStart::center}, {.key = {1, 1}, .door = {1, 2}}};
 
   room.reset(rng);
   CHECK(room.step(A::right, rng).reward == 0);
@@ -131,7 +131,7 @@ TEST_CASE("Who begins on the key has to step on it", "[env]") {
 TEST_CASE("With terminate_at_door the door ends the episode, but only with the key", "[env]") {
   Rng rng{0};
   const KeyToDoorTask task{.key = {1, 2}, .door = {1, 1}};
-  KeyToDoor room{{.side = 3, .horizon = 3, .start = DarkRoomStart::centre, .terminate_at_door = true}, task};
+  KeyToDoor room{{.side = 3, .horizon = 3, .start = DarkRoomStart::center, .terminate_at_door = true}, task};
   room.reset(rng);
 
   CHECK_FALSE(room.step(A::stay, rng).terminated);
@@ -145,7 +145,7 @@ TEST_CASE("With terminate_at_door the door ends the episode, but only with the k
 
 TEST_CASE("The agent of Key-to-Door sees its place and nothing else", "[env]") {
   Rng rng{0};
-  KeyToDoor room{{.side = 4, .start = DarkRoomStart::centre}, {.key = {2, 3}, .door = {0, 0}}};
+  KeyToDoor room{{.side = 4, .start = DarkRoomStart::center}, {.key = {2, 3}, .door = {0, 0}}};
   std::array<float, 2> seen{};
   room.observe(seen);
   CHECK(seen == std::array{2.0f, 2.0f});  // before the first reset, too
@@ -173,7 +173,7 @@ TEST_CASE("Episodes of Key-to-Door begin anywhere, in the center or in the corne
 }
 
 TEST_CASE("Permuted actions make the moves that the task's permutation says", "[env]") {
-  const KeyToDoorOptions options{.side = 3, .start = DarkRoomStart::centre, .permuted_actions = true};
+  const KeyToDoorOptions options{.side = 3, .start = DarkRoomStart::center, .permuted_actions = true};
   for (int number = 0; number < 120; ++number) {
     for (int action = 0; action < 5; ++action) {
       Rng rng{0};
@@ -186,7 +186,7 @@ TEST_CASE("Permuted actions make the moves that the task's permutation says", "[
 }
 
 TEST_CASE("Oracle and random return of Key-to-Door are best and mean of all plays", "[env]") {
-  for (const auto start : {DarkRoomStart::random, DarkRoomStart::centre, DarkRoomStart::corner}) {
+  for (const auto start : {DarkRoomStart::random, DarkRoomStart::center, DarkRoomStart::corner}) {
     for (const bool terminate : {false, true}) {
       for (const auto& [side, horizon] : {std::tuple{2, 1}, {2, 2}, {2, 3}, {2, 5}, {3, 2}, {3, 4}}) {
         const KeyToDoorRooms rooms{{side, horizon, start, terminate}};
@@ -241,7 +241,7 @@ TEST_CASE("In fifty steps the oracle always gets key and door", "[env]") {
 }
 
 TEST_CASE("Key-to-Door keeps the promises of an environment", "[env]") {
-  for (const auto start : {DarkRoomStart::random, DarkRoomStart::centre, DarkRoomStart::corner}) {
+  for (const auto start : {DarkRoomStart::random, DarkRoomStart::center, DarkRoomStart::corner}) {
     for (const bool terminate : {false, true}) {
       for (const bool permuted : {false, true}) {
         const KeyToDoorRooms rooms{{4, 60, start, terminate, permuted}};

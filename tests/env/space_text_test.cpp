@@ -36,7 +36,7 @@ TEST_CASE("The value that keeps an element out of its space is named with its bo
   CHECK(why(image_box(1, 2, 1), {255, 0}).empty());
 }
 
-TEST_CASE("One wrong number of many is named, and its neighbours are not listed", "[env]") {
+TEST_CASE("One wrong number of many is named, and its neighbors are not listed", "[env]") {
   std::vector<float> element(many, 0.125f);
   element[4321] = not_a_number;
 

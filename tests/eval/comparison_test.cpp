@@ -59,7 +59,7 @@ TEST_CASE("A share's interval takes each task with its own oracle", "[eval]") {
   CHECK(uneven.interval.high == Approx(1));
 }
 
-TEST_CASE("Normalised scores run from random actions to the oracle, task by task", "[eval]") {
+TEST_CASE("Normalized scores run from random actions to the oracle, task by task", "[eval]") {
   const auto scores = normalized_by_task(constant_curves({5, 10, 10}), sample_references, 1, 4);
 
   CHECK(scores == std::vector<double>{0.5, 0, 1});

@@ -51,9 +51,9 @@ TEST_CASE("Names cannot break out of the picture", "[eval]") {
   CHECK(count(svg, "a&lt;b") == 1);
 }
 
-TEST_CASE("Series of one colour share it", "[eval]") {
+TEST_CASE("Series of one color share it", "[eval]") {
   const std::string svg =
-      to_svg({.series = {{.name = "a", .y = {1, 2}, .colour = 3}, {.name = "b", .y = {2, 1}, .colour = 3}}});
+      to_svg({.series = {{.name = "a", .y = {1, 2}, .color = 3}, {.name = "b", .y = {2, 1}, .color = 3}}});
 
   CHECK(count(svg, "stroke=\"#cc79a7\"") == 4);
 }

@@ -36,10 +36,10 @@ TEST_CASE("Many episodes share a column, which shows their mean", "[eval]") {
   CHECK(text.find("|oo \n") != text.npos);
 }
 
-TEST_CASE("Colours are there only when they are asked for", "[eval]") {
+TEST_CASE("Colors are there only when they are asked for", "[eval]") {
   const Plot plot{.series = {{.name = "a", .y = {1, 2}}}};
 
   CHECK(to_terminal(plot).find('\x1b') == std::string::npos);
-  CHECK(to_terminal(plot, {.has_colour = true}).find("\x1b[34mo\x1b[0m") != std::string::npos);
+  CHECK(to_terminal(plot, {.has_color = true}).find("\x1b[34mo\x1b[0m") != std::string::npos);
   CHECK_THROWS_AS(to_terminal(plot, {.columns = 1}), Error);
 }

@@ -76,7 +76,7 @@ void write(const Paths& paths) {
   std::vector<HistoryView> views;
   for (const LearningHistory& history : sources) views.push_back(history.view());
   const StepLayout layout{views[0].info().observation_space, views[0].info().action_space};
-  const WindowSampler windows{views, layout, {.context = 40, .keep_every = 4}};
+  const WindowSampler windows{views, layout, {.context = 40, .subsample = 4}};
   CausalTransformer<float> model{{.width = 32, .layer_count = 2, .head_count = 2, .context = 40}, layout};
   Rng rng{1};
   model.initialize(rng);

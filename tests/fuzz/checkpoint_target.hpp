@@ -77,7 +77,7 @@ private:
                   {.updates = 4,
                    .batch = 1,
                    .warmup = 1,
-                   .weight_average = has_average ? 0.9 : 0.0,
+                   .ema_decay = has_average ? 0.9 : 0.0,
                    .evaluate_every = 0,
                    .products = products,
                    .gradient_slots = 1,

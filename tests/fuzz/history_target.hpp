@@ -34,7 +34,7 @@ namespace icrl::fuzz {
     info.task = rng.below(any_rooms().task_count());
   }
   info.has_action_mask = std::holds_alternative<Discrete>(info.action_space) && rng.chance(0.5);
-  info.has_behaviour_probability = rng.chance(0.3);
+  info.has_behavior_probability = rng.chance(0.3);
   info.has_expert_action = rng.chance(0.3);
   info.extra_features = any_extra_features(rng);
   const std::vector<float> features(static_cast<std::size_t>(extra_size(info.extra_features)), 0.5f);
@@ -154,8 +154,8 @@ private:
         require(contains(info.action_space, action), "actions lie in their space");
         if (info.has_expert_action) episode.expert_action(t, action);
         require(contains(info.action_space, action), "expert actions lie in their space");
-        if (info.has_behaviour_probability)
-          require(episode.behaviour_probability(t) >= 0, "a probability is not negative");
+        if (info.has_behavior_probability)
+          require(episode.behavior_probability(t) >= 0, "a probability is not negative");
         for (const float number : episode.extra_features(t)) require(std::isfinite(number), "features are finite");
         if (info.has_action_mask) {
           const auto mask = episode.action_mask(t);
@@ -209,10 +209,10 @@ private:
     StepLayout layout{info.observation_space, info.action_space, choices.once_in(2)};
     if (choices.once_in(2)) layout.extra_features = info.extra_features;
     const WindowConfig config{.context = 1 + choices.below(12),
-                              .keep_every = 1 + choices.below(3),
-                              .skip_first = choices.below(3) / 3.0,
+                              .subsample = 1 + choices.below(3),
+                              .skip_fraction = choices.below(3) / 3.0,
                               .start = choices.once_in(2) ? WindowStart::episode : WindowStart::anywhere,
-                              .history_start_share = choices.below(3) / 2.0,
+                              .history_start_fraction = choices.below(3) / 2.0,
                               .shuffle_episodes = choices.once_in(3),
                               .use_expert_action = choices.once_in(3)};
     try {

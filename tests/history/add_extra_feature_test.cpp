@@ -46,7 +46,7 @@ struct Unmoved {
 
 TEST_CASE("A history with an extra feature more is the same otherwise", "[history]") {
   const LearningHistory history = telling_history(
-      3, {2, 1, 3}, {.has_action_mask = true, .has_behaviour_probability = true, .has_expert_action = true});
+      3, {2, 1, 3}, {.has_action_mask = true, .has_behavior_probability = true, .has_expert_action = true});
   LearningHistory more = featured(history);
 
   HistoryInfo expected = history.info();
@@ -119,7 +119,7 @@ TEST_CASE("Rows of a window have the features that the layout names, closing row
   for (const bool closing_token : {false, true}) {
     StepLayout plain = telling_layout(closing_token), layout = plain;
     layout.extra_features = {twice_feature, place_feature};  // in an order of its own
-    const WindowConfig config{.context = 9, .keep_every = 2, .start = WindowStart::anywhere};
+    const WindowConfig config{.context = 9, .subsample = 2, .start = WindowStart::anywhere};
     const WindowSampler sampler{{history.view()}, layout, config}, without{{history.view()}, plain, config};
     ContextBatch batch, rest;
     batch.resize(20, 9, layout);
@@ -136,11 +136,11 @@ TEST_CASE("Rows of a window have the features that the layout names, closing row
         const auto other = std::as_const(rest).features_of(b).subspan(static_cast<std::size_t>(6 * t), 6);
         CHECK(std::ranges::equal(row.first(3), other.first(3)));
         CHECK(std::ranges::equal(row.last(3), other.last(3)));
-        const bool is_labelled = batch.weights_of(b)[static_cast<std::size_t>(t)] != 0;
+        const bool is_labeled = batch.weights_of(b)[static_cast<std::size_t>(t)] != 0;
         const std::vector<float> expected =
-            is_labelled ? std::vector<float>{2 * telling_reward(static_cast<int>(row[1]), static_cast<int>(row[2])),
-                                             row[1], row[2]}
-                        : std::vector<float>{0, 0, 0};
+            is_labeled ? std::vector<float>{2 * telling_reward(static_cast<int>(row[1]), static_cast<int>(row[2])),
+                                            row[1], row[2]}
+                       : std::vector<float>{0, 0, 0};
         REQUIRE(std::ranges::equal(layout.extra_features_of(row), expected));
       }
     }

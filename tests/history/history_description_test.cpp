@@ -38,7 +38,7 @@ TEST_CASE("Descriptions come back as they were written", "[history]") {
                              .algorithm = "teacher",
                              .seed = ~std::uint64_t{0},
                              .has_action_mask = (columns & 1) != 0,
-                             .has_behaviour_probability = (columns & 2) != 0,
+                             .has_behavior_probability = (columns & 2) != 0,
                              .has_expert_action = (columns & 4) != 0};
 
       CHECK(read_back(info, 2) == info);

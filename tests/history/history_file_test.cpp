@@ -32,7 +32,7 @@ namespace {
 const HistoryInfo all_columns{.algorithm = "teller",
                               .seed = 99,
                               .has_action_mask = true,
-                              .has_behaviour_probability = true,
+                              .has_behavior_probability = true,
                               .has_expert_action = true};
 
 /// Three small histories of different kinds.
@@ -172,7 +172,7 @@ TEST_CASE("A file that the first release wrote is read and written again byte fo
   CHECK(observation == std::array{-1.0f, 2.0f});
   CHECK(action[0] == 258);
   CHECK(episode.reward(0) == -3.5f);
-  CHECK(episode.behaviour_probability(0) == 0.25f);
+  CHECK(episode.behavior_probability(0) == 0.25f);
   CHECK(read_bytes(folder / "new") == std::vector<char>(bytes.begin(), bytes.end()));
 }
 

@@ -41,7 +41,7 @@ TEST_CASE("An episode is part of the history once it has ended", "[history]") {
 
 TEST_CASE("Where memory runs out in a step, the open episode is forgotten and the finished ones stay", "[history]") {
   SKIP_UNLESS_AVAILABLE(AllocationCount);
-  const HistoryInfo info{.has_action_mask = true, .has_behaviour_probability = true, .has_expert_action = true};
+  const HistoryInfo info{.has_action_mask = true, .has_behavior_probability = true, .has_expert_action = true};
   const LearningHistory finished = telling_history(3, {2}, info), whole = telling_history(3, {2, 1}, info);
   const std::array observation{3.0f, 1.0f, 0.0f}, next{3.0f, 1.0f, 1.0f};
   const std::array action{static_cast<float>(telling_action(1, 0))}, expert{2.0f};
@@ -54,7 +54,7 @@ TEST_CASE("Where memory runs out in a step, the open episode is forgotten and th
       recorder.begin_episode(observation);
       const AllocationLimit limit{allocation_count};
       recorder.step(action, telling_reward(1, 0), next, true, false,
-                    {.action_mask = mask, .behaviour_probability = 0.25f, .expert_action = expert});
+                    {.action_mask = mask, .behavior_probability = 0.25f, .expert_action = expert});
     };
     failed = false;
 
@@ -199,9 +199,9 @@ TEST_CASE("Extras are checked as far as the history has them", "[history]") {
   CHECK(refusal({}, {.action_mask = only_first}).empty());
   CHECK(has(refusal({.has_action_mask = true}, {.action_mask = only_first}), "action 1 is not allowed"));
   CHECK(has(refusal({.has_action_mask = true}, {}), "mask has 0 entries for 2 actions"));
-  CHECK(has(refusal({.has_behaviour_probability = true}, {.behaviour_probability = not_a_number}),
+  CHECK(has(refusal({.has_behavior_probability = true}, {.behavior_probability = not_a_number}),
             "the behavior probability is nan, it must be finite and at least 0"));
-  CHECK(has(refusal({.has_behaviour_probability = true}, {.behaviour_probability = -1}), "probability is -1"));
+  CHECK(has(refusal({.has_behavior_probability = true}, {.behavior_probability = -1}), "probability is -1"));
   CHECK(has(refusal({.has_expert_action = true}, {.expert_action = outside}),
             "the expert action is [2], outside discrete(2)"));
 }

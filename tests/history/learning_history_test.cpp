@@ -69,14 +69,14 @@ TEST_CASE("A history without episodes is empty", "[history]") {
 
 TEST_CASE("Optional columns hold what was recorded with each step", "[history]") {
   const LearningHistory history =
-      telling_history(0, {3}, {.has_action_mask = true, .has_behaviour_probability = true, .has_expert_action = true});
+      telling_history(0, {3}, {.has_action_mask = true, .has_behavior_probability = true, .has_expert_action = true});
   const EpisodeView episode = history.episode(0);
 
   std::array<float, 1> expert;
   episode.expert_action(1, expert);
 
   CHECK(expert[0] == static_cast<float>((telling_action(0, 1) + 1) % 7));
-  CHECK(episode.behaviour_probability(2) == 0.25f);
+  CHECK(episode.behavior_probability(2) == 0.25f);
   REQUIRE(episode.action_mask(1).size() == 7);
   CHECK(episode.action_mask(0)[6] == 1);
   CHECK(episode.action_mask(1)[6] == 2);

@@ -59,7 +59,7 @@ TEST_CASE("An image has every column mapped, and rewards and endings as they wer
   const HistoryInfo info{.algorithm = "source",
                          .seed = 5,
                          .has_action_mask = true,
-                         .has_behaviour_probability = true,
+                         .has_behavior_probability = true,
                          .has_expert_action = true};
   const LearningHistory history = telling_history(3, {4, 2, 5}, info);
 
@@ -80,7 +80,7 @@ TEST_CASE("An image has every column mapped, and rewards and endings as they wer
       CHECK(action_of(to, t) == 6 - static_cast<float>(telling_action(e, t)));
       CHECK(expert_action_of(to, t) == 6 - expert_action_of(from, t));
       CHECK(to.reward(t) == telling_reward(e, t));
-      CHECK(to.behaviour_probability(t) == 0.25f);
+      CHECK(to.behavior_probability(t) == 0.25f);
       CHECK(to.action_mask(t)[0] == 1 + t % 2);  // what the last of seven actions had
       CHECK(to.action_mask(t)[6] == 1);
     }

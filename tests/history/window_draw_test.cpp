@@ -39,7 +39,7 @@ TEST_CASE("Kept episodes are found without a look at where even ones end", "[his
 TEST_CASE("A draw keeps every k-th episode from a random phase on and begins where a full window fits", "[history]") {
   const LearningHistory history = telling_history(0, {3, 1, 4, 2, 5, 3, 3, 2});
   const EpisodeLengths lengths = EpisodeLengths::of(history.view());
-  const WindowConfig config{.context = 5, .keep_every = 2, .start = WindowStart::anywhere, .history_start_share = 0};
+  const WindowConfig config{.context = 5, .subsample = 2, .start = WindowStart::anywhere, .history_start_fraction = 0};
   std::set<int> first_episodes;
   std::set<std::vector<int>> begins;
   for (std::uint64_t seed = 0; seed < 300; ++seed) {
@@ -62,7 +62,7 @@ TEST_CASE("A draw keeps every k-th episode from a random phase on and begins whe
 
 TEST_CASE("A window from the start begins with the first kept episode", "[history]") {
   const LearningHistory history = telling_history(0, {3, 1, 4});
-  const WindowConfig config{.context = 2, .history_start_share = 1};
+  const WindowConfig config{.context = 2, .history_start_fraction = 1};
   WindowDraw draw = WindowDraw::of(history.view(), EpisodeLengths::of(history.view()), config, Rng{1});
 
   CHECK(draw.is_from_start);
@@ -76,7 +76,7 @@ TEST_CASE("Windows of no rows, of no episodes and of impossible shares are refus
 
   CHECK(error({}).empty());
   CHECK(error({.context = 0}) == "window: context is 0, it must be at least 1");
-  CHECK(error({.keep_every = 0}) == "window: keep_every is 0, it must be at least 1");
-  CHECK(error({.skip_first = 1}) == "window: skip_first is 1, it must lie in [0, 1)");
-  CHECK(error({.history_start_share = -0.5}) == "window: history_start_share is -0.5, it must lie in [0, 1]");
+  CHECK(error({.subsample = 0}) == "window: subsample is 0, it must be at least 1");
+  CHECK(error({.skip_fraction = 1}) == "window: skip_fraction is 1, it must lie in [0, 1)");
+  CHECK(error({.history_start_fraction = -0.5}) == "window: history_start_fraction is -0.5, it must lie in [0, 1]");
 }

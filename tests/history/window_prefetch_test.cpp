@@ -95,11 +95,11 @@ std::vector<std::pair<WindowConfig, bool>> all_kinds() {
   std::vector<std::pair<WindowConfig, bool>> kinds;
   for (const bool closing_token : {false, true})
     for (const WindowStart start : {WindowStart::episode, WindowStart::anywhere})
-      for (const int keep_every : {1, 3})
+      for (const int subsample : {1, 3})
         for (const bool other : {false, true}) {
           kinds.push_back({{.context = 9,
-                            .keep_every = keep_every,
-                            .skip_first = 0.1,
+                            .subsample = subsample,
+                            .skip_fraction = 0.1,
                             .start = start,
                             .shuffle_episodes = other,
                             .use_expert_action = other},
@@ -225,9 +225,9 @@ TEST_CASE("The ends of uneven episodes are asked for before the rows that they l
   const LargeHistories large;
   const HistoryView history = large.file.history(1);
   const auto ends = std::as_bytes(std::span{history.columns().episode_ends, 300});
-  for (const double history_start_share : {0.0, 1.0}) {
+  for (const double history_start_fraction : {0.0, 1.0}) {
     const WindowSampler sampler{
-        {history}, telling_layout(), {.context = 9, .history_start_share = history_start_share}};
+        {history}, telling_layout(), {.context = 9, .history_start_fraction = history_start_fraction}};
     const AdviceLog advice;
 
     sampler.prefetch(1, Rng{1});
@@ -235,7 +235,7 @@ TEST_CASE("The ends of uneven episodes are asked for before the rows that they l
     const auto first = advice.entries().at(0).memory;
     CHECK(advice.covers(ends.first(9 * 8), POSIX_MADV_WILLNEED));
     CHECK((first.data() <= ends.data() && ends.data() < first.data() + first.size()));
-    if (history_start_share == 0) CHECK(advice.covers(ends, POSIX_MADV_WILLNEED));
+    if (history_start_fraction == 0) CHECK(advice.covers(ends, POSIX_MADV_WILLNEED));
   }
 }
 

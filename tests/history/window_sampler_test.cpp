@@ -77,7 +77,7 @@ std::vector<LearningHistory> three_histories() {
 TEST_CASE("A window from the start of a history shows what happened, step by step", "[history]") {
   std::vector<LearningHistory> histories;
   histories.push_back(telling_history(4, {2, 1}));
-  const Windows windows{std::move(histories), {.context = 5, .history_start_share = 1}};
+  const Windows windows{std::move(histories), {.context = 5, .history_start_fraction = 1}};
 
   const ContextBatch batch = windows.sample(1);
 
@@ -93,10 +93,10 @@ TEST_CASE("A window from the start of a history shows what happened, step by ste
   CHECK(batch.weights == std::vector<float>{1, 1, 1, 0, 0});
 }
 
-TEST_CASE("With a closing token every whole episode of a window ends with an unlabelled row", "[history]") {
+TEST_CASE("With a closing token every whole episode of a window ends with an unlabeled row", "[history]") {
   std::vector<LearningHistory> histories;
   histories.push_back(telling_history(4, {2, 1}));
-  const Windows windows{std::move(histories), {.context = 6, .history_start_share = 1}, true};
+  const Windows windows{std::move(histories), {.context = 6, .history_start_fraction = 1}, true};
 
   const ContextBatch batch = windows.sample(1);
 
@@ -117,7 +117,7 @@ TEST_CASE("Every row of a window is the one that a stream would make", "[history
   for (const bool closing_token : {false, true})
     for (const auto& [start, is_shuffled] :
          {std::pair{WindowStart::episode, false}, {WindowStart::anywhere, false}, {WindowStart::episode, true}}) {
-      const WindowConfig config{.context = 9, .keep_every = 2, .start = start, .shuffle_episodes = is_shuffled};
+      const WindowConfig config{.context = 9, .subsample = 2, .start = start, .shuffle_episodes = is_shuffled};
       const Windows windows{three_histories(), config, closing_token};
       const ContextBatch batch = windows.sample(200);
       for (int b = 0; b < 200; ++b) {
@@ -168,7 +168,7 @@ TEST_CASE("Windows of bytes are those of floats with the same numbers", "[histor
   for (const ElementType element : {ElementType::u8, ElementType::u16})
     for (const bool closing_token : {false, true})
       for (const WindowStart start : {WindowStart::episode, WindowStart::anywhere}) {
-        const WindowConfig config{.context = 9, .keep_every = 2, .start = start};
+        const WindowConfig config{.context = 9, .subsample = 2, .start = start};
         const auto narrow = histories_of(element), wide = histories_of(ElementType::f32);
         const auto layout = [&](const std::vector<LearningHistory>& histories) {
           const HistoryInfo& info = histories[0].info();
@@ -193,7 +193,7 @@ TEST_CASE("Windows of bytes are those of floats with the same numbers", "[histor
 
 TEST_CASE("A window stays in one history and takes its kept episodes in order", "[history]") {
   for (const WindowStart start : {WindowStart::episode, WindowStart::anywhere}) {
-    const Windows windows{three_histories(), {.context = 8, .keep_every = 3, .skip_first = 0.25, .start = start}};
+    const Windows windows{three_histories(), {.context = 8, .subsample = 3, .skip_fraction = 0.25, .start = start}};
     std::set<int> histories;
     for (const auto& rows : windows.rows(600)) {
       histories.insert(rows[0].history);
@@ -246,7 +246,7 @@ TEST_CASE("A history shorter than a window is taken from its start", "[history]"
   for (const WindowStart start : {WindowStart::episode, WindowStart::anywhere}) {
     std::vector<LearningHistory> histories;
     histories.push_back(telling_history(0, {2, 3}));
-    const Windows windows{std::move(histories), {.context = 80, .start = start, .history_start_share = 0}};
+    const Windows windows{std::move(histories), {.context = 80, .start = start, .history_start_fraction = 0}};
 
     for (const auto& rows : windows.rows(50)) {
       CHECK(rows.size() == 5);
@@ -264,10 +264,10 @@ TEST_CASE("Windows begin equally often wherever a full one fits", "[history]") {
   std::map<std::pair<int, int>, int> anywhere, episodes;
   {
     const Windows windows{std::move(histories),
-                          {.context = 6, .start = WindowStart::anywhere, .history_start_share = 0}};
+                          {.context = 6, .start = WindowStart::anywhere, .history_start_fraction = 0}};
     for (const auto& rows : windows.rows(count)) ++anywhere[{rows[0].episode, rows[0].step}];
     const WindowSampler at_starts{
-        Windows::views(windows.histories), telling_layout(), {.context = 6, .history_start_share = 0}};
+        Windows::views(windows.histories), telling_layout(), {.context = 6, .history_start_fraction = 0}};
     ContextBatch batch;
     at_starts.sample(count, Rng{5}, batch);
     for (int b = 0; b < count; ++b) ++episodes[{rows_of(batch, b)[0].episode, 0}];
@@ -294,7 +294,7 @@ TEST_CASE("Windows begin equally often among short episodes after a very long on
   const WindowSampler sampler{
       {history.view()},
       layout,
-      {.context = 3, .skip_first = 0.08, .start = WindowStart::anywhere, .history_start_share = 0}};
+      {.context = 3, .skip_fraction = 0.08, .start = WindowStart::anywhere, .history_start_fraction = 0}};
   ContextBatch batch;
   sampler.sample(2000, Rng{5}, batch);
   std::map<float, int> hits;
@@ -308,7 +308,7 @@ TEST_CASE("Windows begin equally often among short episodes after a very long on
 TEST_CASE("The asked share of windows begins with the first kept episode", "[history]") {
   std::vector<LearningHistory> histories;
   histories.push_back(telling_history(0, std::vector<int>(250, 1)));
-  const Windows windows{std::move(histories), {.context = 2, .history_start_share = 0.3}};
+  const Windows windows{std::move(histories), {.context = 2, .history_start_fraction = 0.3}};
   int at_start = 0;
   for (const auto& rows : windows.rows(10000)) at_start += rows[0].episode == 0;
 
@@ -319,7 +319,7 @@ TEST_CASE("Thinning keeps every k-th episode from a random phase on", "[history]
   std::vector<LearningHistory> histories;
   histories.push_back(telling_history(0, std::vector<int>(20, 1)));
   const Windows windows{std::move(histories),
-                        {.context = 3, .keep_every = 4, .skip_first = 0.3, .history_start_share = 1}};
+                        {.context = 3, .subsample = 4, .skip_fraction = 0.3, .history_start_fraction = 1}};
   std::map<int, int> first;
   for (const auto& rows : windows.rows(4000)) {
     ++first[rows[0].episode];
@@ -336,7 +336,7 @@ TEST_CASE("Thinning keeps every k-th episode from a random phase on", "[history]
 TEST_CASE("Thinning more than there is leaves one episode", "[history]") {
   std::vector<LearningHistory> histories;
   histories.push_back(telling_history(0, {2, 2, 2}));
-  const Windows windows{std::move(histories), {.context = 10, .keep_every = 100, .skip_first = 0.99}};
+  const Windows windows{std::move(histories), {.context = 10, .subsample = 100, .skip_fraction = 0.99}};
 
   for (const auto& rows : windows.rows(50)) {
     CHECK(rows.size() == 2);
@@ -374,7 +374,7 @@ TEST_CASE("Labels may be the expert's actions while the past stays what was done
 }
 
 TEST_CASE("A sequence depends on its number and the generator alone", "[history]") {
-  const Windows windows{three_histories(), {.context = 7, .keep_every = 2, .start = WindowStart::anywhere}};
+  const Windows windows{three_histories(), {.context = 7, .subsample = 2, .start = WindowStart::anywhere}};
   const ContextBatch few = windows.sample(3), many = windows.sample(64), others = windows.sample(64, 2);
 
   for (int b = 0; b < 3; ++b) CHECK(std::ranges::equal(few.features_of(b), many.features_of(b)));
@@ -398,7 +398,7 @@ TEST_CASE("A batch may be used again, whatever it held", "[history]") {
 
 TEST_CASE("Sampling into a batch of the same size allocates nothing", "[history]") {
   for (const bool shuffle : {false, true}) {
-    const Windows windows{three_histories(), {.context = 20, .keep_every = 2, .shuffle_episodes = shuffle}, true};
+    const Windows windows{three_histories(), {.context = 20, .subsample = 2, .shuffle_episodes = shuffle}, true};
     ContextBatch batch = windows.sample(32);
     const AllocationCount allocations;
 
@@ -430,7 +430,7 @@ TEST_CASE("A sampler refuses what it cannot sample from", "[history]") {
       "spaces discrete(7) and discrete(8)"));
   CHECK(has(refusal(history, telling_layout(), {.use_expert_action = true}), "history 0 has no expert actions"));
   CHECK(has(refusal(history, telling_layout(), {.context = 0}), "context is 0"));
-  CHECK(has(refusal(history, telling_layout(), {.keep_every = 0}), "keep_every is 0"));
-  CHECK(has(refusal(history, telling_layout(), {.skip_first = 1}), "skip_first is 1"));
-  CHECK(has(refusal(history, telling_layout(), {.history_start_share = 1.5}), "history_start_share is 1.5"));
+  CHECK(has(refusal(history, telling_layout(), {.subsample = 0}), "subsample is 0"));
+  CHECK(has(refusal(history, telling_layout(), {.skip_fraction = 1}), "skip_fraction is 1"));
+  CHECK(has(refusal(history, telling_layout(), {.history_start_fraction = 1.5}), "history_start_fraction is 1.5"));
 }

@@ -79,7 +79,7 @@ void check_norm(KernelChecks& checks, Index size, Guard guard) {
   for (const S v : x) variance += (static_cast<double>(v) - mean) * (static_cast<double>(v) - mean) / n;
   const double inverse = 1 / std::sqrt(variance + 1e-5), tolerance = 30 * precision<S> * (1 + inverse);
 
-  const S got = normalise_row<S>(x.data(), gain.data(), bias.data(), opaque(size), S(1e-5), x_hat.data(), y.data());
+  const S got = normalize_row<S>(x.data(), gain.data(), bias.data(), opaque(size), S(1e-5), x_hat.data(), y.data());
 
   checks.close("1 / stddev", static_cast<double>(got), inverse, tolerance * inverse);
   double mean_g = 0, mean_gx = 0;
@@ -92,7 +92,7 @@ void check_norm(KernelChecks& checks, Index size, Guard guard) {
     mean_gx += g * hat / n;
   }
   for (const bool add : {true, false}) {
-    normalise_row_backward<S>(dy.data(), x_hat.data(), got, gain.data(), opaque(size), dgain.data(), dbias.data(),
+    normalize_row_backward<S>(dy.data(), x_hat.data(), got, gain.data(), opaque(size), dgain.data(), dbias.data(),
                               dx.data(), add);
     for (std::size_t i = 0; i < length(size); ++i) {
       const double hat = (static_cast<double>(x[i]) - mean) * inverse, times = add ? 1 : 2,

@@ -36,7 +36,7 @@ find include/icrl -name '*.hpp' | sort | xargs awk '
     if (!is_umbrella && !(module in level)) fault("module " module " is not in the table of modules")
     if ($0 != "// SPDX-FileCopyrightText: The icrl authors") fault("line 1 is not the copyright line")
   }
-  FNR == 2 && $0 != "// SPDX-License-Identifier: MIT" { fault("line 2 is not the licence line") }
+  FNR == 2 && $0 != "// SPDX-License-Identifier: MIT" { fault("line 2 is not the license line") }
   { lines = FNR }
   /^#pragma once$/ { has_pragma = 1 }
   /^[ \t]*#[ \t]*include/ {

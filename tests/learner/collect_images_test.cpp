@@ -100,7 +100,7 @@ TEST_CASE("What an image tells is what its task's environment does", "[learner]"
 
 TEST_CASE("Images follow their history, the histories being those of collect", "[learner]") {
   const DarkRooms rooms;
-  const std::vector<int> tasks{0, 8, 40};  // two corners, and the centre
+  const std::vector<int> tasks{0, 8, 40};  // two corners, and the center
 
   const auto plain = collect(rooms, tasks, make_explorer, some);
   const CollectedHistories collected = collect_with_images(rooms, tasks, make_explorer, some);

@@ -227,7 +227,7 @@ TEST_CASE("Under noise it still finds both, and its intended actions are the lab
 TEST_CASE("The order in which it searches depends on the generator only with random ties", "[learner]") {
   const auto bytes = [](bool random_ties, std::uint64_t seed) {
     KeyToDoorExplorer explorer{GridMoves{9}, {.random_ties = random_ties}};
-    const KeyToDoor room{{.start = DarkRoomStart::centre}, {{0, 0}, {8, 8}}};
+    const KeyToDoor room{{.start = DarkRoomStart::center}, {{0, 0}, {8, 8}}};
     const LearningHistory history = run(explorer, room, 4, Rng{seed});
     return bytes_of(history.view());
   };
@@ -237,7 +237,7 @@ TEST_CASE("The order in which it searches depends on the generator only with ran
 }
 
 TEST_CASE("With permuted actions it tries them first", "[learner]") {
-  const KeyToDoorRooms rooms{{.start = DarkRoomStart::centre, .permuted_actions = true}};
+  const KeyToDoorRooms rooms{{.start = DarkRoomStart::center, .permuted_actions = true}};
   Rng rng{2};
   for (int i = 0; i < 50; ++i) {
     const int task = rng.below(rooms.task_count());

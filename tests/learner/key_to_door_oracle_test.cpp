@@ -23,7 +23,7 @@ double oracle_run(const KeyToDoorRooms& rooms, int task) {
 }  // namespace
 
 TEST_CASE("Key-to-Door's oracle earns what the rooms say an oracle earns", "[learner]") {
-  for (const auto start : {DarkRoomStart::centre, DarkRoomStart::corner}) {
+  for (const auto start : {DarkRoomStart::center, DarkRoomStart::corner}) {
     for (const int horizon : {1, 2, 3, 5, 20}) {
       for (const bool terminate : {false, true}) {
         const KeyToDoorRooms rooms{{3, horizon, start, terminate}};
@@ -35,7 +35,7 @@ TEST_CASE("Key-to-Door's oracle earns what the rooms say an oracle earns", "[lea
 }
 
 TEST_CASE("Permuted actions cost Key-to-Door's oracle nothing", "[learner]") {
-  const KeyToDoorRooms rooms{{.side = 4, .horizon = 6, .start = DarkRoomStart::centre, .permuted_actions = true}};
+  const KeyToDoorRooms rooms{{.side = 4, .horizon = 6, .start = DarkRoomStart::center, .permuted_actions = true}};
   for (int task = 0; task < rooms.task_count(); task += 7)
     REQUIRE(oracle_run(rooms, task) == rooms.oracle_return(task));
 }

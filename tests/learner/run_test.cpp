@@ -46,7 +46,7 @@ struct Diary {
 struct Confessing : RandomPolicy {
   using RandomPolicy::RandomPolicy;
   void expert_action(std::span<float> action) const { action[0] = 0; }
-  [[nodiscard]] float behaviour_probability() const { return 0.5f; }
+  [[nodiscard]] float behavior_probability() const { return 0.5f; }
 };
 
 std::vector<std::byte> bytes_of(const LearningHistory& history) {
@@ -300,12 +300,12 @@ TEST_CASE("Optional columns are filled where they are asked for", "[learner]") {
   Confessing learner{Discrete{2}};
 
   const LearningHistory history =
-      run(learner, Corridor{}, 2, Rng{1}, {.has_behaviour_probability = true, .has_expert_action = true});
+      run(learner, Corridor{}, 2, Rng{1}, {.has_behavior_probability = true, .has_expert_action = true});
 
   std::array<float, 1> expert{9};
   history.episode(1).expert_action(0, expert);
   CHECK(expert[0] == 0);
-  CHECK(history.episode(1).behaviour_probability(0) == 0.5f);
+  CHECK(history.episode(1).behavior_probability(0) == 0.5f);
 }
 
 TEST_CASE("Columns that nobody can fill are refused", "[learner]") {
@@ -313,8 +313,8 @@ TEST_CASE("Columns that nobody can fill are refused", "[learner]") {
 
   CHECK(
       has(error_of([&] { (void)run(diary, Corridor{}, 1, Rng{1}, {.has_expert_action = true}); }), "no expert_action"));
-  CHECK(has(error_of([&] { (void)run(diary, Corridor{}, 1, Rng{1}, {.has_behaviour_probability = true}); }),
-            "no behaviour_probability"));
+  CHECK(has(error_of([&] { (void)run(diary, Corridor{}, 1, Rng{1}, {.has_behavior_probability = true}); }),
+            "no behavior_probability"));
 }
 
 TEST_CASE("An environment that leaves its spaces is stopped", "[learner]") {

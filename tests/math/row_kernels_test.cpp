@@ -72,11 +72,11 @@ TEST_CASE("GELU and its slope agree with the tanh formula", "[math]") {
   }
 }
 
-TEST_CASE("A normalised row has mean zero and variance one before gain and bias", "[math]") {
+TEST_CASE("A normalized row has mean zero and variance one before gain and bias", "[math]") {
   const std::vector<double> x{1, 2, 3, 4, -8, 0, 8, 16, 2.5}, gain(9, 1.0), bias(9, 0.0);
   std::vector<double> x_hat(9), y(9);
 
-  normalise_row<double>(x.data(), gain.data(), bias.data(), 9, 1e-5, x_hat.data(), y.data());
+  normalize_row<double>(x.data(), gain.data(), bias.data(), 9, 1e-5, x_hat.data(), y.data());
 
   double mean = 0, square = 0;
   for (const double v : y) {

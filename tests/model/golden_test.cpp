@@ -139,7 +139,7 @@ CausalTransformer<S> make_model(const GoldenModel& golden) {
 template <typename S>
 struct Pass {
   Matrix<S> outputs, doutputs;  // one row a step
-  S loss = 0;                   // mean over the labelled steps
+  S loss = 0;                   // mean over the labeled steps
   CausalTransformer<S> grad;
 };
 

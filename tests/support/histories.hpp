@@ -45,7 +45,7 @@ inline LearningHistory telling_history(int number, const std::vector<int>& lengt
       const std::vector<std::uint8_t> mask{1, 1, 1, 1, 1, 1, static_cast<std::uint8_t>(1 + t % 2)};
       const bool ends = t + 1 == length;
       recorder.step(action, telling_reward(e, t), observation(e, t + 1), ends && e % 2 == 1, ends && e % 2 == 0,
-                    {.action_mask = mask, .behaviour_probability = 0.25f, .expert_action = expert});
+                    {.action_mask = mask, .behavior_probability = 0.25f, .expert_action = expert});
     }
   }
   return history;

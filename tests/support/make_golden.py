@@ -20,8 +20,8 @@ The file is plain text, values parted by white space. A model is
     end
 
 with the arrays `features` (B*S rows [observation | previous action | previous reward | flag]), `actions` (labels),
-`label_weights` (1 = labelled, 0 = not), `weight/X` and `gradient/X` for each parameter X of the library's naming, `outputs`
-(B*S rows), and for each label smoothing s in {0, 0.1}: `loss/s`, the mean over labelled steps, and `doutputs/s`, its gradient
+`label_weights` (1 = labeled, 0 = not), `weight/X` and `gradient/X` for each parameter X of the library's naming, `outputs`
+(B*S rows), and for each label smoothing s in {0, 0.1}: `loss/s`, the mean over labeled steps, and `doutputs/s`, its gradient
 by the outputs. `gradient/X` belongs to smoothing 0. Box spaces are [-2, 2] in each dimension and have no smoothing.
 """
 
@@ -171,7 +171,7 @@ class Model:
         return outputs[:, self.tokens_per_step() - 1::self.tokens_per_step()]
 
     def loss(self, outputs, actions, weights, smoothing):
-        """Mean of -log p(action) over labelled steps; `outputs` and `actions` have one row a step."""
+        """Mean of -log p(action) over labeled steps; `outputs` and `actions` have one row a step."""
         if self.action.counts:
             parts = outputs.split(self.action.counts, dim=1)
             each = sum(F.cross_entropy(part, actions[:, i].long(), label_smoothing=smoothing, reduction="none")

@@ -42,13 +42,8 @@ inline StepLayout tiny_layout() { return {.observation_space = Discrete{2}, .act
 
 /// A run of a few updates with all that a run can have.
 inline DistilConfig small_distil(int updates) {
-  return {.updates = updates,
-          .batch = 6,
-          .warmup = 2,
-          .weight_average = 0.9,
-          .evaluate_every = 0,
-          .thread_count = 1,
-          .seed = 7};
+  return {
+      .updates = updates, .batch = 6, .warmup = 2, .ema_decay = 0.9, .evaluate_every = 0, .thread_count = 1, .seed = 7};
 }
 
 /// Whether two models have the same weights, bit for bit.

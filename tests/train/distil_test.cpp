@@ -97,9 +97,9 @@ TEST_CASE("A run reports every update, evaluates when it is due and at its end, 
 
 TEST_CASE("Without scores a run returns its last weights, averaged if it averages", "[train]") {
   const SmallRun run;
-  for (const double weight_average : {0.0, 0.9}) {
+  for (const double ema_decay : {0.0, 0.9}) {
     DistilConfig config = small_distil(5);
-    config.weight_average = weight_average;
+    config.ema_decay = ema_decay;
     auto model = run.model(), by_steps = run.model();
     DistilTrainer trainer{by_steps, run.sampler, config};
     for (int i = 0; i < 5; ++i) trainer.step();
@@ -267,10 +267,10 @@ TEST_CASE("Training learns what to do where", "[train]") {
 TEST_CASE("Training learns to find out in context what only the past can tell", "[train]") {
   constexpr int context = 8;
   const StepLayout layout{.observation_space = Discrete{4}, .action_space = Discrete{3}};
-  std::vector<LearningHistory> histories;  // each has a favourite action of its own
+  std::vector<LearningHistory> histories;  // each has a favorite action of its own
   for (int i = 0; i < 3; ++i)
     histories.push_back(history_of(layout, 20, 4, static_cast<std::uint64_t>(i), [i](int) { return i; }));
-  const WindowSampler sampler{views(histories), layout, {.context = context, .history_start_share = 0}};
+  const WindowSampler sampler{views(histories), layout, {.context = context, .history_start_fraction = 0}};
   Model model{small_config(context), layout};
   Rng rng{2};
   model.initialize(rng);

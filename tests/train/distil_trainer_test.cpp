@@ -132,18 +132,18 @@ TEST_CASE("Updates are AdamW's by hand: clipped, decayed where a weight is a mat
   DistilConfig config{.updates = 4,
                       .batch = 6,
                       .learning_rate = 0.02,
-                      .final_rate_share = 0.5,
+                      .final_rate_fraction = 0.5,
                       .warmup = 2,
                       .beta1 = 0.8,
                       .beta2 = 0.9,
                       .epsilon = 1e-6,
                       .weight_decay = 0.4,
                       .label_smoothing = 0.1,
-                      .weight_average = 0.25,
+                      .ema_decay = 0.25,
                       .gradient_slots = 3,
                       .thread_count = 1,
                       .seed = 11};
-  config.clip = 0.5 * norm_of(mean_gradient(run.model<double>(), run, config, 0).gradient);
+  config.max_gradient_norm = 0.5 * norm_of(mean_gradient(run.model<double>(), run, config, 0).gradient);
   Training<double> training{run, config};
   auto expected = run.model<double>(), average = expected, mean = expected, variance = expected;
   set_zero(mean);
@@ -152,7 +152,8 @@ TEST_CASE("Updates are AdamW's by hand: clipped, decayed where a weight is a mat
 
   for (int update = 0; update < 4; ++update) {
     const MeanGradient by_hand = mean_gradient(expected, run, config, update);
-    const double norm = norm_of(by_hand.gradient), scale = norm > config.clip ? config.clip / norm : 1.0;
+    const double norm = norm_of(by_hand.gradient),
+                 scale = norm > config.max_gradient_norm ? config.max_gradient_norm / norm : 1.0;
     const int n = update + 1;
     const double share = 1 - std::min(0.25, n / (9.0 + n));
     for_each_parameter(
@@ -190,7 +191,7 @@ TEST_CASE("The first gradient is clipped to its norm and not stretched to it", "
   const SmallRun run;
   DistilConfig config = small_distil(4);
   for (const double clip : {0.0, 1e-3, 1e9}) {
-    config.clip = clip;
+    config.max_gradient_norm = clip;
     Training<double> training{run, config};
 
     const double norm = training.step().gradient_norm;
@@ -248,7 +249,7 @@ TEST_CASE("The same bits come out at any number of threads", "[train]") {
 TEST_CASE("Training in bfloat16 goes where training in float goes", "[train]") {
   const SmallRun run;
   DistilConfig config = small_distil(60);
-  config.weight_average = 0;
+  config.ema_decay = 0;
   config.products = Products::full;
   Training<> full{run, config};
   config.products = Products::bfloat16;
@@ -350,8 +351,8 @@ TEST_CASE("A run that is resumed after any of its updates ends in the same bits"
   const TemporaryFolder folder;
   DistilConfig config = small_distil(14);
   config.products = GENERATE(Products::full, Products::bfloat16);
-  for (const double weight_average : {0.0, 0.9}) {
-    config.weight_average = weight_average;
+  for (const double ema_decay : {0.0, 0.9}) {
+    config.ema_decay = ema_decay;
     const auto score = [](int update) { return update == 5 ? 2.0 : 1.0 / update; };
     Training<> whole{run, config};
     for (int update = 1; update <= 14; ++update) {
@@ -359,7 +360,7 @@ TEST_CASE("A run that is resumed after any of its updates ends in the same bits"
       whole.trainer.offer(score(update));
     }
     const auto expected = whole.state();
-    Rng rng{static_cast<std::uint64_t>(100 * weight_average)};
+    Rng rng{static_cast<std::uint64_t>(100 * ema_decay)};
     for (const int stop : {0, 1 + rng.below(6), 7 + rng.below(7), 14}) {
       Training<> before{run, config};
       for (int update = 1; update <= stop; ++update) {
@@ -400,7 +401,7 @@ TEST_CASE("A checkpoint of another model, configuration or other windows is refu
   Training<> quicker{run, config};
   quicker.step();
   const auto before = quicker.state();
-  const WindowSampler thinned{views(run.histories), run.layout, {.context = 8, .keep_every = 2}};
+  const WindowSampler thinned{views(run.histories), run.layout, {.context = 8, .subsample = 2}};
   auto model = run.model();
   DistilTrainer sparse{model, thinned, small_distil(4)};
 
@@ -507,9 +508,9 @@ TEST_CASE("However huge a reward is, weights stay finite or an Error leaves them
 
 TEST_CASE("The best scored weights are kept, the earlier ones among equals", "[train]") {
   const SmallRun run;
-  for (const double weight_average : {0.0, 0.8}) {
+  for (const double ema_decay : {0.0, 0.8}) {
     DistilConfig config = small_distil(5);
-    config.weight_average = weight_average;
+    config.ema_decay = ema_decay;
     Training<> training{run, config};
     DistilTrainer<CausalTransformer<float>>& trainer = training.trainer;
     CHECK(&trainer.best() == &trainer.averaged());
@@ -524,7 +525,7 @@ TEST_CASE("The best scored weights are kept, the earlier ones among equals", "[t
     CHECK_FALSE(have_equal_bits(trainer.best(), offered[3]));
     CHECK(trainer.progress().best_score == 5);
     CHECK(trainer.progress().best_update == 2);
-    CHECK(have_equal_bits(trainer.averaged(), training.model) == (weight_average == 0));
+    CHECK(have_equal_bits(trainer.averaged(), training.model) == (ema_decay == 0));
     CHECK(has(error_of([&] { trainer.offer(std::numeric_limits<double>::quiet_NaN()); }),
               "the observer gave NaN as the score of update 4"));
     CHECK(have_equal_bits(trainer.best(), offered[1]));

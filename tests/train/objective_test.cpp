@@ -55,7 +55,7 @@ DoubleModel zeros_of(const DoubleModel& model) {
 
 }  // namespace
 
-TEST_CASE("The loss of a window is what its labelled rows cost, by hand", "[train]") {
+TEST_CASE("The loss of a window is what its labeled rows cost, by hand", "[train]") {
   const StepLayout layout{.observation_space = Discrete{2}, .action_space = Discrete{3}, .closing_token = true};
   DoubleModel model{small_config(4), layout};
   model.head.bias << 0, std::log(2.0), 0;  // the actions' probabilities are 1/4, 1/2, 1/4

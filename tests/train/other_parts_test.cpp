@@ -129,7 +129,7 @@ TEST_CASE("The load-balance loss keeps the load of experts even", "[train]") {
     model.initialize(rng);
     for (auto& block : model.blocks) block.feed_forward.router.bias << 2, 1, 0, 0, 0, 0, 0, 0;  // a bad beginning
     DistilConfig training = small_distil(150);
-    training.weight_average = 0;
+    training.ema_decay = 0;
     LossesOfParts losses;
     (void)distil(model, run.sampler, training, losses);
     ContextBatch batch;

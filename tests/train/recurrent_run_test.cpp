@@ -23,7 +23,7 @@ TEST_CASE("A recurrent model is distilled, saved, loaded, and acts through the s
   model.initialize(rng);
 
   DistilConfig config = small_distil(60);
-  config.weight_average = 0;
+  config.ema_decay = 0;
   struct Losses {
     std::vector<double> values;
     void on_update(const DistilMetrics& metrics) { values.push_back(metrics.loss); }

@@ -66,7 +66,7 @@ constexpr std::pair<int, int> no_exceptions{0, 0};
 
 DistilConfig masked_config(int updates) {
   DistilConfig config = small_distil(updates);
-  config.clip = 0.5;
+  config.max_gradient_norm = 0.5;
   config.weight_decay = 0.3;
   return config;
 }

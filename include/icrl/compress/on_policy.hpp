@@ -22,7 +22,7 @@ namespace icrl {
 
 /// How a student learns from what it lives through itself.
 struct OnPolicyConfig {
-  double student_share = 0.5;     ///< of the windows that are cut out of the student's histories; 0 = none
+  double student_fraction = 0.5;  ///< of the windows that are cut out of the student's histories; 0 = none
   int updates_per_round = 250;    ///< updates between one roll-out and the next
   int histories_per_round = 256;  ///< lives of a roll-out, on as many training tasks drawn at random
   int episodes = 14;              ///< of each life; enough to fill a context
@@ -34,8 +34,8 @@ struct OnPolicyConfig {
 
 /// Throws Error naming the first value that makes no sense.
 inline void validate(const OnPolicyConfig& c) {
-  if (!(c.student_share == 0 || (c.student_share >= 0.01 && c.student_share <= 1)))
-    fail("on-policy distillation: student_share is {}, it must be 0 or lie in 0.01 .. 1", c.student_share);
+  if (!(c.student_fraction == 0 || (c.student_fraction >= 0.01 && c.student_fraction <= 1)))
+    fail("on-policy distillation: student_fraction is {}, it must be 0 or lie in 0.01 .. 1", c.student_fraction);
   const auto positive = [](const char* name, int value) {
     if (value < 1) fail("on-policy distillation: {} is {}, it must be at least 1", name, value);
   };
@@ -48,8 +48,8 @@ inline void validate(const OnPolicyConfig& c) {
 [[nodiscard]] inline std::string describe(const OnPolicyConfig& c) {
   return fmt::format(
       "a share of {} from {} lives of {} episodes every {} updates, temperature {}, min_p {}, {} contexts, seed {}",
-      c.student_share, c.histories_per_round, c.episodes, c.updates_per_round, c.decoding.temperature, c.decoding.min_p,
-      c.context_count, c.seed);
+      c.student_fraction, c.histories_per_round, c.episodes, c.updates_per_round, c.decoding.temperature,
+      c.decoding.min_p, c.context_count, c.seed);
 }
 
 namespace detail {
@@ -144,7 +144,7 @@ on_policy_distil(Student& student, const SoftLabels<Teacher>& labels, const F& f
   while (trainer.progress().update < config.updates) {
     const int round = trainer.progress().update / on_policy.updates_per_round;
     std::vector<LearningHistory> lived;
-    if (on_policy.student_share > 0) {
+    if (on_policy.student_fraction > 0) {
       const auto stream = static_cast<std::uint64_t>(round);
       const std::vector<int> drawn =
           detail::round_tasks(tasks, on_policy.histories_per_round, Rng{on_policy.seed}.fork(stream));
@@ -158,7 +158,8 @@ on_policy_distil(Student& student, const SoftLabels<Teacher>& labels, const F& f
                         .thread_count = config.thread_count});
       std::vector<HistoryView> views;
       for (const LearningHistory& history : lived) views.push_back(history.view());
-      sampler = WindowSampler{detail::mixed_histories(source, views, on_policy.student_share), student.layout, windows};
+      sampler =
+          WindowSampler{detail::mixed_histories(source, views, on_policy.student_fraction), student.layout, windows};
     }
     if constexpr (requires { observer.on_roll_out(round, std::span<const LearningHistory>{lived}); })
       observer.on_roll_out(round, std::span<const LearningHistory>{lived});

@@ -34,7 +34,7 @@ inline void validate(const SoftLabelConfig& config) {
 }
 
 /// Knowledge distillation (Hinton et al., 2015): an objective of training by which a student follows the outputs of a
-/// frozen teacher on the same window, mix * ActionDivergence + (1 - mix) * cross-entropy at every labelled row.
+/// frozen teacher on the same window, mix * ActionDivergence + (1 - mix) * cross-entropy at every labeled row.
 ///
 /// Teacher and student may differ in kind, shape, context and precision. They agree in their step layout, and the
 /// teacher's context holds the student's windows.

@@ -19,12 +19,12 @@
 namespace icrl {
 
 /// Where an episode begins. The corner is row 0, column 0. `random` is any cell, including the goal.
-enum class DarkRoomStart { centre, corner, random };
+enum class DarkRoomStart { center, corner, random };
 
 struct DarkRoomOptions {
   int side = 9;      ///< cells along each wall
   int horizon = 20;  ///< steps in an episode
-  DarkRoomStart start = DarkRoomStart::centre;
+  DarkRoomStart start = DarkRoomStart::center;
   bool reward_once = false;        ///< the goal pays only once per episode
   bool terminate_at_goal = false;  ///< reaching the goal ends the episode
 };
@@ -57,7 +57,7 @@ public:
       fail("dark room: the goal ({}, {}) lies outside the {} x {} cells", goal.row, goal.column, options.side,
            options.side);
     }
-    place(options.start == DarkRoomStart::centre ? centre() : Cell{0, 0});
+    place(options.start == DarkRoomStart::center ? center() : Cell{0, 0});
   }
 
   [[nodiscard]] Space observation_space() const { return MultiDiscrete{{options_.side, options_.side}}; }
@@ -65,8 +65,8 @@ public:
 
   void reset(Rng& rng) {
     switch (options_.start) {
-      case DarkRoomStart::centre:
-        return place(centre());
+      case DarkRoomStart::center:
+        return place(center());
       case DarkRoomStart::corner:
         return place({0, 0});
       case DarkRoomStart::random:
@@ -108,7 +108,7 @@ public:
   [[nodiscard]] const DarkRoomOptions& options() const { return options_; }
 
 private:
-  [[nodiscard]] Cell centre() const { return {options_.side / 2, options_.side / 2}; }
+  [[nodiscard]] Cell center() const { return {options_.side / 2, options_.side / 2}; }
   void place(Cell at) {
     position_ = at;
     time_ = 0;
@@ -240,7 +240,7 @@ private:
   [[nodiscard]] std::pair<int, int> start_cells() const {
     if (options_.start == DarkRoomStart::random) return {0, task_count()};
     const int middle = options_.side / 2;
-    const int only = options_.start == DarkRoomStart::centre ? middle * options_.side + middle : 0;
+    const int only = options_.start == DarkRoomStart::center ? middle * options_.side + middle : 0;
     return {only, only + 1};
   }
 

@@ -61,7 +61,7 @@ public:
            options.permuted_actions ? "" : " (set permuted_actions to permute them)");
     }
     permutation_ = ActionPermutation{task.permutation};
-    if (options.start == DarkRoomStart::centre) position_ = {options.side / 2, options.side / 2};
+    if (options.start == DarkRoomStart::center) position_ = {options.side / 2, options.side / 2};
   }
 
   /// Row and column, each in 0 .. side - 1.
@@ -73,7 +73,7 @@ public:
       const int row = rng.below(options_.side);
       position_ = {row, rng.below(options_.side)};
     } else {
-      const int place = options_.start == DarkRoomStart::centre ? options_.side / 2 : 0;
+      const int place = options_.start == DarkRoomStart::center ? options_.side / 2 : 0;
       position_ = {place, place};
     }
     time_ = collected_ = 0;
@@ -189,7 +189,7 @@ private:
   /// The cells in which an episode begins, with equal probability.
   [[nodiscard]] std::vector<Cell> start_cells() const {
     const int middle = options_.side / 2;
-    if (options_.start == DarkRoomStart::centre) return {Cell{middle, middle}};
+    if (options_.start == DarkRoomStart::center) return {Cell{middle, middle}};
     if (options_.start == DarkRoomStart::corner) return {Cell{0, 0}};
     std::vector<Cell> cells;
     for (int row = 0; row < options_.side; ++row)

@@ -21,12 +21,12 @@ struct PlotSeries {
   std::vector<double> y{};
   std::vector<Interval> band{};           ///< one interval around each y, or empty
   PlotStroke stroke = PlotStroke::solid;  ///< used only by the SVG output
-  int colour = -1;  ///< index into the palette of eight; -1: the next one, by position in the plot
+  int color = -1;  ///< index into the palette of eight; -1: the next one, by position in the plot
 };
 
 /// The palette index of series i of a plot.
-[[nodiscard]] inline std::size_t colour_of(const PlotSeries& series, std::size_t i) {
-  return static_cast<std::size_t>(series.colour < 0 ? static_cast<int>(i) : series.colour) % 8;
+[[nodiscard]] inline std::size_t color_of(const PlotSeries& series, std::size_t i) {
+  return static_cast<std::size_t>(series.color < 0 ? static_cast<int>(i) : series.color) % 8;
 }
 
 /// A horizontal line for comparison.

@@ -15,10 +15,10 @@ namespace icrl {
 namespace detail {
 
 /// Colors that are distinguishable with any color vision; the first six are from Okabe & Ito (2008).
-[[nodiscard]] inline std::string_view plot_colour(const PlotSeries& series, std::size_t index) {
-  static constexpr std::array<std::string_view, 8> colours{"#0072b2", "#d55e00", "#009e73", "#cc79a7",
-                                                           "#56b4e9", "#e69f00", "#666666", "#a09000"};
-  return colours[colour_of(series, index)];
+[[nodiscard]] inline std::string_view plot_color(const PlotSeries& series, std::size_t index) {
+  static constexpr std::array<std::string_view, 8> colors{"#0072b2", "#d55e00", "#009e73", "#cc79a7",
+                                                          "#56b4e9", "#e69f00", "#666666", "#a09000"};
+  return colors[color_of(series, index)];
 }
 
 [[nodiscard]] inline std::string xml_text(std::string_view text) {
@@ -57,9 +57,9 @@ public:
         width, height());
     text(left, 28, "start", plot_.title, 18);
     draw_axes();
-    for (std::size_t i = 0; i < plot_.series.size(); ++i) draw_band(plot_.series[i], plot_colour(plot_.series[i], i));
+    for (std::size_t i = 0; i < plot_.series.size(); ++i) draw_band(plot_.series[i], plot_color(plot_.series[i], i));
     draw_levels();
-    for (std::size_t i = 0; i < plot_.series.size(); ++i) draw_line(plot_.series[i], plot_colour(plot_.series[i], i));
+    for (std::size_t i = 0; i < plot_.series.size(); ++i) draw_line(plot_.series[i], plot_color(plot_.series[i], i));
     draw_legend();
     return svg_ + "</svg>\n";
   }
@@ -110,23 +110,23 @@ private:
     }
   }
 
-  void draw_band(const PlotSeries& series, std::string_view colour) {
+  void draw_band(const PlotSeries& series, std::string_view color) {
     if (series.band.empty()) return;
     std::string points;
     for (std::size_t i = 0; i < series.band.size(); ++i)
       points += fmt::format("{:.1f},{:.1f} ", x_of(static_cast<double>(i + 1)), y_of(series.band[i].low));
     for (std::size_t i = series.band.size(); i-- > 0;)
       points += fmt::format("{:.1f},{:.1f} ", x_of(static_cast<double>(i + 1)), y_of(series.band[i].high));
-    svg_ += fmt::format("<polygon points=\"{}\" fill=\"{}\" fill-opacity=\"0.13\"/>\n", points, colour);
+    svg_ += fmt::format("<polygon points=\"{}\" fill=\"{}\" fill-opacity=\"0.13\"/>\n", points, color);
   }
 
-  void draw_line(const PlotSeries& series, std::string_view colour) {
+  void draw_line(const PlotSeries& series, std::string_view color) {
     std::string points;
     for (std::size_t i = 0; i < series.y.size(); ++i)
       points += fmt::format("{:.1f},{:.1f} ", x_of(static_cast<double>(i + 1)), y_of(series.y[i]));
     svg_ += fmt::format(
         "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2.2\" stroke-linejoin=\"round\"{}/>\n",
-        points, colour, dash(series));
+        points, color, dash(series));
   }
 
   /// Below the axis, two names per row.
@@ -136,7 +136,7 @@ private:
       const double x = left + (i % 2 == 0 ? 0 : (right - left) / 2),
                    y = bottom + 66 + legend_row * static_cast<double>(row);
       line(x, y, x + 28, y,
-           fmt::format("stroke=\"{}\" stroke-width=\"3\"{}", plot_colour(plot_.series[i], i), dash(plot_.series[i])));
+           fmt::format("stroke=\"{}\" stroke-width=\"3\"{}", plot_color(plot_.series[i], i), dash(plot_.series[i])));
       text(x + 36, y + 5, "start", plot_.series[i].name);
     }
   }

@@ -16,7 +16,7 @@ namespace icrl {
 struct TerminalPlotConfig {
   int columns = 72;  ///< size of the area for the lines
   int rows = 16;
-  bool has_colour = false;  ///< ANSI colors
+  bool has_color = false;  ///< ANSI colors
 };
 
 namespace detail {
@@ -24,10 +24,10 @@ namespace detail {
 inline constexpr std::string_view plot_marks = "ox+*#@%&";
 
 /// The character for series i.
-[[nodiscard]] inline std::string plot_mark(const Plot& plot, std::size_t i, bool has_colour) {
+[[nodiscard]] inline std::string plot_mark(const Plot& plot, std::size_t i, bool has_color) {
   static constexpr int codes[8] = {34, 31, 32, 35, 36, 33, 90, 37};
   const char mark = plot_marks[i % plot_marks.size()];
-  return has_colour ? fmt::format("\x1b[{}m{}\x1b[0m", codes[colour_of(plot.series[i], i)], mark) : std::string{mark};
+  return has_color ? fmt::format("\x1b[{}m{}\x1b[0m", codes[color_of(plot.series[i], i)], mark) : std::string{mark};
 }
 
 }  // namespace detail
@@ -71,7 +71,7 @@ inline constexpr std::string_view plot_marks = "ox+*#@%&";
     text += label_of(row) + " |";
     for (const int cell : cells[row]) {
       if (cell >= 0) {
-        text += detail::plot_mark(plot, static_cast<std::size_t>(cell), config.has_colour);
+        text += detail::plot_mark(plot, static_cast<std::size_t>(cell), config.has_color);
       } else {
         text += cell == level ? '-' : ' ';
       }
@@ -85,7 +85,7 @@ inline constexpr std::string_view plot_marks = "ox+*#@%&";
   const std::size_t gap = columns > last.size() + 1 ? columns - last.size() - 1 : 1;
   text += std::string(9, ' ') + "1" + fmt::format("{:^{}}", plot.x_label, gap) + last + "\n";
   for (std::size_t s = 0; s < plot.series.size(); ++s)
-    text += std::string(9, ' ') + detail::plot_mark(plot, s, config.has_colour) + "  " + plot.series[s].name + "\n";
+    text += std::string(9, ' ') + detail::plot_mark(plot, s, config.has_color) + "  " + plot.series[s].name + "\n";
   return text;
 }
 

@@ -42,7 +42,7 @@ template <typename Fill>
       fill(episode, t, std::span{extra}.last(added));
       StepExtras extras{.expert_action = expert, .extra_features = extra};
       if (info.has_action_mask) extras.action_mask = episode.action_mask(t);
-      if (info.has_behaviour_probability) extras.behaviour_probability = episode.behaviour_probability(t);
+      if (info.has_behavior_probability) extras.behavior_probability = episode.behavior_probability(t);
       if (info.has_expert_action) episode.expert_action(t, expert);
       const bool is_last = t + 1 == episode.length();
       recorder.step(action, episode.reward(t), observation, is_last && episode.terminated(),

@@ -27,7 +27,7 @@ struct ContextBatch {
   std::vector<float> features;    ///< (B, T, F - I) rows of a StepLayout; zeros past a sequence's length
   std::vector<std::byte> images;  ///< (B, T, I) of image_type: boxes of u8 or u16, else empty; zeros like features
   std::vector<float> actions;     ///< (B, T, A) the label of each row: the action that follows it
-  std::vector<float> weights;     ///< (B, T) 1 = labelled, 0 = closing row or padding
+  std::vector<float> weights;     ///< (B, T) 1 = labeled, 0 = closing row or padding
   std::vector<int> lengths;       ///< (B) rows in use, closing rows among them
 
   /// Takes the sizes; allocates only when they grow. Contents are left as they are.

@@ -22,7 +22,7 @@ namespace icrl::detail {
 
 /// Bits that say which optional columns a history has.
 struct OptionalColumns {
-  static constexpr std::uint32_t masks = 1, behaviour_probabilities = 2, expert_actions = 4,
+  static constexpr std::uint32_t masks = 1, behavior_probabilities = 2, expert_actions = 4,
                                  extra_features = 8;  // in files of version 3 only
 };
 
@@ -96,7 +96,7 @@ inline void write_space(ByteWriter& writer, const Space& space) {
   writer.value(info.task);
   writer.value(info.seed);
   writer.value((info.has_action_mask ? OptionalColumns::masks : 0u) |
-               (info.has_behaviour_probability ? OptionalColumns::behaviour_probabilities : 0u) |
+               (info.has_behavior_probability ? OptionalColumns::behavior_probabilities : 0u) |
                (info.has_expert_action ? OptionalColumns::expert_actions : 0u) |
                (info.extra_features.empty() ? 0u : OptionalColumns::extra_features));
   writer.text(info.algorithm);
@@ -120,7 +120,7 @@ inline void write_space(ByteWriter& writer, const Space& space) {
   info.seed = reader.value<std::uint64_t>();
   const auto columns = reader.value_in<std::uint32_t>("set of optional columns", 0, version < 3 ? 7 : 15);
   info.has_action_mask = (columns & OptionalColumns::masks) != 0;
-  info.has_behaviour_probability = (columns & OptionalColumns::behaviour_probabilities) != 0;
+  info.has_behavior_probability = (columns & OptionalColumns::behavior_probabilities) != 0;
   info.has_expert_action = (columns & OptionalColumns::expert_actions) != 0;
   info.algorithm = reader.text();
   if ((columns & OptionalColumns::extra_features) != 0) {

@@ -69,7 +69,7 @@ inline void check_columns(const HistoryRecord& record, const std::string& what) 
   check_rows(columns.observations, record.step_count + episodes, info.observation_space, "observation");
   check_rows(columns.actions, record.step_count, info.action_space, "action");
   check_numbers(columns.rewards, std::numeric_limits<float>::lowest(), "reward");
-  if (info.has_behaviour_probability) check_numbers(columns.behaviour_probabilities, 0, "behaviour probability");
+  if (info.has_behavior_probability) check_numbers(columns.behavior_probabilities, 0, "behavior probability");
   if (info.has_action_mask) check_masks(record, what);
   if (info.has_expert_action) check_rows(columns.expert_actions, record.step_count, info.action_space, "expert action");
   check_numbers(columns.extra_features, std::numeric_limits<float>::lowest(), "extra feature",
@@ -117,7 +117,7 @@ inline void check_columns_checksum(const HistoryRecord& record, const std::strin
   put_rows(columns.actions, steps);
   put(columns.rewards, steps);
   if (info.has_action_mask) put(columns.action_masks, steps * static_cast<std::size_t>(columns.mask_size));
-  if (info.has_behaviour_probability) put(columns.behaviour_probabilities, steps);
+  if (info.has_behavior_probability) put(columns.behavior_probabilities, steps);
   if (info.has_expert_action) put_rows(columns.expert_actions, steps);
   if (columns.extra_size > 0) put(columns.extra_features, steps * static_cast<std::size_t>(columns.extra_size));
   return writer;

@@ -18,7 +18,7 @@
 //           48  u32 checksum of the columns
 //           52  u32 0
 //      b. the description: observation space, action space, i64 task, u64 seed, u32 optional columns (1 masks,
-//         2 behaviour probabilities, 4 expert actions, 8 extra features), u32 length of the algorithm's name, its
+//         2 behavior probabilities, 4 expert actions, 8 extra features), u32 length of the algorithm's name, its
 //         characters. With extra features, in version 3: u32 their number, and of each u32 size, u32 length of its
 //         name, its characters.
 //         A space is u32 kind, u32 n, then n values: kind 1 Discrete and 2 MultiDiscrete, n u32 counts; kind 3 Box,
@@ -30,7 +30,7 @@
 //            u64 ends (E): steps up to the end of each episode      u8 endings (E): 1 terminated + 2 truncated
 //            observations (N + E): one more than steps an episode   actions (N)
 //            f32 rewards (N)                                        u8 masks (N, actions), if any
-//            f32 behaviour probabilities (N), if any                expert actions (N), if any
+//            f32 behavior probabilities (N), if any                expert actions (N), if any
 //            f32 extra features (N, all sizes), if any
 // Version 2 differs from 1 in nothing but the new kind of space, 3 from 2 in nothing but the extra features. A file is
 // of version 1 unless its first history needs a newer one, so that older readers still read what they can. A record
@@ -127,7 +127,7 @@ private:
     columns.mask_size = std::get<Discrete>(info.action_space).count;
     columns.action_masks = cursor.take_as<std::uint8_t>(steps, static_cast<std::uint64_t>(columns.mask_size));
   }
-  if (info.has_behaviour_probability) columns.behaviour_probabilities = cursor.take_as<float>(steps);
+  if (info.has_behavior_probability) columns.behavior_probabilities = cursor.take_as<float>(steps);
   if (info.has_expert_action) columns.expert_actions = cursor.take_space(steps, info.action_space);
   if (!info.extra_features.empty()) {
     columns.extra_size = extra_size(info.extra_features);

@@ -22,7 +22,7 @@ namespace icrl {
 /// What the optional columns of a history hold for one step. Only the columns that the history has are read.
 struct StepExtras {
   std::span<const std::uint8_t> action_mask{};
-  float behaviour_probability = 1.0f;
+  float behavior_probability = 1.0f;
   std::span<const float> expert_action{};
   std::span<const float> extra_features{};  ///< the numbers of all of them, one after another
 };
@@ -109,7 +109,7 @@ private:
     history.episode_endings_.resize(history.episode_ends_.size());
     if (!has_extras_) return;
     if (history.info().has_action_mask) history.action_masks_.resize(size * mask_size());
-    if (history.info().has_behaviour_probability) history.behaviour_probabilities_.resize(size);
+    if (history.info().has_behavior_probability) history.behavior_probabilities_.resize(size);
     if (history.info().has_expert_action) history.expert_actions_.truncate(steps);
     history.extra_features_.resize(size * extra_size_);
   }
@@ -122,8 +122,8 @@ private:
       if (extras.action_mask[static_cast<std::size_t>(action[0])] == 0)
         refuse(fmt::format("action {} is not allowed by the action mask", action[0]));
     }
-    const float probability = extras.behaviour_probability;  // a density where actions are continuous
-    if (info.has_behaviour_probability && !(std::isfinite(probability) && probability >= 0))
+    const float probability = extras.behavior_probability;  // a density where actions are continuous
+    if (info.has_behavior_probability && !(std::isfinite(probability) && probability >= 0))
       refuse(fmt::format("the behavior probability is {}, it must be finite and at least 0", probability));
     if (info.has_expert_action && !action_check_.contains(extras.expert_action))
       refuse_value("expert action", extras.expert_action, info.action_space);
@@ -140,8 +140,7 @@ private:
     LearningHistory& history = *history_;
     if (history.info().has_action_mask)
       history.action_masks_.insert(history.action_masks_.end(), extras.action_mask.begin(), extras.action_mask.end());
-    if (history.info().has_behaviour_probability)
-      history.behaviour_probabilities_.push_back(extras.behaviour_probability);
+    if (history.info().has_behavior_probability) history.behavior_probabilities_.push_back(extras.behavior_probability);
     if (history.info().has_expert_action) history.expert_actions_.append(extras.expert_action);
     if (extra_size_ > 0) {
       history.extra_features_.insert(history.extra_features_.end(), extras.extra_features.begin(),
@@ -164,7 +163,7 @@ private:
   LearningHistory* history_;
   SpaceCheck observation_check_, action_check_;
   std::size_t extra_size_ = static_cast<std::size_t>(extra_size(history_->info().extra_features));
-  bool has_extras_ = history_->info().has_action_mask || history_->info().has_behaviour_probability ||
+  bool has_extras_ = history_->info().has_action_mask || history_->info().has_behavior_probability ||
                      history_->info().has_expert_action || extra_size_ > 0;
   bool is_open_ = false;
   int length_ = 0;  // steps of the open episode

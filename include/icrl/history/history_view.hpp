@@ -24,7 +24,7 @@ struct HistoryInfo {
   std::string algorithm{};  ///< what acted, for people
   std::uint64_t seed = 0;
   bool has_action_mask = false;                ///< per step: which actions of a Discrete space were allowed
-  bool has_behaviour_probability = false;      ///< per step: with which probability the action was chosen
+  bool has_behavior_probability = false;       ///< per step: with which probability the action was chosen
   bool has_expert_action = false;              ///< per step: what an expert would have done
   std::vector<ExtraFeature> extra_features{};  ///< per step: what else was known before the action
 
@@ -46,19 +46,19 @@ inline void validate(const HistoryInfo& info) {
 
 /// The columns of a history of E episodes and N steps, wherever they lie. Absent columns are null.
 struct HistoryColumns {
-  int episode_count = 0;                           ///< E
-  const std::uint64_t* episode_ends = nullptr;     ///< (E) steps up to the end of each episode; the last is N
-  const std::uint8_t* episode_endings = nullptr;   ///< (E) EpisodeEnding bits
-  ColumnView observations{};                       ///< (N + E) one more than steps in every episode
-  ColumnView actions{};                            ///< (N)
-  const float* rewards = nullptr;                  ///< (N)
-  const std::uint8_t* action_masks = nullptr;      ///< (N, mask_size)
-  const float* behaviour_probabilities = nullptr;  ///< (N)
-  ColumnView expert_actions{};                     ///< (N)
-  const float* extra_features = nullptr;           ///< (N, extra_size)
-  int mask_size = 0;                               ///< number of actions
-  int extra_size = 0;                              ///< numbers of all extra features
-  bool is_mapped = false;                          ///< in a file: pages are read when they are first looked at
+  int episode_count = 0;                          ///< E
+  const std::uint64_t* episode_ends = nullptr;    ///< (E) steps up to the end of each episode; the last is N
+  const std::uint8_t* episode_endings = nullptr;  ///< (E) EpisodeEnding bits
+  ColumnView observations{};                      ///< (N + E) one more than steps in every episode
+  ColumnView actions{};                           ///< (N)
+  const float* rewards = nullptr;                 ///< (N)
+  const std::uint8_t* action_masks = nullptr;     ///< (N, mask_size)
+  const float* behavior_probabilities = nullptr;  ///< (N)
+  ColumnView expert_actions{};                    ///< (N)
+  const float* extra_features = nullptr;          ///< (N, extra_size)
+  int mask_size = 0;                              ///< number of actions
+  int extra_size = 0;                             ///< numbers of all extra features
+  bool is_mapped = false;                         ///< in a file: pages are read when they are first looked at
 };
 
 /// Bits that say how an episode ended; at least one is set.
@@ -98,10 +98,10 @@ public:
     const auto size = static_cast<std::size_t>(columns_.mask_size);
     return {columns_.action_masks + static_cast<std::size_t>(step(t)) * size, size};
   }
-  /// Only where the info says has_behaviour_probability.
-  [[nodiscard]] float behaviour_probability(int t) const {
-    ICRL_ASSERT(columns_.behaviour_probabilities != nullptr, "the history has no behaviour probabilities");
-    return columns_.behaviour_probabilities[step(t)];
+  /// Only where the info says has_behavior_probability.
+  [[nodiscard]] float behavior_probability(int t) const {
+    ICRL_ASSERT(columns_.behavior_probabilities != nullptr, "the history has no behavior probabilities");
+    return columns_.behavior_probabilities[step(t)];
   }
   /// Only where the info says has_expert_action.
   void expert_action(int t, std::span<float> out) const {

@@ -46,7 +46,7 @@ public:
       columns.action_masks = action_masks_.data();
       columns.mask_size = std::get<Discrete>(info_->action_space).count;
     }
-    if (info_->has_behaviour_probability) columns.behaviour_probabilities = behaviour_probabilities_.data();
+    if (info_->has_behavior_probability) columns.behavior_probabilities = behavior_probabilities_.data();
     if (info_->has_expert_action) columns.expert_actions = expert_actions_.view();
     if (!info_->extra_features.empty()) {
       columns.extra_features = extra_features_.data();
@@ -63,7 +63,7 @@ private:
   std::vector<std::uint64_t> episode_ends_;
   std::vector<std::uint8_t> episode_endings_;
   Column observations_, actions_, expert_actions_;
-  std::vector<float> rewards_, behaviour_probabilities_, extra_features_;
+  std::vector<float> rewards_, behavior_probabilities_, extra_features_;
   std::vector<std::uint8_t> action_masks_;
 };
 // Else a vector that grows would copy its histories, and all views of them would be lost.

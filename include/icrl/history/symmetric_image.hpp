@@ -86,7 +86,7 @@ private:
 
   [[nodiscard]] StepExtras mapped_extras(const EpisodeView& episode, int t) {
     StepExtras extras;
-    if (info_.has_behaviour_probability) extras.behaviour_probability = episode.behaviour_probability(t);
+    if (info_.has_behavior_probability) extras.behavior_probability = episode.behavior_probability(t);
     if (info_.has_expert_action) {
       episode.expert_action(t, from_action_);
       symmetry_.map_action(from_action_, expert_action_);

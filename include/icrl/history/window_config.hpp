@@ -8,13 +8,13 @@
 namespace icrl {
 
 struct WindowConfig {
-  int context = 80;       ///< rows of a window
-  int keep_every = 1;     ///< thinning: of k episodes one is kept, from a random one on
-  double skip_first = 0;  ///< share of the episodes of a history that is left out at its start
+  int context = 80;          ///< rows of a window
+  int subsample = 1;         ///< thinning: of k episodes one is kept, from a random one on
+  double skip_fraction = 0;  ///< share of the episodes of a history that is left out at its start
   WindowStart start = WindowStart::episode;
   /// Fraction of windows that begin with the first kept episode. A window from the middle starts with a learner whose
   /// knowledge the window does not show. If most windows do, a fresh agent acts as if it already knew the task.
-  double history_start_share = 0.5;
+  double history_start_fraction = 0.5;
   bool shuffle_episodes = false;   ///< control: the same episodes in a random order, new for every window
   bool use_expert_action = false;  ///< labels are the expert's actions, not the ones taken
 };
@@ -22,11 +22,11 @@ struct WindowConfig {
 /// Throws Error for a value out of its range.
 inline void validate(const WindowConfig& config) {
   if (config.context < 1) fail("window: context is {}, it must be at least 1", config.context);
-  if (config.keep_every < 1) fail("window: keep_every is {}, it must be at least 1", config.keep_every);
-  if (!(config.skip_first >= 0 && config.skip_first < 1))
-    fail("window: skip_first is {}, it must lie in [0, 1)", config.skip_first);
-  if (!(config.history_start_share >= 0 && config.history_start_share <= 1))
-    fail("window: history_start_share is {}, it must lie in [0, 1]", config.history_start_share);
+  if (config.subsample < 1) fail("window: subsample is {}, it must be at least 1", config.subsample);
+  if (!(config.skip_fraction >= 0 && config.skip_fraction < 1))
+    fail("window: skip_fraction is {}, it must lie in [0, 1)", config.skip_fraction);
+  if (!(config.history_start_fraction >= 0 && config.history_start_fraction <= 1))
+    fail("window: history_start_fraction is {}, it must lie in [0, 1]", config.history_start_fraction);
 }
 
 }  // namespace icrl

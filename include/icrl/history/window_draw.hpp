@@ -77,14 +77,13 @@ struct WindowDraw {
   [[nodiscard]] static WindowDraw of(const HistoryView& history, const EpisodeLengths& lengths,
                                      const WindowConfig& config, Rng rng) {
     const int episodes = history.episode_count();
-    const int skipped = std::min(static_cast<int>(config.skip_first * episodes), episodes - 1);
-    const int phase = rng.below(std::min(config.keep_every, episodes - skipped));
+    const int skipped = std::min(static_cast<int>(config.skip_fraction * episodes), episodes - 1);
+    const int phase = rng.below(std::min(config.subsample, episodes - skipped));
     const int first = skipped + phase;
-    const int count = (episodes - first - 1) / config.keep_every + 1;
+    const int count = (episodes - first - 1) / config.subsample + 1;
     const std::uint64_t order_key = config.shuffle_episodes ? rng.bits() : 0;
-    const bool is_from_start = rng.chance(config.history_start_share);
-    return {
-        {history, lengths, first, config.keep_every, count, config.shuffle_episodes, order_key}, is_from_start, rng};
+    const bool is_from_start = rng.chance(config.history_start_fraction);
+    return {{history, lengths, first, config.subsample, count, config.shuffle_episodes, order_key}, is_from_start, rng};
   }
 
   /// The step that the window begins with. Each call draws another one.

@@ -53,8 +53,8 @@ public:
     return fmt::format(
         "{} histories of {} steps, windows of {} rows that start {}, every {}. episode after a share of {}, {} from the "
         "start, {}{}",
-        histories_.size(), steps, config_.context, to_string(config_.start), config_.keep_every, config_.skip_first,
-        config_.history_start_share, config_.shuffle_episodes ? "shuffled" : "in order",
+        histories_.size(), steps, config_.context, to_string(config_.start), config_.subsample, config_.skip_fraction,
+        config_.history_start_fraction, config_.shuffle_episodes ? "shuffled" : "in order",
         config_.use_expert_action ? ", expert actions" : "");
   }
 

@@ -59,8 +59,8 @@ concept HasExpertAction = requires(const P& policy, std::span<float> action) {
 
 /// Optional: returns the probability with which it chose its last action.
 template <typename P>
-concept HasBehaviourProbability = requires(const P& policy) {
-  { policy.behaviour_probability() } -> std::convertible_to<float>;
+concept HasBehaviorProbability = requires(const P& policy) {
+  { policy.behavior_probability() } -> std::convertible_to<float>;
 };
 
 /// Optional, for learners and groups: receives the spaces of the environment before a run. Throws Error if it cannot
@@ -154,8 +154,8 @@ public:
   void expert_action(int member, std::span<float> action) const requires HasExpertAction<L> {
     at(member).expert_action(action);
   }
-  [[nodiscard]] float behaviour_probability(int member) const requires HasBehaviourProbability<L> {
-    return at(member).behaviour_probability();
+  [[nodiscard]] float behavior_probability(int member) const requires HasBehaviorProbability<L> {
+    return at(member).behavior_probability();
   }
 
 private:

@@ -160,8 +160,8 @@ private:
     if constexpr (requires { group_.expert_action(member, std::span<float>{}); }) {
       if (info.has_expert_action) group_.expert_action(member, expert_action_);
     }
-    if constexpr (requires { group_.behaviour_probability(member); }) {
-      if (info.has_behaviour_probability) extras.behaviour_probability = group_.behaviour_probability(member);
+    if constexpr (requires { group_.behavior_probability(member); }) {
+      if (info.has_behavior_probability) extras.behavior_probability = group_.behavior_probability(member);
     }
     extras.expert_action = expert_action_;
     return extras;
@@ -172,11 +172,11 @@ private:
 };
 
 /// Throws Error if a history has columns that the group cannot fill.
-inline void expect_columns(const HistoryInfo& info, bool has_expert_action, bool has_behaviour_probability) {
+inline void expect_columns(const HistoryInfo& info, bool has_expert_action, bool has_behavior_probability) {
   if (info.has_expert_action && !has_expert_action)
     fail("run: the history records expert actions, but this learner has no expert_action(action)");
-  if (info.has_behaviour_probability && !has_behaviour_probability)
-    fail("run: the history records behavior probabilities, but this learner has no behaviour_probability()");
+  if (info.has_behavior_probability && !has_behavior_probability)
+    fail("run: the history records behavior probabilities, but this learner has no behavior_probability()");
   if (!info.extra_features.empty()) {
     fail("run: the history has extra features ({}), which a run does not record (add them with with_extra_feature)",
          to_string(info.extra_features));
@@ -225,7 +225,7 @@ std::vector<LearningHistory> run_group(G& group, std::vector<E> envs, int episod
     info.has_action_mask = HasActionMask<E>;
     expect_step_takes<E>(info.action_space, "run: the environment");
     detail::expect_columns(
-        info, requires { group.expert_action(0, std::span<float>{}); }, requires { group.behaviour_probability(0); });
+        info, requires { group.expert_action(0, std::span<float>{}); }, requires { group.behavior_probability(0); });
     histories.emplace_back(std::move(info));
     detail::expect_same_spaces(histories[i].info(), histories[0].info());
   }

@@ -36,9 +36,9 @@ public:
         random_ties_{config.random_ties},
         visits_(static_cast<std::size_t>(moves_.cell_count())) {
     if (!(noise_ >= 0 && noise_ <= 1)) fail("systematic explorer: noise is {}, it must lie in [0, 1]", noise_);
-    neighbours_.reserve(visits_.size() * static_cast<std::size_t>(moves_.action_count()));
+    neighbors_.reserve(visits_.size() * static_cast<std::size_t>(moves_.action_count()));
     for (int cell = 0; cell < moves_.cell_count(); ++cell)
-      for (int action = 0; action < moves_.action_count(); ++action) neighbours_.push_back(moves_.moved(cell, action));
+      for (int action = 0; action < moves_.action_count(); ++action) neighbors_.push_back(moves_.moved(cell, action));
   }
 
   void act(std::span<const float> observation, std::span<float> action, Rng& rng) {
@@ -74,7 +74,7 @@ private:
       if (visits > least) continue;
       const int distance = moves_.distance(from, cell);
       if (visits == least && distance > nearest) continue;
-      const int enclosed = visited_neighbours(cell, visits);
+      const int enclosed = visited_neighbors(cell, visits);
       const bool is_equal = visits == least && distance == nearest;
       if (is_equal && enclosed < most_enclosed) continue;
       ties = is_equal && enclosed == most_enclosed ? ties + 1 : 1;
@@ -87,12 +87,12 @@ private:
   }
 
   /// Number of neighbors visited more often than `visits`, minus the number of the others. Walls do not count.
-  [[nodiscard]] int visited_neighbours(int cell, int visits) const {
+  [[nodiscard]] int visited_neighbors(int cell, int visits) const {
     const auto actions = static_cast<std::size_t>(moves_.action_count());
     int balance = 0;
     for (std::size_t a = 0; a < actions; ++a) {
-      const int neighbour = neighbours_[static_cast<std::size_t>(cell) * actions + a];
-      if (neighbour != cell) balance += visits_[static_cast<std::size_t>(neighbour)] > visits ? 1 : -1;
+      const int neighbor = neighbors_[static_cast<std::size_t>(cell) * actions + a];
+      if (neighbor != cell) balance += visits_[static_cast<std::size_t>(neighbor)] > visits ? 1 : -1;
     }
     return balance;
   }
@@ -100,8 +100,8 @@ private:
   M moves_;
   double noise_;
   bool random_ties_;
-  std::vector<int> visits_;      // arrivals per cell; the start of an episode is not an arrival
-  std::vector<int> neighbours_;  // (cell, action)
+  std::vector<int> visits_;     // arrivals per cell; the start of an episode is not an arrival
+  std::vector<int> neighbors_;  // (cell, action)
   int goal_ = unknown;
   int planned_action_ = 0;
 };

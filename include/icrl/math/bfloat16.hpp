@@ -9,7 +9,7 @@
 #include <icrl/math/packet.hpp>
 
 // Matrices in bfloat16 (a float's upper half: 8 bits of precision, all of its range) as factors of products, which take
-// numbers in pairs that are neighbours in the depth.
+// numbers in pairs that are neighbors in the depth.
 namespace icrl {
 
 using Bf16Pair = detail::Bf16Pair;
@@ -67,7 +67,7 @@ inline Packet<Bf16Pair> round_pairs(const Packet<float>& first, const Packet<flo
 #endif
 }
 
-/// Two packets of neighbours, and one.
+/// Two packets of neighbors, and one.
 inline void store_rounded(const Packet<float>& first, const Packet<float>& second, Bf16Pair* to) {
 #if defined(__AVX512BF16__)
   store(to, Packet<Bf16Pair>(_mm512_cvtne2ps_pbh(__m512(second), __m512(first))));
@@ -90,7 +90,7 @@ inline void store_rounded(const Packet<float>& values, Bf16Pair* to) {
 #endif
 }
 
-/// A packet of neighbours, from pairs.
+/// A packet of neighbors, from pairs.
 inline Packet<float> load_rounded(const Bf16Pair* from) {
   using Shorts = std::uint16_t __attribute__((vector_size(packet_bytes / 2)));
   Shorts shorts;
@@ -98,7 +98,7 @@ inline Packet<float> load_rounded(const Bf16Pair* from) {
   return first_of(__builtin_convertvector(shorts, Packet<Bf16Pair>));
 }
 
-/// Stores a row of numbers, rounded, in pairs of neighbours: packet(i) gives those from i on, number(i) a single one of
+/// Stores a row of numbers, rounded, in pairs of neighbors: packet(i) gives those from i on, number(i) a single one of
 /// the tail. An odd last number is followed by 0.
 template <typename Compute, typename ComputeOne>
 inline void round_numbers(Index size, Bf16Pair* to, Compute&& packet, ComputeOne&& number) {
@@ -113,16 +113,16 @@ inline void round_numbers(Index size, Bf16Pair* to, Compute&& packet, ComputeOne
   }
 }
 
-/// Pairs of neighbours of a row.
+/// Pairs of neighbors of a row.
 inline void round_row(const float* from, Index size, Bf16Pair* to) {
   round_numbers(
       size, to, [&](Index i) { return load(from + i); }, [&](Index i) { return from[i]; });
 }
 
-/// Number i of a row of pairs of neighbours.
+/// Number i of a row of pairs of neighbors.
 inline float number_at(const Bf16Pair* row, Index i) { return to_float(row[i / 2] >> (i % 2 * 16) & 0xffffu); }
 
-/// Pairs of two rows' numbers: to[c] = (upper[c], lower[c]). `upper` and `lower` hold pairs of neighbours; a null
+/// Pairs of two rows' numbers: to[c] = (upper[c], lower[c]). `upper` and `lower` hold pairs of neighbors; a null
 /// `lower` is a row of zeros.
 inline void interleave_rows(const Bf16Pair* upper, const Bf16Pair* lower, Index size, Bf16Pair* to) {
   Index i = 0;

@@ -34,7 +34,7 @@ struct PacketTraits<double> {
   using Type = double __attribute__((vector_size(packet_bytes)));
   using Bits = std::int64_t __attribute__((vector_size(packet_bytes)));
 };
-/// Two numbers in bfloat16 that are neighbours in the depth of a product, the first one in the low half.
+/// Two numbers in bfloat16 that are neighbors in the depth of a product, the first one in the low half.
 using Bf16Pair = std::uint32_t;
 template <>
 struct PacketTraits<Bf16Pair> {

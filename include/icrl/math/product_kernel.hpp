@@ -10,7 +10,7 @@
 // A is broadcast number by number from wherever it lies, so one kernel serves A and A transposed; B comes in rows.
 // Every element of C is one chain of fused multiply-adds in the order of the depth, whatever the tile: a row's result
 // does not depend on how many rows are computed with it. A and B hold numbers (In = float, double) or pairs of bfloat16
-// that are neighbours in the depth (In = Bf16Pair), whose products are summed in float, the second of a pair first.
+// that are neighbors in the depth (In = Bf16Pair), whose products are summed in float, the second of a pair first.
 namespace icrl::detail {
 
 #if defined(__AVX512F__)

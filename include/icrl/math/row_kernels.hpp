@@ -34,9 +34,9 @@ S standardise_row(const S* x, Index size, S epsilon, S* x_hat) {
   Packet<S> squares{};
   S tail_squares = 0;
   for (Index i = 0; i < whole; i += lanes<S>) {
-    const Packet<S> centred = load(x + i) - mean;
-    squares += centred * centred;
-    store(x_hat + i, centred);
+    const Packet<S> centered = load(x + i) - mean;
+    squares += centered * centered;
+    store(x_hat + i, centered);
   }
   for (Index i = whole; i < size; ++i) {
     x_hat[i] = x[i] - mean;
@@ -55,17 +55,17 @@ S standardise_row(const S* x, Index size, S epsilon, S* x_hat) {
 /// y = gain * x_hat + bias with x_hat as `standardise_row` gives it. Returns inverse_stddev. All rows have `size`
 /// numbers.
 template <typename S>
-S normalise_row(const S* x, const S* gain, const S* bias, Index size, S epsilon, S* x_hat, S* y) {
+S normalize_row(const S* x, const S* gain, const S* bias, Index size, S epsilon, S* x_hat, S* y) {
   const S inverse_stddev = standardise_row(x, size, epsilon, x_hat);
   scale_row(x_hat, gain, bias, size, y);
   return inverse_stddev;
 }
 
-/// Derivative of `normalise_row`. Adds to dgain and dbias; adds to dx when `add_to_dx`, else overwrites it. With g = dy
+/// Derivative of `normalize_row`. Adds to dgain and dbias; adds to dx when `add_to_dx`, else overwrites it. With g = dy
 /// * gain:
 ///   dx = (g - mean(g) - x_hat * mean(g * x_hat)) * inverse_stddev
 template <typename S>
-void normalise_row_backward(const S* dy, const S* x_hat, S inverse_stddev, const S* gain, Index size, S* dgain,
+void normalize_row_backward(const S* dy, const S* x_hat, S inverse_stddev, const S* gain, Index size, S* dgain,
                             S* dbias, S* dx, bool add_to_dx) {
   using namespace detail;
   const Index whole = size - size % lanes<S>;

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <icrl/math/rounded_rows.hpp>
+#include <icrl/math/bf16_rows.hpp>
 #include <icrl/nn/attention.hpp>
 #include <icrl/nn/bf16_heads.hpp>
 #include <icrl/nn/bf16_linear.hpp>

@@ -81,7 +81,7 @@ public:
 private:
   /// norm(x) of a block of rows, those from `first` on, in both orders of bfloat16; see round_scaled.
   static void normalize(const LayerNorm<float>& norm, MatrixIn<float> x, Index first, LayerNorm<float>::Cache& cache,
-                        RoundedRows rows, Buffer<Bf16Pair>& pairs) {
+                        Bf16Rows rows, Buffer<Bf16Pair>& pairs) {
     for (Index r = 0; r < x.rows(); ++r) {
       cache.inverse_stddev(first + r, 0) =
           standardise_row(row_data(x, r), x.cols(), LayerNorm<float>::epsilon, row_data(cache.x_hat, first + r));

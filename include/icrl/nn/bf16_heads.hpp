@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <icrl/math/bf16_rows.hpp>
 #include <icrl/math/product.hpp>
-#include <icrl/math/rounded_rows.hpp>
 #include <icrl/nn/score_blocks.hpp>
 
 namespace icrl {

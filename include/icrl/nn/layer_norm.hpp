@@ -35,7 +35,7 @@ struct LayerNorm {
   void forward(MatrixIn<S> x, Scratch& scratch, MatrixOut<S> y) const {
     reserve(scratch);
     for (Index r = 0; r < x.rows(); ++r) {
-      normalise_row(row_data(x, r), gain.data(), bias.data(), x.cols(), epsilon, scratch.x_hat.data(), row_data(y, r));
+      normalize_row(row_data(x, r), gain.data(), bias.data(), x.cols(), epsilon, scratch.x_hat.data(), row_data(y, r));
     }
   }
   void reserve(Scratch& scratch) const {
@@ -46,7 +46,7 @@ struct LayerNorm {
   void forward(MatrixIn<S> x, Cache& cache, MatrixOut<S> y) const {
     reserve(cache, x.rows(), x.cols());
     for (Index r = 0; r < x.rows(); ++r) {
-      cache.inverse_stddev(r, 0) = normalise_row(row_data(x, r), gain.data(), bias.data(), x.cols(), epsilon,
+      cache.inverse_stddev(r, 0) = normalize_row(row_data(x, r), gain.data(), bias.data(), x.cols(), epsilon,
                                                  row_data(cache.x_hat, r), row_data(y, r));
     }
   }
@@ -61,7 +61,7 @@ struct LayerNorm {
       scale_row(row_data(cache.x_hat, r), gain.data(), bias.data(), y.cols(), row_data(y, r));
   }
 
-  /// Adds to `grad`, overwrites dx; the formula stands at `normalise_row_backward`.
+  /// Adds to `grad`, overwrites dx; the formula stands at `normalize_row_backward`.
   void backward(MatrixIn<S> dy, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx) const {
     backward(dy, 0, cache, grad, dx, false);
   }
@@ -78,7 +78,7 @@ struct LayerNorm {
 private:
   void backward(MatrixIn<S> dy, Index first, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx, bool add) const {
     for (Index r = 0; r < dy.rows(); ++r) {
-      normalise_row_backward(row_data(dy, r), row_data(cache.x_hat, first + r), cache.inverse_stddev(first + r, 0),
+      normalize_row_backward(row_data(dy, r), row_data(cache.x_hat, first + r), cache.inverse_stddev(first + r, 0),
                              gain.data(), dy.cols(), grad.gain.data(), grad.bias.data(), row_data(dx, r), add);
     }
   }

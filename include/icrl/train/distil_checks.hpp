@@ -134,7 +134,7 @@ template <Trainable M>
           .beta2 = config.beta2,
           .epsilon = config.epsilon,
           .weight_decay = config.weight_decay,
-          .max_gradient_norm = config.clip};
+          .max_gradient_norm = config.max_gradient_norm};
 }
 
 /// Throws Error for a loss or a gradient's norm that is not finite, of the update behind `update`.

@@ -38,15 +38,15 @@ struct DistilConfig {
   int updates = 1800;
   int batch = 64;  ///< windows per update
 
-  double learning_rate = 3e-3;    ///< the highest, after the warm-up
-  double final_rate_share = 0.1;  ///< the last update's rate as a share of it, reached along half a cosine wave
-  int warmup = 200;               ///< updates of linear rise
+  double learning_rate = 3e-3;       ///< the highest, after the warm-up
+  double final_rate_fraction = 0.1;  ///< the last update's rate as a share of it, reached along half a cosine wave
+  int warmup = 200;                  ///< updates of linear rise
   double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-8;  ///< AdamW's
-  double weight_decay = 0.3;   ///< of matrices; vectors (gains, biases, the embedding of rewards) are not decayed
-  double clip = 1;             ///< the gradient's largest norm; 0 = any
-  double label_smoothing = 0;  ///< share of the label's probability that is spread over all ids
+  double weight_decay = 0.3;     ///< of matrices; vectors (gains, biases, the embedding of rewards) are not decayed
+  double max_gradient_norm = 1;  ///< the gradient's largest norm; 0 = any
+  double label_smoothing = 0;    ///< share of the label's probability that is spread over all ids
   /// Decay of a moving average of the weights, which is evaluated and returned instead of them; 0 = none.
-  double weight_average = 0;
+  double ema_decay = 0;
 
   int evaluate_every = 300;            ///< updates; the last one is evaluated too; 0 = never
   int checkpoint_every = 0;            ///< updates; 0 = never
@@ -75,16 +75,16 @@ inline void validate(const DistilConfig& c) {
   whole("updates", c.updates, 1, any);
   whole("batch", c.batch, 1, any);
   real("learning_rate", c.learning_rate, tiny, huge);
-  real("final_rate_share", c.final_rate_share, 0, 1);
+  real("final_rate_fraction", c.final_rate_fraction, 0, 1);
   if (c.warmup < 0 || c.warmup > c.updates)
     fail("distil: warmup is {}, it must lie in 0 .. updates = {}", c.warmup, c.updates);
   real("beta1", c.beta1, 0, below_one);
   real("beta2", c.beta2, 0, below_one);
   real("epsilon", c.epsilon, tiny, huge);
   real("weight_decay", c.weight_decay, 0, huge);
-  real("clip", c.clip, 0, huge);
+  real("max_gradient_norm", c.max_gradient_norm, 0, huge);
   real("label_smoothing", c.label_smoothing, 0, below_one);
-  real("weight_average", c.weight_average, 0, below_one);
+  real("ema_decay", c.ema_decay, 0, below_one);
   whole("evaluate_every", c.evaluate_every, 0, any);
   whole("checkpoint_every", c.checkpoint_every, 0, any);
   if (c.checkpoint_every > 0 && c.checkpoint.empty())
@@ -103,8 +103,9 @@ inline void validate(const DistilConfig& c) {
   return fmt::format(
       "updates {}, batch {}, learning rate {}, final share {}, warm-up {}, betas {} {}, epsilon {}, weight decay {}, "
       "clip {}, label smoothing {}, weight average {}, evaluate every {}, products {}, gradient slots {}, seed {}",
-      c.updates, c.batch, c.learning_rate, c.final_rate_share, c.warmup, c.beta1, c.beta2, c.epsilon, c.weight_decay,
-      c.clip, c.label_smoothing, c.weight_average, c.evaluate_every, to_string(c.products), c.gradient_slots, c.seed);
+      c.updates, c.batch, c.learning_rate, c.final_rate_fraction, c.warmup, c.beta1, c.beta2, c.epsilon, c.weight_decay,
+      c.max_gradient_norm, c.label_smoothing, c.ema_decay, c.evaluate_every, to_string(c.products), c.gradient_slots,
+      c.seed);
 }
 
 }  // namespace icrl

@@ -64,7 +64,7 @@ public:
         variances_{weight_chunks<Scalar>(optimizer_.variance())},
         workers_(static_cast<std::size_t>(pool_.thread_count())),
         parts_(static_cast<std::size_t>(slots_.slot_count())) {
-    if (config.weight_average > 0) average_.emplace(model);
+    if (config.ema_decay > 0) average_.emplace(model);
     if (average_) averages_ = weight_chunks<Scalar>(*average_);
     config_.products = detail::used_products(model, config.products);
     if constexpr (HasBf16Pass<M>) {
@@ -199,7 +199,7 @@ private:
   [[nodiscard]] bool has_bfloat16() const { return config_.products == Products::bfloat16; }
 
   [[nodiscard]] WarmupCosine schedule() const {
-    return {config_.learning_rate, config_.final_rate_share, config_.warmup, config_.updates};
+    return {config_.learning_rate, config_.final_rate_fraction, config_.warmup, config_.updates};
   }
 
   [[nodiscard]] Rng update_rng(int update) const { return Rng{config_.seed}.fork(static_cast<std::uint64_t>(update)); }
@@ -243,7 +243,7 @@ private:
     const AdamWUpdate<Scalar> update = optimizer_.next_update(rate, gradient_scale);
     const int n = optimizer_.step_count();
     // Early averages would hold on to the first weights, which know nothing: their memory grows with the run.
-    const auto average_share = Scalar(1 - std::min(config_.weight_average, static_cast<double>(n) / (9 + n)));
+    const auto average_share = Scalar(1 - std::min(config_.ema_decay, static_cast<double>(n) / (9 + n)));
     pool_.run(slots_.chunk_count(), [&](int index, int) {
       const auto i = static_cast<std::size_t>(index);
       update.apply(slots_.sum(index), weights_[i], means_[i].weights, variances_[i].weights);

@@ -96,12 +96,12 @@ template <typename Kernel>
 
 }  // namespace detail
 
-/// Where rows in pairs of neighbours go: row r to data + r * stride.
-struct RoundedRows {
+/// Where rows in pairs of neighbors go: row r to data + r * stride.
+struct Bf16Rows {
   Bf16Pair* data;
   Index stride;
 
-  RoundedRows(Buffer<Bf16Pair>& matrix, Index first = 0) : data{row_data(matrix, first)}, stride{matrix.cols()} {}
+  Bf16Rows(Buffer<Bf16Pair>& matrix, Index first = 0) : data{row_data(matrix, first)}, stride{matrix.cols()} {}
 };
 
 namespace detail {
@@ -113,7 +113,7 @@ struct RowPair {
   Bf16Pair *to_upper, *to_lower, *to_pairs;
   Bf16Pair mask;  // which halves of a pair count
 
-  RowPair(Index r, Index count, const RoundedRows& rows, Bf16Pair* pairs)
+  RowPair(Index r, Index count, const Bf16Rows& rows, Bf16Pair* pairs)
       : lower{r + 1 < count ? r + 1 : r},
         to_upper{rows.data + r * rows.stride},
         to_lower{rows.data + lower * rows.stride},
@@ -131,12 +131,12 @@ struct RowPair {
 
 }  // namespace detail
 
-// Functions on a block of rows leave it in bfloat16 in both orders: `rows` in pairs of neighbours, and `pairs` of the
+// Functions on a block of rows leave it in bfloat16 in both orders: `rows` in pairs of neighbors, and `pairs` of the
 // tokens 2i and 2i + 1, where the block begins with the token `first`, which is even. A token that is missing to a pair
 // counts as zeros.
 
 /// x (block, n).
-inline void round_both(MatrixIn<float> x, Index first, RoundedRows rows, Buffer<Bf16Pair>& pairs) {
+inline void round_both(MatrixIn<float> x, Index first, Bf16Rows rows, Buffer<Bf16Pair>& pairs) {
   for (Index r = 0; r < x.rows(); r += 2) {
     const detail::RowPair pair{r, x.rows(), rows, row_data(pairs, (first + r) / 2)};
     const float *const upper = row_data(x, r), *const lower = row_data(x, pair.lower);
@@ -147,7 +147,7 @@ inline void round_both(MatrixIn<float> x, Index first, RoundedRows rows, Buffer<
 
 /// gain * x_hat + bias, where x_hat (block, n) has been standardised.
 inline void round_scaled(MatrixIn<float> x_hat, const RowVector<float>& gain, const RowVector<float>& bias, Index first,
-                         RoundedRows rows, Buffer<Bf16Pair>& pairs) {
+                         Bf16Rows rows, Buffer<Bf16Pair>& pairs) {
   const float *const factor = gain.data(), *const summand = bias.data();
   for (Index r = 0; r < x_hat.rows(); r += 2) {
     const detail::RowPair pair{r, x_hat.rows(), rows, row_data(pairs, (first + r) / 2)};
@@ -162,7 +162,7 @@ inline void round_scaled(MatrixIn<float> x_hat, const RowVector<float>& gain, co
 }
 
 /// GELU of x (block, n), and its derivative in pairs of tokens.
-inline void round_gelu(MatrixIn<float> x, Index first, RoundedRows rows, Buffer<Bf16Pair>& pairs,
+inline void round_gelu(MatrixIn<float> x, Index first, Bf16Rows rows, Buffer<Bf16Pair>& pairs,
                        Buffer<Bf16Pair>& slopes) {
   for (Index r = 0; r < x.rows(); r += 2) {
     const detail::RowPair pair{r, x.rows(), rows, row_data(pairs, (first + r) / 2)};
@@ -179,7 +179,7 @@ inline void round_gelu(MatrixIn<float> x, Index first, RoundedRows rows, Buffer<
 }
 
 /// d (block, n) times `slopes`, pairs of the tokens from `first` on; the sums are added to `total`.
-inline void round_product(MatrixIn<float> d, Index first, const Buffer<Bf16Pair>& slopes, RoundedRows rows,
+inline void round_product(MatrixIn<float> d, Index first, const Buffer<Bf16Pair>& slopes, Bf16Rows rows,
                           Buffer<Bf16Pair>& pairs, RowVector<float>& total) {
   float* const sums = total.data();
   for (Index r = 0; r < d.rows(); r += 2) {
@@ -197,7 +197,7 @@ inline void round_product(MatrixIn<float> d, Index first, const Buffer<Bf16Pair>
   }
 }
 
-/// to = x * factor, rounded, in pairs of neighbours. `size` numbers.
+/// to = x * factor, rounded, in pairs of neighbors. `size` numbers.
 inline void round_scaled_row(const float* x, float factor, Index size, Bf16Pair* to) {
   using namespace detail;
   round_numbers(
@@ -218,7 +218,7 @@ inline float round_scaled_row(const float* x, float factor, Index size, Bf16Pair
 }
 
 /// Softmax of two rows of scores, but for the division: e^(scale * (x - largest x)) over the first `count` numbers of
-/// the upper row and one more of the lower one, 0 beyond, rounded. Goes to two rows, in pairs of neighbours, and in
+/// the upper row and one more of the lower one, 0 beyond, rounded. Goes to two rows, in pairs of neighbors, and in
 /// pairs of the two rows, packet i to column(i). Returns 1 / the rows' sums. `size` > count is a whole number of
 /// packets.
 template <typename Column>

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
-#include <icrl/math/rounded_rows.hpp>
+#include <icrl/math/bf16_rows.hpp>
 
 #include <array>
 #include <cmath>

@@ -61,7 +61,7 @@ void check(KernelChecks& checks, Index rows, Index width, Index depth, Guard gua
 }  // namespace
 
 int main() {
-  KernelChecks checks{"rounded_products"};
+  KernelChecks checks{"bf16_products"};
   for (const Guard guard : {Guard::behind, Guard::before}) {
     for (Index n = 1; n <= 130; ++n) {
       check(checks, n, 19, 5, guard);
