@@ -64,6 +64,19 @@ TEST_CASE("The error that is told is that of the weights and of the outputs", "[
   CHECK(rounding_error(c.map.weight, matrix).outputs == 0);
 }
 
+TEST_CASE("Weights of inputs that calibration never saw are rounded with care, too", "[compress]") {
+  MapAndInputs c;
+  c.x.rightCols(16).setZero();  // a group of its own
+  InputStatistics inputs{48};
+  inputs.add(c.x);
+  for (const Rounding rounding : {Rounding::nearest, Rounding::searched, Rounding::gptq}) {
+    const QuantizedMatrix matrix = quantize(c.map, {.bits = 3, .rounding = rounding}, &inputs);
+    INFO(to_string(rounding));
+    const Matrix<float> left = (dequantized(matrix) - c.map.weight).bottomRows(16);
+    CHECK(left.squaredNorm() < 0.06f * c.map.weight.bottomRows(16).squaredNorm());
+  }
+}
+
 TEST_CASE("Eight bits leave hardly an error whatever the rounding", "[compress]") {
   const MapAndInputs c;
   for (const Rounding rounding : {Rounding::nearest, Rounding::searched, Rounding::gptq}) {

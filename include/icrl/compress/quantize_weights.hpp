@@ -38,7 +38,7 @@ struct WeightQuantization {
   int bits = 8;  ///< 8, 4, 3 or 2
   Rounding rounding = Rounding::searched;
   Index group = 32;       ///< inputs per group scale, of fewer than 8 bits
-  double damping = 0.01;  ///< of GPTQ: share of the second moments' mean diagonal that is added to their diagonal
+  double damping = 0.01;  ///< share of the inputs' mean square that is added to that of each
   int refinements = 4;    ///< of GPTQ: most passes over its codes once all are there (refine_codes)
 
   [[nodiscard]] WeightFormat format() const { return {bits, group}; }
@@ -50,6 +50,17 @@ inline void validate(const WeightQuantization& how) {
   if (!(how.damping >= 0 && how.damping <= 1)) fail("quantize: damping is {}, it must lie in 0 .. 1", how.damping);
   if (how.refinements < 0) fail("quantize: refinements is {}, it must not be negative", how.refinements);
 }
+
+namespace detail {
+
+/// With a share of the mean diagonal added to the diagonal: weights of inputs that calibration hardly saw are to stay
+/// near what they were.
+[[nodiscard]] inline Matrix<double> damped(Matrix<double> second_moments, double damping) {
+  second_moments.diagonal().array() += damping * second_moments.diagonal().mean();
+  return second_moments;
+}
+
+}  // namespace detail
 
 /// The rounded weights of a map. `inputs` are what calibration saw of it; null if there is none. Throws Error where
 /// weights are not finite, or GPTQ has no inputs to go by.
@@ -71,15 +82,16 @@ inline void validate(const WeightQuantization& how) {
   }
   if (how.rounding == Rounding::searched) {
     RowVector<float> importance = RowVector<float>::Ones(weight.rows());
-    for (Index i = 0; inputs != nullptr && i < importance.size(); ++i)
-      importance(i) = static_cast<float>(inputs->mean_square(i));
+    if (inputs != nullptr && inputs->second_moments.trace() > 0)
+      importance = detail::damped(inputs->second_moments, how.damping).diagonal().transpose().cast<float>();
     return encode_weights(weight, search_scales(weight, importance, format), format);
   }
   if (inputs == nullptr) fail("quantize: GPTQ needs a calibration of the map's inputs (see calibrate)");
   QuantizedMatrix matrix = round_by_gptq(weight, inputs->second_moments, format, how.damping);
+  const Matrix<double> moments = detail::damped(inputs->second_moments, how.damping);
   for (int pass = 0;; ++pass) {
-    refit_scales(weight, inputs->second_moments, matrix);
-    if (pass == how.refinements || refine_codes(weight, inputs->second_moments, matrix) == 0) return matrix;
+    refit_scales(weight, moments, matrix);
+    if (pass == how.refinements || refine_codes(weight, moments, matrix) == 0) return matrix;
   }
 }
 
