@@ -33,7 +33,7 @@ inline std::vector<float> numbers_of(std::span<const LearningHistory> histories,
     for (int e = 0; e < history.episode_count(); ++e) {
       const EpisodeView episode = history.episode(e);
       for (int t = 0; t < episode.length(); ++t) {
-        float observation[2], action[1];
+        float observation[2] = {}, action[1] = {};
         episode.observation(t, observation);
         episode.action(t, action);
         numbers.insert(numbers.end(), {observation[0], observation[1], action[0], episode.reward(t)});
