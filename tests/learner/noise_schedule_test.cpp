@@ -23,6 +23,6 @@ TEST_CASE("Noise that has no time to fall is at its end", "[learner]") {
 }
 
 TEST_CASE("Noise out of range is refused", "[learner]") {
-  CHECK(has(error_of([] { validate(NoiseSchedule{.start = 1.5}); }), "from 1.5"));
+  CHECK(has(error_of([] { validate(NoiseSchedule{.start = 1.5}); }), "start is 1.5"));
   CHECK(has(error_of([] { validate(NoiseSchedule{.episodes = -1}); }), "episodes is -1"));
 }

@@ -153,7 +153,7 @@ TEST_CASE("Q-learning refuses what it has no table for", "[learner]") {
   CHECK(has(refusal({}, Discrete{2}, Discrete{0}), "discrete(0)"));
   CHECK(has(refusal({.learning_rate = 0}, Discrete{2}, Discrete{2}), "learning_rate is 0"));
   CHECK(has(refusal({.discount = 1.1}, Discrete{2}, Discrete{2}), "discount is 1.1"));
-  CHECK(has(refusal({.epsilon_start = 2}, Discrete{2}, Discrete{2}), "from 2"));
+  CHECK(has(refusal({.epsilon_start = 2}, Discrete{2}, Discrete{2}), "start is 2"));
 }
 
 TEST_CASE("A Q-learner refuses an environment of other spaces than its table's", "[learner]") {
