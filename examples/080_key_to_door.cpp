@@ -72,11 +72,12 @@ DistilResult train(CausalTransformer<float>& model, const std::vector<LearningHi
 int main(int argc, char** argv) {
   example::Program program{"Distils a search for a hidden key and a hidden door", "out/080_key_to_door"};
   int permuted = 0, task_count = 0, updates = 0;
+  double temperature = -1;
   Recipe recipe = example::key_to_door_recipe(false, false);
   program.add("--permuted", permuted, "1: which action makes which move is hidden and differs by task", 0, 1);
   program.add("--tasks", task_count, "training tasks; 0: 1000, or 8000 with permuted actions", 0, 1000000);
   program.add("--updates", updates, "updates of training; 0: 1000, or 4500 with permuted actions", 0, 1000000);
-  program.add("--temperature", recipe.temperature, "of decoding", 0, 100);
+  program.add("--temperature", temperature, "of decoding; -1: 0.5, or 1 with permuted actions", -1, 100);
   program.add("--start-share", recipe.history_start_fraction, "share of windows that begin where a history does", 0, 1);
 
   return program.run(argc, argv, [&](const example::Options& options) {
@@ -85,6 +86,7 @@ int main(int argc, char** argv) {
     const Recipe usual = example::key_to_door_recipe(is_permuted, options.quick);
     recipe.task_count = task_count == 0 ? usual.task_count : task_count;
     recipe.updates = updates == 0 ? usual.updates : updates;
+    recipe.temperature = temperature < 0 ? usual.temperature : temperature;
     const KeyToDoorRooms rooms{{.permuted_actions = is_permuted}};
     // Validation tasks have no part in this program: they are for choosing settings.
     const TaskSplit split = split_tasks(

@@ -111,7 +111,7 @@ int main(int argc, char** argv) {
     const KeyToDoorRooms rooms{{.permuted_actions = true}};
     const TaskSplit split = split_tasks(
         rooms.task_count(),
-        {.train = recipe.task_count, .validation = 64, .held_out = options.quick ? 4 : 64, .seed = options.seed});
+        {.train = recipe.task_count, .validation = 64, .held_out = options.quick ? 8 : 64, .seed = options.seed});
 
     example::ProgressBar recording{"recording"};
     const auto [histories, image_counts] =
@@ -142,7 +142,7 @@ int main(int argc, char** argv) {
 
     example::ProgressBar acting{"acting in new rooms"};
     JudgeConfig judging{.evaluation = {.runs = options.quick ? 1 : 4,
-                                       .episodes = options.quick ? 5 : 100,
+                                       .episodes = options.quick ? 20 : 100,
                                        .seed = options.seed,
                                        .thread_count = options.threads},
                         .decoding = {.temperature = recipe.temperature},

@@ -7,7 +7,7 @@
 //     updates=1000"
 //     --model "student from=soft-d16 mix=1 on_policy=0.5 rate=1e-3 updates=2000"
 //   options: [--teacher "teacher d=64 l=4 updates=8000"] [--out FOLDER] [--threads N] [--runs 4] [--evaluation-seeds 3]
-//            [--temperature 0.5] [--permuted 1] [--tasks N] [--teacher-only] [--quick]
+//            [--temperature 1] [--permuted 1] [--tasks N] [--teacher-only] [--quick]
 //
 // Keys of a model: model_spec.hpp. Histories are recorded once per seed, a model is trained once and measured once, and
 // an interrupted training goes on from its checkpoint: a program that was stopped is run again with the same options.
@@ -52,7 +52,7 @@ struct Options {
   std::filesystem::path out = "out/compression";
   std::uint64_t seed = 1;
   int threads = 0, permuted = 1, task_count = 0, runs = 4, evaluation_seeds = 3;
-  double temperature = 0.5;
+  double temperature = 1;
   bool quick = false, teacher_only = false;
   std::string teacher = "teacher d=64 l=4 updates=8000";
   std::vector<std::string> models;

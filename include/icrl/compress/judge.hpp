@@ -145,6 +145,10 @@ requires HasWeights<M>
       a += over[static_cast<std::size_t>(task)];
       b += under[static_cast<std::size_t>(task)];
     }
+    if (!(b > 0)) {
+      fail("judge: on {} of the {} tasks the original earns nothing, so a share of it has no interval (is it trained?)",
+           std::count_if(under.begin(), under.end(), [](double earned) { return !(earned > 0); }), under.size());
+    }
     return a / b;
   };
   return {ratio(tasks), bootstrap_interval(tasks, ratio, bootstrap)};
