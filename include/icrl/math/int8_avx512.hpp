@@ -34,14 +34,15 @@ struct Avx512Int8 : Avx512Rows {
     Index t = 0;
     for (; t + 16 <= count; t += 16) weigh(scratch.scores + t, head.value_scales + t, __mmask16{0xffff}, sums);
     if (t < count) weigh(scratch.scores + t, head.value_scales + t, lanes_below(count - t), sums);
-    const MixScale by{_mm512_reduce_max_ps(sums.most), fold(sums.weights), fold(sums.probabilities)};
+    const MixScale by{largest_of(sums.most), fold(sums.weights), fold(sums.probabilities)};
     const Index padded_count = whole_blocks(count);
     std::uint8_t *const low = scratch.weights, *const high = low + padded_count;
     const __m512 to_whole = _mm512_set1_ps(by.to_whole);
     for (t = 0; t < padded_count; t += 16) {
-      const __m512i whole = _mm512_cvtps_epi32(times(_mm512_loadu_ps(scratch.scores + t), to_whole));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(low + t), _mm512_cvtepi32_epi8(whole));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(high + t), _mm512_cvtepi32_epi8(_mm512_srli_epi32(whole, 8)));
+      const __m512i whole = _mm512_maskz_cvtps_epi32(every, times(_mm512_loadu_ps(scratch.scores + t), to_whole));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(low + t), _mm512_maskz_cvtepi32_epi8(every, whole));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(high + t),
+                       _mm512_maskz_cvtepi32_epi8(every, _mm512_maskz_srli_epi32(every, whole, 8)));
     }
     mix(head, low, high, whole_words(count) / 4, by.from_whole, mixed);
   }
@@ -94,7 +95,7 @@ private:
 #pragma GCC unroll 4
       for (int i = 0; i < rows; ++i) {
         const __m512 by = _mm512_mul_ps(_mm512_set1_ps(x.scales[r + i]), scales);
-        __m512 result = _mm512_add_ps(times(_mm512_cvtepi32_ps(sums[i][p]), by), bias);
+        __m512 result = _mm512_add_ps(times(_mm512_maskz_cvtepi32_ps(every, sums[i][p]), by), bias);
         float* const to = y + (r + i) * stride + o;
         if (add) result = _mm512_add_ps(load(to, map.outputs - o), result);
         store(to, map.outputs - o, result);
@@ -114,7 +115,7 @@ private:
     const __m512 weight = _mm512_maskz_mov_ps(kept, times(p, _mm512_loadu_ps(value_scales)));
     sums.probabilities = _mm512_add_ps(sums.probabilities, p);
     sums.weights = _mm512_add_ps(sums.weights, weight);
-    sums.most = _mm512_max_ps(weight, sums.most);  // NaN: the second one
+    sums.most = _mm512_maskz_max_ps(every, weight, sums.most);  // NaN: the second one
     _mm512_storeu_ps(scores, weight);
   }
 
@@ -143,13 +144,13 @@ private:
           add_products(sums, _mm512_loadu_si512(keys + 64 * w), word_to_all(query + 4 * w));
       }
       const __m512 scale = _mm512_mul_ps(_mm512_loadu_ps(head.key_scales + t), by);
-      const __m512 scaled = times(_mm512_cvtepi32_ps(sums), scale);
+      const __m512 scaled = times(_mm512_maskz_cvtepi32_ps(every, sums), scale);
       _mm512_storeu_ps(scores + t, scaled);
       // NaN: the second one.
-      largest = t + 16 <= count ? _mm512_max_ps(scaled, largest)
+      largest = t + 16 <= count ? _mm512_maskz_max_ps(every, scaled, largest)
                                 : _mm512_mask_max_ps(largest, lanes_below(count - t), scaled, largest);
     }
-    return _mm512_reduce_max_ps(largest);
+    return largest_of(largest);
   }
 
   /// Values of `groups` times 4 tokens, weighted by 256 * high + low.
@@ -179,8 +180,8 @@ private:
       const __m512i sum_low = _mm512_add_epi32(_mm512_add_epi32(lows[0], lows[1]), _mm512_add_epi32(lows[2], lows[3]));
       const __m512i sum_high =
           _mm512_add_epi32(_mm512_add_epi32(highs[0], highs[1]), _mm512_add_epi32(highs[2], highs[3]));
-      const __m512i sum = _mm512_add_epi32(_mm512_slli_epi32(sum_high, 8), sum_low);
-      store(mixed + c, head.size - c, _mm512_mul_ps(_mm512_cvtepi32_ps(sum), by));
+      const __m512i sum = _mm512_add_epi32(_mm512_maskz_slli_epi32(every, sum_high, 8), sum_low);
+      store(mixed + c, head.size - c, _mm512_mul_ps(_mm512_maskz_cvtepi32_ps(every, sum), by));
     }
   }
 };

@@ -13,18 +13,37 @@ namespace icrl::detail {
 
 /// Loops over rows in AVX-512: ScalarInt8's, bit by bit.
 struct Avx512Rows {
+  /// All lanes. Intrinsics without a mask leave a register undefined on purpose, of which g++ 12 warns when it links
+  /// with -flto, where no pragma reaches.
+  static constexpr __mmask16 every = 0xffff;
+
+  ICRL_VNNI [[gnu::always_inline]] static inline float largest_of(__m512 numbers) {
+    const __m256 eight = _mm256_max_ps(_mm512_extractf32x8_ps(numbers, 1), _mm512_extractf32x8_ps(numbers, 0));
+    const __m128 four = _mm_max_ps(_mm256_extractf128_ps(eight, 1), _mm256_extractf128_ps(eight, 0));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
+  }
+  ICRL_VNNI [[gnu::always_inline]] static inline std::uint32_t largest_of(__m512i numbers) {
+    const __m256i eight =
+        _mm256_max_epu32(_mm512_extracti32x8_epi32(numbers, 1), _mm512_extracti32x8_epi32(numbers, 0));
+    const __m128i four = _mm_max_epu32(_mm256_extracti128_si256(eight, 1), _mm256_extracti128_si256(eight, 0));
+    const __m128i two = _mm_max_epu32(four, _mm_unpackhi_epi64(four, four));
+    return static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm_max_epu32(two, _mm_shuffle_epi32(two, 1))));
+  }
+
   ICRL_VNNI static float quantize(const float* x, Index size, std::uint8_t flip, std::uint8_t* codes) {
     __m512i most = _mm512_setzero_si512();
     for (Index i = 0; i < size; i += 16)
-      most = _mm512_max_epu32(
-          most, _mm512_and_si512(_mm512_castps_si512(load(x + i, size - i)), _mm512_set1_epi32(0x7fffffff)));
-    const CodeScale by{_mm512_reduce_max_epu32(most)};
+      most = _mm512_maskz_max_epu32(
+          every, most, _mm512_and_si512(_mm512_castps_si512(load(x + i, size - i)), _mm512_set1_epi32(0x7fffffff)));
+    const CodeScale by{largest_of(most)};
     const __m512 inverse = _mm512_set1_ps(by.inverse);
     const __m128i flips = _mm_set1_epi8(static_cast<char>(flip));
     for (Index i = 0; i < size; i += 16) {
       // Zero times what is not finite is no code.
       const __m512 scaled = by.inverse == 0 ? _mm512_setzero_ps() : times(load(x + i, size - i), inverse);
-      const __m128i code = _mm_xor_si128(_mm512_cvtepi32_epi8(_mm512_cvtps_epi32(scaled)), flips);
+      const __m128i code =
+          _mm_xor_si128(_mm512_maskz_cvtepi32_epi8(every, _mm512_maskz_cvtps_epi32(every, scaled)), flips);
       _mm_mask_storeu_epi8(codes + i, lanes_below(size - i), code);
     }
     return by.scale;
@@ -59,7 +78,7 @@ struct Avx512Rows {
     const __m512 by = _mm512_set1_ps(factor);
     for (Index i = 0; i < size; i += 16) {
       const __m128i code = _mm_maskz_loadu_epi8(lanes_below(size - i), codes + i);
-      const __m512 product = times(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(code)), by);
+      const __m512 product = times(_mm512_maskz_cvtepi32_ps(every, _mm512_maskz_cvtepi8_epi32(every, code)), by);
       store(out + i, size - i, _mm512_add_ps(load(out + i, size - i), product));
     }
   }
@@ -74,8 +93,9 @@ struct Avx512Rows {
         const float* const row = x + (first + h) * size;
         __m512i most = _mm512_and_si512(_mm512_castps_si512(load(row, size)), magnitude);
         for (Index i = 16; i < size; i += 16)
-          most = _mm512_max_epu32(most, _mm512_and_si512(_mm512_castps_si512(load(row + i, size - i)), magnitude));
-        largest[h] = _mm512_reduce_max_epu32(most);
+          most = _mm512_maskz_max_epu32(every, most,
+                                        _mm512_and_si512(_mm512_castps_si512(load(row + i, size - i)), magnitude));
+        largest[h] = largest_of(most);
       }
       // CodeScale, sixteen at a time.
       const __m512i bits = _mm512_load_si512(largest);
@@ -95,7 +115,7 @@ struct Avx512Rows {
         const auto kept = static_cast<__mmask16>(is_code >> h & 1 ? 0xffff : 0);
         for (Index i = 0; i < size; i += 16) {
           const __m512i code = _mm512_maskz_cvtps_epi32(kept, times(load(row + i, size - i), inverse));
-          _mm_mask_storeu_epi8(to + i, lanes_below(size - i), _mm512_cvtepi32_epi8(code));
+          _mm_mask_storeu_epi8(to + i, lanes_below(size - i), _mm512_maskz_cvtepi32_epi8(every, code));
         }
       }
     }
@@ -106,9 +126,9 @@ struct Avx512Rows {
     const __m512i before = _mm512_set1_epi32(static_cast<std::int32_t>((std::uint32_t{1} << shift) - 1));
     for (Index c = 0; c < size; c += 16) {
       const __mmask16 kept = lanes_below(size - c);
-      const __m512i code = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(kept, codes + c));
+      const __m512i code = _mm512_maskz_cvtepu8_epi32(every, _mm_maskz_loadu_epi8(kept, codes + c));
       const __m512i old = _mm512_maskz_loadu_epi32(kept, words + 4 * c);
-      const __m512i word = _mm512_or_si512(_mm512_and_si512(old, before), _mm512_slli_epi32(code, shift));
+      const __m512i word = _mm512_or_si512(_mm512_and_si512(old, before), _mm512_maskz_slli_epi32(every, code, shift));
       _mm512_mask_storeu_epi32(words + 4 * c, kept, word);
     }
   }
@@ -138,8 +158,8 @@ protected:
   /// As exact_exp2. Without `is_limited` x has to be no larger than 0.
   template <bool is_limited>
   ICRL_VNNI [[gnu::always_inline]] static inline __m512 exp2(__m512 x) {
-    x = _mm512_max_ps(_mm512_set1_ps(Exp2::min), x);  // NaN: the second one
-    if constexpr (is_limited) x = _mm512_min_ps(_mm512_set1_ps(Exp2::max), x);
+    x = _mm512_maskz_max_ps(every, _mm512_set1_ps(Exp2::min), x);  // NaN: the second one
+    if constexpr (is_limited) x = _mm512_maskz_min_ps(every, _mm512_set1_ps(Exp2::max), x);
     const __m512 shift = _mm512_set1_ps(rounding_shift), shifted = _mm512_add_ps(x, shift);
     const __m512 r = _mm512_sub_ps(x, _mm512_sub_ps(shifted, shift));
     __m512 p = _mm512_add_ps(times(_mm512_set1_ps(Exp2::c5), r), _mm512_set1_ps(Exp2::c4));
@@ -147,12 +167,12 @@ protected:
     p = _mm512_add_ps(times(p, r), _mm512_set1_ps(Exp2::c2));
     p = _mm512_add_ps(times(p, r), _mm512_set1_ps(Exp2::c1));
     p = _mm512_add_ps(times(p, r), _mm512_set1_ps(1.0f));
-    const __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
+    const __m512i exponent = _mm512_maskz_slli_epi32(every, _mm512_castps_si512(shifted), 23);
     return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), exponent));
   }
   /// As fold_lanes.
   ICRL_VNNI [[gnu::always_inline]] static inline float fold(__m512 lanes) {
-    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(lanes), _mm512_extractf32x8_ps(lanes, 1));
+    const __m256 eight = _mm256_add_ps(_mm512_extractf32x8_ps(lanes, 0), _mm512_extractf32x8_ps(lanes, 1));
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
