@@ -164,12 +164,12 @@ int main(int argc, char** argv) {
     };
     print("original", report.original, original_file);
     print("compressed", report.compressed, small_file);
-    fmt::print(
-        "           {:.3f} [{:.3f}, {:.3f}] of the original's curve; equal actions in {:.1f} % of the steps, KL "
-        "{:.2e}{}\n",
-        report.area_ratio.value, report.area_ratio.interval.low, report.area_ratio.interval.high,
-        100 * report.agreement.share, report.agreement.kl,
-        report.agrees_but_improves_less() ? "; steps agree, and improvement is lost" : "");
+    if (report.area_ratio) {
+      fmt::print("           {:.3f} [{:.3f}, {:.3f}] of the original's curve\n", report.area_ratio->value,
+                 report.area_ratio->interval.low, report.area_ratio->interval.high);
+    }
+    fmt::print("           equal actions in {:.1f} % of the steps, KL {:.2e}{}\n", 100 * report.agreement.share,
+               report.agreement.kl, report.agrees_but_improves_less() ? "; steps agree, and improvement is lost" : "");
 
     Plot plot{.title = "A compressed model still finds key and door: new tasks, permuted actions",
               .y_label = "return of an episode (mean)"};
@@ -187,13 +187,14 @@ int main(int argc, char** argv) {
                           {"worst_task", model.worst_task},
                           {"return_by_episode", model.return_by_episode}});
     };
+    const Estimate ratio = report.area_ratio.value_or(Estimate{});
     example::write_summary(options.out, {{"seed", options.seed},
                                          {"quick", options.quick},
                                          {"teacher", figures(report.original, original_file)},
                                          {"compressed", figures(report.compressed, small_file)},
-                                         {"ratio", report.area_ratio.value},
-                                         {"ratio_low", report.area_ratio.interval.low},
-                                         {"ratio_high", report.area_ratio.interval.high},
+                                         {"ratio", ratio.value},
+                                         {"ratio_low", ratio.interval.low},
+                                         {"ratio_high", ratio.interval.high},
                                          {"agreement", report.agreement.share},
                                          {"kl", report.agreement.kl}});
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -46,13 +47,15 @@ struct ModelFigures {
 /// Both models, and how they compare.
 struct CompressionReport {
   ModelFigures original, compressed;
-  Agreement agreement{};  ///< of the compressed model with the original, step by step
-  Estimate area_ratio{};  ///< the compressed model's area as a share of the original's; tasks are paired
+  Agreement agreement{};                 ///< of the compressed model with the original, step by step
+  std::optional<Estimate> area_ratio{};  ///< the compressed model's area as a share of the original's, tasks paired;
+                                         ///< none if the original earns nothing on so many tasks that it has no
+                                         ///< interval
 
   /// Whether single steps hide a loss: both models take the same action in 99 % of the steps, and yet the compressed
   /// one earns less than 98 % of the original's area, beyond doubt.
   [[nodiscard]] bool agrees_but_improves_less() const {
-    return agreement.share >= 0.99 && area_ratio.interval.high < 0.98;
+    return agreement.share >= 0.99 && area_ratio && area_ratio->interval.high < 0.98;
   }
 };
 
@@ -134,24 +137,24 @@ requires HasWeights<M>
   return figures;
 }
 
-/// The ratio of two means over the same tasks.
-[[nodiscard]] inline Estimate estimate_ratio(const std::vector<double>& over, const std::vector<double>& under,
-                                             const BootstrapConfig& bootstrap) {
+/// The ratio of two means over the same tasks; none where resamples of them leave nothing to divide by.
+[[nodiscard]] inline std::optional<Estimate> estimate_ratio(const std::vector<double>& over,
+                                                            const std::vector<double>& under,
+                                                            const BootstrapConfig& bootstrap) {
   std::vector<double> tasks(over.size());
   std::iota(tasks.begin(), tasks.end(), 0.0);
+  bool is_defined = true;
   const auto ratio = [&](std::span<const double> drawn) {
     double a = 0, b = 0;
     for (const double task : drawn) {
       a += over[static_cast<std::size_t>(task)];
       b += under[static_cast<std::size_t>(task)];
     }
-    if (!(b > 0)) {
-      fail("judge: on {} of the {} tasks the original earns nothing, so a share of it has no interval (is it trained?)",
-           std::count_if(under.begin(), under.end(), [](double earned) { return !(earned > 0); }), under.size());
-    }
-    return a / b;
+    is_defined = is_defined && b > 0;
+    return b > 0 ? a / b : 0.0;
   };
-  return {ratio(tasks), bootstrap_interval(tasks, ratio, bootstrap)};
+  const Estimate estimate{ratio(tasks), bootstrap_interval(tasks, ratio, bootstrap)};
+  return is_defined ? std::optional{estimate} : std::nullopt;
 }
 
 }  // namespace detail
