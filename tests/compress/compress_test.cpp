@@ -110,6 +110,53 @@ TEST_CASE("Layers that rounding hurts fall back to 8 bits", "[compress]") {
   CHECK(std::count(some.begin(), some.end(), 2) > 0);
 }
 
+TEST_CASE("Maps that no rule quantizes are rounded to 8 bits in both models", "[compress]") {
+  const SmallRun run{compressible_config()};
+  auto model = run.model();
+  const QuantizationRule up{.pattern = "blocks.*.mlp.up", .how = WeightQuantization{.bits = 8}};
+  const QuantizationRule no_head{.pattern = "head"};
+
+  for (const std::vector<QuantizationRule>& rules :
+       {std::vector<QuantizationRule>{}, std::vector{up}, std::vector{no_head, up}}) {
+    Compressed small = compress(model, {{Quantize{.rules = rules, .windows = 8}}}, run.sampler);
+    REQUIRE(small.integers.has_value());
+    CHECK(small.steps.back().layer_bits == std::vector<int>{8, 8, 8});
+    std::vector<Matrix<float>> exact;
+    for_each_linear_map(model, [&](std::string_view, Linear<float>& map) { exact.push_back(map.weight); });
+    std::size_t number = 0;
+    for_each_linear_map(small.model, [&](std::string_view name, Linear<float>& map) {
+      CAPTURE(name);
+      CHECK(map.weight != exact[number]);
+      CHECK(map.weight.isApprox(exact[number], 0.01F));
+      ++number;
+    });
+    CHECK(number == exact.size());
+  }
+}
+
+TEST_CASE("What a later step would refuse is refused before the first one begins", "[compress]") {
+  const SmallRun run{compressible_config()};
+  const auto model = run.model();
+  const FineTune training{.training = small_distil(4)};
+  const auto check = [&](std::vector<CompressionStep> steps, const char* text) {
+    StepLog log;
+    steps.insert(steps.begin(), training);
+    CHECK_THROWS_WITH(compress(model, {std::move(steps)}, run.sampler, 1, log), Catch::Contains(text));
+    CHECK(log.steps.empty());
+  };
+  const WeightQuantization four_bits{.bits = 4, .group = 8};
+
+  check({KeepBestParts{.counts = {.layers = 4}}}, "layers is 4, it must lie in 0 .. 3");
+  check({PruneGradually{.weights = {.weights = {"nothing"}}, .schedule = {.end = 2}, .fine_tuning = training}},
+        "the model has no tensor \"nothing\"");
+  check({PruneGradually{.schedule = {.end = 100}, .fine_tuning = training}}, "the schedule ends before update 100");
+  check({Quantize{.rules = {{.pattern = "nothing", .how = four_bits}}}}, "no linear map matches \"nothing\"");
+  check({KeepBestParts{.counts = {.layers = 2}}, Quantize{.rules = {{.pattern = "blocks.2.*", .how = four_bits}}}},
+        "no linear map matches \"blocks.2.*\"");
+  check({Quantize{.rules = {{.pattern = "blocks.*.mlp.up", .how = four_bits}}}}, "a layer has one width");
+  check({Quantize{.rules = {{.pattern = "*", .how = WeightQuantization{.bits = 5}}}}}, "weights of 5 bits");
+}
+
 TEST_CASE("A model that recipes do not know is refused by its kind", "[compress]") {
   const SmallRun run;
   const RecurrentModel<float> model{{.width = 8}, run.layout};

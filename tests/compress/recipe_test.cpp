@@ -22,6 +22,9 @@ TEST_CASE("Steps that make no sense are named", "[compress]") {
   check({FineTune{.training = {.updates = 0}}}, "updates is 0");
   check({FineTune{.labels = {.mix = 2}}}, "mix is 2");
   check({PruneGradually{.weights = {.sparsity = 2}}}, "sparsity is 2");
+  check({PruneGradually{}, FineTune{}, PruneGradually{}}, "step 3 prunes weights again");
+  check({FineTune{.training = {.label_smoothing = 0.1}}}, "step 1: label_smoothing is 0.1");
+  check({PruneGradually{.fine_tuning = {.training = {.label_smoothing = 0.1}}}}, "step 1: label_smoothing is 0.1");
 }
 
 TEST_CASE("The usual order of steps, and no step at all, make sense", "[compress]") {

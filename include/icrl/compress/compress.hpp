@@ -68,6 +68,49 @@ namespace detail {
   return masks;
 }
 
+/// The rules of a model of integers: what no rule quantizes gets 8 bits.
+[[nodiscard]] inline std::vector<QuantizationRule> complete_rules(std::vector<QuantizationRule> rules) {
+  for (QuantizationRule& rule : rules)
+    if (!rule.how) rule.how = WeightQuantization{.bits = 8};
+  rules.push_back({.pattern = "*", .how = WeightQuantization{.bits = 8}});
+  return rules;
+}
+
+[[nodiscard]] inline QuantizedMaps maps_of(QuantizedModel&& quantized) {
+  QuantizedMaps maps;
+  for (QuantizedMap& map : quantized.maps) maps.emplace(map.name, std::move(map.weight));
+  return maps;
+}
+
+/// Goes through a recipe without a window and without training, so that what a later step would refuse is refused at
+/// once: names of tensors and maps, numbers of parts, schedules, widths that differ within a layer.
+class Rehearsal {
+public:
+  explicit Rehearsal(const CausalTransformer<float>& model) : model_{model} {}
+
+  void run(const KeepBestParts& step) {
+    model_ = smaller_model(model_, best_parts(norm_scores(model_), step.counts));
+  }
+  void run(const FineTune&) {}
+  void run(const PruneGradually& step) {
+    GradualPruning pruning{.config = step.weights, .schedule = step.schedule};
+    pruning.validate(step.fine_tuning.training.updates);
+    pruning.config.criterion = PruneCriterion::magnitude;  // needs no norms
+    (void)pruning.next_masks(step.schedule.end, model_, {});
+  }
+  void run(const Quantize& step) {
+    std::vector<QuantizationRule> rules = complete_rules(step.rules);
+    for (QuantizationRule& rule : rules) {
+      validate(*rule.how);
+      rule.how->rounding = Rounding::nearest;  // needs no calibration
+    }
+    (void)to_int8(model_, maps_of(quantize_weights(model_, rules)));
+  }
+
+private:
+  CausalTransformer<float> model_;
+};
+
 /// One run over a recipe.
 template <typename Observer>
 class Compression {
@@ -105,7 +148,7 @@ public:
     const ContextBatch batch = windows(step.windows, 3);
     Calibration calibration{result.model};
     calibration.add(result.model, batch);
-    std::vector<QuantizationRule> rules = step.rules;
+    std::vector<QuantizationRule> rules = complete_rules(step.rules);
     QuantizedModel quantized = quantize_weights(result.model, rules, &calibration);
     for (std::size_t left = result.model.blocks.size();
          left > 0 && window_divergence(result.model, quantized.dequantized, batch) > step.max_kl; --left) {
@@ -115,10 +158,9 @@ public:
                    {.pattern = fmt::format("blocks.{}.*", *worst), .how = WeightQuantization{.bits = 8}});
       quantized = quantize_weights(result.model, rules, &calibration);
     }
-    QuantizedMaps maps;
-    for (QuantizedMap& map : quantized.maps) maps.emplace(map.name, std::move(map.weight));
-    result.integers = to_int8(result.model, maps);
-    result.model = std::move(quantized.dequantized);
+    CausalTransformer<float> dequantized = std::move(quantized.dequantized);
+    result.integers = to_int8(result.model, maps_of(std::move(quantized)));
+    result.model = std::move(dequantized);
   }
 
 private:
@@ -162,12 +204,14 @@ private:
 ///
 /// KL per step is a precise figure and misleads all the same: what counts is the learning curve, which judge() draws.
 ///
-/// Throws Error for a recipe that makes no sense, before anything is done.
+/// Throws Error for a recipe that makes no sense, or not for this model, before anything is done.
 template <typename Observer>
 [[nodiscard]] Compressed compress(const CausalTransformer<float>& model, const Recipe& recipe,
                                   const WindowSampler& sampler, std::uint64_t seed, Observer&& observer) {
   constexpr int report_windows = 64;
   validate(recipe);
+  detail::Rehearsal rehearsal{model};
+  for (const CompressionStep& step : recipe.steps) std::visit([&](const auto& one) { rehearsal.run(one); }, step);
   detail::Compression<std::remove_reference_t<Observer>> compression{model, sampler, seed, observer};
   const ContextBatch windows = compression.windows(report_windows, 0);
   Compressed result{.model = model};

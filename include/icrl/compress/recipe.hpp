@@ -42,6 +42,7 @@ struct PruneGradually {
 };
 
 /// Rounds the weights of linear maps, and makes the model one of integers (Int8Transformer). Has to be the last step.
+/// Maps that no rule quantizes get 8 bits.
 ///
 /// Layers that are hurt most fall back to 8 bits, one after another, until KL(float || rounded) over `windows` windows
 /// is at most `max_kl` nats per step.
@@ -65,6 +66,13 @@ struct Recipe {
 
 /// Throws Error naming the first step that makes no sense, counted from 1.
 inline void validate(const Recipe& recipe) {
+  const auto validate_tuning = [](std::size_t number, const FineTune& tuning) {
+    validate(tuning.training);
+    validate(tuning.labels);
+    if (tuning.training.label_smoothing != 0)
+      fail("recipe: step {}: label_smoothing is {}, beside soft labels it must be 0", number,
+           tuning.training.label_smoothing);
+  };
   const auto positive = [](std::size_t number, const char* name, int value) {
     if (value < 1) fail("recipe: step {}: {} is {}, it must be positive", number, name, value);
   };
@@ -79,13 +87,13 @@ inline void validate(const Recipe& recipe) {
              name_of(step), name_of(PruneGradually{}));
       }
     } else if (const auto* tuning = std::get_if<FineTune>(&step)) {
-      validate(tuning->training);
-      validate(tuning->labels);
+      validate_tuning(number, *tuning);
     } else if (const auto* pruning = std::get_if<PruneGradually>(&step)) {
+      if (has_pruned)
+        fail("recipe: step {} prunes weights again (one step with a higher final_sparsity does both)", number);
       validate(pruning->weights);
       validate(pruning->schedule);
-      validate(pruning->fine_tuning.training);
-      validate(pruning->fine_tuning.labels);
+      validate_tuning(number, pruning->fine_tuning);
       positive(number, "norm_windows", pruning->norm_windows);
       has_pruned = true;
     } else if (const auto* rounding = std::get_if<Quantize>(&step)) {
