@@ -184,6 +184,7 @@
 #include <icrl/model/step_embedding.hpp>
 #include <icrl/model/tensors.hpp>
 #include <icrl/model/transformer_config.hpp>
+#include <icrl/model/transformer_shape.hpp>
 #include <icrl/model/value_head.hpp>
 #include <icrl/nn/adamw.hpp>
 #include <icrl/nn/attention.hpp>

@@ -15,6 +15,7 @@
 #include <icrl/compress/int8_embedding.hpp>
 #include <icrl/compress/int8_transformer_config.hpp>
 #include <icrl/model/concepts.hpp>
+#include <icrl/model/transformer_shape.hpp>
 
 namespace icrl {
 
@@ -42,22 +43,22 @@ struct Int8Transformer {
       : config{checked(shape)},
         layout{checked(steps)},
         actions{steps.action_space},
-        embedding{embedding_config(shape), steps},
+        embedding{detail::embedding_config(shape), steps},
         final_norm{shape.width},
         head{shape.width, actions.parameter_count(), shape.head_bits, shape.group} {
     for (int i = 0; i < shape.layer_count; ++i)
-      blocks.emplace_back(block_shape(shape, i), shape.bits_of(i), shape.group);
+      blocks.emplace_back(detail::block_shape(shape, i), shape.bits_of(i), shape.group);
     if (shape.positions == PositionScheme::rotary) rotary = {shape.token_count(), shape.head_size()};
   }
 
   /// Numbers in the tensors of such a model, without making it.
   [[nodiscard]] static std::int64_t weight_count(const Int8TransformerConfig& shape, const StepLayout& steps) {
     const int outputs = ActionDistribution{steps.action_space}.parameter_count();
-    std::int64_t count = Int8Embedding::weight_count(embedding_config(shape), steps) +
+    std::int64_t count = Int8Embedding::weight_count(detail::embedding_config(shape), steps) +
                          Int8Norm::weight_count(shape.width) +
                          Int8Linear::weight_count(shape.width, outputs, shape.head_bits, shape.group);
     for (int i = 0; i < shape.layer_count; ++i)
-      count += Int8Block::weight_count(block_shape(shape, i), shape.bits_of(i), shape.group);
+      count += Int8Block::weight_count(detail::block_shape(shape, i), shape.bits_of(i), shape.group);
     return count;
   }
 
@@ -150,18 +151,6 @@ private:
   static const T& checked(const T& value) {
     validate(value);
     return value;
-  }
-  static StepEmbeddingConfig embedding_config(const TransformerConfig& shape) {
-    return {.width = shape.width,
-            .tokens = shape.tokens,
-            .position_count = shape.positions == PositionScheme::learned ? shape.token_count() : 0,
-            .reward_scale = shape.reward_scale};
-  }
-  static BlockShape block_shape(const TransformerConfig& shape, int layer) {
-    return {.width = shape.width,
-            .heads = shape.heads_of(layer),
-            .head_size = shape.head_size(),
-            .hidden = shape.hidden_of(layer)};
   }
 };
 

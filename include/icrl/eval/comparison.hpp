@@ -90,7 +90,6 @@ inline void expect_positive_oracles(const LearningCurves& curves, const Referenc
 
 /// For each task, the mean return over the episodes on a scale from 0 (random actions) to 1 (the oracle). Correct for
 /// returns of any sign. Throws Error if the oracle does not earn more than random actions.
-/// returns of any sign. Throws Error where the oracle does not earn more than random actions.
 [[nodiscard]] inline std::vector<double> normalized_by_task(const LearningCurves& curves,
                                                             const ReferenceReturns& references, int first, int last) {
   detail::expect_references(curves, references, true);

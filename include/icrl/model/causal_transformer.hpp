@@ -15,6 +15,7 @@
 #include <icrl/model/concepts.hpp>
 #include <icrl/model/key_value_cache.hpp>
 #include <icrl/model/step_embedding.hpp>
+#include <icrl/model/transformer_shape.hpp>
 #include <icrl/nn/block.hpp>
 
 namespace icrl {
@@ -60,14 +61,14 @@ struct CausalTransformer {
       : config{checked(shape)},
         layout{checked(steps)},
         actions{steps.action_space},
-        embedding{embedding_config(shape), steps},
+        embedding{detail::embedding_config(shape), steps},
         final_norm{shape.width},
         head{shape.width, actions.parameter_count()} {
     for (int i = 0; i < shape.layer_count; ++i) {
       if constexpr (configures_feed_forward) {
-        blocks.emplace_back(block_shape(shape, i), shape);
+        blocks.emplace_back(detail::block_shape(shape, i), shape);
       } else {
-        blocks.emplace_back(block_shape(shape, i));
+        blocks.emplace_back(detail::block_shape(shape, i));
       }
     }
     if (shape.positions == PositionScheme::rotary) rotary = {shape.token_count(), shape.head_size()};
@@ -75,14 +76,14 @@ struct CausalTransformer {
 
   /// Weights of such a model, without making it.
   [[nodiscard]] static std::int64_t weight_count(const Config& shape, const StepLayout& steps) {
-    std::int64_t count = Encoder::weight_count(embedding_config(shape), steps) +
+    std::int64_t count = Encoder::weight_count(detail::embedding_config(shape), steps) +
                          LayerNorm<S>::weight_count(shape.width) +
                          Head::weight_count(shape.width, ActionDistribution{steps.action_space}.parameter_count());
     for (int i = 0; i < shape.layer_count; ++i) {
       if constexpr (configures_feed_forward) {
-        count += Layer::weight_count(block_shape(shape, i), shape);
+        count += Layer::weight_count(detail::block_shape(shape, i), shape);
       } else {
-        count += Layer::weight_count(block_shape(shape, i));
+        count += Layer::weight_count(detail::block_shape(shape, i));
       }
     }
     return count;
@@ -268,20 +269,6 @@ private:
   static const T& checked(const T& value) {
     validate(value);
     return value;
-  }
-
-  static StepEmbeddingConfig embedding_config(const TransformerConfig& shape) {
-    return {.width = shape.width,
-            .tokens = shape.tokens,
-            .position_count = shape.positions == PositionScheme::learned ? shape.token_count() : 0,
-            .reward_scale = shape.reward_scale,
-            .convolutions = shape.convolutions};
-  }
-  static BlockShape block_shape(const TransformerConfig& shape, int layer) {
-    return {.width = shape.width,
-            .heads = shape.heads_of(layer),
-            .head_size = shape.head_size(),
-            .hidden = shape.hidden_of(layer)};
   }
 
   /// The last token of every step: the one that has seen the observation, and acts.
