@@ -75,8 +75,8 @@ int main(int argc, char** argv) {
   double temperature = -1;
   Recipe recipe = example::key_to_door_recipe(false, false);
   program.add("--permuted", permuted, "1: which action makes which move is hidden and differs by task", 0, 1);
-  program.add("--tasks", task_count, "training tasks; 0: 1000, or 8000 with permuted actions", 0, 1000000);
-  program.add("--updates", updates, "updates of training; 0: 1000, or 4500 with permuted actions", 0, 1000000);
+  program.add("--tasks", task_count, "training tasks; 0: 1000, or 24000 with permuted actions", 0, 1000000);
+  program.add("--updates", updates, "updates of training; 0: 1000, or 6000 with permuted actions", 0, 1000000);
   program.add("--temperature", temperature, "of decoding; -1: 0.5, or 1 with permuted actions", -1, 100);
   program.add("--start-share", recipe.history_start_fraction, "share of windows that begin where a history does", 0, 1);
 

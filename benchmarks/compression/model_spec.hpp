@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
+#include <initializer_list>
 #include <iterator>
 #include <sstream>
 #include <string>
@@ -25,13 +26,18 @@ struct ModelSpec {
 
   int width = 64, layers = 4, heads = 4, hidden = 0, context = 200;  // d, l, h, hidden, context
   int updates = 4500, batch = 32, warmup = 200;
-  double rate = 3e-3;
+  double rate = 3e-3, final_rate = 0.1;  // learning rate, and the last one as a share of it
   double mix = 0;  ///< share of soft labels; 0: labels only, no teacher
   double temperature = 1, beta = 0;
   std::vector<int> keep{};  ///< layers of the teacher that the model begins with, such as 0,2; shape is the teacher's
   std::string from{};       ///< name of the model that training begins with
-  double on_policy = 0;     ///< share of windows from the student's own histories
-  int round = 250, lives = 256;  // updates and histories of an on-policy round
+  double kept_heads = 1, kept_neurons = 1;  ///< shares that stay of the model that training begins with
+  double on_policy = 0;                     ///< share of windows from the student's own histories
+  int round = 250, lives = 256;             // updates and histories of an on-policy round
+  double sparsity = 0;                      ///< share of the blocks' weights that is pruned while training
+  std::string pattern = "single";           ///< of pruned weights: single, blocks (16 outputs by 1 input), 2:4
+  int bits = 0;                             ///< of weights, after training; 0: the model stays in float
+  std::string rounding = "gptq";            ///< nearest, searched, gptq or qat (trained for quantization)
 
   [[nodiscard]] bool wants_teacher() const { return mix > 0 || !keep.empty() || on_policy > 0; }
 };
@@ -65,11 +71,18 @@ inline void read_value(const std::string& text, const std::string& line, std::ve
                                                       {"batch", &spec.batch},
                                                       {"warmup", &spec.warmup},
                                                       {"rate", &spec.rate},
+                                                      {"final_rate", &spec.final_rate},
                                                       {"mix", &spec.mix},
                                                       {"temperature", &spec.temperature},
                                                       {"beta", &spec.beta},
                                                       {"keep", &spec.keep},
                                                       {"from", &spec.from},
+                                                      {"kept_heads", &spec.kept_heads},
+                                                      {"kept_neurons", &spec.kept_neurons},
+                                                      {"sparsity", &spec.sparsity},
+                                                      {"pattern", &spec.pattern},
+                                                      {"bits", &spec.bits},
+                                                      {"rounding", &spec.rounding},
                                                       {"on_policy", &spec.on_policy},
                                                       {"round", &spec.round},
                                                       {"lives", &spec.lives}};
@@ -89,6 +102,15 @@ inline void read_value(const std::string& text, const std::string& line, std::ve
     }
     std::visit([&](auto* target) { detail::read_value(word.substr(at + 1), line, *target); }, found->second);
   }
+  const auto expect_one_of = [&](const char* key, const std::string& value,
+                                 std::initializer_list<std::string_view> known) {
+    if (std::ranges::find(known, value) == known.end())
+      fail("model \"{}\": {} is \"{}\", there are {}", line, key, value, joined(known, ", "));
+  };
+  expect_one_of("pattern", spec.pattern, {"single", "blocks", "2:4"});
+  expect_one_of("rounding", spec.rounding, {"nearest", "searched", "gptq", "qat"});
+  if (spec.updates == 0 && spec.from.empty() && spec.keep.empty())
+    fail("model \"{}\": without updates it needs from or keep", line);
   if (!spec.keep.empty() && !spec.from.empty()) fail("model \"{}\": keep and from exclude each other", line);
   return spec;
 }

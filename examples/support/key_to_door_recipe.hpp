@@ -34,10 +34,10 @@ struct KeyToDoorRecipe {
 /// With `quick` everything happens, and nothing is learned.
 [[nodiscard]] inline KeyToDoorRecipe key_to_door_recipe(bool permuted, bool quick) {
   return {.task_count = quick      ? 8
-                        : permuted ? 8000
+                        : permuted ? 24000
                                    : 1000,
           .updates = quick      ? 4
-                     : permuted ? 4500
+                     : permuted ? 6000
                                 : 1000,
           .temperature = permuted ? 1.0 : 0.5};
 }

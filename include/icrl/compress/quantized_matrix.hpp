@@ -75,7 +75,7 @@ inline void validate(const QuantizedMatrix& matrix, std::string_view what) {
   const CodeRange range = code_range(matrix.bits);
   if (matrix.in < 1 || matrix.out < 1)
     fail("{}: {} inputs and {} outputs are not positive", what, matrix.in, matrix.out);
-  if (matrix.group < 0) fail("{}: groups of {} inputs", what, matrix.group);
+  if (matrix.group < 0) fail("{}: groups of {} inputs, there must be at least 1 (0: no groups)", what, matrix.group);
   if (matrix.bits == 8 && matrix.group != 0)
     fail("{}: groups of {} inputs, weights of 8 bits have none (group 0)", what, matrix.group);
   const auto expect_size = [&](const char* name, std::size_t size, Index expected) {
