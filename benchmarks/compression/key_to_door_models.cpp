@@ -11,9 +11,10 @@
 //   options: [--teacher "teacher d=64 l=4 updates=6000"] [--out FOLDER] [--threads N] [--runs 8] [--evaluation-seeds 3]
 //            [--temperature 1] [--permuted 1] [--tasks N] [--teacher-only] [--quick]
 //
-// Keys of a model: model_spec.hpp. Histories are recorded once per seed, a model is trained once and measured once, and
-// an interrupted training goes on from its checkpoint: a program that was stopped is run again with the same options.
-// One JSON line per model is appended to results.jsonl in the folder.
+// Keys of a model: model_spec.hpp; the models of the study: models.txt, which run.sh reads. Histories are recorded once
+// per seed, a model is trained once and measured once, and an interrupted training goes on from its checkpoint: a
+// program that was stopped is run again with the same options. One JSON line per model is appended to results.jsonl in
+// the folder.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
