@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
   program.add("--permuted", permuted, "1: which action makes which move is hidden and differs by task", 0, 1);
   program.add("--tasks", task_count, "training tasks; 0: 1000, or 24000 with permuted actions", 0, 1000000);
   program.add("--updates", updates, "updates of training; 0: 1000, or 6000 with permuted actions", 0, 1000000);
-  program.add("--temperature", temperature, "of decoding; -1: 0.5, or 1 with permuted actions", -1, 100);
+  program.add("--temperature", temperature, "of decoding; -1: 0.5, or 2 with permuted actions", -1, 100);
   program.add("--start-share", recipe.history_start_fraction, "share of windows that begin where a history does", 0, 1);
 
   return program.run(argc, argv, [&](const example::Options& options) {

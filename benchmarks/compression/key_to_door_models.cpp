@@ -9,7 +9,7 @@
 //     --model "student from=soft-d16 mix=1 on_policy=0.5 rate=1e-3 updates=2000"
 //     --model "four-bits from=layers-0-1-2 updates=0 bits=4"
 //   options: [--teacher "teacher d=64 l=4 updates=6000"] [--out FOLDER] [--threads N] [--runs 8] [--evaluation-seeds 3]
-//            [--temperature 1] [--permuted 1] [--tasks N] [--teacher-only] [--quick]
+//            [--temperature 2] [--permuted 1] [--tasks N] [--teacher-only] [--quick]
 //
 // Keys of a model: model_spec.hpp; the models of the study: models.txt, which run.sh reads. Histories are recorded once
 // per seed, a model is trained once and measured once, and an interrupted training goes on from its checkpoint: a
@@ -131,7 +131,7 @@ private:
                    {"updates", models_.updates_of(spec)},
                    {"train_seconds", made.seconds},
                    {"total_seconds", made.total_seconds},
-                   {"teacher_seconds", spec.wants_teacher() ? teacher.total_seconds : 0},
+                   {"teacher_seconds", made.teacher_seconds},
                    {"nauc", nauc.value},
                    {"low", nauc.interval.low},
                    {"high", nauc.interval.high},

@@ -24,7 +24,7 @@ struct StudyOptions {
   std::filesystem::path out = "out/compression";
   std::uint64_t seed = 1;
   int threads = 0, permuted = 1, task_count = 0;
-  double temperature = 1;  ///< of decoding
+  double temperature = 2;  ///< of decoding
   bool quick = false;
 };
 
@@ -34,6 +34,7 @@ struct StudyModel {
   std::filesystem::path file;
   double seconds = 0;        ///< of its own updates, roll-outs and rounding
   double total_seconds = 0;  ///< with those of the model that it began with
+  double teacher_seconds = 0;  ///< of the teacher, where that is not among them and was needed
   std::optional<Int8Transformer> integers{};
 
   /// Calls `use(model)` with the model that acts.

@@ -69,7 +69,8 @@ public:
     StudyModel made{.model = load_model<float>(path),
                     .file = path,
                     .seconds = std::stod(metadata.at("train_seconds")),
-                    .total_seconds = std::stod(metadata.at("total_seconds"))};
+                    .total_seconds = std::stod(metadata.at("total_seconds")),
+                    .teacher_seconds = std::stod(metadata.at("teacher_seconds"))};
     if (spec.bits != 0) {
       made.file = file_of(spec.name, "int8.safetensors");
       made.integers = load_model<Int8Transformer>(made.file);
@@ -108,7 +109,8 @@ private:
     save_model(made.model, path,
                {{"spec", spec.text},
                 {"train_seconds", fmt::format("{}", made.seconds)},
-                {"total_seconds", fmt::format("{}", made.total_seconds)}});
+                {"total_seconds", fmt::format("{}", made.total_seconds)},
+                {"teacher_seconds", fmt::format("{}", made.teacher_seconds)}});
     std::filesystem::remove(file_of(spec.name, "checkpoint"));
   }
 
@@ -174,9 +176,11 @@ private:
       made.seconds += seconds.count();
     }
     made.total_seconds = made.seconds;
+    if (spec.wants_teacher()) made.teacher_seconds = teacher->total_seconds;
     if (!spec.from.empty()) {
       const Metadata metadata = read_model_info(file_of(spec.from, "safetensors")).metadata;
       made.total_seconds += std::stod(metadata.at("total_seconds"));
+      made.teacher_seconds = std::max(made.teacher_seconds, std::stod(metadata.at("teacher_seconds")));
     }
     return made;
   }
