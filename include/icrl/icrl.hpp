@@ -28,6 +28,7 @@
 #include <icrl/compress/int8_transformer.hpp>
 #include <icrl/compress/int8_transformer_config.hpp>
 #include <icrl/compress/judge.hpp>
+#include <icrl/compress/layer_removal.hpp>
 #include <icrl/compress/linear_maps.hpp>
 #include <icrl/compress/magnitude_histogram.hpp>
 #include <icrl/compress/on_policy.hpp>

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <icrl/compress/calibration.hpp>
+#include <icrl/compress/layer_removal.hpp>
 #include <icrl/compress/recipe.hpp>
 #include <icrl/compress/smaller_model.hpp>
 #include <icrl/compress/to_int8.hpp>
@@ -127,8 +128,14 @@ public:
   }
 
   void run(const KeepBestParts& step, Compressed& result) const {
-    const PartScores scores = taylor_scores(result.model, windows(step.windows, 1));
-    result.model = smaller_model(result.model, best_parts(scores, step.counts));
+    const ContextBatch batch = windows(step.windows, 1);
+    PartCounts counts = step.counts;
+    if (counts.layers > 0) {
+      result.model = smaller_model(result.model, keep_layers(result.model, batch, counts.layers));
+      counts.layers = 0;
+    }
+    if (counts.heads < 1 || counts.neurons < 1)
+      result.model = smaller_model(result.model, best_parts(taylor_scores(result.model, batch), counts));
   }
 
   void run(const FineTune& step, Compressed& result) { fine_tune(step, FixedMasks{result.masks}, result); }

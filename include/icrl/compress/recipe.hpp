@@ -18,8 +18,8 @@
 // The steps of a recipe, in the order in which they usually stand: fewer parts, training, fewer weights, fewer bits.
 namespace icrl {
 
-/// Removes layers, heads and neurons, the least important ones by the first-order change of the loss over windows
-/// (taylor_scores).
+/// Removes layers, then heads and neurons: the layers whose removal changes the outputs least (keep_layers), the others
+/// by the first-order change of the loss (taylor_scores), both over windows.
 struct KeepBestParts {
   PartCounts counts{};
   int windows = 64;
