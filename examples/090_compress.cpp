@@ -83,7 +83,7 @@ Recipe recipe_for(const Settings& settings, const example::KeyToDoorRecipe& reci
   DistilConfig training = example::key_to_door_training(recipe, options.quick, options.seed + 1, options.threads);
   training.updates = settings.updates;
   training.warmup = std::min(100, settings.updates / 2);
-  training.learning_rate = 1e-3;
+  training.learning_rate = 2e-3;
   const int windows = options.quick ? 8 : 128;
   const WeightQuantization rounding{.bits = settings.bits, .rounding = Rounding::gptq};
   return {{KeepBestParts{.counts = {.layers = settings.layers}, .windows = windows},
@@ -101,12 +101,12 @@ int main(int argc, char** argv) {
   Settings settings;
   program.add("--teacher", settings.teacher, "the original's model file; without it one is trained");
   program.add("--layers", settings.layers, "layers that are kept, of 4", 1, 4);
-  program.add("--updates", settings.updates, "updates of training after that; 0: 1000", 0, 1000000);
+  program.add("--updates", settings.updates, "updates of training after that; 0: 2000", 0, 1000000);
   program.add("--bits", settings.bits, "bits per weight: 8, 4, 3 or 2", 2, 8);
 
   return program.run(argc, argv, [&](const example::Options& options) {
     const auto begin = std::chrono::steady_clock::now();
-    if (settings.updates == 0) settings.updates = options.quick ? 4 : 1000;
+    if (settings.updates == 0) settings.updates = options.quick ? 4 : 2000;
     const example::KeyToDoorRecipe recipe = example::key_to_door_recipe(/*permuted*/ true, options.quick);
     const KeyToDoorRooms rooms{{.permuted_actions = true}};
     const TaskSplit split = split_tasks(
