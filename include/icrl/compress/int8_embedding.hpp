@@ -22,7 +22,7 @@ struct Int8Embedding {
   StepLayout layout;
 
   Int8Embedding(const StepEmbeddingConfig& shape, const StepLayout& steps)
-      : rows{Matrix<std::int8_t>::Zero(row_count(shape, steps), shape.width)},
+      : rows{Matrix<std::int8_t>::Zero(static_cast<Index>(row_count(shape, steps)), shape.width)},
         scale{RowVector<Eigen::half>::Constant(rows.rows(), Eigen::half(0.0f))},
         config{shape},
         layout{steps},

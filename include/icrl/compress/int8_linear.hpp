@@ -96,7 +96,7 @@ struct Int8Linear {
         out{outputs},
         bits{weight_bits},
         group{weight_bits == 8 ? 0 : group_size},
-        weight{Matrix<std::int8_t>::Zero(byte_count(inputs, weight_bits), outputs)},
+        weight{Matrix<std::int8_t>::Zero(static_cast<Index>(byte_count(inputs, weight_bits)), outputs)},
         scale{RowVector<Eigen::half>::Constant(outputs, Eigen::half(0.0f))},
         bias{RowVector<Eigen::half>::Constant(outputs, Eigen::half(0.0f))} {
     if (group > 0) group_scale.push_back(Matrix<std::uint8_t>::Ones((in + group - 1) / group, out));
@@ -190,7 +190,7 @@ struct Int8Linear {
 private:
   /// Codes of fewer than 8 bits are packed output by output, as indices (CodeRange::index_of): index i has the bits
   /// i * bits .. of its output's bytes, the lowest first. The bits left over in the last byte are zero.
-  static constexpr Index byte_count(Index inputs, int bits) { return (inputs * bits + 7) / 8; }
+  static constexpr std::int64_t byte_count(std::int64_t inputs, int bits) { return (inputs * bits + 7) / 8; }
 
   void put_bits(Index byte, Index o, unsigned value) {
     weight(byte, o) = static_cast<std::int8_t>(static_cast<std::uint8_t>(weight(byte, o)) | (value & 0xffu));

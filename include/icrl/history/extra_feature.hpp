@@ -68,7 +68,7 @@ inline void validate(const std::vector<ExtraFeature>& features, std::string_view
   std::int64_t all_sizes = 0;
   for (auto feature = features.begin(); feature != features.end(); ++feature) {
     const std::string& name = feature->name;
-    if (name.empty() || name.size() > Limits::name_length || !std::ranges::all_of(name, is_fine)) {
+    if (name.empty() || name.size() > Limits::name_length || !std::all_of(name.begin(), name.end(), is_fine)) {
       fail("{}: extra feature {} has the name \"{}\", it must have 1 .. {} letters, digits, '_', '-' or '.'", what,
            feature - features.begin(), name.substr(0, Limits::name_length), Limits::name_length);
     }

@@ -68,7 +68,8 @@ struct StepLayout {
              float previous_reward, int flags) const {
     ICRL_ASSERT(row.size() == static_cast<std::size_t>(feature_count()), "a row has feature_count() values");
     put(observation, observation_of(row));
-    std::ranges::fill(extra_features_of(row), 0.0f);
+    const std::span<float> extra = extra_features_of(row);
+    std::fill(extra.begin(), extra.end(), 0.0f);
     write_past(row.subspan(static_cast<std::size_t>(action_offset())), previous_action, previous_reward, flags);
   }
 

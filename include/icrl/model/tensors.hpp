@@ -67,8 +67,9 @@ void list_tensors(const std::string& name, const T& part, std::vector<TensorView
   } else {
     const auto rows = static_cast<std::uint64_t>(part.rows()), columns = static_cast<std::uint64_t>(part.cols());
     const bool is_matrix = T::RowsAtCompileTime != 1;
-    list.push_back(tensor_view(name, is_matrix ? std::vector{rows, columns} : std::vector{columns},
-                               std::span<const typename T::Scalar>{part.data(), rows * columns}));
+    list.push_back(
+        tensor_view(name, is_matrix ? std::vector{rows, columns} : std::vector{columns},
+                    std::span<const typename T::Scalar>{part.data(), static_cast<std::size_t>(part.size())}));
   }
 }
 
