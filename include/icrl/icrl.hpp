@@ -156,7 +156,11 @@
 #include <icrl/math/int8_avx512_rows.hpp>
 #include <icrl/math/int8_kernels.hpp>
 #include <icrl/math/int8_layout.hpp>
+#include <icrl/math/int8_neon.hpp>
 #include <icrl/math/int8_scalar.hpp>
+#include <icrl/math/int8_simd128.hpp>
+#include <icrl/math/int8_simd128_rows.hpp>
+#include <icrl/math/int8_wasm.hpp>
 #include <icrl/math/matrix.hpp>
 #include <icrl/math/packet.hpp>
 #include <icrl/math/product.hpp>

@@ -13,6 +13,7 @@
 
 #include "support/catch.hpp"
 #include "support/guard_pages.hpp"
+#include "support/plain_int8_products.hpp"
 
 using namespace icrl;
 using namespace icrl::detail;
@@ -91,12 +92,14 @@ struct RandomHead {
   }
 };
 
-/// The result of a kernel at every level that this CPU has, the scalar one's first.
+/// The result of a kernel at every level that this CPU has, the scalar one's first, and of the loops for registers of
+/// 128 bits, which other targets have as levels.
 template <typename Result, typename Call>
 std::vector<Result> at_all_levels(Call&& call) {
   std::vector<Result> results;
   for (const CpuLevel level : available_cpu_levels())
     with_int8_kernels(level, [&](auto kernels) { results.push_back(call(kernels)); });
+  results.push_back(call(Simd128Int8<icrl::test::PlainInt8Products>{}));
   return results;
 }
 
