@@ -143,7 +143,8 @@ private:
     expect_finite(row[static_cast<std::size_t>(layout.reward_offset())], "reward of the closing row", in);
     checks.check_observation(layout.observation_of(row), member);
     checks.check_action(layout.previous_action_of(row), member);
-    std::ranges::fill(layout.extra_features_of(row), 0.0f);
+    const std::span<float> extra = layout.extra_features_of(row);
+    std::fill(extra.begin(), extra.end(), 0.0f);
     row.back() = StepFlag::closing;
   }
 

@@ -65,7 +65,7 @@ public:
     layout_.write(row, observation, state_.previous_action, state_.previous_reward, state_.phase.flags());
     ICRL_ASSERT(extra_features.size() == static_cast<std::size_t>(layout_.extra_size()),
                 "a row has all extra features of its layout");
-    std::ranges::copy(extra_features, layout_.extra_features_of(row).begin());
+    std::copy(extra_features.begin(), extra_features.end(), layout_.extra_features_of(row).begin());
   }
   void observe(std::span<const float> observation, std::span<float> row) const { observe(observation, {}, row); }
 

@@ -108,7 +108,8 @@ template <LoadableModel M>
   const auto tensors = tensors_of(model);
   return tensors.size() == shapes.size() && std::all_of(tensors.begin(), tensors.end(), [&](const TensorView& tensor) {
            const auto found = shapes.find(tensor.name);
-           return found != shapes.end() && std::ranges::equal(found->second, tensor.shape);
+           return found != shapes.end() &&
+                  std::equal(found->second.begin(), found->second.end(), tensor.shape.begin(), tensor.shape.end());
          });
 }
 

@@ -216,8 +216,9 @@ private:
     const bool has_flags = contains(Discrete{StepFlag::count}, checked.last(1));
     const bool has_previous = has_flags && (static_cast<int>(checked.back()) & StepFlag::no_previous) == 0;
     const float reward = checked[static_cast<std::size_t>(layout.reward_offset())];
+    const std::span<float> extra = layout.extra_features_of(checked);
     const bool has_finite_extras =
-        std::ranges::all_of(layout.extra_features_of(checked), [](float number) { return std::isfinite(number); });
+        std::all_of(extra.begin(), extra.end(), [](float number) { return std::isfinite(number); });
     if (!has_flags || !std::isfinite(reward) || !has_finite_extras ||
         !contains(layout.observation_space, layout.observation_of(checked)) ||
         (has_previous && !contains(layout.action_space, layout.previous_action_of(checked))))
