@@ -6,11 +6,13 @@
 #   kernels    tests/kernels at each level
 #   tests      those of math, nn, model, agent, history, io and train, without those tagged slow
 #   exchange   models, transitions and logits that one processor writes and the other one reads (tests/exchange)
+#   integers   integer models, by g++ and clang, on a CPU with dot products and on one without: the kernels' tests, and
+#              10,000 steps of a model that this machine trains, which have to give the same bits
 #   scripts/aarch64.sh [PART...]     by default all; goes on after a failure
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 parts=("$@")
-((${#parts[@]})) || parts=(kernels tests exchange)
+((${#parts[@]})) || parts=(kernels tests exchange integers)
 need "${build_tools[@]}" "${libraries[@]}" libcli11-dev catch2 g++-aarch64-linux-gnu qemu-user-static
 out=out/targets/aarch64
 cross=aarch64-linux-gnu-g++
@@ -69,6 +71,41 @@ for part in "${parts[@]}"; do
           text=$(exchange "$reader" read "$out/from_$writer") || status=1
           [[ $reader == "$writer" && $status == 0 ]] || noted "exchange, written by $writer, read by $reader" "$status" "$text"
         done
+      done
+      ;;
+    integers)
+      need clang
+      train_integers "$out/integers"
+      header_folder "$out/headers"
+      flags=(-std=c++20 -pthread -Iinclude -Itests -isystem /usr/include/eigen3 -isystem "$out/headers" -DFMT_HEADER_ONLY)
+      link=()
+      [[ ! -e /usr/include/catch2/catch_test_macros.hpp ]] || link=(-lCatch2Main -lCatch2)
+      for compiler in "$cross" 'clang++ --target=aarch64-linux-gnu'; do
+        for level in O1 O3; do
+          status=0
+          for source in kernels/integer_bits exchange/integer_model; do
+            # shellcheck disable=SC2086  # a compiler and its target
+            $compiler "${flags[@]}" "-$level" "tests/$source.cpp" -o "$out/integers/$(basename "$source")" || status=1
+          done
+          for cpu in max cortex-a53; do
+            run=(qemu-aarch64-static -cpu "$cpu" -L /usr/aarch64-linux-gnu)
+            echo "$compiler -$level, $cpu"
+            "${run[@]}" "$out/integers/integer_bits" || status=1
+            "${run[@]}" "$out/integers/integer_model" "$out/integers/integers.safetensors" 10000 >"$out/integers/found" ||
+              status=1
+            cmp "$out/integers/found" "$out/integers/expected" || status=1
+          done
+          noted "integer models by $compiler -$level, with and without dot products" "$status" \
+            "$(cat "$out/integers/expected")"
+        done
+        status=0
+        # shellcheck disable=SC2086  # a compiler and its target
+        $compiler "${flags[@]}" -O2 tests/math/{int8_kernels,int8_simd128,cpu_level}_test.cpp tests/support/main.cpp \
+          -o "$out/integers/tests" "${link[@]}" || status=1
+        for cpu in max cortex-a53; do
+          qemu-aarch64-static -cpu "$cpu" -L /usr/aarch64-linux-gnu "$out/integers/tests" || status=1
+        done
+        noted "tests of integer kernels by $compiler, with and without dot products" "$status"
       done
       ;;
     *)

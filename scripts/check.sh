@@ -13,6 +13,7 @@
 #   fuzz     the fuzzers of tests/fuzz, each for 60 seconds or for the number of them that follows, as in: fuzz 300
 #   targets  compilers, levels and processors (scripts/targets.sh); hours, goes on where it was interrupted
 #   aarch64  kernels and tests run by qemu, files exchanged with it (scripts/aarch64.sh)
+#   wasm     integer models in WebAssembly, run by node (scripts/wasm.sh)
 #   mpi      training on ranks (scripts/mpi.sh)
 #   tuned    demo.sh and test.sh in a clean clone by a g++ that tunes for skylake-avx512
 #   bare     demo.sh and test.sh in a bare root of this Debian and of the next one; only root can make one
@@ -25,7 +26,7 @@ checks=()
 for word in "$@"; do
   if [[ $word =~ ^[0-9]+$ ]]; then export ICRL_FUZZ_SECONDS=$word; else checks+=("$word"); fi
 done
-((${#checks[@]})) || checks=(format test clang release dev tsan tidy fuzz targets aarch64 mpi tuned bare claims)
+((${#checks[@]})) || checks=(format test clang release dev tsan tidy fuzz targets aarch64 wasm mpi tuned bare claims)
 
 if ((${#checks[@]} > 1)); then
   results=()
@@ -90,6 +91,9 @@ case ${checks[0]} in
     ;;
   aarch64)
     scripts/aarch64.sh
+    ;;
+  wasm)
+    scripts/wasm.sh
     ;;
   tuned)
     folder=$(mktemp -d)

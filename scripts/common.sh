@@ -119,6 +119,23 @@ header_folder() {
   done
 }
 
+# train_integers FOLDER: an integer model that this machine trains, FOLDER/integers.safetensors. FOLDER/expected is what it
+# gives here over 10,000 steps, at every level of this CPU and by both compilers.
+train_integers() {
+  local flags=(-std=c++20 -O2 -pthread -Iinclude -Itests -isystem /usr/include/eigen3) compiler
+  mkdir -p "$1"
+  g++ "${flags[@]}" tests/exchange/exchange.cpp -o "$1/exchange" -lfmt
+  "$1/exchange" write "$1"
+  for compiler in g++ 'g++ -march=native' clang++; do
+    # shellcheck disable=SC2086  # a compiler and its flags
+    $compiler "${flags[@]}" tests/exchange/integer_model.cpp -o "$1/integer_model" -lfmt
+    echo "$compiler, this machine"
+    "$1/integer_model" "$1/integers.safetensors" 10000 >"$1/found"
+    [[ $compiler != g++ ]] || cp "$1/found" "$1/expected"
+    cmp "$1/found" "$1/expected"
+  done
+}
+
 # record NAME TEXT: a line for the table of docs/targets.md.
 record() {
   mkdir -p out/targets

@@ -3,11 +3,12 @@
 
 // What one machine has trained and recorded, another one reads: scripts/aarch64.sh runs this on two processors.
 //   exchange write FOLDER     trains a small model, lets it act in rooms that are new to it, and writes the model, the
-//                             transitions and the logits of each step
+//                             transitions and the logits of each step, and the model in integers (integer_model.cpp)
 //   exchange read FOLDER      loads all of it, goes through the transitions again and compares the logits
 // Reading fails where a logit is not within 1e-4, where another action is the best though the two best differ by more
 // than that, and where they differ by less at every step, so that no actions were compared.
 #include <icrl/agent/in_context_agent.hpp>
+#include <icrl/compress/to_int8.hpp>
 #include <icrl/env/dark_room.hpp>
 #include <icrl/history/history_file.hpp>
 #include <icrl/io/model_file.hpp>
@@ -35,8 +36,11 @@ constexpr double tolerance = 1e-4;
 
 struct Paths {
   explicit Paths(const std::filesystem::path& folder)
-      : model{folder / "model.safetensors"}, histories{folder / "steps.icrl"}, logits{folder / "logits.safetensors"} {}
-  std::filesystem::path model, histories, logits;
+      : model{folder / "model.safetensors"},
+        integers{folder / "integers.safetensors"},
+        histories{folder / "steps.icrl"},
+        logits{folder / "logits.safetensors"} {}
+  std::filesystem::path model, integers, histories, logits;
 };
 
 /// What the model says before each recorded step, one history after another; each begins with an empty memory.
@@ -82,6 +86,7 @@ void write(const Paths& paths) {
   model.initialize(rng);
   distil(model, windows, {.updates = 100, .batch = 16, .warmup = 20, .evaluate_every = 0});
   save_model(model, paths.model);
+  save_model(to_int8(model), paths.integers);
 
   std::vector<LearningHistory> lives;
   HistoryWriter writer{paths.histories};
