@@ -353,6 +353,23 @@ TEST_CASE("Attention has equal bytes at all levels and is a softmax", "[math]") 
   }
 }
 
+TEST_CASE("Attention over many equal tokens keeps its sums in 32 bits at all levels", "[math]") {
+  Rng rng{11};
+  for (const Index count : {449, 700, 1201}) {
+    RandomHead head{20, count, rng};
+    std::fill(head.values.begin(), head.values.end(), std::int8_t{127});
+    std::fill_n(head.value_scales.data(), count, 0.5f);
+    const std::vector<std::int8_t> query(20, 1);
+    for (const auto& mixed : at_all_levels<std::vector<float>>([&](auto kernels) {
+           std::vector<float> result(20), scores(size_of(whole_blocks(count)));
+           std::vector<std::uint8_t> weights(2 * scores.size());
+           kernels.attend(head.view, query.data(), 0.0f, count, {scores.data(), weights.data()}, result.data());
+           return result;
+         }))
+      for (const float number : mixed) CHECK(std::abs(number - 63.5f) < 0.01f);
+  }
+}
+
 TEST_CASE("Attention with a key that is not finite is not finite at any level", "[math]") {
   Rng rng{8};
   for (const Index count : {1, 17, 40}) {
