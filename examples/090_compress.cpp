@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Makes a trained model a fraction of its size and shows that it still learns in context. The task is Key-to-Door with
-// permuted actions, where size costs something. One of four layers is removed, the rest is trained further, then weights
-// are rounded to 4 bits, and activations, keys and values to 8.
+// permuted actions, where size costs something. One of four layers is removed, the rest is trained further, then
+// weights are rounded to 4 bits, and activations, keys and values to 8.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>

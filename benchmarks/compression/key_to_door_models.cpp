@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
-// Trains models for Key-to-Door, from scratch and from a teacher, compresses them, and measures how well they improve in
-// context.
+// Trains models for Key-to-Door, from scratch and from a teacher, compresses them, and measures how well they improve
+// in context.
 //
 //   key_to_door_models --seed 1 --model "scratch-d16 d=16 l=4 updates=12000"
 //     --model "soft-d16 d=16 l=4 updates=12000 mix=1 temperature=2"
@@ -80,8 +80,8 @@ private:
   void time(const ModelSpec& spec, const StudyModel& made, const StudyModel& teacher, ModelFigures& of_teacher,
             ModelFigures& of_model) const {
     const auto in_turns = [&](const auto& model) {
-      detail::time_actions(teacher.model, model, models_.rooms(), models_.held_out().front(),
-                           options_.quick ? 8 : 8000, of_teacher, of_model);
+      detail::time_actions(teacher.model, model, models_.rooms(), models_.held_out().front(), options_.quick ? 8 : 8000,
+                           of_teacher, of_model);
     };
     if (made.integers || spec.sparsity == 0 || spec.pattern == "single") return made.with_model(in_turns);
     if (spec.pattern == "blocks") return in_turns(sparse_model<BlockSparseLinear>(made.model));

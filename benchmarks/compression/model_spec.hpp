@@ -27,7 +27,7 @@ struct ModelSpec {
   int width = 64, layers = 4, heads = 4, hidden = 0, context = 200;  // d, l, h, hidden, context
   int updates = 4500, batch = 32, warmup = 200;
   double rate = 3e-3, final_rate = 0.1;  // learning rate, and the last one as a share of it
-  double mix = 0;  ///< share of soft labels; 0: labels only, no teacher
+  double mix = 0;                        ///< share of soft labels; 0: labels only, no teacher
   double temperature = 1, beta = 0;
   std::vector<int> keep{};  ///< layers of the teacher that the model begins with, such as 0,2; shape is the teacher's
   std::string from{};       ///< name of the model that training begins with

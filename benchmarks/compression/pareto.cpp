@@ -137,8 +137,8 @@ private:
         const double mark = power * factor;
         if (mark < x_low_ || mark > x_high_) continue;
         line(x_of(mark), top, x_of(mark), bottom, "stroke=\"#f0f0f0\"");
-        text(x_of(mark), bottom + 20, "middle", mark >= 1000 ? fmt::format("{:g} k", mark / 1000) : fmt::format("{:g}", mark),
-             14);
+        text(x_of(mark), bottom + 20, "middle",
+             mark >= 1000 ? fmt::format("{:g} k", mark / 1000) : fmt::format("{:g}", mark), 14);
       }
     }
     line(left, bottom, right, bottom, "stroke=\"#222222\"");
@@ -195,8 +195,8 @@ int main(int argc, char** argv) {
     std::string json = "[\n";
     for (const Json& row : rows) {
       Json kept;
-      for (const char* key : {"name", "seed", "spec", "shape", "bytes", "us_per_action", "teacher_us_per_action", "nauc",
-                              "low", "high", "worst_task", "kl_to_teacher", "agreement", "train_seconds",
+      for (const char* key : {"name", "seed", "spec", "shape", "bytes", "us_per_action", "teacher_us_per_action",
+                              "nauc", "low", "high", "worst_task", "kl_to_teacher", "agreement", "train_seconds",
                               "total_seconds", "teacher_seconds", "lives", "cpu"})
         kept[key] = row.at(key);
       json += kept.dump() + (&row == &rows.back() ? "\n" : ",\n");
@@ -212,8 +212,8 @@ int main(int argc, char** argv) {
         "|---|---|---|---|---|---|---|---|---|---|\n");
     for (const Row& row : means) {
       fmt::print("| {} | {} | {} | {:.0f} | {:.1f} | {:.2f} | {:.3f} [{:.3f}, {:.3f}] | {:.3f} | {:.1e} | {:.0f} |\n",
-                 row.name, row.shape, row.seeds, row.bytes, row.us, row.share_of_teacher_us, row.nauc, row.low, row.high,
-                 row.worst_seed, row.kl, row.seconds);
+                 row.name, row.shape, row.seeds, row.bytes, row.us, row.share_of_teacher_us, row.nauc, row.low,
+                 row.high, row.worst_seed, row.kl, row.seconds);
     }
   });
 }

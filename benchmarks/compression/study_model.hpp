@@ -32,8 +32,8 @@ struct StudyOptions {
 struct StudyModel {
   FloatModel model;  ///< in float; of a quantized model, with the rounded weights
   std::filesystem::path file;
-  double seconds = 0;        ///< of its own updates, roll-outs and rounding
-  double total_seconds = 0;  ///< with those of the model that it began with
+  double seconds = 0;          ///< of its own updates, roll-outs and rounding
+  double total_seconds = 0;    ///< with those of the model that it began with
   double teacher_seconds = 0;  ///< of the teacher, where that is not among them and was needed
   std::optional<Int8Transformer> integers{};
 

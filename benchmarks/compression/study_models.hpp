@@ -144,8 +144,8 @@ private:
     const FloatModel from = spec.keep.empty() ? load_model<float>(file_of(spec.from, "safetensors")) : teacher->model;
     KeptParts kept = all_parts(from.config);
     if (spec.kept_heads < 1 || spec.kept_neurons < 1) {
-      kept = best_parts(taylor_scores(from, windows(from, 1)),
-                        {.heads = spec.kept_heads, .neurons = spec.kept_neurons});
+      kept =
+          best_parts(taylor_scores(from, windows(from, 1)), {.heads = spec.kept_heads, .neurons = spec.kept_neurons});
     }
     if (!spec.keep.empty()) kept.layers = spec.keep;
     return smaller_model(from, kept);
@@ -259,8 +259,7 @@ private:
     StudyObserver observer{.bar = example::ProgressBar{spec.name}, .updates = static_cast<std::size_t>(config.updates)};
     const std::vector<HistoryView> histories = histories_->histories();
     const WindowSampler sampler{histories, layout_, windows_of(made.model)};
-    made.seconds =
-        distil(model, sampler, config, observer, SoftLabels{teacher->model, labels_of(spec)}).train_seconds;
+    made.seconds = distil(model, sampler, config, observer, SoftLabels{teacher->model, labels_of(spec)}).train_seconds;
     take(from_fake_quant(model), made);
   }
 

@@ -25,8 +25,8 @@ struct KeyToDoorRecipe {
   int context = 200;  ///< rows: four episodes
   int episodes = 14;  ///< of each history
   double max_noise = 0.3;
-  /// Of 0.3, 0.5, 0.7 and 1 the best on validation tasks, of seeds 1 and 2; with permuted actions of 0.5 to 3, of seed 1:
-  /// there the agent of a low temperature may repeat a mistake for many episodes.
+  /// Of 0.3, 0.5, 0.7 and 1 the best on validation tasks, of seeds 1 and 2; with permuted actions of 0.5 to 3, of seed
+  /// 1: there the agent of a low temperature may repeat a mistake for many episodes.
   double temperature;
   double history_start_fraction = 0.5;
 };

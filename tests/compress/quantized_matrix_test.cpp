@@ -71,7 +71,8 @@ TEST_CASE("A quantized matrix that makes no map is refused", "[compress]") {
   };
 
   CHECK(error_with([](auto& m) { m.in = 0; }) == "map: 0 inputs and 2 outputs are not positive");
-  CHECK(error_with([](auto& m) { m.group = -1; }) == "map: groups of -1 inputs, there must be at least 1 (0: no groups)");
+  CHECK(error_with([](auto& m) { m.group = -1; }) ==
+        "map: groups of -1 inputs, there must be at least 1 (0: no groups)");
   CHECK(error_with([](auto& m) { m.bits = 8; }) == "map: groups of 2 inputs, weights of 8 bits have none (group 0)");
   CHECK(error_with([](auto& m) { m.codes.pop_back(); }) == "map: 5 codes, not 6");
   CHECK(error_with([](auto& m) { m.scales.push_back(1); }) == "map: 3 scales, not 2");

@@ -89,9 +89,7 @@ class Rehearsal {
 public:
   explicit Rehearsal(const CausalTransformer<float>& model) : model_{model} {}
 
-  void run(const KeepBestParts& step) {
-    model_ = smaller_model(model_, best_parts(norm_scores(model_), step.counts));
-  }
+  void run(const KeepBestParts& step) { model_ = smaller_model(model_, best_parts(norm_scores(model_), step.counts)); }
   void run(const FineTune&) {}
   void run(const PruneGradually& step) {
     GradualPruning pruning{.config = step.weights, .schedule = step.schedule};
