@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: The icrl authors
 # SPDX-License-Identifier: MIT
 # Runs the study of compression on permuted Key-to-Door: trains a teacher per seed and the models of models.txt, measures
-# how each improves in context, and draws them. About 70 minutes per seed on two cores; a run that was stopped goes on where
+# how each improves in context, and draws them in the folder. About 70 minutes per seed on two cores; a run that was stopped goes on where
 # it was.
 #   benchmarks/compression/run.sh [--seeds "21 22 23"] [--out out/compression] [OPTIONS OF key_to_door_models]
 set -euo pipefail
@@ -25,4 +25,4 @@ done <benchmarks/compression/models.txt
 for seed in $seeds; do
   build/bench/benchmarks/key_to_door_models --seed "$seed" --out "$out" "${models[@]}" "$@"
 done
-build/bench/benchmarks/key_to_door_pareto --results "$out/results.jsonl" --out docs/results
+build/bench/benchmarks/key_to_door_pareto --results "$out/results.jsonl" --out "$out"

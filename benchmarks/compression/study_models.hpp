@@ -264,9 +264,7 @@ private:
   }
 
   static void take(QuantizedModel&& quantized, StudyModel& made) {
-    QuantizedMaps maps;
-    for (QuantizedMap& map : quantized.maps) maps.emplace(map.name, std::move(map.weight));
-    made.integers = to_int8(quantized.dequantized, maps);
+    made.integers = to_int8(quantized);
     made.model = std::move(quantized.dequantized);
   }
 

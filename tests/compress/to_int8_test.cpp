@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include <icrl/model/fingerprint.hpp>
 #include <icrl/model/tensors.hpp>
 
 #include "support/catch.hpp"
@@ -54,6 +55,21 @@ TEST_CASE("Layers of different widths are told apart by the configuration", "[co
   for (const TensorView& tensor : tensors_of(mixed))
     numbers += static_cast<std::int64_t>(tensor.bytes.size()) * 8 / dtype_bits(tensor.dtype);
   CHECK(numbers == Int8Transformer::weight_count(mixed.config, mixed.layout));
+}
+
+TEST_CASE("A quantizer's weights make the same integer model as its maps by name", "[compress]") {
+  const CausalTransformer<float> model = small_model(small_config(6), id_layout());
+  const QuantizationRule rules[] = {
+      {"blocks.*", WeightQuantization{.bits = 4, .rounding = Rounding::nearest, .group = 8}}};
+  const QuantizedModel quantized = quantize_weights(model, rules);
+  QuantizedMaps maps;
+  for (const QuantizedMap& map : quantized.maps) maps.emplace(map.name, map.weight);
+
+  const Int8Transformer found = to_int8(quantized);
+
+  CHECK(found.config.weight_bits == 4);
+  CHECK(found.config.head_bits == 8);
+  CHECK(fingerprint(found) == fingerprint(to_int8(model, maps)));
 }
 
 TEST_CASE("Maps that make no model are refused by name", "[compress]") {

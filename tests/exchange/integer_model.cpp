@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: MIT
 
 // An integer model that one machine has trained acts on another one; scripts/aarch64.sh and scripts/wasm.sh compare.
-//   integer_model FILE STEPS     loads the model and prints a checksum of its outputs over a stream that is made up,
-//   and
-//                                one of the actions that an agent draws as long
+//   integer_model FILE STEPS     loads the model and prints two checksums: of its outputs over a stream that is made
+//                                up, and of the actions that an agent draws as long
 // Fails where a level of the CPU has other checksums than the scalar one, or an output is not finite.
 #include <icrl/agent/in_context_agent.hpp>
 #include <icrl/compress/int8_transformer.hpp>

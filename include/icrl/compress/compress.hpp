@@ -77,12 +77,6 @@ namespace detail {
   return rules;
 }
 
-[[nodiscard]] inline QuantizedMaps maps_of(QuantizedModel&& quantized) {
-  QuantizedMaps maps;
-  for (QuantizedMap& map : quantized.maps) maps.emplace(map.name, std::move(map.weight));
-  return maps;
-}
-
 /// Goes through a recipe without a window and without training, so that what a later step would refuse is refused at
 /// once: names of tensors and maps, numbers of parts, schedules, widths that differ within a layer.
 class Rehearsal {
@@ -103,7 +97,7 @@ public:
       validate(*rule.how);
       rule.how->rounding = Rounding::nearest;  // needs no calibration
     }
-    (void)to_int8(model_, maps_of(quantize_weights(model_, rules)));
+    (void)to_int8(quantize_weights(model_, rules));
   }
 
 private:
@@ -163,9 +157,8 @@ public:
                    {.pattern = fmt::format("blocks.{}.*", *worst), .how = WeightQuantization{.bits = 8}});
       quantized = quantize_weights(result.model, rules, &calibration);
     }
-    CausalTransformer<float> dequantized = std::move(quantized.dequantized);
-    result.integers = to_int8(result.model, maps_of(std::move(quantized)));
-    result.model = std::move(dequantized);
+    result.integers = to_int8(quantized);
+    result.model = std::move(quantized.dequantized);
   }
 
 private:

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <icrl/compress/int8_transformer.hpp>
+#include <icrl/compress/quantize_model.hpp>
 #include <icrl/model/causal_transformer.hpp>
 
 namespace icrl {
@@ -105,6 +106,13 @@ inline void describe_maps(const std::vector<Int8Block>& blocks, const Int8Linear
   result.final_norm = {model.final_norm, "final_norm"};
   result.head = std::move(head);
   return result;
+}
+
+/// The model in integers that a quantizer's weights make.
+[[nodiscard]] inline Int8Transformer to_int8(const QuantizedModel& quantized) {
+  QuantizedMaps maps;
+  for (const QuantizedMap& map : quantized.maps) maps.emplace(map.name, map.weight);
+  return to_int8(quantized.dequantized, maps);
 }
 
 }  // namespace icrl
