@@ -32,6 +32,7 @@
 #include <icrl/compress/linear_maps.hpp>
 #include <icrl/compress/magnitude_histogram.hpp>
 #include <icrl/compress/on_policy.hpp>
+#include <icrl/compress/packed_codes.hpp>
 #include <icrl/compress/part_scores.hpp>
 #include <icrl/compress/pruning.hpp>
 #include <icrl/compress/quantize_model.hpp>
@@ -86,6 +87,7 @@
 #include <icrl/env/symmetry.hpp>
 #include <icrl/env/task_family.hpp>
 #include <icrl/env/time_limit.hpp>
+#include <icrl/eval/choose_temperature.hpp>
 #include <icrl/eval/comparison.hpp>
 #include <icrl/eval/csv.hpp>
 #include <icrl/eval/evaluate.hpp>

@@ -121,6 +121,10 @@ TEST_CASE("A map refuses tensors that no quantizer gives", "[compress]") {
   CHECK(error_with(8, [](auto& m) { m.scale(2) = Eigen::half(-1024.0f); }) ==
         "file: map: scale 2 is -1, it has to be finite and not negative");
   CHECK(error_with(4, [](auto& m) { m.group_scale[0](0, 1) = 0; }) == "file: map: group scale 1 is 0, outside 1 .. 15");
+  CHECK(error_with(2, [](auto& m) { m.group_scale[0](0, 1) = 43; }) ==
+        "file: map: group scale 1 is 43, outside 1 .. 42");
+  CHECK(error_with(4, [](auto& m) { m.group_scale[0](1, 1) = 0x11; }) ==
+        "file: map: output 1 has bits behind its last group scale");
   CHECK(error_with(4, [](auto& m) { m.weight(2, 1) = 0x70; }) == "file: map: output 1 has bits behind its last weight");
   CHECK(error_with(8, [](auto& m) { m.bias(0) = Eigen::half(std::numeric_limits<float>::infinity()); }) ==
         "file: map: number 0 is inf");

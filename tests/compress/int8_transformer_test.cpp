@@ -186,8 +186,8 @@ TEST_CASE("An integer model file with numbers outside their ranges is refused", 
   CHECK(has(error_with([](Int8Transformer& m) { m.head.weight(3, 1) = -128; }), "head: code 10 is -128"));
   CHECK(has(error_with([](Int8Transformer& m) { m.blocks[1].up.scale(2) = Eigen::half(-1024.0f); }),
             "blocks.1.mlp.up: scale 2 is -1"));
-  CHECK(has(error_with([](Int8Transformer& m) { m.blocks[0].qkv.group_scale[0](1, 1) = 16; }),
-            "blocks.0.attention.qkv: group scale 49 is 16, outside 1 .. 15"));
+  CHECK(has(error_with([](Int8Transformer& m) { m.blocks[0].qkv.group_scale[0](0, 1) = 0x10; }),
+            "blocks.0.attention.qkv: group scale 1 is 0, outside 1 .. 15"));
   CHECK(has(error_with([](Int8Transformer& m) { m.embedding.rows(0, 1) = -128; }), "embedding: code 1 is -128"));
   CHECK(has(error_with([](Int8Transformer& m) { m.embedding.scale(1) = Eigen::half(-512.0f); }),
             "embedding: scale 1 is -0.5"));

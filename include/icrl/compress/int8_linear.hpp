@@ -3,12 +3,14 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <string_view>
 #include <tuple>
 #include <vector>
 
+#include <icrl/compress/packed_codes.hpp>
 #include <icrl/compress/quantized_matrix.hpp>
 #include <icrl/core/tensor_view.hpp>
 #include <icrl/math/buffer.hpp>
@@ -85,8 +87,8 @@ namespace detail {
 struct Int8Linear {
   Index in, out;
   int bits, group;
-  Matrix<std::int8_t> weight;  ///< 8 bits: the codes, (in, out). Fewer: (bytes, out), see packed_codes
-  std::vector<Matrix<std::uint8_t>> group_scale;  ///< (groups, out), only with groups
+  Matrix<std::int8_t> weight;  ///< codes: (in, out) of 8 bits; of fewer their indices (CodeRange), packed: (bytes, out)
+  std::vector<Matrix<std::uint8_t>> group_scale;  ///< packed: (bytes, out), only with groups
   RowVector<Eigen::half> scale;                   ///< (out), in units of 2^-10
   RowVector<Eigen::half> bias;                    ///< (out)
 
@@ -96,10 +98,14 @@ struct Int8Linear {
         out{outputs},
         bits{weight_bits},
         group{weight_bits == 8 ? 0 : group_size},
-        weight{Matrix<std::int8_t>::Zero(static_cast<Index>(byte_count(inputs, weight_bits)), outputs)},
+        weight{Matrix<std::int8_t>::Zero(static_cast<Index>(detail::packed_size(inputs, weight_bits)), outputs)},
         scale{RowVector<Eigen::half>::Constant(outputs, Eigen::half(0.0f))},
         bias{RowVector<Eigen::half>::Constant(outputs, Eigen::half(0.0f))} {
-    if (group > 0) group_scale.push_back(Matrix<std::uint8_t>::Ones((in + group - 1) / group, out));
+    if (group > 0) {
+      group_scale.push_back(empty_group_scales());
+      for (Index k = 0; k < group_count(); ++k)
+        for (Index o = 0; o < out; ++o) detail::set_packed(group_scale.front(), k, o, scale_bits(bits), 1);
+    }
     pack("int8 linear map");
   }
 
@@ -109,19 +115,24 @@ struct Int8Linear {
     if (biases.size() != out) fail("{}: {} biases, {} outputs", what, biases.size(), out);
     bias = detail::to_half(biases, what);
     scale = detail::to_half(Eigen::Map<const RowVector<float>>(matrix.scales.data(), out) / detail::scale_unit, what);
-    if (group > 0) std::copy(matrix.group_scales.begin(), matrix.group_scales.end(), group_scale.front().data());
     const CodeRange range = code_range(bits);
-    for (Index o = 0; o < out; ++o) {
-      for (Index i = 0; i < in; ++i) {
+    for (Index i = 0; i < in; ++i) {
+      for (Index o = 0; o < out; ++o) {
         const int code = matrix.codes[static_cast<std::size_t>(i * out + o)];
         if (bits == 8) {
           weight(i, o) = static_cast<std::int8_t>(code);
-          continue;
+        } else {
+          detail::set_packed(weight, i, o, bits, static_cast<unsigned>(range.index_of(code)));
         }
-        const auto packed = static_cast<unsigned>(range.index_of(code));
-        const Index bit = i * bits;
-        put_bits(bit / 8, o, packed << (bit % 8));
-        if (bit % 8 + bits > 8) put_bits(bit / 8 + 1, o, packed >> (8 - bit % 8));
+      }
+    }
+    if (group > 0) {
+      group_scale.front() = empty_group_scales();
+      for (Index k = 0; k < group_count(); ++k) {
+        for (Index o = 0; o < out; ++o) {
+          detail::set_packed(group_scale.front(), k, o, scale_bits(bits),
+                             matrix.group_scales[static_cast<std::size_t>(k * out + o)]);
+        }
       }
     }
     pack(what);
@@ -132,7 +143,7 @@ struct Int8Linear {
   /// Numbers in the tensors of such a map.
   [[nodiscard]] static std::int64_t weight_count(std::int64_t in, std::int64_t out, int bits, int group) {
     const std::int64_t groups = group > 0 && bits < 8 ? (in + group - 1) / group : 0;
-    return (byte_count(in, bits) + groups + 2) * out;
+    return (detail::packed_size(in, bits) + detail::packed_size(groups, scale_bits(bits)) + 2) * out;
   }
 
   /// Makes ready for products what the tensors hold. Throws Error, which begins with `what`, for numbers outside their
@@ -140,9 +151,10 @@ struct Int8Linear {
   void pack(std::string_view what) {
     const QuantizedMatrix matrix = quantized();
     validate(matrix, what);
-    for (Index o = 0, used = in * bits % 8; used != 0 && o < out; ++o) {
-      if (static_cast<std::uint8_t>(weight(weight.rows() - 1, o)) >> used != 0)
-        fail("{}: output {} has bits behind its last weight", what, o);
+    for (Index o = 0; o < out; ++o) {
+      if (!detail::ends_in_zeros(weight, in, o, bits)) fail("{}: output {} has bits behind its last weight", what, o);
+      if (group > 0 && !detail::ends_in_zeros(group_scale.front(), group_count(), o, scale_bits(bits)))
+        fail("{}: output {} has bits behind its last group scale", what, o);
     }
     const Index words = detail::whole_words(in), outputs = detail::whole_blocks(out);
     panels_.resize(outputs, words);
@@ -175,8 +187,12 @@ struct Int8Linear {
     matrix.codes.resize(static_cast<std::size_t>(in * out));
     for (Index i = 0; i < in; ++i)
       for (Index o = 0; o < out; ++o) matrix.codes[static_cast<std::size_t>(i * out + o)] = code(i, o);
-    if (group > 0)
-      matrix.group_scales.assign(group_scale.front().data(), group_scale.front().data() + group_scale.front().size());
+    for (Index k = 0; group > 0 && k < group_count(); ++k) {
+      for (Index o = 0; o < out; ++o) {
+        matrix.group_scales.push_back(
+            static_cast<std::uint8_t>(detail::packed_at(group_scale.front(), k, o, scale_bits(bits))));
+      }
+    }
     for (Index o = 0; o < out; ++o) matrix.scales.push_back(static_cast<float>(scale(o)) * detail::scale_unit);
     return matrix;
   }
@@ -188,21 +204,21 @@ struct Int8Linear {
   }
 
 private:
-  /// Codes of fewer than 8 bits are packed output by output, as indices (CodeRange::index_of): index i has the bits
-  /// i * bits .. of its output's bytes, the lowest first. The bits left over in the last byte are zero.
-  static constexpr std::int64_t byte_count(std::int64_t inputs, int bits) { return (inputs * bits + 7) / 8; }
+  /// Of a packed group scale.
+  [[nodiscard]] static int scale_bits(int weight_bits) {
+    return std::bit_width(static_cast<unsigned>(code_range(weight_bits).max_group_scale));
+  }
 
-  void put_bits(Index byte, Index o, unsigned value) {
-    weight(byte, o) = static_cast<std::int8_t>(static_cast<std::uint8_t>(weight(byte, o)) | (value & 0xffu));
+  [[nodiscard]] Index group_count() const { return (in + group - 1) / group; }
+
+  [[nodiscard]] Matrix<std::uint8_t> empty_group_scales() const {
+    return Matrix<std::uint8_t>::Zero(static_cast<Index>(detail::packed_size(group_count(), scale_bits(bits))), out);
   }
 
   [[nodiscard]] std::int8_t code(Index i, Index o) const {
     if (bits == 8) return weight(i, o);
-    const Index bit = i * bits, byte = bit / 8;
-    unsigned packed = static_cast<std::uint8_t>(weight(byte, o));
-    if (bit % 8 + bits > 8) packed |= static_cast<unsigned>(static_cast<std::uint8_t>(weight(byte + 1, o))) << 8;
-    const unsigned index = (packed >> (bit % 8)) & ((1u << bits) - 1);
-    return static_cast<std::int8_t>(code_range(bits).code_at(static_cast<int>(index)));
+    const auto index = static_cast<int>(detail::packed_at(weight, i, o, bits));
+    return static_cast<std::int8_t>(code_range(bits).code_at(index));
   }
 
   Buffer<std::int8_t> panels_;    // (whole blocks of outputs, whole words of inputs) in the order of Int8MapView
