@@ -9,7 +9,7 @@
 //     --model "student from=soft-d16 mix=1 on_policy=0.5 rate=1e-3 updates=2000"
 //     --model "four-bits from=layers-0-1-2 updates=0 bits=4"
 //   options: [--teacher "teacher d=64 l=4 updates=6000"] [--out FOLDER] [--threads N] [--runs 8] [--evaluation-seeds 3]
-//            [--temperature 2] [--permuted 1] [--tasks N] [--teacher-only] [--quick]
+//            [--temperatures 0.5,0.7,1,1.4,2] [--permuted 1] [--tasks N] [--teacher-only] [--quick]
 //
 // Keys of a model: model_spec.hpp; the models of the study: models.txt, which run.sh reads. Histories are recorded once
 // per seed, a model is trained once and measured once, and an interrupted training goes on from its checkpoint: a
@@ -27,6 +27,7 @@
 #include <icrl/compress/agreement.hpp>
 #include <icrl/compress/judge.hpp>
 #include <icrl/compress/sparse_model.hpp>
+#include <icrl/eval/choose_temperature.hpp>
 #include <icrl/eval/evaluate.hpp>
 #include <icrl/io/json.hpp>
 
@@ -88,9 +89,26 @@ private:
     in_turns(sparse_model<TwoFourLinear>(made.model));
   }
 
+  /// On validation tasks, with a quarter of the runs of a measurement.
+  [[nodiscard]] TemperatureChoice choice_for(const ModelSpec& spec, const StudyModel& made) const {
+    example::ProgressBar bar{spec.name + " in validation rooms"};
+    const EvaluationConfig config{.runs = std::max(1, runs() / 4),
+                                  .episodes = options_.quick ? 4 : 100,
+                                  .seed = 1,
+                                  .thread_count = options_.threads};
+    return made.with_model([&](const auto& model) {
+      return choose_temperature(model, models_.rooms(), models_.validation(), options_.temperatures, config, {},
+                                bar.counter());
+    });
+  }
+
   void measure(const ModelSpec& spec, const StudyModel& made, const StudyModel& teacher) const {
     if (is_measured(spec)) return;
-    const Decoding decoding{.temperature = options_.temperature};
+    const TemperatureChoice choice = choice_for(spec, made);
+    const Decoding decoding{.temperature = choice.temperature};
+    Json validation = Json::object();
+    for (const TemperatureScore& score : choice.scores)
+      validation[fmt::format("{}", score.temperature)] = score.mean_return.value / 2;
     const int episodes = options_.quick ? 20 : 100;
     std::vector<double> by_task(models_.held_out().size()), by_episode(static_cast<std::size_t>(episodes));
     example::ProgressBar bar{spec.name + " in new rooms"};
@@ -138,7 +156,8 @@ private:
                    {"worst_task", *std::min_element(by_task.begin(), by_task.end())},
                    {"kl_to_teacher", agreement.kl},
                    {"agreement", agreement.share},
-                   {"temperature", options_.temperature},
+                   {"temperature", decoding.temperature},
+                   {"validation_nauc_by_temperature", validation},
                    {"lives", by_task.size() * static_cast<std::size_t>(runs() * options_.evaluation_seeds)},
                    {"nauc_by_task", by_task},
                    {"nauc_by_episode", by_episode},
@@ -148,11 +167,11 @@ private:
     file << row.dump() << '\n';
     if (!file.flush()) fail("results.jsonl in \"{}\": cannot be written", options_.out.string());
     fmt::print(
-        "{:<24} {:>8} bytes  {:>6.1f} us ({:.2f} x)  NAUC {:.4f} ({:.4f} .. {:.4f})  KL {:.2e}  agreement {:.4f}  "
-        "{:.0f} s\n",
+        "{:<24} {:>8} bytes  {:>6.1f} us ({:.2f} x)  NAUC {:.4f} ({:.4f} .. {:.4f}) at temperature {:.1f}  KL {:.2e}  "
+        "agreement {:.4f}  {:.0f} s\n",
         spec.name, std::filesystem::file_size(made.file), of_model.us_per_action,
         of_model.us_per_action / of_teacher.us_per_action, nauc.value, nauc.interval.low, nauc.interval.high,
-        agreement.kl, agreement.share, made.total_seconds);
+        decoding.temperature, agreement.kl, agreement.share, made.total_seconds);
     std::fflush(stdout);
   }
 
@@ -174,7 +193,10 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 1 << 20));
   app.add_option("--runs", options.runs, "lives on each held-out task per evaluation seed")->check(bench::counts);
   app.add_option("--evaluation-seeds", options.evaluation_seeds, "evaluations that are averaged")->check(bench::counts);
-  app.add_option("--temperature", options.temperature, "of decoding")->check(CLI::Range(0.0, 100.0));
+  app.add_option("--temperatures", options.temperatures,
+                 "of decoding, among which validation tasks choose, model by model")
+      ->delimiter(',')
+      ->check(CLI::Range(0.0, 100.0));
   app.add_option("--teacher", options.teacher, "the teacher, as --model");
   app.add_option("--model", options.models, "a model: \"NAME d=16 l=4 updates=12000 mix=1 temperature=2\"; repeatable");
   app.add_flag("--teacher-only", options.teacher_only, "train and measure the teacher, no other");

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include <icrl/compress/int8_transformer.hpp>
 #include <icrl/history/learning_history.hpp>
@@ -24,7 +25,8 @@ struct StudyOptions {
   std::filesystem::path out = "out/compression";
   std::uint64_t seed = 1;
   int threads = 0, permuted = 1, task_count = 0;
-  double temperature = 2;  ///< of decoding
+  std::vector<double> temperatures{0.5, 0.7, 1, 1.4,
+                                   2};  ///< of decoding; a model acts at the one of them that suits it
   bool quick = false;
 };
 

@@ -41,9 +41,10 @@ public:
         recipe_{example::key_to_door_recipe(options.permuted == 1, options.quick)},
         rooms_{{.permuted_actions = options.permuted == 1}} {
     if (options.task_count > 0) recipe_.task_count = options.task_count;
-    split_ = split_tasks(
-        rooms_.task_count(),
-        {.train = recipe_.task_count, .validation = 64, .held_out = options.quick ? 8 : 64, .seed = options.seed});
+    split_ = split_tasks(rooms_.task_count(), {.train = recipe_.task_count,
+                                               .validation = options.quick ? 8 : 64,
+                                               .held_out = options.quick ? 8 : 64,
+                                               .seed = options.seed});
     const KeyToDoor room = rooms_.make(0);
     layout_ = {.observation_space = room.observation_space(), .action_space = room.action_space()};
     std::filesystem::create_directories(options.out);
@@ -52,6 +53,7 @@ public:
 
   [[nodiscard]] const KeyToDoorRooms& rooms() const { return rooms_; }
   [[nodiscard]] const std::vector<int>& held_out() const { return split_.held_out; }
+  [[nodiscard]] const std::vector<int>& validation() const { return split_.validation; }
   [[nodiscard]] int updates_of(const ModelSpec& spec) const {
     return options_.quick ? std::min(spec.updates, 4) : spec.updates;
   }
@@ -212,7 +214,7 @@ private:
                                      .updates_per_round = spec.round,
                                      .histories_per_round = options_.quick ? 4 : spec.lives,
                                      .episodes = recipe_.episodes,
-                                     .decoding = {.temperature = options_.temperature},
+                                     .decoding = {.temperature = recipe_.temperature},
                                      .seed = options_.seed};
       const DistilResult result = on_policy_distil(model, SoftLabels{teacher->model, labels_of(spec)}, rooms_,
                                                    split_.train, histories, windows, config, on_policy, observer);

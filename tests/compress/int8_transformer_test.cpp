@@ -57,10 +57,12 @@ double relative_difference(const std::vector<float>& a, const std::vector<float>
   return std::sqrt(difference / total);
 }
 
-/// The integer models of all schemes, ids and numbers, with 40 rows each.
+/// The integer models of all schemes, ids and numbers, with and without extra features, with 40 rows each.
 template <typename Visit>
 void for_each_scheme(Visit&& visit) {
-  for (const StepLayout& layout : {grid_layout(), number_layout()}) {
+  StepLayout with_extra_features = number_layout();
+  with_extra_features.extra_features = {{"far", 1}, {"near", 3}};
+  for (const StepLayout& layout : {grid_layout(), number_layout(), with_extra_features}) {
     for (const TransformerConfig& config : all_schemes(40)) {
       Rng rng{7};
       CausalTransformer<float> model{config, layout};

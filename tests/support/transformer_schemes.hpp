@@ -15,8 +15,8 @@ inline StepLayout number_layout() {
   return {.observation_space = Box{{-1, -1, -1}, {1, 1, 1}}, .action_space = Box{{-2, -2}, {2, 2}}};
 }
 
-/// Rows of a layout as a stream might give them: random observations, actions and rewards, an episode start every five
-/// steps.
+/// Rows of a layout as a stream might give them: random observations, extra features, actions and rewards, an episode
+/// start every five steps.
 inline std::vector<float> random_features(const StepLayout& layout, int steps, Rng& rng) {
   const auto size = static_cast<std::size_t>(layout.feature_count());
   std::vector<float> features(static_cast<std::size_t>(steps) * size),
@@ -26,8 +26,9 @@ inline std::vector<float> random_features(const StepLayout& layout, int steps, R
     sample(layout.observation_space, rng, observation);
     sample(layout.action_space, rng, action);
     const int flags = (t % 5 == 0 ? StepFlag::episode_start : 0) | (t == 0 ? StepFlag::no_previous : 0);
-    layout.write(std::span{features}.subspan(static_cast<std::size_t>(t) * size, size), observation, action,
-                 static_cast<float>(rng.uniform()), flags);
+    const std::span<float> row = std::span{features}.subspan(static_cast<std::size_t>(t) * size, size);
+    layout.write(row, observation, action, static_cast<float>(rng.uniform()), flags);
+    for (float& value : layout.extra_features_of(row)) value = static_cast<float>(rng.uniform());
   }
   return features;
 }

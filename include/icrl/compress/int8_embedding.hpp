@@ -16,7 +16,8 @@ namespace icrl {
 
 /// `StepEmbedding` with int8 rows: all tables, maps and vectors one below the other, each row with a scale of its own.
 struct Int8Embedding {
-  Matrix<std::int8_t> rows;      ///< (rows, C): observation and action tables, maps, reward, flags, bias, positions
+  Matrix<std::int8_t> rows;      ///< (rows, C): tables, maps, reward, flags, bias, positions, as in
+                                 ///< StepEmbedding::parameters()
   RowVector<Eigen::half> scale;  ///< (rows), in units of 2^-10
   StepEmbeddingConfig config;
   StepLayout layout;
@@ -34,6 +35,7 @@ struct Int8Embedding {
     action_tables_ = take(sum(action_ids_) + static_cast<Index>(action_ids_.size()));
     observation_map_ = take(has_ids(steps.observation_space) ? 0 : steps.observation_size());
     action_map_ = take(has_ids(steps.action_space) ? 0 : steps.action_size());
+    extra_map_ = take(steps.extra_size());
     reward_ = take(1);
     flags_ = take(StepFlag::count);
     bias_ = take(1);
@@ -89,12 +91,13 @@ struct Int8Embedding {
     if (is_fused || token == 2) {
       add_ids(observation_ids_, 0, observation_tables_, row);
       for (Index i = 0; i < action_map_ - observation_map_; ++i) add(observation_map_ + i, row[i]);
+      for (Index i = 0; i < reward_ - extra_map_; ++i) add(extra_map_ + i, row[layout.extra_offset() + i]);
       add(flags_ + static_cast<Index>(row[layout.flag_offset()]), 1);
     }
     if (is_fused || token == 0) {
       const float* const action = row + layout.action_offset();
       add_ids(action_ids_, 1, action_tables_, action);
-      for (Index i = 0; i < reward_ - action_map_; ++i) add(action_map_ + i, action[i]);
+      for (Index i = 0; i < extra_map_ - action_map_; ++i) add(action_map_ + i, action[i]);
     }
     if (is_fused || token == 1) add(reward_, static_cast<float>(config.reward_scale) * row[layout.reward_offset()]);
   }
@@ -118,8 +121,8 @@ private:
 
   std::vector<int> observation_ids_, action_ids_;
   // The first row of each part.
-  Index observation_tables_ = 0, action_tables_ = 0, observation_map_ = 0, action_map_ = 0, reward_ = 0, flags_ = 0,
-        bias_ = 0, positions_ = 0;
+  Index observation_tables_ = 0, action_tables_ = 0, observation_map_ = 0, action_map_ = 0, extra_map_ = 0, reward_ = 0,
+        flags_ = 0, bias_ = 0, positions_ = 0;
 };
 
 }  // namespace icrl
