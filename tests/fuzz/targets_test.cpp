@@ -9,6 +9,7 @@
 #include "fuzz/json_target.hpp"
 #include "fuzz/metrics_target.hpp"
 #include "fuzz/model_file_target.hpp"
+#include "fuzz/model_kinds_target.hpp"
 #include "fuzz/safetensors_target.hpp"
 #include "support/catch.hpp"
 
@@ -46,7 +47,7 @@ Outcomes run_some(int input_count, std::size_t stride) {
 
 TEMPLATE_TEST_CASE("Changed and cut files are refused or can be used", "[fuzz]", AgentMemoryTarget, CheckpointTarget,
                    HistoryReaderTarget, HistoryWriterTarget, JsonTarget, MetricsTarget, ModelFileTarget,
-                   SafetensorsTarget) {
+                   ModelKindsTarget, SafetensorsTarget) {
   constexpr int input_count = 12;
   const Outcomes outcomes = run_some<TestType>(input_count, 17);
 
