@@ -25,6 +25,7 @@ struct ModelSpec {
   std::string text;  ///< the whole line
 
   int width = 64, layers = 4, heads = 4, hidden = 0, context = 200;  // d, l, h, hidden, context
+  std::string positions = "learned";                                 ///< or rotary
   int updates = 4500, batch = 32, warmup = 200;
   double rate = 3e-3, final_rate = 0.1;  // learning rate, and the last one as a share of it
   double mix = 0;                        ///< share of soft labels; 0: labels only, no teacher
@@ -67,6 +68,7 @@ inline void read_value(const std::string& text, const std::string& line, std::ve
                                                       {"h", &spec.heads},
                                                       {"hidden", &spec.hidden},
                                                       {"context", &spec.context},
+                                                      {"positions", &spec.positions},
                                                       {"updates", &spec.updates},
                                                       {"batch", &spec.batch},
                                                       {"warmup", &spec.warmup},
@@ -107,6 +109,7 @@ inline void read_value(const std::string& text, const std::string& line, std::ve
     if (std::ranges::find(known, value) == known.end())
       fail("model \"{}\": {} is \"{}\", there are {}", line, key, value, joined(known, ", "));
   };
+  expect_one_of("positions", spec.positions, {"learned", "rotary"});
   expect_one_of("pattern", spec.pattern, {"single", "blocks", "2:4"});
   expect_one_of("rounding", spec.rounding, {"nearest", "searched", "gptq", "qat"});
   if (spec.updates == 0 && spec.from.empty() && spec.keep.empty())

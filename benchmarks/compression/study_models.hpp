@@ -137,7 +137,8 @@ private:
                         .layer_count = spec.layers,
                         .head_count = spec.heads,
                         .hidden = spec.hidden,
-                        .context = spec.context},
+                        .context = spec.context,
+                        .positions = spec.positions == "rotary" ? PositionScheme::rotary : PositionScheme::learned},
                        layout_};
       Rng rng{options_.seed};
       model.initialize(rng);

@@ -92,6 +92,30 @@ TEST_CASE("A recipe gives the same weights at any number of threads", "[compress
   CHECK(fingerprint(*one.integers) == fingerprint(*three.integers));
 }
 
+TEST_CASE("A new student of another shape learns from the original, and is trained for its bits", "[compress]") {
+  const SmallRun run{compressible_config()};
+  const auto model = run.model();
+  const FineTune training{.training = small_distil(40), .labels = {.mix = 1}};
+  const TransformerConfig narrow{
+      .width = 8, .layer_count = 1, .head_count = 2, .context = 8, .positions = PositionScheme::rotary};
+  StepLog log;
+
+  for (const int bits : {4, 3, 2}) {
+    const Compressed small =
+        compress(model, {{NewStudent{narrow}, training, TrainQuantized{.bits = bits, .fine_tuning = training}}},
+                 run.sampler, 1, log);
+
+    CHECK(small.model.config == narrow);
+    REQUIRE(small.integers.has_value());
+    CHECK(small.integers->config.weight_bits == bits);
+    CHECK(small.integers->config.head_bits == 8);
+    CHECK(small.steps[1].kl < small.steps[0].kl);
+    CHECK(small.steps[2].layer_bits == std::vector<int>{bits});
+  }
+  CHECK(std::vector(log.steps.begin(), log.steps.begin() + 3) ==
+        std::vector<std::string>{"1 new student", "2 fine-tune", "3 train quantized"});
+}
+
 TEST_CASE("Layers that rounding hurts fall back to 8 bits", "[compress]") {
   const SmallRun run{compressible_config()};
   const auto model = run.model();
@@ -155,6 +179,10 @@ TEST_CASE("What a later step would refuse is refused before the first one begins
         "no linear map matches \"blocks.2.*\"");
   check({Quantize{.rules = {{.pattern = "blocks.*.mlp.up", .how = four_bits}}}}, "a layer has one width");
   check({Quantize{.rules = {{.pattern = "*", .how = WeightQuantization{.bits = 5}}}}}, "weights of 5 bits");
+  CHECK_THROWS_WITH(compress(model, {{NewStudent{{.context = 9}}}}, run.sampler),
+                    Catch::Contains("the new student's context is 9, the windows are of the original's context 8"));
+  CHECK_THROWS_WITH(compress(model, {{NewStudent{{.context = 8, .window_start = WindowStart::anywhere}}}}, run.sampler),
+                    Catch::Contains("the new student's window_start differs"));
 }
 
 TEST_CASE("A model that recipes do not know is refused by its kind", "[compress]") {

@@ -23,6 +23,12 @@ TEST_CASE("Steps that make no sense are named", "[compress]") {
   check({FineTune{.labels = {.mix = 2}}}, "mix is 2");
   check({PruneGradually{.weights = {.sparsity = 2}}}, "sparsity is 2");
   check({PruneGradually{}, FineTune{}, PruneGradually{}}, "step 3 prunes weights again");
+  check({FineTune{}, NewStudent{}}, "step 2 begins with a new student, which has to be the first step");
+  check({NewStudent{{.width = 0}}}, "width is 0");
+  check({TrainQuantized{}, FineTune{}}, "step 1 of 2 quantizes, which has to be the last step");
+  check({TrainQuantized{.bits = 8}}, "step 1: bits is 8, trained for quantization are 4, 3 and 2");
+  check({TrainQuantized{.fine_tuning = {.labels = {.mix = 2}}}}, "mix is 2");
+  check({PruneGradually{}, TrainQuantized{}}, "step 2 trains for quantization what is pruned; use Quantize");
   check({FineTune{.training = {.label_smoothing = 0.1}}}, "step 1: label_smoothing is 0.1");
   check({PruneGradually{.fine_tuning = {.training = {.label_smoothing = 0.1}}}}, "step 1: label_smoothing is 0.1");
 }
@@ -30,5 +36,7 @@ TEST_CASE("Steps that make no sense are named", "[compress]") {
 TEST_CASE("The usual order of steps, and no step at all, make sense", "[compress]") {
   CHECK_NOTHROW(validate(Recipe{}));
   CHECK_NOTHROW(validate(Recipe{{KeepBestParts{}, FineTune{}, PruneGradually{}, FineTune{}, Quantize{}}}));
+  CHECK_NOTHROW(validate(Recipe{{NewStudent{}, FineTune{}, TrainQuantized{}}}));
   CHECK(name_of(Quantize{}) == "quantize");
+  CHECK(name_of(TrainQuantized{}) == "train quantized");
 }

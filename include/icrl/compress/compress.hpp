@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <icrl/compress/calibration.hpp>
+#include <icrl/compress/fake_quant_transformer.hpp>
 #include <icrl/compress/layer_removal.hpp>
 #include <icrl/compress/recipe.hpp>
 #include <icrl/compress/smaller_model.hpp>
@@ -83,6 +84,15 @@ class Rehearsal {
 public:
   explicit Rehearsal(const CausalTransformer<float>& model) : model_{model} {}
 
+  void run(const NewStudent& step) {
+    if (step.shape.context != model_.config.context) {
+      fail("compress: the new student's context is {}, the windows are of the original's context {}",
+           step.shape.context, model_.config.context);
+    }
+    if (step.shape.window_start != model_.config.window_start)
+      fail("compress: the new student's window_start differs from the original's, whose windows it is trained on");
+    model_ = CausalTransformer<float>{step.shape, model_.layout};
+  }
   void run(const KeepBestParts& step) { model_ = smaller_model(model_, best_parts(norm_scores(model_), step.counts)); }
   void run(const FineTune&) {}
   void run(const PruneGradually& step) {
@@ -99,6 +109,7 @@ public:
     }
     (void)to_int8(quantize_weights(model_, rules));
   }
+  void run(const TrainQuantized&) {}
 
 private:
   CausalTransformer<float> model_;
@@ -117,6 +128,12 @@ public:
     ContextBatch batch;
     sampler_.sample(count, rng_.fork(stream), batch);
     return batch;
+  }
+
+  void run(const NewStudent& step, Compressed& result) const {
+    result.model = CausalTransformer<float>{step.shape, original_.layout};
+    Rng rng = rng_.fork(4);
+    result.model.initialize(rng);
   }
 
   void run(const KeepBestParts& step, Compressed& result) const {
@@ -161,7 +178,29 @@ public:
     result.model = std::move(quantized.dequantized);
   }
 
+  void run(const TrainQuantized& step, Compressed& result) {
+    switch (step.bits) {
+      case 4:
+        return train_quantized<FakeQuant{.bits = 4}>(step.fine_tuning, result);
+      case 3:
+        return train_quantized<FakeQuant{.bits = 3}>(step.fine_tuning, result);
+      default:
+        return train_quantized<FakeQuant{.bits = 2}>(step.fine_tuning, result);
+    }
+  }
+
 private:
+  template <FakeQuant how>
+  void train_quantized(const FineTune& step, Compressed& result) {
+    constexpr FakeQuant head{.bits = 8, .learns_steps = false};
+    auto model = to_fake_quant<FakeQuantTransformer<how, head>>(result.model);
+    (void)distil(model, sampler_, step.training, observer_,
+                 SoftLabels<CausalTransformer<float>>{original_, step.labels});
+    QuantizedModel quantized = from_fake_quant(model);
+    result.integers = to_int8(quantized);
+    result.model = std::move(quantized.dequantized);
+  }
+
   template <typename P>
   void fine_tune(const FineTune& step, const P& pruner, Compressed& result) {
     const SoftLabels<CausalTransformer<float>> labels{original_, step.labels};

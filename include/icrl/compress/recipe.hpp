@@ -13,10 +13,17 @@
 #include <icrl/compress/quantize_model.hpp>
 #include <icrl/compress/soft_labels.hpp>
 #include <icrl/core/fail.hpp>
+#include <icrl/model/transformer_config.hpp>
 #include <icrl/train/distil_config.hpp>
 
 // The steps of a recipe, in the order in which they usually stand: fewer parts, training, fewer weights, fewer bits.
 namespace icrl {
+
+/// Takes a model of another shape and random weights in the original's place: a student, for the next FineTune to
+/// train. Kept parts learn sooner (KeepBestParts), a student may be narrower. Its context has to be the original's.
+struct NewStudent {
+  TransformerConfig shape{};
+};
 
 /// Removes layers, then heads and neurons: the layers whose removal changes the outputs least (keep_layers), the others
 /// by the first-order change of the loss (taylor_scores), both over windows.
@@ -52,7 +59,15 @@ struct Quantize {
   double max_kl = std::numeric_limits<double>::infinity();
 };
 
-using CompressionStep = std::variant<KeepBestParts, FineTune, PruneGradually, Quantize>;
+/// Trains the weights for the few bits that they will have (quantization-aware training, FakeQuantTransformer), and
+/// makes the model one of integers. Has to be the last step, and nothing may be pruned. The blocks get `bits` bits, the
+/// head 8.
+struct TrainQuantized {
+  int bits = 4;  ///< 4, 3 or 2
+  FineTune fine_tuning{.training = {.updates = 1000, .learning_rate = 1e-3, .warmup = 50, .evaluate_every = 0}};
+};
+
+using CompressionStep = std::variant<NewStudent, KeepBestParts, FineTune, PruneGradually, Quantize, TrainQuantized>;
 
 /// What is done to a model, step by step.
 struct Recipe {
@@ -60,7 +75,8 @@ struct Recipe {
 };
 
 [[nodiscard]] inline std::string_view name_of(const CompressionStep& step) {
-  constexpr std::string_view names[] = {"keep best parts", "fine-tune", "prune gradually", "quantize"};
+  constexpr std::string_view names[] = {"new student",     "keep best parts", "fine-tune",
+                                        "prune gradually", "quantize",        "train quantized"};
   return names[step.index()];
 }
 
@@ -76,11 +92,18 @@ inline void validate(const Recipe& recipe) {
   const auto positive = [](std::size_t number, const char* name, int value) {
     if (value < 1) fail("recipe: step {}: {} is {}, it must be positive", number, name, value);
   };
+  const auto last = [&](std::size_t number) {
+    if (number != recipe.steps.size())
+      fail("recipe: step {} of {} quantizes, which has to be the last step", number, recipe.steps.size());
+  };
   bool has_pruned = false;
   for (std::size_t i = 0; i < recipe.steps.size(); ++i) {
     const CompressionStep& step = recipe.steps[i];
     const std::size_t number = i + 1;
-    if (const auto* parts = std::get_if<KeepBestParts>(&step)) {
+    if (const auto* student = std::get_if<NewStudent>(&step)) {
+      validate(student->shape);
+      if (number != 1) fail("recipe: step {} begins with a new student, which has to be the first step", number);
+    } else if (const auto* parts = std::get_if<KeepBestParts>(&step)) {
       positive(number, "windows", parts->windows);
       if (has_pruned) {
         fail("recipe: step {} removes parts of a model whose weights are pruned (put \"{}\" before \"{}\")", number,
@@ -99,8 +122,13 @@ inline void validate(const Recipe& recipe) {
     } else if (const auto* rounding = std::get_if<Quantize>(&step)) {
       positive(number, "windows", rounding->windows);
       if (!(rounding->max_kl > 0)) fail("recipe: step {}: max_kl is {}, it must be positive", number, rounding->max_kl);
-      if (number != recipe.steps.size())
-        fail("recipe: step {} of {} quantizes, which has to be the last step", number, recipe.steps.size());
+      last(number);
+    } else if (const auto* training = std::get_if<TrainQuantized>(&step)) {
+      validate_tuning(number, training->fine_tuning);
+      if (training->bits < 2 || training->bits > 4)
+        fail("recipe: step {}: bits is {}, trained for quantization are 4, 3 and 2", number, training->bits);
+      if (has_pruned) fail("recipe: step {} trains for quantization what is pruned; use Quantize", number);
+      last(number);
     }
   }
 }
