@@ -37,11 +37,23 @@ void check(KernelChecks& checks, Index rows, Index width, Index depth, Guard gua
   }
 
   const detail::Strided<Bf16Pair> left_view{left.data(), pairs, 1}, right_view{right.data(), width, 1};
-  detail::product<Bf16Pair>(opaque(rows), opaque(width), opaque(pairs), left_view, right_view, c.data(), width, false,
-                            bias.data());
+  detail::product<Bf16Pair>({.rows = opaque(rows),
+                             .width = opaque(width),
+                             .depth = opaque(pairs),
+                             .a = left_view,
+                             .b = right_view,
+                             .c = c.data(),
+                             .c_stride = width,
+                             .bias = bias.data()});
   detail::PackedMatrix<Bf16Pair> matrix;
   matrix.assign(right_view, pairs, width);
-  matrix.multiply(opaque(rows), left_view, packed.data(), width, true);
+  matrix.multiply({.rows = opaque(rows),
+                   .width = opaque(width),
+                   .depth = opaque(pairs),
+                   .a = left_view,
+                   .c = packed.data(),
+                   .c_stride = width,
+                   .accumulate = true});
 
   const double tolerance = 1e-7 * static_cast<double>(depth + 2);
   for (Index r = 0; r < rows; ++r) {

@@ -48,8 +48,15 @@ void check(KernelChecks& checks, Index rows, Index width, Index depth, unsigned 
   for (auto* array : {&a.numbers, &b.numbers, &c.numbers, &bias}) numbers.fill(*array);
   const std::vector<S> before{c.numbers.begin(), c.numbers.end()};
 
-  detail::product<S>(opaque(rows), opaque(width), opaque(depth), a.view(), b.view(), c.numbers.data(), c.stride, add,
-                     has_bias ? bias.data() : nullptr);
+  detail::product<S>({.rows = opaque(rows),
+                      .width = opaque(width),
+                      .depth = opaque(depth),
+                      .a = a.view(),
+                      .b = b.view(),
+                      .c = c.numbers.data(),
+                      .c_stride = c.stride,
+                      .accumulate = add,
+                      .bias = has_bias ? bias.data() : nullptr});
 
   const double tolerance = (sizeof(S) == 4 ? 1e-7 : 2e-16) * static_cast<double>(depth + 2);
   for (Index r = 0; r < rows; ++r) {

@@ -72,10 +72,23 @@ TEST_CASE("Products of pairs are those of the rounded numbers, packed or not", "
         pair_rows(b_rows, depth, width, b_pairs);
         const detail::Strided<Bf16Pair> left{a_pairs.data(), a_pairs.cols(), 1}, right{b_pairs.data(), width, 1};
         Matrix<float> plain(rows, width), packed = Matrix<float>::Ones(rows, width);
-        detail::product<Bf16Pair>(rows, width, pair_count(depth), left, right, plain.data(), width, false, bias.data());
+        detail::product<Bf16Pair>({.rows = rows,
+                                   .width = width,
+                                   .depth = pair_count(depth),
+                                   .a = left,
+                                   .b = right,
+                                   .c = plain.data(),
+                                   .c_stride = width,
+                                   .bias = bias.data()});
         detail::PackedMatrix<Bf16Pair> matrix;
         matrix.assign(right, pair_count(depth), width);
-        matrix.multiply(rows, left, packed.data(), width, true);
+        matrix.multiply({.rows = rows,
+                         .width = width,
+                         .depth = pair_count(depth),
+                         .a = left,
+                         .c = packed.data(),
+                         .c_stride = width,
+                         .accumulate = true});
 
         const double tolerance = 1e-5 * std::sqrt(static_cast<double>(depth));
         CHECK(distance(plain, expected.rowwise() + RowVector<float>(bias)) < tolerance);

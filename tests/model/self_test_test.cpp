@@ -67,11 +67,9 @@ std::string softmax_error(Spoil spoil) {
 template <typename In, typename Spoil>
 std::string products_error(Spoil spoil) {
   return error_of([&] {
-    detail::check_products<In>([&](Index rows, Index width, Index depth, const detail::Strided<In>& a,
-                                   const detail::Strided<In>& b, float* c, Index stride, bool accumulate,
-                                   const float* bias) {
-      detail::product<In>(rows, width, depth, a, b, c, stride, accumulate, bias);
-      spoil(rows, width, c, stride);
+    detail::check_products<In>([&](const detail::Gemm<In>& gemm) {
+      detail::product(gemm);
+      spoil(gemm.rows, gemm.width, gemm.c, gemm.c_stride);
     });
   });
 }

@@ -189,8 +189,15 @@ private:
       for (Index k = 0; k < in_; k += block) {
         const Index depth = std::min(block, in_ - k);
         unpack(first, k / 4, (depth + 3) / 4, weights);
-        product<float>(x.rows(), width, depth, {x.data() + k, x.outerStride(), 1}, {weights, grouped_outputs, 1},
-                       y.data() + first, y.outerStride(), accumulate || k > 0, k == 0 ? bias_.data() + first : nullptr);
+        product<float>({.rows = x.rows(),
+                        .width = width,
+                        .depth = depth,
+                        .a = {x.data() + k, x.outerStride(), 1},
+                        .b = {weights, grouped_outputs, 1},
+                        .c = y.data() + first,
+                        .c_stride = y.outerStride(),
+                        .accumulate = accumulate || k > 0,
+                        .bias = k == 0 ? bias_.data() + first : nullptr});
       }
     }
   }

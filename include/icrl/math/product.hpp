@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
+#include <utility>
+
 #include <icrl/core/assert.hpp>
 #include <icrl/math/buffer.hpp>
 #include <icrl/math/product_packing.hpp>
@@ -16,120 +19,123 @@ template <typename S>
 inline constexpr std::size_t panel_size = panel_packets* lane_count<S>;  ///< columns of a panel
 inline constexpr std::size_t depth_block = 256;
 
+// Below `product`, B's rows are contiguous.
+
 template <typename In>
-void product_of_panel(Index rows, Index width, Index depth, Strided<In> a, const In* b, Index b_stride,
-                      ProductSum<In>* c, Index c_stride, bool accumulate, const ProductSum<In>* bias) {
-  const auto run = [&](auto packets) {
-    product_panel<In, packets>(rows, a, b, b_stride, depth, c, c_stride, accumulate, bias);
-  };
-  switch ((width + lanes<In> - 1) / lanes<In>) {
+void product_of_panel(const Gemm<In>& gemm) {
+  switch ((gemm.width + lanes<In> - 1) / lanes<In>) {
     case 1:
-      return run(std::integral_constant<std::size_t, 1>{});
+      return product_panel<In, 1>(gemm);
     case 2:
-      return run(std::integral_constant<std::size_t, 2>{});
+      return product_panel<In, 2>(gemm);
     case 3:
-      return run(std::integral_constant<std::size_t, std::min<std::size_t>(3, panel_packets)>{});
+      return product_panel<In, std::min<std::size_t>(3, panel_packets)>(gemm);
     default:
-      return run(std::integral_constant<std::size_t, panel_packets>{});
+      return product_panel<In, panel_packets>(gemm);
   }
 }
 
 /// A last panel whose width is no whole number of packets: computed beside C, a few rows at a time, and copied.
+/// Changes `panel`: copying it would stall on the stores that have just filled it.
 template <typename In>
-void product_of_ragged_panel(Index rows, Index width, Index depth, Strided<In> a, const In* b, Index b_stride,
-                             ProductSum<In>* c, Index c_stride, bool accumulate, const ProductSum<In>* bias) {
+void product_of_ragged_panel(Gemm<In>& panel) {
   using S = ProductSum<In>;
-  constexpr std::size_t chunk_rows = 12;
-  constexpr auto panel = static_cast<Index>(panel_size<In>), chunk = static_cast<Index>(chunk_rows);
-  alignas(64) S beside[chunk_rows * panel_size<In>] = {};
-  alignas(64) S full_bias[panel_size<In>] = {};
-  if (bias != nullptr) std::copy_n(bias, width, full_bias);
-  for (Index r = 0; r < rows; r += chunk) {
-    const Index count = std::min(chunk, rows - r);
-    for (Index i = 0; accumulate && i < count; ++i) std::copy_n(c + (r + i) * c_stride, width, beside + i * panel);
-    product_of_panel<In>(count, width, depth, {a.data + r * a.row_stride, a.row_stride, a.column_stride}, b, b_stride,
-                         beside, panel, accumulate, full_bias);
-    for (Index i = 0; i < count; ++i) std::copy_n(beside + i * panel, width, c + (r + i) * c_stride);
+  constexpr Index chunk = 12, stride = static_cast<Index>(panel_size<In>);
+  alignas(64) S beside[chunk * stride] = {};
+  alignas(64) S full_bias[stride] = {};
+  if (panel.bias != nullptr) std::copy_n(panel.bias, panel.width, full_bias);
+  const Index rows = panel.rows, c_stride = std::exchange(panel.c_stride, stride);
+  S* const c = std::exchange(panel.c, beside);
+  panel.bias = full_bias;
+  for (Index r = 0; r < rows; r += chunk, panel.a.data += chunk * panel.a.row_stride) {
+    panel.rows = std::min(chunk, rows - r);
+    for (Index i = 0; panel.accumulate && i < panel.rows; ++i)
+      std::copy_n(c + (r + i) * c_stride, panel.width, beside + i * stride);
+    product_of_panel(panel);
+    for (Index i = 0; i < panel.rows; ++i) std::copy_n(beside + i * stride, panel.width, c + (r + i) * c_stride);
   }
 }
 
-/// A panel of any width.
+/// The last columns of C, fewer than a packet, for one or two rows: B's numbers are read where they lie.
 template <typename In>
-void product_of_columns(Index rows, Index width, Index depth, const Strided<In>& a, const In* b, Index b_stride,
-                        ProductSum<In>* c, Index c_stride, bool accumulate, const ProductSum<In>* bias) {
-  if (width % lanes<In> == 0) {
-    product_of_panel<In>(rows, width, depth, a, b, b_stride, c, c_stride, accumulate, bias);
-  } else {
-    product_of_ragged_panel<In>(rows, width, depth, a, b, b_stride, c, c_stride, accumulate, bias);
-  }
-}
-
-/// A last part of a panel that is narrower than a packet, for one or two rows: B's numbers are read where they lie.
-template <typename In>
-void product_of_last_columns(Index rows, Index width, Index depth, const Strided<In>& a, const In* b, Index b_stride,
-                             ProductSum<In>* c, Index c_stride, bool accumulate, const ProductSum<In>* bias) {
+void product_of_last_columns(const Gemm<In>& gemm, Index column) {
   using S = ProductSum<In>;
+  const auto [rows, width, depth, a, b, c, c_stride, accumulate, bias] = gemm;
+  const Index count = width - column;
   for (Index r = 0; r < rows; ++r) {
-    const S* const start = accumulate ? c + r * c_stride : bias;
-    Packet<S> sum = start == nullptr ? Packet<S>{} : load_first(start, width);
-    if (accumulate && bias != nullptr) sum += load_first(bias, width);
+    S* const to = c + r * c_stride + column;
+    Packet<S> sum{};
+    if (accumulate) sum = load_first(to, count);
+    if (bias != nullptr) sum = accumulate ? sum + load_first(bias + column, count) : load_first(bias + column, count);
     for (Index k = 0; k < depth; ++k) {
       const Packet<In> a_value = broadcast(a.data[r * a.row_stride + k * a.column_stride]);
-      sum = add_product<In>(a_value, load_first(b + k * b_stride, width), sum);
+      sum = add_product<In>(a_value, load_first(b.data + k * b.row_stride + column, count), sum);
     }
-    store_first(c + r * c_stride, sum, width);
+    store_first(to, sum, count);
   }
 }
 
 /// One or two rows take B's numbers from memory only once, so that reading sets the pace: panels twice as wide read
-/// longer runs.
+/// longer runs. The columns of C from `column` on.
 template <typename In, std::size_t packets = 2 * panel_packets>
-void product_of_few_rows(Index rows, Index width, Index depth, const Strided<In>& a, const In* b, Index b_stride,
-                         ProductSum<In>* c, Index c_stride, bool accumulate, const ProductSum<In>* bias) {
+void product_of_few_rows(const Gemm<In>& gemm, Index column = 0) {
   constexpr Index panel = static_cast<Index>(packets) * lanes<In>;
-  const auto from = [&](Index column) { return bias == nullptr ? nullptr : bias + column; };
-  Index j = 0;
-  for (; j + panel <= width; j += panel) {
-    if (rows == 1) {
-      product_tile<In, 1, packets>(a, b + j, b_stride, depth, c + j, c_stride, accumulate, from(j), 0);
+  for (; column + panel <= gemm.width; column += panel) {
+    if (gemm.rows == 1) {
+      product_tile<In, 1, packets>(gemm, 0, column, 0);
     } else {
-      product_tile<In, 2, packets>(a, b + j, b_stride, depth, c + j, c_stride, accumulate, from(j), 0);
+      product_tile<In, 2, packets>(gemm, 0, column, 0);
     }
   }
-  if (j == width) return;
+  if (column == gemm.width) return;
   if constexpr (packets > 1) {
-    product_of_few_rows<In, packets / 2>(rows, width - j, depth, a, b + j, b_stride, c + j, c_stride, accumulate,
-                                         from(j));
+    product_of_few_rows<In, packets / 2>(gemm, column);
   } else {
-    product_of_last_columns<In>(rows, width - j, depth, a, b + j, b_stride, c + j, c_stride, accumulate, from(j));
+    product_of_last_columns(gemm, column);
   }
 }
 
-/// C = A B, or C += A B when `accumulate`; plus `bias` (one row of `width` numbers, or null) on every row.
-/// A is rows x depth, B is depth x width, C is rows x width with contiguous rows.
-template <typename In>
-void product(Index rows, Index width, Index depth, const Strided<In>& a, const Strided<In>& b, ProductSum<In>* c,
-             Index c_stride, bool accumulate, const ProductSum<In>* bias = nullptr) {
+/// Block after block of the depth, panel after panel of C. `part_of_b(k, j, depth, width)` is the part of B that begins
+/// at (k, j), with contiguous rows.
+template <typename In, typename PartOfB>
+void product_by_panels(const Gemm<In>& gemm, PartOfB part_of_b) {
   constexpr auto panel = static_cast<Index>(panel_size<In>), block = static_cast<Index>(depth_block);
-  alignas(64) In packed[depth_block * panel_size<In>];
-  if (rows == 0) return;
-  if (rows <= 2 && b.column_stride == 1) {
-    product_of_few_rows(rows, width, depth, a, b.data, b.row_stride, c, c_stride, accumulate, bias);
-    return;
-  }
+  const auto& [rows, width, depth, a, b, c, c_stride, accumulate, bias] = gemm;
   for (Index k = 0; k == 0 || k < depth; k += block) {
     const Index deep = std::min(block, depth - k);
-    const bool add = accumulate || k > 0;
-    const Strided<In> a_block{a.data + k * a.column_stride, a.row_stride, a.column_stride};
     for (Index j = 0; j < width; j += panel) {
       const Index wide = std::min(panel, width - j);
-      const Strided<In> b_block{b.data + k * b.row_stride + j * b.column_stride, b.row_stride, b.column_stride};
-      const bool pack = wants_packing(b_block, rows, deep, wide, panel);
-      if (pack) pack_panel(b_block, deep, wide, packed, panel);
-      product_of_columns<In>(rows, wide, deep, a_block, pack ? packed : b_block.data, pack ? panel : b.row_stride,
-                             c + j, c_stride, add, bias != nullptr && k == 0 ? bias + j : nullptr);
+      Gemm<In> part{.rows = rows,
+                    .width = wide,
+                    .depth = deep,
+                    .a = {a.data + k * a.column_stride, a.row_stride, a.column_stride},
+                    .b = part_of_b(k, j, deep, wide),
+                    .c = c + j,
+                    .c_stride = c_stride,
+                    .accumulate = accumulate || k > 0,
+                    .bias = bias != nullptr && k == 0 ? bias + j : nullptr};
+      if (wide % lanes<In> == 0) {
+        product_of_panel(part);
+      } else {
+        product_of_ragged_panel(part);
+      }
     }
   }
+}
+
+template <typename In>
+void product(const Gemm<In>& gemm) {
+  constexpr auto panel = static_cast<Index>(panel_size<In>);
+  const Strided<In>& b = gemm.b;
+  if (gemm.rows == 0) return;
+  if (gemm.rows <= 2 && b.column_stride == 1) return product_of_few_rows(gemm);
+  alignas(64) In packed[depth_block * panel_size<In>];
+  product_by_panels(gemm, [&](Index k, Index j, Index depth, Index width) -> Strided<In> {
+    const Strided<In> part{b.data + k * b.row_stride + j * b.column_stride, b.row_stride, b.column_stride};
+    if (!wants_packing(part, gemm.rows, depth, width, panel)) return part;
+    pack_panel(part, depth, width, packed, panel);
+    return {packed, panel, 1};
+  });
 }
 
 /// A right-hand factor that many products share: panel after panel, each of its rows one after another.
@@ -147,19 +153,12 @@ public:
     }
   }
 
-  /// C = A B or C += A B, as `product`.
-  void multiply(Index rows, const Strided<In>& a, ProductSum<In>* c, Index c_stride, bool accumulate,
-                const ProductSum<In>* bias = nullptr) const {
-    constexpr auto block = static_cast<Index>(depth_block);
-    for (Index k = 0; k < depth_; k += block) {
-      const Strided<In> a_block{a.data + k * a.column_stride, a.row_stride, a.column_stride};
-      for (Index j = 0; j < width_; j += panel) {
-        const Index wide = std::min(panel, width_ - j);
-        product_of_columns<In>(rows, wide, std::min(block, depth_ - k), a_block, &panels_(j / panel * depth_ + k, 0),
-                               panel, c + j, c_stride, accumulate || k > 0,
-                               bias != nullptr && k == 0 ? bias + j : nullptr);
-      }
-    }
+  /// `gemm` with this matrix as B.
+  void multiply(const Gemm<In>& gemm) const {
+    ICRL_ASSERT(gemm.depth == depth_ && gemm.width == width_, "a product with a packed matrix: shapes disagree");
+    product_by_panels(gemm, [&](Index k, Index j, Index, Index) -> Strided<In> {
+      return {panels_.data() + (j / panel * depth_ + k) * panel, panel, 1};
+    });
   }
 
 private:
@@ -177,22 +176,32 @@ Strided<S> transposed_view(MatrixIn<S> m) {
   return {m.data(), 1, m.outerStride()};
 }
 
+/// C = A B, where C is a whole matrix and A has `depth` columns.
+template <typename S>
+Gemm<S> gemm_of(const Strided<S>& a, const Strided<S>& b, Index depth, MatrixOut<S>& c) {
+  return {
+      .rows = c.rows(), .width = c.cols(), .depth = depth, .a = a, .b = b, .c = c.data(), .c_stride = c.outerStride()};
+}
+
 }  // namespace detail
 
 /// y = x w + bias, row by row. x (T, in), w (in, out), bias (out), y (T, out).
 template <typename S>
 void affine(MatrixIn<S> x, const Matrix<S>& w, const RowVector<S>& bias, MatrixOut<S> y) {
   ICRL_ASSERT(x.cols() == w.rows() && y.rows() == x.rows() && y.cols() == w.cols(), "affine: shapes disagree");
-  detail::product<S>(x.rows(), w.cols(), w.rows(), detail::view<S>(x), detail::view<S>(w), y.data(), y.outerStride(),
-                     false, bias.data());
+  detail::Gemm<S> gemm = detail::gemm_of<S>(detail::view<S>(x), detail::view<S>(w), x.cols(), y);
+  gemm.bias = bias.data();
+  detail::product(gemm);
 }
 
 /// y += x w + bias.
 template <typename S>
 void add_affine(MatrixIn<S> x, const Matrix<S>& w, const RowVector<S>& bias, MatrixOut<S> y) {
   ICRL_ASSERT(x.cols() == w.rows() && y.rows() == x.rows() && y.cols() == w.cols(), "add_affine: shapes disagree");
-  detail::product<S>(x.rows(), w.cols(), w.rows(), detail::view<S>(x), detail::view<S>(w), y.data(), y.outerStride(),
-                     true, bias.data());
+  detail::Gemm<S> gemm = detail::gemm_of<S>(detail::view<S>(x), detail::view<S>(w), x.cols(), y);
+  gemm.accumulate = true;
+  gemm.bias = bias.data();
+  detail::product(gemm);
 }
 
 /// c = a b^T. a (T, n), b (m, n), c (T, m).
@@ -200,8 +209,7 @@ template <typename S>
 void multiply_transposed(MatrixIn<S> a, MatrixIn<S> b, MatrixOut<S> c) {
   ICRL_ASSERT(a.cols() == b.cols() && c.rows() == a.rows() && c.cols() == b.rows(),
               "multiply_transposed: shapes disagree");
-  detail::product<S>(a.rows(), b.rows(), a.cols(), detail::view<S>(a), detail::transposed_view<S>(b), c.data(),
-                     c.outerStride(), false);
+  detail::product(detail::gemm_of<S>(detail::view<S>(a), detail::transposed_view<S>(b), a.cols(), c));
 }
 
 /// c += a^T b. a (T, m), b (T, n), c (m, n): the gradient of a weight from its input and its output's derivative.
@@ -209,8 +217,9 @@ template <typename S>
 void add_transposed_product(MatrixIn<S> a, MatrixIn<S> b, MatrixOut<S> c) {
   ICRL_ASSERT(a.rows() == b.rows() && c.rows() == a.cols() && c.cols() == b.cols(),
               "add_transposed_product: shapes disagree");
-  detail::product<S>(a.cols(), b.cols(), a.rows(), detail::transposed_view<S>(a), detail::view<S>(b), c.data(),
-                     c.outerStride(), true);
+  detail::Gemm<S> gemm = detail::gemm_of<S>(detail::transposed_view<S>(a), detail::view<S>(b), a.rows(), c);
+  gemm.accumulate = true;
+  detail::product(gemm);
 }
 
 }  // namespace icrl

@@ -33,6 +33,21 @@ struct Strided {
   Index column_stride;
 };
 
+/// C = A B, where A is rows x depth, B is depth x width, and C is rows x width with contiguous rows. In = Bf16Pair
+/// counts the depth in pairs.
+template <typename In>
+struct Gemm {
+  using Sum = ProductSum<In>;
+
+  Index rows, width, depth;
+  Strided<In> a;
+  Strided<In> b{};  ///< not of a product with a PackedMatrix, which is B
+  Sum* c;
+  Index c_stride;
+  bool accumulate = false;    ///< C += A B
+  const Sum* bias = nullptr;  ///< added to every row of C
+};
+
 /// Moves on by `stride` and hides the sum from the compiler. It would compute the addresses of all rows of a tile at
 /// once, for which scalar registers do not suffice, and what goes through vector registers instead waits behind
 /// multiply-adds.
@@ -42,14 +57,20 @@ inline void next_row(S*& row, Index stride) {
   asm("" : "+r"(row));
 }
 
-/// `next_rows` is how many rows of C right below this tile come next: they are asked for while the depth runs.
+/// The tile of C that begins at (row, column). B's rows are contiguous. `next_rows` is how many rows of C right below
+/// this tile come next: they are asked for while the depth runs.
 template <typename In, std::size_t rows, std::size_t packets>
-inline void product_tile(const Strided<In>& a, const In* b, Index b_stride, Index depth, ProductSum<In>* c,
-                         Index c_stride, bool accumulate, const ProductSum<In>* bias, Index next_rows) {
+inline void product_tile(const Gemm<In>& gemm, Index row, Index column, Index next_rows) {
   using S = ProductSum<In>;
+  const Strided<In>& a = gemm.a;
+  const Index depth = gemm.depth, b_stride = gemm.b.row_stride, c_stride = gemm.c_stride;
+  const bool accumulate = gemm.accumulate;
+  const S* const bias = gemm.bias;
+  const In *a_column = a.data + row * a.row_stride, *b = gemm.b.data + column;
+  S* c = gemm.c + row * c_stride + column;
   Packet<S> sums[rows][packets];
   alignas(64) static constexpr S zeros[packets * lane_count<S>] = {};
-  const S* start = accumulate ? c : bias != nullptr ? bias : zeros;
+  const S* start = accumulate ? c : bias != nullptr ? bias + column : zeros;
 #pragma GCC unroll 16
   for (std::size_t r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
@@ -60,10 +81,9 @@ inline void product_tile(const Strided<In>& a, const In* b, Index b_stride, Inde
 #pragma GCC unroll 16
     for (std::size_t r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
-      for (std::size_t p = 0; p < packets; ++p) sums[r][p] += load(bias + p * lane_count<S>);
+      for (std::size_t p = 0; p < packets; ++p) sums[r][p] += load(bias + column + p * lane_count<S>);
     }
   }
-  const In* a_column = a.data;
   const S* next = c + static_cast<Index>(rows) * c_stride;
   for (Index k = 0; k < depth; ++k, b += b_stride, a_column += a.column_stride) {
     if (k < next_rows) {
@@ -94,21 +114,18 @@ inline void product_tile(const Strided<In>& a, const In* b, Index b_stride, Inde
 /// All rows of one column panel of C: tiles of full height, then lower ones for the rows that are left. Of those there
 /// are few heights, because every tile takes its time to compile.
 template <typename In, std::size_t packets>
-void product_panel(Index row_count, Strided<In> a, const In* b, Index b_stride, Index depth, ProductSum<In>* c,
-                   Index c_stride, bool accumulate, const ProductSum<In>* bias) {
+void product_panel(const Gemm<In>& gemm) {
   constexpr auto most = static_cast<Index>(tile_rows(packets));
   static_assert(most < 9, "what full tiles leave is one tile each of 4, 2 and 1 rows at most");
-  Index left = row_count;
+  Index row = 0;
   const auto next_tile = [&](auto rows) {
-    left -= Index{rows};
-    product_tile<In, rows, packets>(a, b, b_stride, depth, c, c_stride, accumulate, bias, std::min(left, most));
-    a.data += Index{rows} * a.row_stride;
-    c += Index{rows} * c_stride;
+    product_tile<In, rows, packets>(gemm, row, 0, std::min(gemm.rows - row - Index{rows}, most));
+    row += Index{rows};
   };
-  while (left >= most) next_tile(std::integral_constant<std::size_t, tile_rows(packets)>{});
-  if (left >= 4) next_tile(std::integral_constant<std::size_t, 4>{});
-  if (left >= 2) next_tile(std::integral_constant<std::size_t, 2>{});
-  if (left >= 1) next_tile(std::integral_constant<std::size_t, 1>{});
+  while (gemm.rows - row >= most) next_tile(std::integral_constant<std::size_t, tile_rows(packets)>{});
+  if (gemm.rows - row >= 4) next_tile(std::integral_constant<std::size_t, 4>{});
+  if (gemm.rows - row >= 2) next_tile(std::integral_constant<std::size_t, 2>{});
+  if (gemm.rows - row >= 1) next_tile(std::integral_constant<std::size_t, 1>{});
 }
 
 }  // namespace icrl::detail

@@ -40,8 +40,8 @@ inline void self_test() {
 
   check_attention([](const float* query, Index heads, const StreamKeyValues<float>& past, Index count,
                      Matrix<float>& scores, float* mixed) { attend(query, heads, past, count, scores, mixed); });
-  check_products<float>([](const auto&... arguments) { product<float>(arguments...); });
-  check_products<Bf16Pair>([](const auto&... arguments) { product<Bf16Pair>(arguments...); });
+  check_products<float>([](const Gemm<float>& gemm) { product(gemm); });
+  check_products<Bf16Pair>([](const Gemm<Bf16Pair>& gemm) { product(gemm); });
   check_softmax([](float* x, Index count, Index size, float scale) { softmax_row(x, count, size, scale); });
   check_gelu([](float* y, float* slope, Index size) {
     if (slope == nullptr)

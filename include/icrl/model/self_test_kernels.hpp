@@ -46,9 +46,7 @@ inline double plain_product(Bf16Pair a, Bf16Pair b) {
 
 /// As `product` takes them.
 template <typename In>
-using ProductFunction =
-    FunctionRef<void(Index rows, Index width, Index depth, const Strided<In>& a, const Strided<In>& b, float* c,
-                     Index stride, bool accumulate, const float* bias)>;
+using ProductFunction = FunctionRef<void(const Gemm<In>& gemm)>;
 
 /// Every height and width of tile with every tail behind it, one, two and more blocks of the depth, factors as they
 /// come and transposed.
@@ -86,7 +84,15 @@ void check_products(ProductFunction<In> product) {
     const std::vector<float> before{c.data(), c.data() + c.size()};
     const Strided<In> left{a.data(), shape.a_transposed ? 1 : depth, shape.a_transposed ? rows : 1};
     const Strided<In> right{b.data(), shape.b_transposed ? 1 : width, shape.b_transposed ? depth : 1};
-    product(rows, width, depth, left, right, c.data(), stride, shape.accumulate, shape.bias ? bias.data() : nullptr);
+    product({.rows = rows,
+             .width = width,
+             .depth = depth,
+             .a = left,
+             .b = right,
+             .c = c.data(),
+             .c_stride = stride,
+             .accumulate = shape.accumulate,
+             .bias = shape.bias ? bias.data() : nullptr});
 
     const auto place = [&](Index i) {
       return fmt::format("number ({}, {}) of a product of {} x {} and {} x {}{}{}{}{}", i / stride, i % stride, rows,

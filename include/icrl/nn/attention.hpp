@@ -163,12 +163,21 @@ private:
         const Index last = std::min(first + block, tokens);
         S* const scores = &cache.probabilities(h, Blocks::triangle(first / block));
         const Index stride = first + block;
-        detail::product<S>(last - first, padded<S>(last), size, detail::rows_of(cache.qkv, first, h * size),
-                           {scratch.transposed.data(), scratch.transposed.cols(), 1}, scores, stride, false);
+        detail::product<S>({.rows = last - first,
+                            .width = padded<S>(last),
+                            .depth = size,
+                            .a = detail::rows_of(cache.qkv, first, h * size),
+                            .b = detail::rows_of(scratch.transposed, 0, 0),
+                            .c = scores,
+                            .c_stride = stride});
         for (Index t = first; t < last; ++t) softmax_row(scores + (t - first) * stride, t + 1, padded<S>(last), scale);
-        detail::product<S>(last - first, size, last, {scores, stride, 1},
-                           detail::rows_of(cache.qkv, 0, 2 * width + h * size), &cache.mixed(first, h * size), width,
-                           false);
+        detail::product<S>({.rows = last - first,
+                            .width = size,
+                            .depth = last,
+                            .a = {scores, stride, 1},
+                            .b = detail::rows_of(cache.qkv, 0, 2 * width + h * size),
+                            .c = &cache.mixed(first, h * size),
+                            .c_stride = width});
       }
     }
   }
@@ -192,19 +201,41 @@ private:
     const S scale = S(1) / std::sqrt(static_cast<S>(size));
     const S* const probabilities = &cache.probabilities(h, Blocks::triangle(first / block));
     S* const dscores = scratch.dscores.data();
-    detail::product<S>(rows, padded<S>(last), size, detail::rows_of(scratch.dmixed, first, h * size),
-                       {scratch.transposed.data(), scratch.transposed.cols(), 1}, dscores, stride, false);
+    detail::product<S>({.rows = rows,
+                        .width = padded<S>(last),
+                        .depth = size,
+                        .a = detail::rows_of(scratch.dmixed, first, h * size),
+                        .b = detail::rows_of(scratch.transposed, 0, 0),
+                        .c = dscores,
+                        .c_stride = stride});
     for (Index r = 0; r < rows; ++r) {
       softmax_row_backward(probabilities + r * stride, padded<S>(last), scale,
                            dot(&cache.mixed(first + r, h * size), &scratch.dmixed(first + r, h * size), size),
                            dscores + r * stride);
     }
-    detail::product<S>(rows, size, last, {dscores, stride, 1}, detail::rows_of(cache.qkv, 0, width + h * size),
-                       &scratch.dqkv(first, h * size), 3 * width, false);
-    detail::product<S>(last, size, rows, {dscores, 1, stride}, detail::rows_of(cache.qkv, first, h * size),
-                       &scratch.dqkv(0, width + h * size), 3 * width, true);
-    detail::product<S>(last, size, rows, {probabilities, 1, stride}, detail::rows_of(scratch.dmixed, first, h * size),
-                       &scratch.dqkv(0, 2 * width + h * size), 3 * width, true);
+    detail::product<S>({.rows = rows,
+                        .width = size,
+                        .depth = last,
+                        .a = {dscores, stride, 1},
+                        .b = detail::rows_of(cache.qkv, 0, width + h * size),
+                        .c = &scratch.dqkv(first, h * size),
+                        .c_stride = 3 * width});
+    detail::product<S>({.rows = last,
+                        .width = size,
+                        .depth = rows,
+                        .a = {dscores, 1, stride},
+                        .b = detail::rows_of(cache.qkv, first, h * size),
+                        .c = &scratch.dqkv(0, width + h * size),
+                        .c_stride = 3 * width,
+                        .accumulate = true});
+    detail::product<S>({.rows = last,
+                        .width = size,
+                        .depth = rows,
+                        .a = {probabilities, 1, stride},
+                        .b = detail::rows_of(scratch.dmixed, first, h * size),
+                        .c = &scratch.dqkv(0, 2 * width + h * size),
+                        .c_stride = 3 * width,
+                        .accumulate = true});
   }
 };
 

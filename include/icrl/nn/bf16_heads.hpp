@@ -75,8 +75,13 @@ struct Bf16Heads {
       for (Index first = 0; first < tokens; first += block) {
         const Index last = std::min(first + block, tokens), rows = last - first;
         exponentiate_block(cache, scratch, h, first, tokens);
-        multiply(rows, size, pair_count(last), {scratch.rows.data(), (first + block) / 2, 1},
-                 detail::rows_of(scratch.value_pairs, 0, h * size), scratch.mixed.data(), size);
+        detail::product<Bf16Pair>({.rows = rows,
+                                   .width = size,
+                                   .depth = pair_count(last),
+                                   .a = {scratch.rows.data(), (first + block) / 2, 1},
+                                   .b = detail::rows_of(scratch.value_pairs, 0, h * size),
+                                   .c = scratch.mixed.data(),
+                                   .c_stride = size});
         for (Index r = 0; r < rows; ++r) {
           round_scaled_row(&scratch.mixed(r, 0), cache.inverse_sums(first + r, h), size,
                            &mixed(first + r, h * size / 2));
@@ -127,11 +132,6 @@ private:
 
   static Index triangle(Index tokens) { return Columns{tokens}.begin(Blocks::count(tokens)); }
 
-  static void multiply(Index rows, Index columns, Index depth, const detail::Strided<Bf16Pair>& a,
-                       const detail::Strided<Bf16Pair>& b, float* c, Index c_stride) {
-    detail::product<Bf16Pair>(rows, columns, depth, a, b, c, c_stride, false);
-  }
-
   /// Transposes one head's columns, from `column` on, and pads them with zeros: what lies beyond is multiplied
   /// by zeros, which would not undo an infinity.
   void transpose(const Buffer<Bf16Pair>& rows, Index column, Index tokens, Scratch& scratch) const {
@@ -146,7 +146,13 @@ private:
                           Scratch& scratch) {
     const Index last = std::min(first + block, tokens), rows = last - first, stride = first + block;
     float* const scores = scratch.scores.data();
-    multiply(rows, padded<float>(last), pairs, a, detail::rows_of(scratch.transposed, 0, 0), scores, stride);
+    detail::product<Bf16Pair>({.rows = rows,
+                               .width = padded<float>(last),
+                               .depth = pairs,
+                               .a = a,
+                               .b = detail::rows_of(scratch.transposed, 0, 0),
+                               .c = scores,
+                               .c_stride = stride});
     if (rows % 2 != 0) std::fill_n(scores + rows * stride, stride, 0.0f);
   }
 
@@ -188,8 +194,13 @@ private:
           scale(), [&](Index i) { return &cache.exponentials(h, at(columns, i, query)); }, to, to + stride / 2,
           [&](Index i) { return &scratch.dscores(0, at(columns, i, query)); });
     }
-    multiply(rows, size, pair_count(last), {scratch.rows.data(), stride / 2, 1},
-             detail::rows_of(cache.query_key_pairs, 0, width + column), &dqkv(first, column), dqkv.cols());
+    detail::product<Bf16Pair>({.rows = rows,
+                               .width = size,
+                               .depth = pair_count(last),
+                               .a = {scratch.rows.data(), stride / 2, 1},
+                               .b = detail::rows_of(cache.query_key_pairs, 0, width + column),
+                               .c = &dqkv(first, column),
+                               .c_stride = dqkv.cols()});
   }
 
   /// dK and dV of head h and a column of keys.
@@ -198,10 +209,20 @@ private:
     const Index size = width / head_count, first = column * Columns::keys, pair = Columns::first(column),
                 rows = std::min(Columns::keys, tokens - first), depth = pair_count(tokens) - pair;
     const Index begin = Columns{tokens}.begin(column);
-    multiply(rows, size, depth, {&scratch.dscores(0, begin), 1, Columns::keys},
-             detail::rows_of(cache.query_key_pairs, pair, h * size), &dqkv(first, width + h * size), dqkv.cols());
-    multiply(rows, size, depth, {&cache.exponentials(h, begin), 1, Columns::keys},
-             detail::rows_of(scratch.dmixed_pairs, pair, h * size), &dqkv(first, 2 * width + h * size), dqkv.cols());
+    detail::product<Bf16Pair>({.rows = rows,
+                               .width = size,
+                               .depth = depth,
+                               .a = {&scratch.dscores(0, begin), 1, Columns::keys},
+                               .b = detail::rows_of(cache.query_key_pairs, pair, h * size),
+                               .c = &dqkv(first, width + h * size),
+                               .c_stride = dqkv.cols()});
+    detail::product<Bf16Pair>({.rows = rows,
+                               .width = size,
+                               .depth = depth,
+                               .a = {&cache.exponentials(h, begin), 1, Columns::keys},
+                               .b = detail::rows_of(scratch.dmixed_pairs, pair, h * size),
+                               .c = &dqkv(first, 2 * width + h * size),
+                               .c_stride = dqkv.cols()});
   }
 };
 

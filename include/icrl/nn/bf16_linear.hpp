@@ -39,7 +39,12 @@ public:
     ICRL_ASSERT(
         dy.rows() >= dx.rows() && dy.cols() == pair_count(linear_->output_size()) && dx.cols() == linear_->input_size(),
         "a linear map in bfloat16: shapes disagree");
-    transposed_.multiply(dx.rows(), {dy.data(), dy.cols(), 1}, dx.data(), dx.outerStride(), false);
+    transposed_.multiply({.rows = dx.rows(),
+                          .width = dx.cols(),
+                          .depth = dy.cols(),
+                          .a = {dy.data(), dy.cols(), 1},
+                          .c = dx.data(),
+                          .c_stride = dx.outerStride()});
   }
 
   /// dW += x^T dy, of the first `tokens` tokens, which are in pairs.
@@ -47,7 +52,14 @@ public:
     const Index in = grad.input_size(), out = grad.output_size(), depth = pair_count(tokens);
     ICRL_ASSERT(x.rows() >= depth && dy.rows() >= depth && x.cols() == in && dy.cols() == out,
                 "a linear map in bfloat16: shapes disagree");
-    detail::product<Bf16Pair>(in, out, depth, {x.data(), 1, in}, {dy.data(), out, 1}, grad.weight.data(), out, true);
+    detail::product<Bf16Pair>({.rows = in,
+                               .width = out,
+                               .depth = depth,
+                               .a = {x.data(), 1, in},
+                               .b = {dy.data(), out, 1},
+                               .c = grad.weight.data(),
+                               .c_stride = out,
+                               .accumulate = true});
   }
 
 private:
@@ -55,7 +67,14 @@ private:
     ICRL_ASSERT(
         x.rows() >= y.rows() && x.cols() == pair_count(linear_->input_size()) && y.cols() == linear_->output_size(),
         "a linear map in bfloat16: shapes disagree");
-    weight_.multiply(y.rows(), {x.data(), x.cols(), 1}, y.data(), y.outerStride(), add, linear_->bias.data());
+    weight_.multiply({.rows = y.rows(),
+                      .width = y.cols(),
+                      .depth = x.cols(),
+                      .a = {x.data(), x.cols(), 1},
+                      .c = y.data(),
+                      .c_stride = y.outerStride(),
+                      .accumulate = add,
+                      .bias = linear_->bias.data()});
   }
 
   const Linear<float>* linear_;

@@ -128,8 +128,13 @@ void attend(const S* query, Index head_count, const StreamKeyValues<S>& past, In
     softmax_row(&scores(h, 0), count, blocks * block, S(1) / std::sqrt(static_cast<S>(size)));
   if (size % lanes<S> != 0) {
     for (Index h = 0; h < head_count; ++h) {
-      product<S>(1, size, count, {&scores(h, 0), scores.cols(), 1}, {past.values + h * size, width, 1},
-                 mixed + h * size, width, false);
+      product<S>({.rows = 1,
+                  .width = size,
+                  .depth = count,
+                  .a = {&scores(h, 0), scores.cols(), 1},
+                  .b = {past.values + h * size, width, 1},
+                  .c = mixed + h * size,
+                  .c_stride = width});
     }
     return;
   }
