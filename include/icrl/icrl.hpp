@@ -15,6 +15,10 @@
 #include <icrl/compress/calibration.hpp>
 #include <icrl/compress/channel_scaling.hpp>
 #include <icrl/compress/compress.hpp>
+#include <icrl/compress/cpp_agent_text.hpp>
+#include <icrl/compress/cpp_kernels_text.hpp>
+#include <icrl/compress/cpp_model_text.hpp>
+#include <icrl/compress/cpp_tables.hpp>
 #include <icrl/compress/exact_actions.hpp>
 #include <icrl/compress/fake_quant_inputs.hpp>
 #include <icrl/compress/fake_quant_linear.hpp>
@@ -52,6 +56,7 @@
 #include <icrl/compress/watched_agents.hpp>
 #include <icrl/compress/weight_groups.hpp>
 #include <icrl/compress/window_divergence.hpp>
+#include <icrl/compress/write_cpp.hpp>
 #include <icrl/core/assert.hpp>
 #include <icrl/core/atomic_write.hpp>
 #include <icrl/core/byte_stream.hpp>

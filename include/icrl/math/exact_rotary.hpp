@@ -68,6 +68,10 @@ public:
   /// Whether there is anything to turn.
   [[nodiscard]] bool empty() const { return cosines_.size() == 0; }
 
+  /// (positions, head_size / 2).
+  [[nodiscard]] const Matrix<float>& cosines() const { return cosines_; }
+  [[nodiscard]] const Matrix<float>& sines() const { return sines_; }
+
   /// Turns `row`, a whole number of heads, as position t wants it.
   void rotate(float* row, Index size, Index t) const {
     using detail::exact_product;
