@@ -39,7 +39,7 @@ TEST_CASE("A header's sizes are those of its arrays", "[compress]") {
   // 16 wide, 2 layers of 2 heads of 8, 10 steps; 4 + 5 ids observed, 3 to choose from.
   const std::int64_t rows = 4 + 5 + (3 + 1) + 1 + 8 + 1 + 10, weights = 2 * 12 * 16 * 16 + 16 * 3;
   const std::int64_t halves = rows + 2 * (2 * 32 + 2 * (48 + 16 + 64 + 16)) + 32 + 2 * 3;
-  const std::int64_t structures = 2 * (4 * 32 + 2 * 8 + 8) + 8 + 32 + 3 * 8, angles = 4;
+  const std::int64_t structures = 2 * (4 * 36 + 2 * 8 + 8) + 8 + 36 + 3 * 8, angles = 4;
   const CppHeader header = to_cpp(id_model());
   CHECK(header.flash_bytes == rows * 16 + weights + 2 * halves + structures + angles);
 

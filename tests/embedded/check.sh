@@ -8,7 +8,7 @@
 set -euo pipefail
 folder=$1 write=$2 compiler=$3
 here=$(cd "$(dirname "$0")" && pwd)
-steps=300
+steps=500
 rm -rf "$folder"
 "$write" "$folder" "$steps"
 plain=(-fno-exceptions -fno-rtti)
@@ -26,11 +26,7 @@ check() {
 
 # needs HEADER: what of a library the agent calls. Without optimization all functions are called that may be.
 needs() {
-  printf '#include "%s.hpp"\n%s\n' "$1" 'using namespace policy;
-    bool step(Agent& agent, const Observation& observation, Action& action, float reward, Rng& rng) {
-      return agent.act(observation, action, rng) == Status::ok && agent.learn(action, reward) == Status::ok;
-    }' >"$1.alone.cpp"
-  "$compiler" "${plain[@]}" -std=c++17 -O0 -ffreestanding -c "$1.alone.cpp" -o "$1.alone.o"
+  "$compiler" "${plain[@]}" -std=c++17 -O0 -ffreestanding -DPOLICY="\"$1.hpp\"" -c "$here/alone.cpp" -o "$1.alone.o"
   nm -u "$1.alone.o" | grep -vwE 'memcpy|memset|memmove|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail' |
     sed "s|^|${1##*/} calls |" || true
 }

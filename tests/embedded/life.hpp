@@ -39,6 +39,35 @@ private:
   std::uint32_t state_ = 12345;
 };
 
+/// Of functions over many numbers each. `Functions` has exp2 of a double, exp2, gelu and root of a float, from_half,
+/// and a random number of a seed.
+template <typename Functions>
+std::uint32_t arithmetic_checksum() {
+  std::uint32_t sum = 2166136261u;
+  const auto add = [&](float number) { sum = checksum(sum, &number, 1); };
+  const auto add_double = [&](double number) {
+    float halves[2];
+    std::memcpy(halves, &number, sizeof halves);
+    sum = checksum(sum, halves, 2);
+  };
+  constexpr float scales[] = {1e-37f, 1e-4f, 1.0f, 3e36f};
+  Source source;
+  for (int i = 0; i < 2000; ++i) {
+    const double number = source.below(30000) / 1024.0 + source.below(1000) / 1048576.0;
+    add_double(Functions::exp2(-number));
+    add_double(Functions::uniform(static_cast<std::uint64_t>(i) << (i % 50)));
+    const auto small = static_cast<float>(number);
+    add(Functions::exp2(4 * (small - 15)));
+    add(Functions::gelu(small - 15));
+    for (const float scale : scales) add(Functions::root((small + 1) * scale));
+  }
+  add_double(Functions::exp2(-999.5));
+  add_double(Functions::exp2(-1001.0));
+  for (std::uint32_t half = 0; half < 0x10000u; ++half)
+    if ((half & 0x7c00u) != 0x7c00u) add(Functions::from_half(static_cast<std::uint16_t>(half)));
+  return sum;
+}
+
 /// A number within bounds, whole ones where they have to be; all operations are exact for bounds that are small and
 /// whole.
 inline float draw(Source& source, float low, float high, bool is_whole) {

@@ -19,6 +19,15 @@ namespace {
 
 policy::Agent agent;
 
+struct Functions {
+  static double exp2(double x) { return policy::detail::exact_exp2(x); }
+  static float exp2(float x) { return policy::detail::exact_exp2(x); }
+  static float gelu(float x) { return policy::detail::exact_gelu(x); }
+  static float root(float x) { return policy::detail::exact_root(x); }
+  static float from_half(std::uint16_t half) { return policy::detail::from_half(half); }
+  static double uniform(std::uint64_t seed) { return policy::Rng{seed, seed + 1}.uniform(); }
+};
+
 struct Life {
   static constexpr int context = policy::detail::context_steps, observation_size = policy::detail::observation_size,
                        action_size = policy::detail::action_size, output_count = policy::detail::output_count;
@@ -89,8 +98,9 @@ int main() {
   }
   Life life;
   const embedded::Checksums sums = embedded::live(life, STEPS);
-  std::printf("%d steps: outputs %08lx, actions %08lx; %lu bytes of flash, %lu of RAM\n", STEPS,
+  std::printf("%d steps: outputs %08lx, actions %08lx, arithmetic %08lx; %lu bytes of flash, %lu of RAM\n", STEPS,
               static_cast<unsigned long>(sums.outputs), static_cast<unsigned long>(sums.actions),
+              static_cast<unsigned long>(embedded::arithmetic_checksum<Functions>()),
               static_cast<unsigned long>(policy::flash_bytes), static_cast<unsigned long>(sizeof agent));
   return sums.is_well ? 0 : 1;
 }

@@ -8,6 +8,8 @@
 #include <icrl/compress/to_int8.hpp>
 #include <icrl/compress/write_cpp.hpp>
 
+#include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -61,9 +63,13 @@ std::vector<Case> cases() {
                                  .context = 15,
                                  .positions = PositionScheme::rotary,
                                  .tokens = TokenScheme::separate};
-  return {{"bits8", plain, ids, {8, 8}, 8, 0},
+  // Of the example 090_compress.
+  const StepLayout room{.observation_space = MultiDiscrete{{9, 9}}, .action_space = Discrete{5}};
+  const TransformerConfig key_to_door{.width = 64, .layer_count = 3, .head_count = 4, .context = 200};
+  return {{"key_to_door", key_to_door, room, {4, 4, 4}, 4, 32, {.decoding = {.temperature = 2}}},
+          {"bits8", plain, ids, {8, 8}, 8, 0},
           {"bits4", anywhere, ids, {4, 4}, 4, 16, {.decoding = {.temperature = 0.5, .min_p = 0.1}, .context_count = 3}},
-          {"bits3", odd, closed, {3, 8, 4}, 8, 32},
+          {"bits3", odd, closed, {3, 8, 4}, 8, 13},
           {"bits2", rotary, closed, {2, 2}, 3, 0, {.decoding = {.temperature = 2}}},
           {"numbers", rotary, numbers, {8, 2}, 8, 8, {.decoding = {.temperature = 0}}},
           {"pixels", anywhere, pixels, {8, 8}, 8, 0, {.decoding = {.temperature = 0}, .context_count = 1}}};
@@ -88,6 +94,15 @@ Int8Transformer random_model(const Case& each) {
   add("head", model.head, each.head_bits);
   return to_int8(model, maps);
 }
+
+struct Functions {
+  static double exp2(double x) { return detail::exact_exp2(x); }
+  static float exp2(float x) { return detail::exact_exp2(x); }
+  static float gelu(float x) { return detail::exact_gelu(x); }
+  static float root(float x) { return std::sqrt(x); }
+  static float from_half(std::uint16_t half) { return static_cast<float>(Eigen::numext::bit_cast<Eigen::half>(half)); }
+  static double uniform(std::uint64_t seed) { return Rng{seed, seed + 1}.uniform(); }
+};
 
 /// An agent of the library.
 struct Life {
@@ -151,9 +166,9 @@ int main(int argc, char* argv[]) {
       const CppHeader header = write_cpp(model, folder / fmt::format("{}.hpp", each.name), each.config);
       Life life{model, each.config};
       const embedded::Checksums sums = embedded::live(life, steps);
-      const std::string expected =
-          fmt::format("{} steps: outputs {:08x}, actions {:08x}; {} bytes of flash, {} of RAM\n", steps, sums.outputs,
-                      sums.actions, header.flash_bytes, header.ram_bytes);
+      const std::string expected = fmt::format(
+          "{} steps: outputs {:08x}, actions {:08x}, arithmetic {:08x}; {} bytes of flash, {} of RAM\n", steps,
+          sums.outputs, sums.actions, embedded::arithmetic_checksum<Functions>(), header.flash_bytes, header.ram_bytes);
       write_file_atomically(folder / fmt::format("{}.expected", each.name), std::as_bytes(std::span{expected}));
     }
     return EXIT_SUCCESS;

@@ -53,7 +53,7 @@ enum class Status : std::uint8_t {
   bad_action,        // outside its space; nothing has changed
   bad_reward,        // not finite; nothing has changed
   out_of_turn,       // act or observe, then learn; nothing has changed
-  episode_too_long,  // an episode has outgrown the context; reset, or learn that it ends
+  episode_too_long,  // an episode has outgrown the context, and no window may begin inside it; reset
   not_finite         // the model's outputs are; reset
 };
 

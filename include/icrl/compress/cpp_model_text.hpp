@@ -13,11 +13,13 @@ namespace icrl::detail {
 inline constexpr std::string_view cpp_types_text = R"icrl(
 namespace detail {
 
-/// A linear map: weights output by output, packed where they have fewer than 8 bits.
+/// A linear map: weights output by output. Codes of fewer than 8 bits are packed in two's complement, those of 2 bits,
+/// -3, -1, 1 and 3, as (code - 1) / 2; each group begins at a byte.
 struct Map {
   std::int32_t codes, group_scales;  // into bytes
   std::int32_t scales, biases;       // into halves
   std::int32_t in, out, bits, group;
+  std::int32_t stride;  // bytes of codes per output
 };
 struct Norm {
   std::int32_t gains, biases;  // into halves
@@ -44,34 +46,51 @@ namespace detail {
 constexpr std::int32_t feature_count = observation_size + action_size + 2;
 constexpr std::int32_t token_count = context_steps * tokens_per_step;
 
-/// The sum of weight times input over the inputs of an output, in whole numbers.
-inline std::int32_t dot(const Map& map, std::int32_t output, const std::int8_t* x) {
-  const std::int8_t* row = bytes + map.codes + output * ((map.in * map.bits + 7) / 8);
-  std::int32_t total = 0;
-  if (map.bits == 8) {
-    for (std::int32_t i = 0; i < map.in; ++i) total += row[i] * x[i];
-    return total;
-  }
-  // Codes of 4 bits are -8 .. 7, of 3 bits -4 .. 3, of 2 bits -3, -1, 1 and 3.
-  const std::int32_t least = map.bits == 2 ? -3 : -(1 << (map.bits - 1)), step = map.bits == 2 ? 2 : 1;
+/// Number k of those in a word, whose bits are two's complement.
+template <std::int32_t bits>
+inline std::int32_t unpacked(std::uint32_t word, std::int32_t k) {
+  return static_cast<std::int32_t>(word << (32 - bits * (k + 1))) >> (32 - bits);
+}
+
+/// The sum of weight times input over the inputs of an output, in whole numbers, for fewer than 8 bits.
+template <std::int32_t bits>
+inline std::int32_t packed_dot(const Map& map, std::int32_t output, const std::int8_t* x) {
   const std::int32_t group = map.group > 0 ? map.group : map.in, groups = (map.in + group - 1) / group;
-  const std::uint32_t mask = (1u << map.bits) - 1;
-  std::uint32_t packed = 0;
-  std::int32_t packed_bits = 0;
+  const std::int8_t* packed = bytes + map.codes + output * map.stride;
+  std::int32_t total = 0;
   for (std::int32_t g = 0, i = 0; g < groups; ++g) {
     const std::int32_t end = map.in - i < group ? map.in : i + group;
-    std::int32_t sum = 0;
-    for (; i < end; ++i) {
-      if (packed_bits < map.bits) {
-        packed |= static_cast<std::uint32_t>(static_cast<std::uint8_t>(*row++)) << packed_bits;
-        packed_bits += 8;
+    std::int32_t products = 0, inputs = 0;
+    while (i < end) {  // 8 weights have a whole number of bytes
+      const std::int32_t count = end - i < 8 ? end - i : 8;
+      std::uint32_t word = 0;
+      for (std::int32_t bit = 0; bit < count * bits; bit += 8)
+        word |= static_cast<std::uint32_t>(static_cast<std::uint8_t>(*packed++)) << bit;
+      if (count == 8) {
+        products += unpacked<bits>(word, 0) * x[i] + unpacked<bits>(word, 1) * x[i + 1] +
+                    unpacked<bits>(word, 2) * x[i + 2] + unpacked<bits>(word, 3) * x[i + 3] +
+                    unpacked<bits>(word, 4) * x[i + 4] + unpacked<bits>(word, 5) * x[i + 5] +
+                    unpacked<bits>(word, 6) * x[i + 6] + unpacked<bits>(word, 7) * x[i + 7];
+      } else {
+        for (std::int32_t k = 0; k < count; ++k) products += unpacked<bits>(word, k) * x[i + k];
       }
-      sum += (least + step * static_cast<std::int32_t>(packed & mask)) * x[i];
-      packed >>= map.bits;
-      packed_bits -= map.bits;
+      if (bits == 2)
+        for (std::int32_t k = 0; k < count; ++k) inputs += x[i + k];
+      i += count;
     }
+    const std::int32_t sum = bits == 2 ? 2 * products + inputs : products;
     total += map.group > 0 ? sum * bytes[map.group_scales + output * groups + g] : sum;
   }
+  return total;
+}
+
+inline std::int32_t dot(const Map& map, std::int32_t output, const std::int8_t* x) {
+  if (map.bits == 4) return packed_dot<4>(map, output, x);
+  if (map.bits == 3) return packed_dot<3>(map, output, x);
+  if (map.bits == 2) return packed_dot<2>(map, output, x);
+  const std::int8_t* const codes = bytes + map.codes + output * map.stride;
+  std::int32_t total = 0;
+  for (std::int32_t i = 0; i < map.in; ++i) total += codes[i] * x[i];
   return total;
 }
 

@@ -69,7 +69,7 @@ public:
     for (std::size_t i = 0; i < model.blocks.size(); ++i) {
       const Int8Block& block = model.blocks[i];
       const std::string name = fmt::format("blocks.{}", i);
-      // Named one by one, as the elements go into the arrays in this order.
+      // One after another, as they go into the arrays.
       const std::string attention_norm = add_norm(name + ".attention_norm", block.attention_norm);
       const std::string qkv = add_map(name + ".attention.qkv", block.qkv);
       const std::string output = add_map(name + ".attention.output", block.output);
@@ -101,7 +101,7 @@ public:
 
   /// Bytes of what `text` defines.
   [[nodiscard]] std::int64_t byte_count() const {
-    constexpr std::int64_t map = 8 * 4, norm = 2 * 4, layer = 4 * map + 2 * norm + 2 * 4;
+    constexpr std::int64_t map = 9 * 4, norm = 2 * 4, layer = 4 * map + 2 * norm + 2 * 4;
     return bytes_.size() + 2 * halves_.size() + 4 * std::max<std::int64_t>(1, angles_.size()) + layer_count_ * layer +
            norm + map;
   }
@@ -124,17 +124,33 @@ private:
   std::string add_map(const std::string& name, const Int8Linear& map) {
     const std::int64_t codes = bytes_.size();
     bytes_.name(name + ".weight");
-    for (Index o = 0; o < map.out; ++o)
-      for (Index i = 0; i < map.weight.rows(); ++i) bytes_.add(int{map.weight(i, o)});
-    const std::int64_t group_scales = bytes_.size();
+    const QuantizedMatrix weights = map.quantized();
+    for (Index o = 0; o < map.out; ++o) add_codes(weights, o);
+    const std::int64_t group_scales = bytes_.size(), stride = (group_scales - codes) / map.out;
     for (const Matrix<std::uint8_t>& scales : map.group_scale) {
       bytes_.name(name + ".group_scale");
       for (Index o = 0; o < map.out; ++o)
         for (Index g = 0; g < scales.rows(); ++g) bytes_.add(static_cast<int>(scales(g, o)));
     }
     const std::int64_t scales = add_halves(name + ".scale", map.scale), biases = add_halves(name + ".bias", map.bias);
-    return fmt::format("{{{}, {}, {}, {}, {}, {}, {}, {}}}", codes, group_scales, scales, biases, map.in, map.out,
-                       map.bits, map.group);
+    return fmt::format("{{{}, {}, {}, {}, {}, {}, {}, {}, {}}}", codes, group_scales, scales, biases, map.in, map.out,
+                       map.bits, map.group, stride);
+  }
+
+  /// Those of one output, see Map in cpp_model_text.hpp.
+  void add_codes(const QuantizedMatrix& weights, Index o) {
+    const Index group = weights.group > 0 ? weights.group : weights.in;
+    unsigned packed = 0;
+    int used = 0;
+    for (Index i = 0; i < weights.in; ++i) {
+      const int code = weights.codes[static_cast<std::size_t>(i * weights.out + o)];
+      const int stored = weights.bits == 2 ? (code - 1) / 2 : code;  // odd codes, so nothing is rounded
+      packed |= (static_cast<unsigned>(stored) & ((1u << weights.bits) - 1)) << used;
+      used += weights.bits;
+      const bool ends = i + 1 == weights.in || (i + 1) % group == 0;
+      for (; used >= 8 || (ends && used > 0); used = std::max(used - 8, 0), packed >>= 8)
+        bytes_.add(int{static_cast<std::int8_t>(packed & 0xff)});
+    }
   }
 
   CppArray bytes_, halves_, angles_;
