@@ -15,6 +15,7 @@
 
 #include <icrl/compress/compress.hpp>
 #include <icrl/compress/judge.hpp>
+#include <icrl/compress/write_cpp.hpp>
 #include <icrl/eval/csv.hpp>
 #include <icrl/eval/svg.hpp>
 #include <icrl/eval/terminal.hpp>
@@ -35,6 +36,7 @@ struct Settings {
   int layers = 3;
   int updates = 0;  // of fine-tuning; 0: as many as the task needs
   int bits = 4;
+  std::filesystem::path cpp;  // where to write the result as a C++ header; empty: nowhere
 };
 
 /// Shows which update of which step is under way.
@@ -103,6 +105,7 @@ int main(int argc, char** argv) {
   program.add("--layers", settings.layers, "layers that are kept, of 4", 1, 4);
   program.add("--updates", settings.updates, "updates of training after that; 0: 2000", 0, 1000000);
   program.add("--bits", settings.bits, "bits per weight: 8, 4, 3 or 2", 2, 8);
+  program.add("--cpp", settings.cpp, "writes the result as a C++ header for devices, to this file");
 
   return program.run(argc, argv, [&](const example::Options& options) {
     const auto begin = std::chrono::steady_clock::now();
@@ -139,6 +142,12 @@ int main(int argc, char** argv) {
                                 small_file = options.out / "compressed.safetensors";
     save_model(original, original_file);
     small.with_model([&](const auto& model) { save_model(model, small_file); });
+    if (!settings.cpp.empty()) {
+      const CppHeader header =
+          write_cpp(small.integers.value(), settings.cpp, {.decoding = {.temperature = recipe.temperature}});
+      fmt::print("{}: {} bytes of flash, {} bytes of RAM per agent\n", settings.cpp.string(), header.flash_bytes,
+                 header.ram_bytes);
+    }
 
     example::ProgressBar acting{"acting in new rooms"};
     JudgeConfig judging{.evaluation = {.runs = options.quick ? 1 : 4,
