@@ -53,7 +53,8 @@ std::uint32_t arithmetic_checksum() {
   constexpr float scales[] = {1e-37f, 1e-4f, 1.0f, 3e36f};
   Source source;
   for (int i = 0; i < 2000; ++i) {
-    const double number = source.below(30000) / 1024.0 + source.below(1000) / 1048576.0;
+    const int coarse = source.below(30000), fine = source.below(1000);
+    const double number = coarse / 1024.0 + fine / 1048576.0;
     add_double(Functions::exp2(-number));
     add_double(Functions::uniform(static_cast<std::uint64_t>(i) << (i % 50)));
     const auto small = static_cast<float>(number);
