@@ -5,7 +5,7 @@
 # Installs what is missing (the cross-compiler takes 2.5 GB), then: models as headers (write_cpp) for microcontrollers without an
 # operating system, run by qemu. Cortex-M7 has floating point of both precisions, Cortex-M4 of one, Cortex-M3 has none. An
 # agent lives for 1000 steps on each; outputs and actions have to have the bits that they have here.
-#   scripts/embedded.sh     two minutes on an idle machine
+#   scripts/embedded.sh     takes two minutes of CPU time
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need "${build_tools[@]}" "${libraries[@]}" gcc-arm-none-eabi libnewlib-arm-none-eabi libstdc++-arm-none-eabi-newlib \
