@@ -127,11 +127,10 @@ private:
     const QuantizedMatrix weights = map.quantized();
     for (Index o = 0; o < map.out; ++o) add_codes(weights, o);
     const std::int64_t group_scales = bytes_.size(), stride = (group_scales - codes) / map.out;
-    for (const Matrix<std::uint8_t>& scales : map.group_scale) {
-      bytes_.name(name + ".group_scale");
-      for (Index o = 0; o < map.out; ++o)
-        for (Index g = 0; g < scales.rows(); ++g) bytes_.add(static_cast<int>(scales(g, o)));
-    }
+    if (map.group > 0) bytes_.name(name + ".group_scale");
+    for (Index o = 0; map.group > 0 && o < map.out; ++o)
+      for (Index g = 0; g < weights.group_count(); ++g)
+        bytes_.add(int{weights.group_scales[static_cast<std::size_t>(g * map.out + o)]});
     const std::int64_t scales = add_halves(name + ".scale", map.scale), biases = add_halves(name + ".bias", map.bias);
     return fmt::format("{{{}, {}, {}, {}, {}, {}, {}, {}, {}}}", codes, group_scales, scales, biases, map.in, map.out,
                        map.bits, map.group, stride);
