@@ -6,6 +6,7 @@
 // compiler and its flags.
 #include <icrl/compress/int8_transformer.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -35,14 +36,18 @@ Int8Transformer random_model(const Int8TransformerConfig& config, const StepLayo
         const Eigen::half number{drawn};
         std::memcpy(begin + i, &number, 2);
       }
+    } else if (tensor.dtype == "U8") {
+      // Group scales of 4 bits, row by row: two rows to a row of bytes.
+      const auto columns = static_cast<std::size_t>(tensor.shape[1]);
+      std::fill(tensor.bytes.begin(), tensor.bytes.end(), std::byte{0});
+      for (std::size_t i = 0; i < 2 * tensor.bytes.size(); ++i)
+        begin[i / columns / 2 * columns + i % columns] |=
+            static_cast<std::byte>((1 + rng.below(15)) << (i / columns % 2 * 4));
     } else {
-      const bool is_scale = tensor.dtype == "U8";
-      const bool is_packed = !is_scale && tensor.name.starts_with("blocks") && config.weight_bits < 8;
-      for (std::byte& code : tensor.bytes) {
-        // Packed codes may be any bits, as rows are whole bytes here.
-        const int value = is_scale ? 1 + rng.below(15) : is_packed ? rng.below(256) : rng.below(255) - 127;
-        code = static_cast<std::byte>(value & 0xff);
-      }
+      // Packed codes may be any bits, as rows are whole bytes here.
+      const bool is_packed = tensor.name.starts_with("blocks") && config.weight_bits < 8;
+      for (std::byte& code : tensor.bytes)
+        code = static_cast<std::byte>((is_packed ? rng.below(256) : rng.below(255) - 127) & 0xff);
     }
   }
   model.finish_loading("random model");
