@@ -206,7 +206,7 @@ struct Int8Linear {
 private:
   /// Of a packed group scale.
   [[nodiscard]] static int scale_bits(int weight_bits) {
-    return std::bit_width(static_cast<unsigned>(code_range(weight_bits).max_group_scale));
+    return static_cast<int>(std::bit_width(static_cast<unsigned>(code_range(weight_bits).max_group_scale)));
   }
 
   [[nodiscard]] Index group_count() const { return (in + group - 1) / group; }
