@@ -84,6 +84,72 @@ TEST_CASE("A map of fewer bits has the bits of its expansion to int8", "[compres
   CHECK(forward({matrix, counted_bias(6), "map"}, x) == forward({expanded, counted_bias(6), "map"}, x));
 }
 
+TEST_CASE("A map leaves out blocks without weights where this is quicker, and keeps its bits", "[compress]") {
+  Rng rng{6};
+  struct Case {
+    Index in, out;
+    int bits;
+    double density;
+    bool is_sparse;
+  };
+  for (const Case& c : {Case{64, 48, 8, 0.2, true}, Case{64, 48, 8, 0.5, false}, Case{512, 16, 8, 0.5, true},
+                        Case{512, 16, 8, 0.65, false}, Case{131, 35, 8, 0.1, true}, Case{131, 35, 4, 0.1, true},
+                        Case{131, 35, 3, 0.1, true}, Case{16, 130, 8, 0.3, false}, Case{64, 33, 8, 0, true}}) {
+    QuantizedMatrix matrix = random_quantized(c.in, c.out, c.bits, 8, rng);
+    const auto code = [&](Index i, Index o) -> std::int8_t& {
+      return matrix.codes[static_cast<std::size_t>(i * c.out + o)];
+    };
+    for (Index first = 0; first < c.out; first += 16)
+      for (Index i = 0; i < c.in; ++i)
+        // A share of whole blocks, the same for every 16 outputs but not the same blocks.
+        if ((i / 4 * 7 + first / 16) % 20 >= std::lround(20 * c.density))
+          for (Index o = first; o < std::min(first + 16, c.out); ++o) code(i, o) = 0;
+    code(7, 13) = 3;  // a block may have a single weight
+    Matrix<float> x(5, c.in);
+    for (Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(rng.normal());
+    INFO(c.in << " x " << c.out << ", " << c.bits << " bits");
+
+    const Int8Linear map{matrix, counted_bias(c.out), "map"};
+
+    CHECK(map.is_sparse() == c.is_sparse);
+    CHECK(map.quantized().codes == matrix.codes);
+    std::vector<std::uint8_t> codes(static_cast<std::size_t>(c.in));
+    Matrix<float> expected(5, c.out);
+    for (Index r = 0; r < 5; ++r) {
+      const float scale = detail::ScalarInt8::quantize(row_data(x, r), c.in, 0, codes.data());
+      for (Index o = 0; o < c.out; ++o) {
+        int sum = 0;
+        for (Index i = 0; i < c.in; ++i)
+          sum += static_cast<std::int8_t>(codes[static_cast<std::size_t>(i)]) * matrix.value(i, o);
+        const float product =
+            detail::exact_product(static_cast<float>(sum), scale * matrix.scales[static_cast<std::size_t>(o)]);
+        expected(r, o) = product + static_cast<float>(o) / 4;
+      }
+    }
+    CHECK(forward(map, x) == expected);
+    const Int8Linear copy = map;
+    CHECK(forward(copy, x) == expected);
+  }
+}
+
+TEST_CASE("A map that is packed again follows its weights", "[compress]") {
+  Rng rng{7};
+  const Int8Linear full{random_quantized(64, 32, 8, 0, rng), counted_bias(32), "map"};
+  Int8Linear map = full;
+  Matrix<float> x(1, 64);
+  for (Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(rng.normal());
+
+  map.weight.bottomRows(60).setZero();
+  map.pack("map");
+  const bool was_sparse = map.is_sparse();
+  map.weight = full.weight;
+  map.pack("map");
+
+  CHECK(was_sparse);
+  CHECK_FALSE(map.is_sparse());
+  CHECK(forward(map, x) == forward(full, x));
+}
+
 TEST_CASE("Scales that are stored are no smaller, and come back", "[compress]") {
   Rng rng{5};
   for (int i = 0; i < 2000; ++i) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <icrl/agent/in_context_agents.hpp>
+#include <icrl/compress/pruning.hpp>
 #include <icrl/compress/to_int8.hpp>
 #include <icrl/io/model_file.hpp>
 
@@ -171,6 +172,26 @@ TEST_CASE("Integer models of all widths are saved and loaded with their bits", "
     const auto info = read_model_info<Int8Transformer>(folder / "model");
     CHECK(info.weight_count == Int8Transformer::weight_count(saved.config, saved.layout));
   }
+}
+
+TEST_CASE("An integer model skips the blocks that were pruned, also one of a file", "[compress][io]") {
+  const TemporaryFolder folder;
+  CausalTransformer<float> model{{.width = 64, .layer_count = 2, .head_count = 4, .hidden = 128, .context = 12},
+                                 id_layout()};
+  Rng rng{4};
+  model.initialize(rng);
+  (void)prune(model, {.sparsity = 0.75, .scope = PruneScope::output, .block_outputs = 16, .block_inputs = 4});
+  const std::vector<float> features = random_features(model.layout, 12, rng);
+
+  const Int8Transformer pruned = to_int8(model);
+  save_model(pruned, folder / "model");
+  const auto loaded = load_model<Int8Transformer>(folder / "model");
+
+  for (const Int8Transformer* each : {&pruned, &loaded})
+    for (const Int8Block& block : each->blocks)
+      for (const Int8Linear* map : {&block.qkv, &block.output, &block.up, &block.down}) CHECK(map->is_sparse());
+  CHECK(have_one_bits(outputs_of(loaded, features), outputs_of(pruned, features)));
+  CHECK(relative_difference(outputs_of(pruned, features), outputs_of(model, features)) < 0.03);
 }
 
 TEST_CASE("An integer model file with numbers outside their ranges is refused", "[compress][io]") {

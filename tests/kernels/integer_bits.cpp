@@ -24,7 +24,8 @@ using namespace icrl;
 namespace {
 
 /// Random tensors without a function of a math library: `Rng::normal` is not the same everywhere.
-Int8Transformer random_model(const Int8TransformerConfig& config, const StepLayout& layout, Rng& rng) {
+/// Of a model that is pruned three of four blocks of 16 outputs by 4 inputs have no weight.
+Int8Transformer random_model(const Int8TransformerConfig& config, bool is_pruned, const StepLayout& layout, Rng& rng) {
   Int8Transformer model{config, layout};
   for (const MutableTensorView& tensor : tensors_of(model)) {
     std::byte* const begin = tensor.bytes.data();
@@ -48,6 +49,11 @@ Int8Transformer random_model(const Int8TransformerConfig& config, const StepLayo
       const bool is_packed = tensor.name.starts_with("blocks") && config.weight_bits < 8;
       for (std::byte& code : tensor.bytes)
         code = static_cast<std::byte>((is_packed ? rng.below(256) : rng.below(255) - 127) & 0xff);
+      if (is_pruned && tensor.name.starts_with("blocks") && tensor.name.ends_with(".weight")) {
+        const auto columns = static_cast<std::size_t>(tensor.shape[1]);
+        for (std::size_t i = 0; i < tensor.bytes.size(); ++i)
+          if ((i / columns / 4 + 5 * (i % columns / 16)) % 4 != 0) begin[i] = std::byte{0};
+      }
     }
   }
   model.finish_loading("random model");
@@ -57,7 +63,7 @@ Int8Transformer random_model(const Int8TransformerConfig& config, const StepLayo
 struct Case {
   const char* name;
   Int8TransformerConfig config;
-  bool has_numbers;
+  bool has_numbers, is_pruned;
   std::uint32_t expected;
 };
 
@@ -77,10 +83,11 @@ std::vector<Case> cases() {
   Int8TransformerConfig four = plain;
   four.weight_bits = 4;
   four.group = 32;
-  return {{"learned positions", plain, false, 0x28a80036},
-          {"odd sizes", odd, true, 0x1eb565ee},
-          {"rotary, three tokens", rotary, true, 0x8c7e3673},
-          {"4 bits", four, false, 0x8c0c0b39}};
+  return {{"learned positions", plain, false, false, 0x28a80036},
+          {"odd sizes", odd, true, false, 0x1eb565ee},
+          {"rotary, three tokens", rotary, true, false, 0x8c7e3673},
+          {"4 bits", four, false, false, 0x8c0c0b39},
+          {"pruned in blocks", plain, false, true, 0x42a6d8cd}};
 }
 
 }  // namespace
@@ -93,7 +100,7 @@ int main() {
             ? StepLayout{.observation_space = Box{{-1, -1, -1}, {1, 1, 1}}, .action_space = Box{{-1, -1}, {1, 1}}}
             : StepLayout{.observation_space = MultiDiscrete{{4, 5}}, .action_space = Discrete{5}};
     Rng rng{11};
-    Int8Transformer model = random_model(each.config, layout, rng);
+    Int8Transformer model = random_model(each.config, each.is_pruned, layout, rng);
     for (const CpuLevel level : available_cpu_levels()) {
       model.level = level;
       const std::uint32_t found = icrl::test::stream_checksum(model, 600, rng);

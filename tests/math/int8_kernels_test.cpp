@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <icrl/math/int8_kernels.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -48,16 +49,19 @@ struct RandomMap {
   GuardedArray<float> scales, bias;
   Int8MapView view;
 
-  RandomMap(Index in, Index out, Rng& rng)
+  /// A block of 16 outputs by 4 inputs has codes with a probability of `density`.
+  RandomMap(Index in, Index out, Rng& rng, double density = 1)
       : panels{size_of(whole_blocks(out) * whole_words(in))},
         offsets{size_of(whole_blocks(out))},
         scales{size_of(whole_blocks(out))},
         bias{size_of(whole_blocks(out))},
         view{panels.data(), offsets.data(), scales.data(), bias.data(), whole_words(in) / 4, out} {
+    std::vector<bool> is_kept(panels.size() / 64);
+    for (std::size_t block = 0; block < is_kept.size(); ++block) is_kept[block] = rng.uniform() < density;
     for (Index o = 0; o < out; ++o) {
       int sum = 0;
       for (Index i = 0; i < in; ++i) {
-        const int code = rng.below(255) - 127;
+        const int code = is_kept[size_of(o / 16 * view.words + i / 4)] ? rng.below(255) - 127 : 0;
         panels[size_of(o / 16 * view.words * 64 + i / 4 * 64 + o % 16 * 4 + i % 4)] = static_cast<std::int8_t>(code);
         sum += code;
       }
@@ -65,6 +69,41 @@ struct RandomMap {
       scales[size_of(o)] = static_cast<float>(rng.uniform()) * 0.01f;
       bias[size_of(o)] = static_cast<float>(rng.normal());
     }
+  }
+};
+
+/// The same map without the words whose codes are all zero, in guarded memory.
+struct SparseMap {
+  std::vector<std::int32_t> starts{0};
+  std::vector<std::uint16_t> numbers;
+  std::vector<std::int8_t> codes;
+  GuardedArray<std::int8_t> panels;
+  GuardedArray<std::int32_t> begins;
+  GuardedArray<std::uint16_t> kept;
+  Int8MapView view;
+
+  explicit SparseMap(const Int8MapView& dense)
+      : panels{collect(dense)}, begins{starts.size()}, kept{numbers.size()}, view{dense} {
+    std::copy(codes.begin(), codes.end(), panels.begin());
+    std::copy(starts.begin(), starts.end(), begins.begin());
+    std::copy(numbers.begin(), numbers.end(), kept.begin());
+    view.panels = panels.data();
+    view.begins = begins.data();
+    view.kept = kept.data();
+  }
+
+private:
+  std::size_t collect(const Int8MapView& dense) {
+    for (Index p = 0; p < whole_blocks(dense.outputs) / 16; ++p) {
+      for (Index w = 0; w < dense.words; ++w) {
+        const std::int8_t* const word = dense.panels + (p * dense.words + w) * 64;
+        if (std::all_of(word, word + 64, [](std::int8_t code) { return code == 0; })) continue;
+        codes.insert(codes.end(), word, word + 64);
+        numbers.push_back(static_cast<std::uint16_t>(w));
+      }
+      starts.push_back(static_cast<std::int32_t>(numbers.size()));
+    }
+    return codes.size();
   }
 };
 
@@ -292,6 +331,53 @@ TEST_CASE("Maps have equal bytes at all levels, whatever rows stand side by side
       CHECK(std::memcmp(alone.data(), results.front().data() + r * out, alone.size() * sizeof(float)) == 0);
     }
   }
+}
+
+TEST_CASE("Sparse maps have the bytes of the dense map at all levels", "[math]") {
+  Rng rng{12};
+  for (int round = 0; round < 300; ++round) {
+    const Index in = random_size(rng), out = random_size(rng), rows = 1 + round % 9, words = whole_words(in);
+    const double densities[] = {0, 0.1, 0.25, 0.5, 0.9, 1};
+    const RandomMap map{in, out, rng, densities[round % 6]};
+    const SparseMap sparse{map.view};
+    GuardedArray<std::uint8_t> codes{size_of(rows * words)};
+    GuardedArray<float> scales{size_of(rows)};
+    fill_codes(codes, 128, rng);
+    fill_floats(scales, 0.1, rng);
+    const bool adds = rng.below(2) == 0;
+    const auto multiply = [&](auto kernels, const Int8MapView& view) {
+      GuardedArray<float> y{size_of(rows * out)};
+      for (float& number : y) number = 0.25f;
+      kernels.multiply(view, {codes.data(), words, scales.data(), rows}, adds, y.data(), out);
+      return std::vector<float>(y.begin(), y.end());
+    };
+
+    auto results = at_all_levels<std::vector<float>>([&](auto kernels) { return multiply(kernels, sparse.view); });
+
+    results.push_back(multiply(ScalarInt8{}, map.view));
+    CHECK(are_equal(results));
+  }
+}
+
+TEST_CASE("A panel without words gives its bias, beside panels that have some", "[math]") {
+  Rng rng{13};
+  RandomMap map{130, 40, rng};
+  std::fill_n(map.panels.data() + 33 * 64, 33 * 64, std::int8_t{0});
+  std::fill_n(map.offsets.data() + 16, 16, 0);
+  const SparseMap sparse{map.view};
+  GuardedArray<std::uint8_t> codes{132};
+  fill_codes(codes, 128, rng);
+  const float scale = 0.5f;
+
+  const auto results = at_all_levels<std::vector<float>>([&](auto kernels) {
+    GuardedArray<float> y{40};
+    kernels.multiply(sparse.view, {codes.data(), 132, &scale, 1}, false, y.data(), 40);
+    return std::vector<float>(y.begin(), y.end());
+  });
+
+  CHECK(sparse.begins[1] == sparse.begins[2]);
+  CHECK(are_equal(results));
+  for (std::size_t o = 0; o < 40; ++o) CHECK((results[0][o] == map.bias[o]) == (o >= 16 && o < 32));
 }
 
 TEST_CASE("A map is the sum of products of codes, scaled", "[math]") {

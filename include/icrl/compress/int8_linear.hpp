@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include <icrl/compress/packed_codes.hpp>
@@ -83,7 +84,8 @@ namespace detail {
 
 /// y = x W + b in integers: weights and inputs are int8, sums are exact. It acts and cannot be trained. What files hold
 /// is `weight`, `group_scale`, `scale` and `bias`; `pack` makes the panels of int8 that products read, whatever the
-/// weights' width.
+/// weights' width. Where most blocks of 16 outputs by 4 inputs have no weight, panels leave them out, and products skip
+/// them; results have the same bits.
 struct Int8Linear {
   Index in, out;
   int bits, group;
@@ -172,12 +174,22 @@ struct Int8Linear {
     }
     std::copy(matrix.scales.begin(), matrix.scales.end(), numbers_.data());
     detail::from_half(bias, what, numbers_.data() + outputs);
+    leave_out_zeros();
   }
+
+  /// Whether products skip blocks without weights.
+  [[nodiscard]] bool is_sparse() const { return !begins_.empty(); }
 
   /// For kernels; valid until the next `pack`.
   [[nodiscard]] detail::Int8MapView view() const {
-    return {
-        panels_.data(), offsets_.data(), numbers_.data(), numbers_.data() + numbers_.cols(), panels_.cols() / 4, out};
+    return {panels_.data(),
+            offsets_.data(),
+            numbers_.data(),
+            numbers_.data() + numbers_.cols(),
+            detail::whole_words(in) / 4,
+            out,
+            is_sparse() ? begins_.data() : nullptr,
+            kept_.data()};
   }
 
   /// The weights as quantizers give them.
@@ -221,9 +233,37 @@ private:
     return static_cast<std::int8_t>(code_range(bits).code_at(index));
   }
 
-  Buffer<std::int8_t> panels_;    // (whole blocks of outputs, whole words of inputs) in the order of Int8MapView
-  Buffer<std::int32_t> offsets_;  // (1, whole blocks of outputs)
-  Buffer<float> numbers_;         // (2, whole blocks of outputs): scales, biases
+  /// Makes sparse panels of dense ones, if so many words are zero that products are quicker without them. Measured: a
+  /// word that is kept takes up to 8/5 of the time that it takes in a dense panel, and every panel that of 6 such
+  /// words.
+  void leave_out_zeros() {
+    begins_.clear();
+    kept_.clear();
+    const Index words = panels_.cols() / 4, panels = panels_.rows() / 16;
+    const auto word_at = [&](Index i) { return panels_.data() + i * 64; };
+    const auto is_zero = [&](Index i) { return std::all_of(word_at(i), word_at(i + 1), [](int c) { return c == 0; }); };
+    Index zeros = 0;
+    for (Index i = 0; i < words * panels; ++i) zeros += is_zero(i) ? 1 : 0;
+    const Index kept = words * panels - zeros;
+    if (words > 65536 || 8 * (kept + 6 * panels) > 5 * words * panels) return;
+    Buffer<std::int8_t> sparse;
+    sparse.resize(kept, 64);
+    for (Index i = 0; i < words * panels; ++i) {
+      if (i % words == 0) begins_.push_back(static_cast<std::int32_t>(kept_.size()));
+      if (is_zero(i)) continue;
+      std::copy(word_at(i), word_at(i + 1), sparse.data() + static_cast<Index>(kept_.size()) * 64);
+      kept_.push_back(static_cast<std::uint16_t>(i % words));
+    }
+    begins_.push_back(static_cast<std::int32_t>(kept_.size()));
+    panels_ = std::move(sparse);
+  }
+
+  Buffer<std::int8_t> panels_;        // (whole blocks of outputs, whole words of inputs), or the words that are
+                                      // kept (kept, 64), in the order of Int8MapView
+  Buffer<std::int32_t> offsets_;      // (1, whole blocks of outputs)
+  Buffer<float> numbers_;             // (2, whole blocks of outputs): scales, biases
+  std::vector<std::int32_t> begins_;  // of sparse panels, see Int8MapView
+  std::vector<std::uint16_t> kept_;   // of sparse panels
 };
 
 /// Weights (in, out) of 8 bits, rounded to the nearest, each output by its largest one. Throws Error, which begins with

@@ -82,12 +82,8 @@ struct Avx2Int8 {
   }
 
   ICRL_AVX2 static void multiply(const Int8MapView& map, const Int8Rows& x, bool add, float* y, Index stride) {
-    const Index panels = (map.outputs + 15) / 16;
-    for (Index p = 0; p < panels; ++p) {
-      Index r = 0;
-      for (; r + 2 <= x.count; r += 2) multiply_panel<2>(map, x, r, p, add, y, stride);
-      if (r < x.count) multiply_panel<1>(map, x, r, p, add, y, stride);
-    }
+    if (map.is_sparse()) return multiply_panels<true>(map, x, add, y, stride);
+    multiply_panels<false>(map, x, add, y, stride);
   }
 
   ICRL_AVX2 static void quantize_heads(const float* x, Index heads, Index size, std::uint8_t* codes, float* scales) {
@@ -194,21 +190,31 @@ private:
     return _mm256_loadu_si256(static_cast<const __m256i*>(from));
   }
 
+  template <bool is_sparse>
+  ICRL_AVX2 static void multiply_panels(const Int8MapView& map, const Int8Rows& x, bool add, float* y, Index stride) {
+    const Index panels = (map.outputs + 15) / 16;
+    for (Index p = 0; p < panels; ++p) {
+      Index r = 0;
+      for (; r + 2 <= x.count; r += 2) multiply_panel<2, is_sparse>(map, x, r, p, add, y, stride);
+      if (r < x.count) multiply_panel<1, is_sparse>(map, x, r, p, add, y, stride);
+    }
+  }
+
   /// `rows` rows from row r on, one panel.
-  template <int rows>
+  template <int rows, bool is_sparse>
   ICRL_AVX2 static void multiply_panel(const Int8MapView& map, const Int8Rows& x, Index r, Index p, bool add, float* y,
                                        Index stride) {
-    const std::int8_t* const panel = map.panels + p * map.words * 64;
+    const Int8Panel<is_sparse> panel{map, p};
     const std::uint8_t* const codes = x.codes + r * x.stride;
     const __m256i flip = _mm256_set1_epi8(-128);
     __m256i sums[std::size_t{rows}][2];
 #pragma GCC unroll 2
     for (int i = 0; i < rows; ++i) sums[i][0] = sums[i][1] = _mm256_setzero_si256();
-    for (Index w = 0; w < map.words; ++w) {
-      const __m256i lower = load_codes(panel + 64 * w), upper = load_codes(panel + 64 * w + 32);
+    for (Index w = 0; w < panel.count; ++w) {
+      const __m256i lower = load_codes(panel.codes + 64 * w), upper = load_codes(panel.codes + 64 * w + 32);
 #pragma GCC unroll 2
       for (int i = 0; i < rows; ++i) {
-        const __m256i factors = _mm256_xor_si256(word_to_all(codes + i * x.stride + 4 * w), flip);
+        const __m256i factors = _mm256_xor_si256(word_to_all(codes + i * x.stride + 4 * panel.number(w)), flip);
         sums[i][0] = add_products(sums[i][0], factors, lower);
         sums[i][1] = add_products(sums[i][1], factors, upper);
       }

@@ -17,6 +17,7 @@ struct Avx512Int8 : Avx512Rows {
   /// Not inlined: within a long function g++ 12 at -O3 keeps the sums in memory, and takes twice as long.
   ICRL_VNNI [[gnu::noinline]] static void multiply(const Int8MapView& map, const Int8Rows& x, bool add, float* y,
                                                    Index stride) {
+    if (map.is_sparse()) return multiply_sparse(map, x, add, y, stride);
     Index r = 0;
     for (; r + 4 <= x.count; r += 4) multiply_rows<4>(map, x, r, add, y, stride);
     if (r + 2 <= x.count) {
@@ -95,14 +96,68 @@ private:
       const Index o = (first + p) * 16;
       const __m512 scales = _mm512_loadu_ps(map.scales + o), bias = _mm512_loadu_ps(map.bias + o);
 #pragma GCC unroll 4
-      for (int i = 0; i < rows; ++i) {
-        const __m512 by = _mm512_mul_ps(_mm512_set1_ps(x.scales[r + i]), scales);
-        __m512 result = _mm512_add_ps(times(_mm512_maskz_cvtepi32_ps(every, sums[i][p]), by), bias);
-        float* const to = y + (r + i) * stride + o;
-        if (add) result = _mm512_add_ps(load(to, map.outputs - o), result);
-        store(to, map.outputs - o, result);
-      }
+      for (int i = 0; i < rows; ++i)
+        store_outputs(map, sums[i][p], scales, bias, x.scales[r + i], o, add, y + (r + i) * stride);
     }
+  }
+
+  ICRL_VNNI static void multiply_sparse(const Int8MapView& map, const Int8Rows& x, bool add, float* y, Index stride) {
+    Index r = 0;
+    for (; r + 4 <= x.count; r += 4) multiply_kept<4>(map, x, r, add, y, stride);
+    if (r + 2 <= x.count) {
+      multiply_kept<2>(map, x, r, add, y, stride);
+      r += 2;
+    }
+    if (r < x.count) multiply_kept<1>(map, x, r, add, y, stride);
+  }
+
+  /// `rows` rows from row r on, of a sparse map. Each row has `parts` sums, for neighboring words, because a product
+  /// takes longer to arrive than the next one to begin.
+  template <int rows>
+  ICRL_VNNI [[gnu::noinline]] static void multiply_kept(const Int8MapView& map, const Int8Rows& x, Index r, bool add,
+                                                        float* y, Index stride) {
+    constexpr int parts = rows == 1 ? 4 : 2, count = rows * parts;
+    const std::uint8_t* const codes = x.codes + r * x.stride;
+    for (Index p = 0; p < (map.outputs + 15) / 16; ++p) {
+      const Int8Panel<true> panel{map, p};
+      const __m512i offset = _mm512_loadu_si512(map.offsets + p * 16);
+      __m512i sums[std::size_t{count}];
+#pragma GCC unroll 8
+      for (int k = 0; k < count; ++k)
+        sums[k] = k < rows ? _mm512_sub_epi32(_mm512_setzero_si512(), offset) : _mm512_setzero_si512();
+      Index w = 0;
+      for (; w + parts <= panel.count; w += parts) {
+#pragma GCC unroll 8
+        for (int k = 0; k < count; ++k) {
+          const Index word = w + k / rows;
+          const std::uint8_t* const from = codes + 4 * panel.number(word) + k % rows * x.stride;
+          add_products(sums[k], word_to_all(from), _mm512_loadu_si512(panel.codes + 64 * word));
+        }
+      }
+      for (; w < panel.count; ++w) {
+#pragma GCC unroll 4
+        for (int i = 0; i < rows; ++i) {
+          const std::uint8_t* const from = codes + 4 * panel.number(w) + i * x.stride;
+          add_products(sums[i], word_to_all(from), _mm512_loadu_si512(panel.codes + 64 * w));
+        }
+      }
+#pragma GCC unroll 8
+      for (int k = rows; k < count; ++k) sums[k % rows] = _mm512_add_epi32(sums[k % rows], sums[k]);
+      const __m512 scales = _mm512_loadu_ps(map.scales + p * 16), bias = _mm512_loadu_ps(map.bias + p * 16);
+#pragma GCC unroll 4
+      for (int i = 0; i < rows; ++i)
+        store_outputs(map, sums[i], scales, bias, x.scales[r + i], p * 16, add, y + (r + i) * stride);
+    }
+  }
+
+  /// Outputs o .. o + 15 of one row.
+  ICRL_VNNI [[gnu::always_inline]] static inline void store_outputs(const Int8MapView& map, __m512i sums, __m512 scales,
+                                                                    __m512 bias, float x_scale, Index o, bool add,
+                                                                    float* row) {
+    const __m512 by = _mm512_mul_ps(_mm512_set1_ps(x_scale), scales);
+    __m512 result = _mm512_add_ps(times(_mm512_maskz_cvtepi32_ps(every, sums), by), bias);
+    if (add) result = _mm512_add_ps(load(row + o, map.outputs - o), result);
+    store(row + o, map.outputs - o, result);
   }
 
   /// What is summed over an attention's tokens.

@@ -18,12 +18,42 @@ constexpr Index whole_words(Index count) { return (count + 3) / 4 * 4; }
 constexpr Index whole_blocks(Index count) { return (count + int8_block - 1) / int8_block * int8_block; }
 
 /// A linear map. Panels of 16 outputs: (panels, words of inputs, 16, 4). Arrays of outputs have whole panels, zero
-/// beyond the last output.
+/// beyond the last output. A sparse map leaves out words whose 16 x 4 codes are all zero: (kept words, 16, 4), those of
+/// panel p from begins[p] to begins[p + 1].
 struct Int8MapView {
   const std::int8_t* panels;
   const std::int32_t* offsets;  ///< 128 times the sum of an output's codes, which undoes the + 128 of inputs
   const float *scales, *bias;
   Index words, outputs;
+  const std::int32_t* begins = nullptr;  ///< (panels + 1), none if the map is dense
+  const std::uint16_t* kept = nullptr;   ///< (kept words), the number of each one in 0 .. words - 1
+
+  [[nodiscard]] bool is_sparse() const { return begins != nullptr; }
+};
+
+/// The words of a panel, one after another; word i is number(i) of the map's words.
+template <bool is_sparse>
+struct Int8Panel {
+  const std::int8_t* codes;
+  const std::uint16_t* kept;
+  Index count;
+
+  Int8Panel(const Int8MapView& map, Index panel) {
+    if constexpr (is_sparse) {
+      const Index begin = map.begins[panel];
+      codes = map.panels + begin * 4 * int8_block;
+      kept = map.kept + begin;
+      count = map.begins[panel + 1] - begin;
+    } else {
+      codes = map.panels + panel * map.words * 4 * int8_block;
+      kept = nullptr;
+      count = map.words;
+    }
+  }
+  [[nodiscard]] Index number(Index i) const {
+    if constexpr (is_sparse) return kept[i];
+    return i;
+  }
 };
 
 /// Rows of inputs, stored as code + 128, each with one scale.

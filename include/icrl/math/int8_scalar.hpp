@@ -116,12 +116,19 @@ struct ScalarInt8 {
 
   /// y = x W + b, or y += x W + b. y: (rows, outputs) with `stride`.
   static void multiply(const Int8MapView& map, const Int8Rows& x, bool add, float* y, Index stride) {
+    if (map.is_sparse()) return multiply<true>(map, x, add, y, stride);
+    multiply<false>(map, x, add, y, stride);
+  }
+  template <bool is_sparse>
+  static void multiply(const Int8MapView& map, const Int8Rows& x, bool add, float* y, Index stride) {
     for (Index r = 0; r < x.count; ++r) {
       const std::uint8_t* const codes = x.codes + r * x.stride;
       for (Index o = 0; o < map.outputs; ++o) {
-        const std::int8_t* const panel = map.panels + o / int8_block * map.words * 4 * int8_block + o % int8_block * 4;
+        const Int8Panel<is_sparse> panel{map, o / int8_block};
+        const std::int8_t* const weights = panel.codes + o % int8_block * 4;
         std::int32_t sum = 0;
-        for (Index i = 0; i < 4 * map.words; ++i) sum += (codes[i] - 128) * panel[i / 4 * 4 * int8_block + i % 4];
+        for (Index w = 0; w < panel.count; ++w)
+          for (Index i = 0; i < 4; ++i) sum += (codes[4 * panel.number(w) + i] - 128) * weights[w * 4 * int8_block + i];
         const float result = exact_product(static_cast<float>(sum), x.scales[r] * map.scales[o]) + map.bias[o];
         float& to = y[r * stride + o];
         to = add ? to + result : result;

@@ -26,15 +26,8 @@ namespace icrl::detail {
 template <typename Products>
 struct Simd128Int8 : Simd128Rows {
   static void multiply(const Int8MapView& map, const Int8Rows& x, bool add, float* y, Index stride) {
-    const Index panels = (map.outputs + 15) / 16;
-    Index r = 0;
-    for (; r + 2 <= x.count; r += 2)
-      for (Index p = 0; p < panels; ++p) multiply_panels<2, 1>(map, x, r, p, add, y, stride);
-    if (r == x.count) return;
-    Index p = 0;
-    for (; p + Products::panels <= panels; p += Products::panels)
-      multiply_panels<1, Products::panels>(map, x, r, p, add, y, stride);
-    for (; p < panels; ++p) multiply_panels<1, 1>(map, x, r, p, add, y, stride);
+    if (map.is_sparse()) return multiply_rows<true>(map, x, add, y, stride);
+    multiply_rows<false>(map, x, add, y, stride);
   }
 
   static void attend(const Int8Head& head, const std::int8_t* query, float factor, Index count,
@@ -65,26 +58,42 @@ struct Simd128Int8 : Simd128Rows {
   }
 
 private:
-  /// `rows` rows from row r on, `panels` panels from panel `first` on.
-  template <int rows, int panels>
+  template <bool is_sparse>
+  static void multiply_rows(const Int8MapView& map, const Int8Rows& x, bool add, float* y, Index stride) {
+    const Index panels = (map.outputs + 15) / 16;
+    Index r = 0;
+    for (; r + 2 <= x.count; r += 2)
+      for (Index p = 0; p < panels; ++p) multiply_panels<2, 1, is_sparse>(map, x, r, p, add, y, stride);
+    if (r == x.count) return;
+    Index p = 0;
+    if constexpr (!is_sparse)
+      for (; p + Products::panels <= panels; p += Products::panels)
+        multiply_panels<1, Products::panels, false>(map, x, r, p, add, y, stride);
+    for (; p < panels; ++p) multiply_panels<1, 1, is_sparse>(map, x, r, p, add, y, stride);
+  }
+
+  /// `rows` rows from row r on, `panels` panels from panel `first` on; of a sparse map one.
+  template <int rows, int panels, bool is_sparse>
   static void multiply_panels(const Int8MapView& map, const Int8Rows& x, Index r, Index first, bool add, float* y,
                               Index stride) {
+    static_assert(!is_sparse || panels == 1);
     const Index panel_size = map.words * 64;
-    const std::int8_t* const from = map.panels + first * panel_size;
+    const Int8Panel<is_sparse> panel{map, first};
     const std::uint8_t* const codes = x.codes + r * x.stride;
     typename Products::Sum sums[std::size_t{rows}][std::size_t{4 * panels}];
 #pragma GCC unroll 16
     for (int q = 0; q < 4 * panels; ++q)
 #pragma GCC unroll 2
       for (int i = 0; i < rows; ++i) sums[i][q] = typename Products::Sum{};
-    for (Index w = 0; w < map.words; ++w) {
+    for (Index w = 0; w < panel.count; ++w) {
+      const std::uint8_t* const word = codes + 4 * panel.number(w);
       typename Products::Factor factors[std::size_t{rows}];
 #pragma GCC unroll 2
       for (int i = 0; i < rows; ++i)
-        factors[i] = Products::factor(load_bits<std::uint32_t>(codes + i * x.stride + 4 * w) ^ 0x80808080u);
+        factors[i] = Products::factor(load_bits<std::uint32_t>(word + i * x.stride) ^ 0x80808080u);
 #pragma GCC unroll 16
       for (int q = 0; q < 4 * panels; ++q) {
-        const auto weights = load_bits<UInt8x16>(from + q / 4 * panel_size + 64 * w + q % 4 * 16);
+        const auto weights = load_bits<UInt8x16>(panel.codes + q / 4 * panel_size + 64 * w + q % 4 * 16);
 #pragma GCC unroll 2
         for (int i = 0; i < rows; ++i) Products::add(sums[i][q], weights, factors[i]);
       }
