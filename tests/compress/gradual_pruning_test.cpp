@@ -55,6 +55,29 @@ TEST_CASE("A run prunes gradually, and what it returns is as sparse as asked for
   CHECK((weight.array() == 0).count() == weight.size() * 3 / 4);
 }
 
+TEST_CASE("A run prunes blocks of 16 outputs by 4 inputs gradually", "[compress]") {
+  const SmallRun run;
+  auto model = run.model<float>();
+  const GradualPruning pruning{.config = {.scope = PruneScope::output, .block_outputs = 16, .block_inputs = 4},
+                               .schedule = {.final_sparsity = 0.75, .begin = 2, .end = 12, .every = 5}};
+  DistilTrainer<CausalTransformer<float>, ActionCrossEntropy, OneRank, GradualPruning> trainer{
+      model, run.sampler, small_distil(16), {}, {}, pruning};
+
+  for (int update = 0; update < 16; ++update) (void)trainer.step();
+
+  for (const auto* map : {&trainer.best().blocks[1].attention.qkv, &trainer.best().blocks[0].feed_forward.up}) {
+    for (Index o = 0; o < map->weight.cols(); o += 16) {
+      int kept = 0;
+      for (Index i = 0; i < map->weight.rows(); i += 4) {
+        const auto nonzeros = (map->weight.block(i, o, 4, 16).array() != 0).count();
+        CHECK((nonzeros == 0 || nonzeros == 64));
+        kept += nonzeros > 0 ? 1 : 0;
+      }
+      CHECK(kept == 1);  // of the four blocks that 16 inputs have
+    }
+  }
+}
+
 TEST_CASE("A run that prunes to 2:4 is resumed by distil with the same bits", "[compress]") {
   const SmallRun run;
   const GradualPruning pruning{.config = {.scope = PruneScope::group, .group = 4},

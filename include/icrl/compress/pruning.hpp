@@ -44,7 +44,8 @@ enum class PruneScope {
 }
 
 /// What is pruned. 2:4 is {.sparsity = 0.5, .scope = group, .group = 4}, 1:4 has a sparsity of 0.75, 4:8 a group of 8;
-/// blocks of 16 outputs by 1 input are {.block_outputs = 16}.
+/// blocks of 16 outputs by 1 input, which BlockSparseLinear skips, are {.block_outputs = 16}; those of 16 outputs by 4
+/// inputs, which integer models skip, {.block_outputs = 16, .block_inputs = 4}.
 struct PruneConfig {
   double sparsity = 0.5;  ///< share of the weights that is pruned
   PruneCriterion criterion = PruneCriterion::magnitude;
