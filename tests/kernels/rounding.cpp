@@ -173,8 +173,8 @@ void check_scores(KernelChecks& checks, Index count, Guard guard) {
   for (Index i = count + 1; i < size; ++i) lower[length(i)] = 99;
 
   const auto inverse =
-      round_exponentials(upper.data(), lower.data(), opaque(count), opaque(size), 2.0f, to_upper.data(),
-                         to_lower.data(), [&](Index i) { return columns.data() + i; });
+      round_exponentials({upper.data(), lower.data()}, opaque(count), opaque(size), 2.0f,
+                         {to_upper.data(), to_lower.data()}, [&](Index i) { return columns.data() + i; });
 
   const auto check_row = [&](const GuardedArray<float>& x, const GuardedArray<Bf16Pair>& row, Index seen, double got,
                              bool is_lower) {
@@ -197,8 +197,8 @@ void check_scores(KernelChecks& checks, Index count, Guard guard) {
   numbers.fill(upper);
   numbers.fill(lower);
   round_score_derivatives(
-      upper.data(), lower.data(), {0.25f, -0.5f}, opaque(size), 0.5f, [&](Index i) { return columns.data() + i; },
-      to_upper.data(), to_lower.data(), [&](Index i) { return d_columns.data() + i; });
+      {upper.data(), lower.data()}, {0.25f, -0.5f}, opaque(size), 0.5f, [&](Index i) { return columns.data() + i; },
+      {to_upper.data(), to_lower.data()}, [&](Index i) { return d_columns.data() + i; });
   for (Index i = 0; i < packets * detail::lanes<float>; ++i) {
     const Bf16Pair p = columns[length(i)], d = d_columns[length(i)];
     const double above = first_of_pair(p) * (static_cast<double>(upper[length(i)]) - 0.25) * 0.5,

@@ -171,11 +171,11 @@ TEST_CASE("Exponentials of two rows of scores, over their sums, are softmax; the
     Both e{0, 2, size}, ds{0, 2, size};
     const auto to = [](Buffer<Bf16Pair>& pairs) { return [&](Index i) { return &pairs(0, i); }; };
 
-    const auto inverse = round_exponentials(scores.data(), row_data(scores, 1), count, size, scale, e.rows.data(),
-                                            row_data(e.rows, 1), to(e.pairs));
+    const auto inverse = round_exponentials({scores.data(), row_data(scores, 1)}, count, size, scale,
+                                            {e.rows.data(), row_data(e.rows, 1)}, to(e.pairs));
     const std::array<float, 2> mean{0.3f, -0.7f};
-    round_score_derivatives(d.data(), row_data(d, 1), mean, size, scale, to(e.pairs), ds.rows.data(),
-                            row_data(ds.rows, 1), to(ds.pairs));
+    round_score_derivatives({d.data(), row_data(d, 1)}, mean, size, scale, to(e.pairs),
+                            {ds.rows.data(), row_data(ds.rows, 1)}, to(ds.pairs));
 
     Matrix<float> found(2, size), derivative(2, size);
     for (Index r = 0; r < 2; ++r) {
@@ -199,8 +199,8 @@ TEST_CASE("Scores far apart or not a number do no harm or are seen", "[math]") {
   scores.row(1).head(2) << -3e9f, 3e9f;
   Both e{0, 2, scores.cols()};
   const auto run = [&] {
-    return round_exponentials(scores.data(), row_data(scores, 1), 1, scores.cols(), 1.0f, e.rows.data(),
-                              row_data(e.rows, 1), [&](Index i) { return &e.pairs(0, i); });
+    return round_exponentials({scores.data(), row_data(scores, 1)}, 1, scores.cols(), 1.0f,
+                              {e.rows.data(), row_data(e.rows, 1)}, [&](Index i) { return &e.pairs(0, i); });
   };
   const auto inverse = run();
   CHECK(inverse[0] == 1);

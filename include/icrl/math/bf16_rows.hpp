@@ -217,14 +217,22 @@ inline float round_scaled_row(const float* x, float factor, Index size, Bf16Pair
   return sum<float>(total) + tail;
 }
 
+/// Two rows of numbers for one pass over both.
+template <typename Number>
+struct TwoRows {
+  Number *upper, *lower;
+};
+
 /// Softmax of two rows of scores, but for the division: e^(scale * (x - largest x)) over the first `count` numbers of
 /// the upper row and one more of the lower one, 0 beyond, rounded. Goes to two rows, in pairs of neighbors, and in
 /// pairs of the two rows, packet i to column(i). Returns 1 / the rows' sums. `size` > count is a whole number of
 /// packets.
 template <typename Column>
-std::array<float, 2> round_exponentials(const float* upper, const float* lower, Index count, Index size, float scale,
-                                        Bf16Pair* to_upper, Bf16Pair* to_lower, Column&& column) {
+std::array<float, 2> round_exponentials(const TwoRows<const float>& x, Index count, Index size, float scale,
+                                        const TwoRows<Bf16Pair>& to, Column&& column) {
   using namespace detail;
+  const float *const upper = x.upper, *const lower = x.lower;
+  Bf16Pair *const to_upper = to.upper, *const to_lower = to.lower;
   constexpr float nothing = -std::numeric_limits<float>::infinity();
   const Index seen = count - count % lanes<float>;  // packets that both rows see whole
   Packet<float> most_upper = broadcast(nothing), most_lower = most_upper;
@@ -248,8 +256,8 @@ std::array<float, 2> round_exponentials(const float* upper, const float* lower, 
     store_rounded(e_lower, to_lower + i / 2);
     store(column(i), round_pairs(e_upper, e_lower));
   };
-  const auto exponential = [&](const float* x, const Packet<float>& most) {
-    return rough_exp2((load(x) - most) * factor);
+  const auto exponential = [&](const float* from, const Packet<float>& most) {
+    return rough_exp2((load(from) - most) * factor);
   };
   for (Index i = 0; i < seen; i += lanes<float>)
     put(i, exponential(upper + i, most_upper), exponential(lower + i, most_lower));
@@ -265,9 +273,11 @@ std::array<float, 2> round_exponentials(const float* upper, const float* lower, 
 /// Behind p(i) are expected, and asked for, the packets of the pairs of rows that come next: every i is a stream of its
 /// own, too many for the hardware to read ahead.
 template <typename Probabilities, typename Column>
-void round_score_derivatives(const float* d_upper, const float* d_lower, std::array<float, 2> mean, Index size,
-                             float scale, Probabilities&& p, Bf16Pair* to_upper, Bf16Pair* to_lower, Column&& column) {
+void round_score_derivatives(const TwoRows<const float>& d, std::array<float, 2> mean, Index size, float scale,
+                             Probabilities&& p, const TwoRows<Bf16Pair>& to, Column&& column) {
   using namespace detail;
+  const float *const d_upper = d.upper, *const d_lower = d.lower;
+  Bf16Pair *const to_upper = to.upper, *const to_lower = to.lower;
   const Packet<float> factor = broadcast(scale), shift_upper = broadcast(-mean[0] * scale),
                       shift_lower = broadcast(-mean[1] * scale);
   for (Index i = 0; i < size; i += lanes<float>) {

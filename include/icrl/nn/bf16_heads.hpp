@@ -165,7 +165,7 @@ private:
       const float* const scores = scratch.scores.data() + r * stride;
       Bf16Pair* const rows = scratch.rows.data() + r * stride / 2;
       const auto inverse =
-          round_exponentials(scores, scores + stride, first + r + 1, stride, scale(), rows, rows + stride / 2,
+          round_exponentials({scores, scores + stride}, first + r + 1, stride, scale(), {rows, rows + stride / 2},
                              [&](Index i) { return &cache.exponentials(h, at(columns, i, first + r)); });
       cache.inverse_sums(first + r, h) = inverse[0];
       if (first + r + 1 < tokens) cache.inverse_sums(first + r + 1, h) = inverse[1];
@@ -190,8 +190,8 @@ private:
       Bf16Pair* const to = scratch.rows.data() + r * stride / 2;
       const Index query = first + r;
       round_score_derivatives(
-          d, d + stride, {scratch.means(query, h), query + 1 < tokens ? scratch.means(query + 1, h) : 0}, stride,
-          scale(), [&](Index i) { return &cache.exponentials(h, at(columns, i, query)); }, to, to + stride / 2,
+          {d, d + stride}, {scratch.means(query, h), query + 1 < tokens ? scratch.means(query + 1, h) : 0}, stride,
+          scale(), [&](Index i) { return &cache.exponentials(h, at(columns, i, query)); }, {to, to + stride / 2},
           [&](Index i) { return &scratch.dscores(0, at(columns, i, query)); });
     }
     detail::product<Bf16Pair>({.rows = rows,
