@@ -35,140 +35,135 @@ struct Rows {
   [[nodiscard]] std::span<T> first(std::size_t rows) { return {values.data(), rows * width}; }
 };
 
-/// The data of the loop over a group: one row per member that has episodes left.
-class GroupRows {
-protected:
-  /// One empty history and one generator per member.
-  GroupRows(std::span<LearningHistory> histories, std::span<const Rng> rngs)
-      : even_observations_(histories.size(),
-                           static_cast<std::size_t>(value_count(histories[0].info().observation_space))),
-        odd_observations_{even_observations_},
-        actions_(histories.size(), static_cast<std::size_t>(value_count(histories[0].info().action_space))),
-        masks_(histories.size(), mask_size(histories[0].info())),
-        expert_action_(actions_.width),
-        action_check_{histories[0].info().action_space},
-        finished_(histories.size()),
-        steps_(histories.size()) {
-    for (std::size_t i = 0; i < histories.size(); ++i) {
-      recorders_.emplace_back(histories[i]);
-      env_rngs_.push_back(rngs[i].fork(0));
-      policy_rngs_.push_back(rngs[i].fork(1));
-      members_.push_back(static_cast<int>(i));
-    }
-  }
-
-  GroupRows(const GroupRows&) = delete;
-  GroupRows& operator=(const GroupRows&) = delete;
-
-  static constexpr int most_steps = 10'000'000;  // per episode; a longer one is surely an error
-
-  [[noreturn, gnu::noinline]] void refuse(std::span<const float> action, int member) const {
-    const HistoryInfo& info = recorders_[static_cast<std::size_t>(member)].history().info();
-    fail("run: learner {} chose action {}", member, describe_outside(action, info.action_space));
-  }
-  [[noreturn, gnu::noinline]] static void refuse_endless() {
-    fail("run: an episode has not ended after {} steps (wrap the environment in a TimeLimit)", most_steps);
-  }
-
-  std::vector<HistoryRecorder> recorders_;
-  std::vector<Rng> env_rngs_, policy_rngs_;
-  std::vector<int> members_;                          // member of each row
-  Rows<float> even_observations_, odd_observations_;  // observations of even and of odd steps
-  Rows<float>*observations_ = &even_observations_, *next_observations_ = &odd_observations_;
-  Rows<float> actions_;
-  Rows<std::uint8_t> masks_;  // width 0 if all actions are allowed
-  std::vector<float> expert_action_;
-  SpaceCheck action_check_;
-  std::vector<int> finished_;  // finished episodes per member
-  std::vector<int> steps_;     // steps in the current episode per member
-
-private:
-  static std::size_t mask_size(const HistoryInfo& info) {
-    return info.has_action_mask ? static_cast<std::size_t>(std::get<Discrete>(info.action_space).count) : 0;
-  }
+/// What a run keeps per member of a group.
+struct RunMember {
+  HistoryRecorder recorder;
+  Rng env_rng;
+  int episodes_left;
+  int steps = 0;  ///< in the current episode
 };
 
-/// The loop. Its base class GroupRows does not depend on the environment or the group and is compiled once.
-template <Environment E, GroupLearner G>
-class GroupRun : private GroupRows {
-public:
-  /// `histories` has one empty history per environment.
-  GroupRun(G& group, std::vector<E>& envs, std::span<LearningHistory> histories, std::span<const Rng> rngs)
-      : GroupRows{histories, rngs}, group_{group}, envs_{envs} {
-    if constexpr (ExpectsSpaces<G>)
-      group.expect_spaces(histories[0].info().observation_space, histories[0].info().action_space);
-  }
+/// `histories` has one empty history per member, `rngs` one generator.
+inline std::vector<RunMember> run_members(std::span<LearningHistory> histories, std::span<const Rng> rngs,
+                                          int episodes) {
+  std::vector<RunMember> members;
+  for (std::size_t i = 0; i < histories.size(); ++i)
+    members.push_back({HistoryRecorder{histories[i]}, rngs[i].fork(0), episodes});
+  return members;
+}
 
-  void run(int episodes) {
-    for (std::size_t r = 0; r < members_.size(); ++r) begin_episode(members_[r], r);
-    std::swap(observations_, next_observations_);
-    while (!members_.empty()) {
-      const std::size_t rows = members_.size();
+inline std::vector<Rng> policy_rngs(std::span<const Rng> rngs) {
+  std::vector<Rng> forks;
+  for (const Rng& rng : rngs) forks.push_back(rng.fork(1));
+  return forks;
+}
+
+inline std::size_t mask_size(const HistoryInfo& info) {
+  return info.has_action_mask ? static_cast<std::size_t>(std::get<Discrete>(info.action_space).count) : 0;
+}
+
+/// The loop over a group. Each row belongs to a member that has episodes left.
+template <Environment E, GroupLearner G>
+class GroupRun {
+public:
+  /// `envs` and `rngs` have one element per history, and the histories are empty and have the same spaces.
+  GroupRun(G& group, std::vector<E>& envs, std::span<LearningHistory> histories, std::span<const Rng> rngs,
+           int episodes)
+      : group_{group},
+        envs_{envs},
+        members_{run_members(histories, rngs, episodes)},
+        policy_rngs_{policy_rngs(rngs)},
+        info_{histories[0].info()},
+        action_check_{info_.action_space},
+        observations_(histories.size(), static_cast<std::size_t>(value_count(info_.observation_space))),
+        next_observations_{observations_},
+        actions_(histories.size(), static_cast<std::size_t>(value_count(info_.action_space))),
+        masks_(histories.size(), mask_size(info_)),
+        expert_action_(actions_.width) {}
+
+  void run() {
+    std::vector<int> active;  // the member of each row
+    for (std::size_t row = 0; row < members_.size(); ++row) {
+      begin_episode(row, observations_.row(row), masks_.row(row));
+      active.push_back(static_cast<int>(row));
+    }
+    while (!active.empty()) {
+      const std::size_t rows = active.size();
       const auto masks = masks_.width > 0 ? masks_.first(rows) : std::span<std::uint8_t>{};
-      group_.act({members_, observations_->first(rows), masks}, actions_.first(rows), policy_rngs_);
+      group_.act({active, observations_.first(rows), masks}, actions_.first(rows), policy_rngs_);
       std::size_t kept = 0;
-      for (std::size_t r = 0; r < rows; ++r) {
-        const int member = members_[r];
-        if (step(r, kept, episodes)) members_[kept++] = member;
+      for (std::size_t row = 0; row < rows; ++row) {
+        const int member = active[row];
+        if (step(member, row, kept)) active[kept++] = member;
       }
-      members_.resize(kept);
+      active.resize(kept);
       std::swap(observations_, next_observations_);
     }
   }
 
 private:
-  /// Steps the member of row r, which moves to row `kept`. Returns false if it has finished all its episodes.
-  bool step(std::size_t r, std::size_t kept, int episodes) {
-    const int member = members_[r];
+  static constexpr int most_steps = 10'000'000;  // per episode; a longer one is surely an error
+
+  /// One step of a member, from `row` to `next_row`. Returns false if it has finished all its episodes.
+  bool step(int member, std::size_t row, std::size_t next_row) {
     const auto m = static_cast<std::size_t>(member);
-    const auto observation = observations_->row(r), action = actions_.row(r), next = next_observations_->row(kept);
-    if (!action_check_.contains(action)) refuse(action, member);
-    const StepExtras extras = extras_of(r, member);
-    if (steps_[m]++ == most_steps) refuse_endless();
-    const StepResult result = icrl::step(envs_[m], std::span<const float>{action}, env_rngs_[m]);
+    auto& [recorder, env_rng, episodes_left, steps] = members_[m];
+    const auto observation = observations_.row(row), action = actions_.row(row),
+               next = next_observations_.row(next_row);
+    if (!action_check_.contains(action))
+      fail("run: learner {} chose action {}", member, describe_outside(action, info_.action_space));
+    if (steps++ == most_steps)
+      fail("run: an episode has not ended after {} steps (wrap the environment in a TimeLimit)", most_steps);
+    const StepExtras extras = extras_of(member, recorder.history().info(), masks_.row(row));
+    const StepResult result = icrl::step(envs_[m], std::span<const float>{action}, env_rng);
     envs_[m].observe(next);
-    recorders_[m].step_checked(action, result.reward, next, result.terminated, result.truncated, extras);
+    recorder.step_checked(action, result.reward, next, result.terminated, result.truncated, extras);
     Transition transition{observation, action, result.reward, next, result.terminated, result.truncated};
+    const auto mask = masks_.row(next_row);
     if (!result.terminated) {
-      look_at_mask(m, kept);
-      transition.next_allowed = masks_.row(kept);
+      look_at_mask(m, mask);
+      transition.next_allowed = mask;
     }
     group_.learn(member, transition);
     if (!transition.ends_episode()) return true;
-    if (++finished_[m] == episodes) return false;
-    begin_episode(member, kept);
+    if (--episodes_left == 0) return false;
+    begin_episode(m, next, mask);
     return true;
   }
 
-  void begin_episode(int member, std::size_t row) {
-    const auto m = static_cast<std::size_t>(member);
-    steps_[m] = 0;
-    envs_[m].reset(env_rngs_[m]);
-    envs_[m].observe(next_observations_->row(row));
-    recorders_[m].begin_episode(next_observations_->row(row));
-    look_at_mask(m, row);
+  void begin_episode(std::size_t m, std::span<float> observation, std::span<std::uint8_t> mask) {
+    members_[m].steps = 0;
+    envs_[m].reset(members_[m].env_rng);
+    envs_[m].observe(observation);
+    members_[m].recorder.begin_episode(observation);
+    look_at_mask(m, mask);
   }
 
-  void look_at_mask(std::size_t m, std::size_t row) {
-    if constexpr (HasActionMask<E>) envs_[m].action_mask(masks_.row(row));
+  void look_at_mask(std::size_t m, [[maybe_unused]] std::span<std::uint8_t> mask) {
+    if constexpr (HasActionMask<E>) envs_[m].action_mask(mask);
   }
 
-  /// Fills the optional columns that the histories have.
-  StepExtras extras_of(std::size_t r, int member) {
-    StepExtras extras{.action_mask = masks_.row(r)};
-    const HistoryInfo& info = recorders_[static_cast<std::size_t>(member)].history().info();
+  /// Fills the optional columns that the history has.
+  StepExtras extras_of(int member, const HistoryInfo& info, std::span<const std::uint8_t> mask) {
+    StepExtras extras{.action_mask = mask, .expert_action = expert_action_};
     if constexpr (requires { group_.expert_action(member, std::span<float>{}); }) {
       if (info.has_expert_action) group_.expert_action(member, expert_action_);
     }
     if constexpr (requires { group_.behavior_probability(member); }) {
       if (info.has_behavior_probability) extras.behavior_probability = group_.behavior_probability(member);
     }
-    extras.expert_action = expert_action_;
     return extras;
   }
 
   G& group_;
   std::vector<E>& envs_;
+  std::vector<RunMember> members_;
+  std::vector<Rng> policy_rngs_;
+  const HistoryInfo& info_;  // of the first member, which names everybody's spaces
+  SpaceCheck action_check_;
+  Rows<float> observations_, next_observations_, actions_;
+  Rows<std::uint8_t> masks_;  // width 0 if all actions are allowed
+  std::vector<float> expert_action_;
 };
 
 /// Throws Error if a history has columns that the group cannot fill.
@@ -229,7 +224,10 @@ std::vector<LearningHistory> run_group(G& group, std::vector<E> envs, int episod
     histories.emplace_back(std::move(info));
     detail::expect_same_spaces(histories[i].info(), histories[0].info());
   }
-  if (members > 0 && episodes > 0) detail::GroupRun<E, G>{group, envs, histories, rngs}.run(episodes);
+  if (members == 0 || episodes == 0) return histories;
+  if constexpr (ExpectsSpaces<G>)
+    group.expect_spaces(histories[0].info().observation_space, histories[0].info().action_space);
+  detail::GroupRun{group, envs, histories, rngs, episodes}.run();
   return histories;
 }
 
