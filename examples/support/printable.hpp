@@ -13,7 +13,7 @@ namespace example {
 /// A text that JSON can hold: the text itself, or a remark where it is not UTF-8.
 [[nodiscard]] inline std::string utf8_or_remark(const std::string& text) {
   try {
-    icrl::detail::expect_utf8(text);
+    icrl::detail::check_utf8(text);
     return text;
   } catch (const icrl::Error&) {
     return "(not UTF-8)";

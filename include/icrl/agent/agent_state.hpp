@@ -121,7 +121,7 @@ public:
     in.values(std::span{state.previous_action});
     state.previous_reward = in.value<float>();
     if (has_previous) checks.check_action(state.previous_action, member);
-    expect_finite(state.previous_reward, "previous reward", in);
+    check_finite(state.previous_reward, "previous reward", in);
     stream_.restore(std::move(state));
 
     has_closing_row_ = flag("state of the closing row");
@@ -131,7 +131,7 @@ public:
   }
 
 private:
-  static void expect_finite(float reward, const char* name, const ByteReader& in) {
+  static void check_finite(float reward, const char* name, const ByteReader& in) {
     if (!std::isfinite(reward)) fail("{}: {} is {}", in.what(), name, reward);
   }
 
@@ -140,7 +140,7 @@ private:
     const std::span row{closing_row_};
     if (!layout.closing_token) fail("{}: has a closing row, but the model knows none", in.what());
     if (awaits_learn_ || !stream_.at_episode_start()) fail("{}: has a closing row, but its episode goes on", in.what());
-    expect_finite(row[static_cast<std::size_t>(layout.reward_offset())], "reward of the closing row", in);
+    check_finite(row[static_cast<std::size_t>(layout.reward_offset())], "reward of the closing row", in);
     checks.check_observation(layout.observation_of(row), member);
     checks.check_action(layout.previous_action_of(row), member);
     const std::span<float> extra = layout.extra_features_of(row);

@@ -78,12 +78,12 @@ inline void validate(const QuantizedMatrix& matrix, std::string_view what) {
   if (matrix.group < 0) fail("{}: groups of {} inputs, there must be at least 1 (0: no groups)", what, matrix.group);
   if (matrix.bits == 8 && matrix.group != 0)
     fail("{}: groups of {} inputs, weights of 8 bits have none (group 0)", what, matrix.group);
-  const auto expect_size = [&](const char* name, std::size_t size, Index expected) {
+  const auto check_size = [&](const char* name, std::size_t size, Index expected) {
     if (size != static_cast<std::size_t>(expected)) fail("{}: {} {}, not {}", what, size, name, expected);
   };
-  expect_size("codes", matrix.codes.size(), matrix.in * matrix.out);
-  expect_size("scales", matrix.scales.size(), matrix.out);
-  expect_size("group scales", matrix.group_scales.size(), matrix.group == 0 ? 0 : matrix.group_count() * matrix.out);
+  check_size("codes", matrix.codes.size(), matrix.in * matrix.out);
+  check_size("scales", matrix.scales.size(), matrix.out);
+  check_size("group scales", matrix.group_scales.size(), matrix.group == 0 ? 0 : matrix.group_count() * matrix.out);
   for (std::size_t i = 0; i < matrix.codes.size(); ++i) {
     const int code = matrix.codes[i];
     if (code < range.min || code > range.max)

@@ -83,7 +83,7 @@ public:
               MatrixOut<typename Student::Scalar> doutputs, Scratch& scratch) const {
     using S = typename Student::Scalar;
     using T = typename Teacher::Scalar;
-    expect_student(student, batch.context);
+    check_student(student, batch.context);
     const Index steps = outputs.rows();
     if (config_.mix > 0) run_teacher(batch, window, static_cast<int>(steps), scratch);
     const auto action_size = static_cast<std::size_t>(batch.action_size),
@@ -116,7 +116,7 @@ private:
   using Bf16 = detail::Bf16PassOrNone<Teacher>;
 
   template <SequenceModel Student>
-  void expect_student(const Student& student, int context) const {
+  void check_student(const Student& student, int context) const {
     if (const std::string differ = difference(teacher_->layout, student.layout); !differ.empty())
       fail("soft labels: the teacher's step layout differs from the student's: {}", differ);
     if (const std::optional<int> max = teacher_->max_window(); max && context > *max) {

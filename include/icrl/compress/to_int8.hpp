@@ -36,7 +36,7 @@ public:
     return {matrix, from.bias, name};
   }
   /// Throws Error if a name stands for no map.
-  void expect_all_used() const {
+  void check_all_used() const {
     if (used_ == maps_.size()) return;
     std::string names;
     for (const auto& [name, matrix] : maps_) names += " " + name;
@@ -97,7 +97,7 @@ inline void describe_maps(const std::vector<Int8Block>& blocks, const Int8Linear
     to.down = quantizer.quantize(name + ".mlp.down", from.feed_forward.down);
   }
   Int8Linear head = quantizer.quantize("head", model.head);
-  quantizer.expect_all_used();
+  quantizer.check_all_used();
   Int8TransformerConfig config{model.config};
   detail::describe_maps(blocks, head, config);
   Int8Transformer result{config, model.layout};

@@ -127,7 +127,7 @@ public:
   /// Appends all bytes. On failure, throws Error and truncates the file to its previous size, at the latest in the next
   /// call.
   void append(std::span<const std::byte> bytes) {
-    expect_owner();
+    check_owner();
     if (is_torn_) truncate(whole_size_);
     whole_size_ = size();
     try {
@@ -139,7 +139,7 @@ public:
   }
 
   void truncate(std::uint64_t size) {
-    expect_owner();
+    check_owner();
     if (::ftruncate(file_.get(), static_cast<::off_t>(size)) != 0) detail::fail_with_errno("cannot truncate", path_);
     is_torn_ = false;
   }
@@ -151,7 +151,7 @@ public:
 
 private:
   [[nodiscard]] bool is_owner() const { return owner_ == ::getpid(); }
-  void expect_owner() const {
+  void check_owner() const {
     if (is_owner()) return;
     fail(
         "cannot append to \"{}\": process {} opened it, and this is process {}, which was forked from it (open the "

@@ -193,7 +193,7 @@ public:
 
   /// The exact return of a policy that takes a shortest path to the goal and stays there.
   [[nodiscard]] double oracle_return(int task) const {
-    expect_task(task);
+    check_task(task);
     const auto start = start_cells();
     double total = 0;
     for (int i = start.first; i < start.second; ++i) {
@@ -207,7 +207,7 @@ public:
 
   /// The exact return of uniformly random actions, from the distribution over cells after each step.
   [[nodiscard]] double random_return(int task) const {
-    expect_task(task);
+    check_task(task);
     const auto count = static_cast<std::size_t>(task_count()), goal = static_cast<std::size_t>(task);
     const auto start = start_cells();
     std::vector<double> mass(count), next(count);
@@ -232,7 +232,7 @@ public:
 
 private:
   [[nodiscard]] Cell cell(int number) const { return {number / options_.side, number % options_.side}; }
-  void expect_task([[maybe_unused]] int task) const {
+  void check_task([[maybe_unused]] int task) const {
     ICRL_ASSERT(task >= 0 && task < task_count(), "these Dark Rooms have no such task");
   }
   [[nodiscard]] bool pays_once() const { return options_.reward_once || options_.terminate_at_goal; }

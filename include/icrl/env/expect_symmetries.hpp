@@ -96,17 +96,17 @@ private:
     const E env = family_.make(task), other = family_.make(image_);
     observation_space_ = env.observation_space();
     action_space_ = env.action_space();
-    expect_sound_spaces();
+    check_sound_spaces();
     if (other.observation_space() != observation_space_ || other.action_space() != action_space_) {
       refuse(fmt::format("spaces differ: {} and {}, {} and {}", to_string(observation_space_),
                          to_string(other.observation_space()), to_string(action_space_),
                          to_string(other.action_space())));
     }
-    if (const auto* discrete = std::get_if<Discrete>(&action_space_)) expect_one_to_one(discrete->count);
+    if (const auto* discrete = std::get_if<Discrete>(&action_space_)) check_one_to_one(discrete->count);
   }
 
   /// Checks the spaces before anything is read from them.
-  void expect_sound_spaces() const {
+  void check_sound_spaces() const {
     validate(observation_space_, "observation space of a family with symmetries");
     validate(action_space_, "action space of a family with symmetries");
     expect_step_takes<E>(action_space_, "environment of a family with symmetries");
@@ -114,7 +114,7 @@ private:
       refuse("it has an action mask, but its action space is " + to_short_string(action_space_) + ", not discrete");
   }
 
-  void expect_one_to_one(int action_count) const {
+  void check_one_to_one(int action_count) const {
     std::set<float> images;
     for (int a = 0; a < action_count; ++a) {
       if (!images.insert(mapped_action({static_cast<float>(a)})[0]).second)
@@ -195,17 +195,17 @@ private:
   [[nodiscard]] Values mapped_observation(const Values& from) const {
     Values to(from.size());
     symmetry().map_observation(from, to);
-    expect_image(from, to, observation_space_, "observation");
+    check_image(from, to, observation_space_, "observation");
     return to;
   }
   [[nodiscard]] Values mapped_action(const Values& from) const {
     Values to(from.size());
     symmetry().map_action(from, to);
-    expect_image(from, to, action_space_, "action");
+    check_image(from, to, action_space_, "action");
     return to;
   }
 
-  void expect_image(const Values& from, const Values& to, const Space& space, std::string_view what) const {
+  void check_image(const Values& from, const Values& to, const Space& space, std::string_view what) const {
     if (!contains(space, to))
       refuse(fmt::format("{} [{}] is mapped to [{}], which is not in {}", what, joined(from, ", "), joined(to, ", "),
                          to_string(space)));

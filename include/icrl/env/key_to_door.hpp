@@ -51,8 +51,8 @@ public:
   /// Throws Error for an option outside its range or a task that does not fit into the room.
   KeyToDoor(const KeyToDoorOptions& options, const KeyToDoorTask& task) : options_{options}, task_{task} {
     validate(options);
-    expect_inside("key", task.key);
-    expect_inside("door", task.door);
+    check_inside("key", task.key);
+    check_inside("door", task.door);
     if (task.key == task.door)
       fail("key to door: key and door both lie at ({}, {}), they must differ", task.key.row, task.key.column);
     const int permutations = options.permuted_actions ? ActionPermutation::count : 1;
@@ -99,7 +99,7 @@ public:
   [[nodiscard]] const KeyToDoorOptions& options() const { return options_; }
 
 private:
-  void expect_inside(const char* what, Cell cell) const {
+  void check_inside(const char* what, Cell cell) const {
     if (cell.row >= 0 && cell.row < options_.side && cell.column >= 0 && cell.column < options_.side) return;
     fail("key to door: the {} at ({}, {}) lies outside the {} x {} cells", what, cell.row, cell.column, options_.side,
          options_.side);

@@ -38,7 +38,7 @@ requires HasOracleReturn<F>
 namespace detail {
 
 /// Throws Error unless there are reference returns for each of the curves' tasks.
-inline void expect_references(const LearningCurves& curves, const ReferenceReturns& references, bool with_random) {
+inline void check_references(const LearningCurves& curves, const ReferenceReturns& references, bool with_random) {
   const auto tasks = static_cast<std::size_t>(curves.task_count());
   if (references.oracle.size() == tasks && (!with_random || references.random.size() == tasks)) return;
   fail("comparison: the curves have {} tasks, but there are oracle returns for {} and random returns for {}", tasks,
@@ -47,8 +47,8 @@ inline void expect_references(const LearningCurves& curves, const ReferenceRetur
 
 /// A share of an oracle return that is not positive orders learners wrongly: half of a return of -10 is better than all
 /// of it.
-inline void expect_positive_oracles(const LearningCurves& curves, const ReferenceReturns& references) {
-  expect_references(curves, references, false);
+inline void check_positive_oracles(const LearningCurves& curves, const ReferenceReturns& references) {
+  check_references(curves, references, false);
   for (std::size_t i = 0; i < references.oracle.size(); ++i) {
     if (references.oracle[i] > 0 && std::isfinite(references.oracle[i])) continue;
     fail(
@@ -66,14 +66,14 @@ inline void expect_positive_oracles(const LearningCurves& curves, const Referenc
 /// 0.
 [[nodiscard]] inline double share_of_oracle(const LearningCurves& curves, const ReferenceReturns& references, int first,
                                             int last) {
-  detail::expect_positive_oracles(curves, references);
+  detail::check_positive_oracles(curves, references);
   return mean(curves.mean_by_task(first, last)) / mean(references.oracle);
 }
 
 /// The same with a confidence interval over tasks: tasks are resampled together with their oracle returns.
 [[nodiscard]] inline Estimate estimate_share_of_oracle(const LearningCurves& curves, const ReferenceReturns& references,
                                                        int first, int last, const BootstrapConfig& config = {}) {
-  detail::expect_positive_oracles(curves, references);
+  detail::check_positive_oracles(curves, references);
   const std::vector<double> returns = curves.mean_by_task(first, last);
   std::vector<double> tasks(returns.size());
   std::iota(tasks.begin(), tasks.end(), 0.0);
@@ -92,7 +92,7 @@ inline void expect_positive_oracles(const LearningCurves& curves, const Referenc
 /// returns of any sign. Throws Error if the oracle does not earn more than random actions.
 [[nodiscard]] inline std::vector<double> normalized_by_task(const LearningCurves& curves,
                                                             const ReferenceReturns& references, int first, int last) {
-  detail::expect_references(curves, references, true);
+  detail::check_references(curves, references, true);
   std::vector<double> scores = curves.mean_by_task(first, last);
   for (std::size_t i = 0; i < scores.size(); ++i) {
     const double floor = references.random[i], height = references.oracle[i] - floor;
@@ -118,7 +118,7 @@ inline void expect_positive_oracles(const LearningCurves& curves, const Referenc
 /// them.
 [[nodiscard]] inline std::vector<int> unlearned_tasks(const LearningCurves& curves, const ReferenceReturns& references,
                                                       int first, int last, double share = 0.5) {
-  detail::expect_positive_oracles(curves, references);
+  detail::check_positive_oracles(curves, references);
   const std::vector<double> means = curves.mean_by_task(first, last);
   std::vector<int> tasks;
   for (std::size_t i = 0; i < means.size(); ++i)

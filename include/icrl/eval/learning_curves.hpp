@@ -59,7 +59,7 @@ public:
 
   /// For each task, the mean over its runs and the episodes first .. last, counted from 1.
   [[nodiscard]] std::vector<double> mean_by_task(int first_episode, int last_episode) const {
-    expect_episodes(first_episode, last_episode);
+    check_episodes(first_episode, last_episode);
     std::vector<double> means;
     for (int task = 0; task < task_count(); ++task) {
       double total = 0;
@@ -80,7 +80,7 @@ private:
     return (static_cast<std::size_t>(task) * static_cast<std::size_t>(run_count_) + static_cast<std::size_t>(run)) *
            width();
   }
-  void expect_episodes(int first, int last) const {
+  void check_episodes(int first, int last) const {
     if (first < 1 || last < first || last > episode_count_)
       fail("learning curves: episodes {} .. {} are requested, but there are only 1 .. {}", first, last, episode_count_);
   }

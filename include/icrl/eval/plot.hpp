@@ -46,7 +46,7 @@ struct Plot {
 /// from its series.
 inline void validate(const Plot& plot) {
   bool has_value = false;
-  const auto expect_finite = [&](const std::string& name, double value) {
+  const auto check_finite = [&](const std::string& name, double value) {
     if (!(std::abs(value) <= 1e300))
       fail("plot \"{}\": \"{}\" has the value {}, it must be finite and within 1e300", plot.title, name, value);
   };
@@ -55,14 +55,14 @@ inline void validate(const Plot& plot) {
       fail("plot \"{}\": \"{}\" has {} values, but its band has {} intervals", plot.title, series.name, series.y.size(),
            series.band.size());
     }
-    for (const double y : series.y) expect_finite(series.name, y);
+    for (const double y : series.y) check_finite(series.name, y);
     for (const Interval& interval : series.band) {
-      expect_finite(series.name, interval.low);
-      expect_finite(series.name, interval.high);
+      check_finite(series.name, interval.low);
+      check_finite(series.name, interval.high);
     }
     has_value = has_value || !series.y.empty();
   }
-  for (const PlotLevel& level : plot.levels) expect_finite(level.name, level.y);
+  for (const PlotLevel& level : plot.levels) check_finite(level.name, level.y);
   if (!has_value) fail("plot \"{}\": there is nothing to draw, no series has a value", plot.title);
 }
 

@@ -25,7 +25,7 @@ namespace icrl {
 namespace detail {
 
 /// Sorting needs an order, which NaN does not have. Throws Error, which begins with `what`.
-inline void expect_finite(std::span<const double> values, std::string_view what) {
+inline void check_all_finite(std::span<const double> values, std::string_view what) {
   for (std::size_t i = 0; i < values.size(); ++i)
     if (!std::isfinite(values[i])) fail("{} {} is {}, it must be finite", what, i, values[i]);
 }
@@ -36,7 +36,7 @@ inline void expect_finite(std::span<const double> values, std::string_view what)
 /// good or very bad tasks do not change it. Throws Error if there are no values or one is not finite.
 [[nodiscard]] inline double interquartile_mean(std::span<const double> values) {
   if (values.empty()) fail("interquartile mean: there are no values, it needs at least one");
-  detail::expect_finite(values, "interquartile mean: value");
+  detail::check_all_finite(values, "interquartile mean: value");
   std::vector<double> sorted(values.begin(), values.end());
   std::sort(sorted.begin(), sorted.end());
   const auto size = static_cast<double>(sorted.size());
@@ -70,7 +70,7 @@ template <typename Statistic>
 [[nodiscard]] Interval bootstrap_interval(std::span<const double> values, Statistic&& statistic,
                                           const BootstrapConfig& config = {}) {
   if (values.empty()) fail("bootstrap: there are no values, it needs at least one");
-  detail::expect_finite(values, "bootstrap: value");
+  detail::check_all_finite(values, "bootstrap: value");
   if (config.resamples < 1 || !(config.level > 0 && config.level < 1)) {
     fail("bootstrap: resamples is {} and level is {}, but resamples must be at least 1 and level between 0 and 1",
          config.resamples, config.level);
@@ -88,7 +88,7 @@ template <typename Statistic>
     }
     statistics.push_back(statistic(std::span<const double>{drawn}));
   }
-  detail::expect_finite(statistics, "bootstrap: the statistic of resample");
+  detail::check_all_finite(statistics, "bootstrap: the statistic of resample");
   std::sort(statistics.begin(), statistics.end());
   const double last = static_cast<double>(statistics.size() - 1), tail = (1 - config.level) / 2;
   const auto at = [&](double share) { return statistics[static_cast<std::size_t>(std::lround(share * last))]; };

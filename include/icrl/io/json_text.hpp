@@ -22,7 +22,7 @@ namespace icrl {
 namespace detail {
 
 /// Throws Error for text that is not UTF-8.
-inline void expect_utf8(std::string_view text) {
+inline void check_utf8(std::string_view text) {
   int missing = 0;
   unsigned least = 0x80, most = 0xBF;  // range of the next byte of a character
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -48,7 +48,7 @@ inline void expect_utf8(std::string_view text) {
 
 /// A JSON string, quotes included.
 [[nodiscard]] inline std::string json_quoted(std::string_view text) {
-  expect_utf8(text);
+  check_utf8(text);
   std::string out = "\"";
   for (const char c : text) {
     constexpr std::string_view special = "\"\\\b\f\n\r\t", letters = "\"\\bfnrt";

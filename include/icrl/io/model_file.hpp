@@ -179,7 +179,7 @@ template <typename Make>
 /// Throws Error if a configuration needs far more memory than its file can fill. Smaller differences are left to the
 /// comparison of shapes, which gives a better error.
 template <LoadableModel M>
-void expect_plausible_size(const SafetensorsFile& file, const ModelInfoOf<ConfigOf<M>>& info) {
+void check_plausible_size(const SafetensorsFile& file, const ModelInfoOf<ConfigOf<M>>& info) {
   const std::int64_t expected =
       at_file(file, [&] { return static_cast<std::int64_t>(M::weight_count(info.config, info.layout)); });
   if (expected > 16 * info.weight_count + (1 << 20)) {
@@ -263,7 +263,7 @@ template <LoadableModel M>
 [[nodiscard]] M load_model(const std::filesystem::path& path) {
   const SafetensorsFile file{path, "model file"};
   const auto info = detail::model_info<M>(file);
-  detail::expect_plausible_size<M>(file, info);
+  detail::check_plausible_size<M>(file, info);
   M model = detail::at_file(file, [&] { return M{info.config, info.layout}; });
   detail::read_weights(file, info, model);
   if constexpr (FinishesLoading<M>) model.finish_loading(file.what());

@@ -73,8 +73,8 @@ public:
 
   /// Throws Error unless these are the spaces of the networks.
   void expect_spaces(const Space& observation_space, const Space& action_space) const {
-    detail::expect_observation_space(observation_space_, observation_space, "A2C");
-    detail::expect_action_space(action_space_, action_space, "A2C");
+    detail::check_observation_space(observation_space_, observation_space, "A2C");
+    detail::check_action_space(action_space_, action_space, "A2C");
   }
 
   /// Learns if a rollout is full, then samples an action for each member from the policy.

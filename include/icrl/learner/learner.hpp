@@ -73,21 +73,20 @@ concept ExpectsSpaces = requires(const L& learner, const Space& observation_spac
 namespace detail {
 
 /// Throws Error, which begins with `what`, if the environment's spaces differ from those that a learner was made for.
-inline void expect_observation_space(const Space& expected, const Space& actual, std::string_view what) {
+inline void check_observation_space(const Space& expected, const Space& actual, std::string_view what) {
   if (expected != actual)
     fail("{}: its observation space and the environment's differ: {}", what, difference(expected, actual));
 }
-inline void expect_action_space(const Space& expected, const Space& actual, std::string_view what) {
+inline void check_action_space(const Space& expected, const Space& actual, std::string_view what) {
   if (expected != actual)
     fail("{}: its action space and the environment's differ: {}", what, difference(expected, actual));
 }
 
 /// Throws Error if these differ from the spaces that `moves` names.
 template <typename M>
-void expect_spaces_of(const M& moves, const Space& observation_space, const Space& action_space,
-                      std::string_view what) {
-  expect_observation_space(moves.observation_space(), observation_space, what);
-  expect_action_space(moves.action_space(), action_space, what);
+void check_spaces_of(const M& moves, const Space& observation_space, const Space& action_space, std::string_view what) {
+  check_observation_space(moves.observation_space(), observation_space, what);
+  check_action_space(moves.action_space(), action_space, what);
 }
 
 }  // namespace detail

@@ -46,7 +46,7 @@ public:
 
   /// Throws Error unless this is the action space that it was made for.
   void expect_spaces(const Space&, const Space& action_space) const {
-    detail::expect_action_space(action_space_, action_space, "random policy");
+    detail::check_action_space(action_space_, action_space, "random policy");
   }
 
 private:

@@ -167,7 +167,7 @@ private:
 };
 
 /// Throws Error if a history has columns that the group cannot fill.
-inline void expect_columns(const HistoryInfo& info, bool has_expert_action, bool has_behavior_probability) {
+inline void check_optional_columns(const HistoryInfo& info, bool has_expert_action, bool has_behavior_probability) {
   if (info.has_expert_action && !has_expert_action)
     fail("run: the history records expert actions, but this learner has no expert_action(action)");
   if (info.has_behavior_probability && !has_behavior_probability)
@@ -179,8 +179,8 @@ inline void expect_columns(const HistoryInfo& info, bool has_expert_action, bool
 }
 
 /// Checks that a group was given one of everything per member.
-inline void expect_counts(std::size_t members, std::size_t environments, std::size_t rngs, std::size_t infos,
-                          int episodes) {
+inline void check_counts(std::size_t members, std::size_t environments, std::size_t rngs, std::size_t infos,
+                         int episodes) {
   if (episodes < 0) fail("run: episodes is {}, it must not be negative", episodes);
   if (environments != members || rngs != members || (infos != 0 && infos != members)) {
     fail("run: a group of {} members was given {} environments, {} generators and {} infos", members, environments,
@@ -189,7 +189,7 @@ inline void expect_counts(std::size_t members, std::size_t environments, std::si
 }
 
 /// All members of a group are computed in one batch, so their spaces must be equal.
-inline void expect_same_spaces(const HistoryInfo& one, const HistoryInfo& other) {
+inline void check_same_spaces(const HistoryInfo& one, const HistoryInfo& other) {
   if (one.observation_space != other.observation_space || one.action_space != other.action_space) {
     fail("run: the environments of a group have different spaces: {}",
          difference(StepLayout{other.observation_space, other.action_space},
@@ -210,7 +210,7 @@ template <Environment E, GroupLearner G>
 std::vector<LearningHistory> run_group(G& group, std::vector<E> envs, int episodes, std::span<const Rng> rngs,
                                        std::span<const HistoryInfo> infos = {}) {
   const auto members = static_cast<std::size_t>(group.member_count());
-  detail::expect_counts(members, envs.size(), rngs.size(), infos.size(), episodes);
+  detail::check_counts(members, envs.size(), rngs.size(), infos.size(), episodes);
   std::vector<LearningHistory> histories;
   histories.reserve(members);
   for (std::size_t i = 0; i < members; ++i) {
@@ -219,10 +219,10 @@ std::vector<LearningHistory> run_group(G& group, std::vector<E> envs, int episod
     info.action_space = envs[i].action_space();
     info.has_action_mask = HasActionMask<E>;
     expect_step_takes<E>(info.action_space, "run: the environment");
-    detail::expect_columns(
+    detail::check_optional_columns(
         info, requires { group.expert_action(0, std::span<float>{}); }, requires { group.behavior_probability(0); });
     histories.emplace_back(std::move(info));
-    detail::expect_same_spaces(histories[i].info(), histories[0].info());
+    detail::check_same_spaces(histories[i].info(), histories[0].info());
   }
   if (members == 0 || episodes == 0) return histories;
   if constexpr (ExpectsSpaces<G>)

@@ -104,7 +104,7 @@ void check_products(ProductFunction<In> product) {
       const auto old = static_cast<double>(before[static_cast<std::size_t>(i)]);
       const Index row = i / stride, column = i % stride;
       if (column >= width) {  // between two rows
-        expect_near(part, static_cast<double>(c[i]), old, 0, [&] { return place(i); });
+        check_near(part, static_cast<double>(c[i]), old, 0, [&] { return place(i); });
         continue;
       }
       double sum = (shape.accumulate ? old : 0) + (shape.bias ? static_cast<double>(bias[column]) : 0),
@@ -115,10 +115,10 @@ void check_products(ProductFunction<In> product) {
         sum += term;
         size += std::abs(term);
       }
-      expect_near(part, static_cast<double>(c[i]), sum,
-                  2 * float_rounding * std::sqrt(2 + static_cast<double>(depth)) * size, [&] { return place(i); });
+      check_near(part, static_cast<double>(c[i]), sum,
+                 2 * float_rounding * std::sqrt(2 + static_cast<double>(depth)) * size, [&] { return place(i); });
     }
-    c.expect_margins(part, [&] { return place(0); });
+    c.check_margins(part, [&] { return place(0); });
   }
 }
 
@@ -144,10 +144,10 @@ inline void check_softmax(SoftmaxFunction softmax) {
 
     for (Index i = 0; i < padded_count; ++i) {
       const double p = expected[static_cast<std::size_t>(i)] / total;
-      expect_near(part, static_cast<double>(x[i]), p, 5e-6 * p,
-                  [&] { return fmt::format("probability {} of {}", i, count); });
+      check_near(part, static_cast<double>(x[i]), p, 5e-6 * p,
+                 [&] { return fmt::format("probability {} of {}", i, count); });
     }
-    x.expect_margins(part, [&] { return fmt::format("a row of {}", count); });
+    x.check_margins(part, [&] { return fmt::format("a row of {}", count); });
   }
   Guarded<float> row{padded<float>(2)};
   row[0] = 0;
@@ -178,13 +178,13 @@ inline void check_gelu(GeluFunction gelu) {
         return [what, v, i, size] { return fmt::format("{} {}, number {} of {},", what, v, i, size); };
       };
       for (const float value : {alone[i], y[i]}) {
-        expect_near(part, static_cast<double>(value), PlainTransformer::gelu(v), 1e-6 * (1 + std::abs(v)),
-                    place("GELU at"));
+        check_near(part, static_cast<double>(value), PlainTransformer::gelu(v), 1e-6 * (1 + std::abs(v)),
+                   place("GELU at"));
       }
-      expect_near(part, static_cast<double>(slope[i]), derivative, 4e-6, place("the slope of GELU at"));
+      check_near(part, static_cast<double>(slope[i]), derivative, 4e-6, place("the slope of GELU at"));
     }
     for (const Guarded<float>* row : {&alone, &y, &slope})
-      row->expect_margins(part, [&] { return fmt::format("a row of {}", size); });
+      row->check_margins(part, [&] { return fmt::format("a row of {}", size); });
   }
 }
 
@@ -215,11 +215,11 @@ inline void check_norm(NormFunction norm) {
         const double expected =
             (static_cast<double>(x(0, i)) - mean) / std::sqrt(variance + 1e-5) * static_cast<double>(layer.gain(i)) +
             static_cast<double>(layer.bias(i));
-        expect_near(part, static_cast<double>(y(0, i)), expected, 1e-5,
-                    [&] { return fmt::format("number {} of a row of {}", i, size); });
+        check_near(part, static_cast<double>(y(0, i)), expected, 1e-5,
+                   [&] { return fmt::format("number {} of a row of {}", i, size); });
       }
-      expect_untouched(part, &y(1, 0), static_cast<std::size_t>(size) * sizeof(float),
-                       [&] { return fmt::format("the memory behind a row of {}", size); });
+      check_untouched(part, &y(1, 0), static_cast<std::size_t>(size) * sizeof(float),
+                      [&] { return fmt::format("the memory behind a row of {}", size); });
     }
   }
 }
@@ -264,13 +264,13 @@ inline void check_attention(AttendFunction attend) {
         double sum = 0;
         for (Index t = 0; t < count; ++t)
           sum += weights[static_cast<std::size_t>(t)] / total * static_cast<double>(key(t)[width + i]);
-        expect_near(part, static_cast<double>(mixed[i]), sum, 1e-6,
-                    [&] { return fmt::format("number {} of {}", i, place()); });
+        check_near(part, static_cast<double>(mixed[i]), sum, 1e-6,
+                   [&] { return fmt::format("number {} of {}", i, place()); });
       }
     }
-    mixed.expect_margins(part, place);
-    expect_untouched(part, &scores(heads, 0), static_cast<std::size_t>(2 * capacity) * sizeof(float),
-                     [&] { return "the memory behind the scores of " + place(); });
+    mixed.check_margins(part, place);
+    check_untouched(part, &scores(heads, 0), static_cast<std::size_t>(2 * capacity) * sizeof(float),
+                    [&] { return "the memory behind the scores of " + place(); });
   }
 }
 

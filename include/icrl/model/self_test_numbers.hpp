@@ -43,12 +43,12 @@ inline void check_rounding(RoundFunction round_row) {
     }
     round_row(x.data(), size, pairs.data());
     for (Index i = 0; i < size; ++i) {
-      expect_near(part, half_of(pairs[i / 2], i % 2), plain_bfloat16(static_cast<double>(x[i])), 0,
-                  [&] { return fmt::format("what becomes of {}, number {} of {},", x[i], i, size); });
+      check_near(part, half_of(pairs[i / 2], i % 2), plain_bfloat16(static_cast<double>(x[i])), 0,
+                 [&] { return fmt::format("what becomes of {}, number {} of {},", x[i], i, size); });
     }
     if (size % 2 != 0)
-      expect_equal(part, pairs[size / 2] >> 16, 0, [&] { return fmt::format("what follows a row of {}", size); });
-    pairs.expect_margins(part, [&] { return fmt::format("a row of {}", size); });
+      check_equal(part, pairs[size / 2] >> 16, 0, [&] { return fmt::format("what follows a row of {}", size); });
+    pairs.check_margins(part, [&] { return fmt::format("a row of {}", size); });
   }
   for (const Index at : {0, 40}) {  // in a packet and in the tail
     const float special[] = {opaque(inf), opaque(-inf), opaque(most), opaque(-0.0f)};
@@ -60,7 +60,7 @@ inline void check_rounding(RoundFunction round_row) {
     round_row(row.data(), 45, pairs.data());
     const auto half = [&](Index i) { return pairs[static_cast<std::size_t>(i) / 2] >> (i % 2 * 16) & 0xffff; };
     for (Index i = 0; i < 4; ++i)
-      expect_equal(part, half(at + i), expected[i], [&] { return fmt::format("what becomes of {}", special[i]); });
+      check_equal(part, half(at + i), expected[i], [&] { return fmt::format("what becomes of {}", special[i]); });
     if ((half(at + 4) & 0x7f80) != 0x7f80 || (half(at + 4) & 0x7f) == 0)
       self_test_failed(part, fmt::format("NaN becomes {:#x}", half(at + 4)));
   }
@@ -74,13 +74,13 @@ inline void check_random(RngFunction make) {
   const auto place = [](const char* what) { return [what] { return std::string{what}; }; };
   Rng rng = make(opaque(std::uint64_t{2026}), opaque(std::uint64_t{3}));
   for (const std::uint64_t bits : {0xee45cfd743c6d194u, 0xff5240b641fe6d64u, 0x58ce4bcfcda52d37u})
-    expect_equal(part, rng.bits(), bits, place("64 bits of the seed 2026 and the stream 3"));
-  expect_near(part, rng.uniform(), 0x1.37f2629586930p-3, 0, place("the uniform number after them"));
-  expect_equal(part, static_cast<std::uint64_t>(rng.below(opaque(1000))), 659, place("the number below 1000 then"));
-  expect_equal(part, static_cast<std::uint64_t>(rng.below(opaque(2000000011))), 1009705872,
-               place("the number below 2000000011 then"));
-  expect_near(part, rng.normal(), -0.044836200384381984, 1e-14, place("the normal number then"));
-  expect_equal(part, rng.fork(opaque(std::uint64_t{9})).bits(), 0x65aed275acf5fa78u, place("64 bits of a fork"));
+    check_equal(part, rng.bits(), bits, place("64 bits of the seed 2026 and the stream 3"));
+  check_near(part, rng.uniform(), 0x1.37f2629586930p-3, 0, place("the uniform number after them"));
+  check_equal(part, static_cast<std::uint64_t>(rng.below(opaque(1000))), 659, place("the number below 1000 then"));
+  check_equal(part, static_cast<std::uint64_t>(rng.below(opaque(2000000011))), 1009705872,
+              place("the number below 2000000011 then"));
+  check_near(part, rng.normal(), -0.044836200384381984, 1e-14, place("the normal number then"));
+  check_equal(part, rng.fork(opaque(std::uint64_t{9})).bits(), 0x65aed275acf5fa78u, place("64 bits of a fork"));
 }
 
 /// As `crc32c` takes them.
@@ -92,8 +92,8 @@ inline void check_checksum(ChecksumFunction checksum) {
   for (const char c : {'1', '2', '3', '4', '5', '6', '7', '8', '9'})
     digits.push_back(static_cast<std::byte>(opaque(c)));
   for (int i = 0; i < 32; ++i) counted.push_back(static_cast<std::byte>(i));
-  expect_equal(part, checksum(digits, 0), 0xe3069283, [] { return std::string{"CRC-32C of 123456789"}; });
-  expect_equal(part, checksum(counted, 0), 0x46dd794e, [] { return std::string{"CRC-32C of the bytes 0 .. 31"}; });
+  check_equal(part, checksum(digits, 0), 0xe3069283, [] { return std::string{"CRC-32C of 123456789"}; });
+  check_equal(part, checksum(counted, 0), 0x46dd794e, [] { return std::string{"CRC-32C of the bytes 0 .. 31"}; });
 
   // Every entry of every table, and any length of tail, bit by bit.
   Rng rng{22};
@@ -108,7 +108,7 @@ inline void check_checksum(ChecksumFunction checksum) {
       for (int bit = 0; bit < 8; ++bit) expected = expected & 1u ? expected >> 1 ^ 0x82f63b78u : expected >> 1;
     }
     begin += length;
-    expect_equal(part, value, expected ^ 0xffffffff, [&] { return fmt::format("CRC-32C of {} bytes", begin); });
+    check_equal(part, value, expected ^ 0xffffffff, [&] { return fmt::format("CRC-32C of {} bytes", begin); });
   }
 }
 

@@ -104,16 +104,16 @@ inline bool is_finite(double x) {
 }
 
 /// Throws unless `value` is within `tolerance` of `expected`; `place` tells what it is.
-inline void expect_near(const char* part, double value, double expected, double tolerance,
-                        FunctionRef<std::string()> place) {
+inline void check_near(const char* part, double value, double expected, double tolerance,
+                       FunctionRef<std::string()> place) {
   if (is_finite(value) && std::abs(value - expected) <= tolerance) return;
   self_test_failed(part, fmt::format("{} is {}, plain arithmetic gives {}, and they may differ by {:.1e}", place(),
                                      value, expected, tolerance));
 }
 
 /// Throws unless two whole numbers are equal.
-inline void expect_equal(const char* part, std::uint64_t value, std::uint64_t expected,
-                         FunctionRef<std::string()> place) {
+inline void check_equal(const char* part, std::uint64_t value, std::uint64_t expected,
+                        FunctionRef<std::string()> place) {
   if (value == expected) return;
   self_test_failed(part, fmt::format("{} is {:#x}, it should be {:#x}", place(), value, expected));
 }
@@ -121,7 +121,7 @@ inline void expect_equal(const char* part, std::uint64_t value, std::uint64_t ex
 inline void fill_margin(void* begin, std::size_t size) { std::memset(begin, 0xff, size); }
 
 /// Throws unless all `size` bytes still are as `fill_margin` left them.
-inline void expect_untouched(const char* part, const void* begin, std::size_t size, FunctionRef<std::string()> place) {
+inline void check_untouched(const char* part, const void* begin, std::size_t size, FunctionRef<std::string()> place) {
   const auto* const bytes = static_cast<const unsigned char*>(begin);
   for (std::size_t i = 0; i < size; ++i) {
     if (bytes[i] != 0xff)
@@ -150,10 +150,10 @@ public:
   [[nodiscard]] T* data() { return all_.data() + margin; }
   [[nodiscard]] T& operator[](Index i) { return data()[i]; }
 
-  void expect_margins(const char* part, FunctionRef<std::string()> place) const {
-    expect_untouched(part, all_.data(), margin * sizeof(T), [&] { return "the memory before " + place(); });
-    expect_untouched(part, all_.data() + margin + size_, margin * sizeof(T),
-                     [&] { return "the memory behind " + place(); });
+  void check_margins(const char* part, FunctionRef<std::string()> place) const {
+    check_untouched(part, all_.data(), margin * sizeof(T), [&] { return "the memory before " + place(); });
+    check_untouched(part, all_.data() + margin + size_, margin * sizeof(T),
+                    [&] { return "the memory behind " + place(); });
   }
 
 private:

@@ -56,8 +56,8 @@ inline void check_training(const TransformerConfig& config, TrainingFunction pas
     const auto place = [&](const char* products) {
       return [=] { return fmt::format("output {} of step {}, products in {},", i, t, products); };
     };
-    expect_near(part, static_cast<double>(outputs(t, i)), expected, 2e-5, place("float32"));
-    expect_near(part, static_cast<double>(rounded_outputs(t, i)), expected, 0.05, place("bfloat16"));
+    check_near(part, static_cast<double>(outputs(t, i)), expected, 2e-5, place("float32"));
+    check_near(part, static_cast<double>(rounded_outputs(t, i)), expected, 0.05, place("bfloat16"));
   });
 
   const auto derivatives = parameters_of(grad), rounded_derivatives = parameters_of(rounded_grad);
@@ -76,9 +76,9 @@ inline void check_training(const TransformerConfig& config, TrainingFunction pas
     }
     const double expected = (plain_loss([](Index, Index, double) {}) - loss) / change, size = std::sqrt(squares);
     plain.weights[p] = weights;
-    expect_near(part, slope, expected, 1e-5 * (1 + size),
-                [&] { return "the derivative along a direction of " + derivatives[p].name; });
-    expect_near(part, std::sqrt(rounding_squares), 0, 0.03 * size, [&] {
+    check_near(part, slope, expected, 1e-5 * (1 + size),
+               [&] { return "the derivative along a direction of " + derivatives[p].name; });
+    check_near(part, std::sqrt(rounding_squares), 0, 0.03 * size, [&] {
       return "what products in bfloat16 change in the derivatives of " + derivatives[p].name + ", as a vector,";
     });
   }

@@ -78,7 +78,7 @@ public:
   /// For models of the shape of `model`. Throws Error for a configuration that makes no sense.
   AdamW(const M& model, const AdamWConfig& config) : config_{config}, mean_{model}, variance_{model} {
     validate(config);
-    expect_representable(config);
+    check_representable(config);
     for (M* moment : {&mean_, &variance_}) {
       release_frozen(*moment);
       set_zero(*moment);
@@ -145,7 +145,7 @@ public:
 
 private:
   /// Values that are valid in double may underflow in the model's precision.
-  static void expect_representable(const AdamWConfig& config) {
+  static void check_representable(const AdamWConfig& config) {
     if (Scalar(config.epsilon) == 0) fail("AdamW: epsilon {} rounds to 0 in this model's precision", config.epsilon);
     if (Scalar(config.beta1) == 1 || Scalar(config.beta2) == 1)
       fail("AdamW: beta1 is {} and beta2 is {}; one of them rounds to 1 in this model's precision", config.beta1,

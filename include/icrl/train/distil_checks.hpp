@@ -27,7 +27,7 @@ namespace icrl::detail {
 
 /// Values that are valid in double may overflow or underflow in the model's precision.
 template <typename Scalar>
-void expect_representable(const DistilConfig& config) {
+void check_representable(const DistilConfig& config) {
   constexpr auto least = std::numeric_limits<Scalar>::min(), most = std::numeric_limits<Scalar>::max();
   const auto in_range = [](const char* name, double value, double low, double high) {
     if (!(value >= low && value <= high))

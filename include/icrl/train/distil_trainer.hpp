@@ -179,7 +179,7 @@ private:
   static const DistilConfig& checked(const DistilConfig& config, const M& model, const WindowSampler& sampler,
                                      const O& objective, const R& ranks, const P& pruner) {
     validate(config);
-    detail::expect_representable<Scalar>(config);
+    detail::check_representable<Scalar>(config);
     detail::validate_pairing(model, sampler);
     detail::validate_ranks(ranks.size(), config);
     detail::validate_objective(objective, config);
