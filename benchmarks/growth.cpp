@@ -177,9 +177,8 @@ const std::vector<Chart>& charts() {
        "+ H) T + 648 d + 64 b (b + 1) + 16 b (d / 2H + 24) + 16 d / H + 2 T P for what exists once (648 d is what a block "
        "of 48 rows takes), and R = 12 (L + 1) d^2 for the rounded matrices. In float: L (14 T d + 2 "
        "T + 128 H b (b + 1)), 15 T d + T + 16 b (d / H + 16) + 2 T P, and no R. B T (F + 2) are the windows: features, "
-       "label and weight. The triangles of scores are what makes it grow faster than T. Those of these arrays that are "
-       "`Buffer`s of 64 KB to 2 MB share pages of 2 MB, which are taken whole. Measured is the memory that the process "
-       "occupies."},
+       "label and weight. The triangles of scores are what makes it grow faster than T. Measured is the memory that the "
+       "process occupies."},
       {"growth_memory_threads",
        "Memory of training by threads (d = 64, 4 layers, T = 80, B = 16)",
        "threads",

@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cmath>
-
 #include <icrl/math/matrix.hpp>
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/nn/parameters.hpp>
@@ -26,61 +24,50 @@ inline double agent_bytes(const CausalTransformer<float>& model) {
 /// Bytes of arrays of numbers of 4 bytes.
 class Bytes {
 public:
-  /// `times` arrays that have memory of their own (Matrix).
-  void own(Index count, Index times = 1) { own_ += 4.0 * static_cast<double>(count * times); }
-  /// `times` arrays that may share pages of 2 MB (Buffer).
-  void buffer(Index count, Index times = 1) {
-    const auto bytes = static_cast<std::size_t>(4 * count);
-    const bool shares = detail::shares_blocks && bytes >= detail::least_shared_bytes && bytes < large_page_bytes;
-    (shares ? shared_ : own_) += 4.0 * static_cast<double>(count * times);
-  }
-  /// Of all of them, pages being taken whole.
-  [[nodiscard]] double total() const {
-    constexpr double page = large_page_bytes;
-    return own_ + std::ceil(shared_ / page) * page;
-  }
+  void add(Index count, Index times = 1) { total_ += 4.0 * static_cast<double>(count * times); }
+  [[nodiscard]] double total() const { return total_; }
 
 private:
-  double own_ = 0, shared_ = 0;
+  double total_ = 0;
 };
 
 /// What one thread keeps of a window between forward and backward (the Cache structures) and within a call (Scratch).
 inline void add_activations(const TransformerConfig& config, Index output_size, Products products, Bytes& bytes) {
   const Index C = config.width, L = config.layer_count, H = config.head_count, T = config.context;
   const Index hidden = config.hidden_size(), rows = (T + 15) / 16 * 16;
-  bytes.own(2 * T * (C + 1), L);                             // norms
-  bytes.own(4 * T * C + T * (C + 1) + 2 * T * output_size);  // around the layers
+  bytes.add(2 * T * (C + 1), L);                             // norms
+  bytes.add(4 * T * C + T * (C + 1) + 2 * T * output_size);  // around the layers
   if (products == Products::full) {
-    bytes.own(4 * T * C + 2 * T * hidden, L);
-    bytes.own(6 * T * C + T * hidden);
-    bytes.buffer(H * rows * (rows + 16) / 2, L);  // probabilities, rows by 16, each block up to its diagonal
-    bytes.buffer(C / H * rows);
-    bytes.buffer(16 * rows);
+    bytes.add(4 * T * C + 2 * T * hidden, L);
+    bytes.add(6 * T * C + T * hidden);
+    bytes.add(H * rows * (rows + 16) / 2, L);  // probabilities, rows by 16, each block up to its diagonal
+    bytes.add(C / H * rows);
+    bytes.add(16 * rows);
     return;
   }
   // Two numbers in bfloat16 take the place of one; what lies between two linear maps is kept for a block of 48 rows
   // only.
   const Index columns = (T + 15) / 16, half = (T + 1) / 2;
   const Index triangle = 16 * (columns * half - 4 * columns * (columns - 1));  // keys by 16, pairs of queries
-  bytes.buffer(half * C, 3 * L);                                               // inputs of attention and MLP, values
-  bytes.buffer(half * C, L);                                                   // what attention has mixed
-  bytes.buffer(half * 2 * C, L);                                               // queries and keys
-  bytes.buffer(half * hidden, 2 * L);                                          // MLP
-  bytes.buffer(H * triangle, L);
-  bytes.buffer(T * H, L + 1);
-  bytes.buffer(half * C, 6);    // one pass's: values, derivatives of what goes in and comes out, of both orders
-  bytes.buffer(half * 2 * C);   // queries and keys
-  bytes.buffer(half * 3 * C);   // derivatives of queries, keys and values
-  bytes.buffer(half * hidden);  // and of the MLP
-  bytes.own(3 * T * C + 48 * (6 * C + hidden));
-  bytes.buffer(24 * C, 2);
-  bytes.buffer(72 * C);
-  bytes.buffer(24 * hidden);
-  bytes.buffer(C / H / 2 * rows);
-  bytes.buffer(16 * rows);
-  bytes.buffer(8 * rows);
-  bytes.buffer(triangle);
-  bytes.buffer(16 * C / H);
+  bytes.add(half * C, 3 * L);                                                  // inputs of attention and MLP, values
+  bytes.add(half * C, L);                                                      // what attention has mixed
+  bytes.add(half * 2 * C, L);                                                  // queries and keys
+  bytes.add(half * hidden, 2 * L);                                             // MLP
+  bytes.add(H * triangle, L);
+  bytes.add(T * H, L + 1);
+  bytes.add(half * C, 6);    // one pass's: values, derivatives of what goes in and comes out, of both orders
+  bytes.add(half * 2 * C);   // queries and keys
+  bytes.add(half * 3 * C);   // derivatives of queries, keys and values
+  bytes.add(half * hidden);  // and of the MLP
+  bytes.add(3 * T * C + 48 * (6 * C + hidden));
+  bytes.add(24 * C, 2);
+  bytes.add(72 * C);
+  bytes.add(24 * hidden);
+  bytes.add(C / H / 2 * rows);
+  bytes.add(16 * rows);
+  bytes.add(8 * rows);
+  bytes.add(triangle);
+  bytes.add(16 * C / H);
 }
 
 /// The matrices of the blocks in bfloat16, as they are and transposed, their columns in panels of 64 bytes times four;
@@ -89,9 +76,9 @@ inline void add_rounded(const TransformerConfig& config, Bytes& bytes) {
   const Index C = config.width, L = config.layer_count, hidden = config.hidden_size();
   const auto both = [&](Index in, Index out) {
     const auto panels = [](Index columns) { return (columns + 63) / 64 * 64; };
-    bytes.buffer(in / 2 * panels(out), L);
-    bytes.buffer(out / 2 * panels(in), L);
-    bytes.buffer(in * out / 2, 2);
+    bytes.add(in / 2 * panels(out), L);
+    bytes.add(out / 2 * panels(in), L);
+    bytes.add(in * out / 2, 2);
   };
   both(C, 3 * C);
   both(C, C);
@@ -103,9 +90,9 @@ inline void add_rounded(const TransformerConfig& config, Bytes& bytes) {
 /// is a trainer's, which says what products it uses.
 inline double training_bytes(const CausalTransformer<float>& model, const DistilConfig& config) {
   Bytes bytes;
-  bytes.own((3 + config.gradient_slots) * parameter_count(model));
+  bytes.add((3 + config.gradient_slots) * parameter_count(model));
   const Index row_size = model.layout.feature_count() + model.layout.action_size() + 1;  // features, label, weight
-  bytes.own(Index{config.batch} * model.config.context * row_size);
+  bytes.add(Index{config.batch} * model.config.context * row_size);
   for (int thread = 0; thread < config.used_threads(); ++thread)
     add_activations(model.config, model.actions.parameter_count(), config.products, bytes);
   if (config.products == Products::bfloat16) add_rounded(model.config, bytes);

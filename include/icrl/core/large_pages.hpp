@@ -7,9 +7,7 @@
 #include <cstddef>
 #include <limits>
 #include <memory>
-#include <mutex>
 #include <new>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -27,17 +25,6 @@ namespace detail {
 
 inline constexpr auto most_bytes = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
 
-/// Whether arrays share blocks. On Linux, the untouched rest of a block uses no memory. Off under the address
-/// sanitizer, which detects an access past the end of an array only if no other array follows.
-inline constexpr bool shares_blocks =
-#if !defined(__linux__) || defined(__SANITIZE_ADDRESS__)
-    false;
-#elif defined(__clang__)
-    !__has_feature(address_sanitizer);
-#else
-    true;
-#endif
-
 /// `count` uninitialized numbers, in 2 MB pages as far as they fill them and the system provides them (on Linux, unless
 /// transparent huge pages are off). Elsewhere, ordinary memory. Throws std::bad_alloc.
 template <typename T>
@@ -53,58 +40,6 @@ template <typename T>
   if (bytes >= large_page_bytes) (void)::madvise(numbers, bytes / large_page_bytes * large_page_bytes, MADV_HUGEPAGE);
 #endif
   return owner;
-}
-
-/// A part of a shared block of huge pages, or null if no block can be allocated. It begins at a cache line, and
-/// neighbors begin at different offsets within a page. The type is shared_ptr<std::byte> rather than
-/// shared_ptr<std::byte[]>, because emscripten's libc++ has no weak_ptr to arrays.
-[[nodiscard]] inline std::shared_ptr<std::byte> share_block(std::size_t bytes) {
-  constexpr std::size_t block_bytes = 4 * large_page_bytes, cache_line = 64, page = 4096;
-  struct State {
-    std::mutex mutex;
-    std::weak_ptr<std::byte> block;
-    std::size_t used = 0;
-  };
-  static State& state = *new State;  // never destroyed: calls may come until the program ends
-  std::size_t with_gap = (bytes / cache_line + 1) * cache_line;
-  if (with_gap % page == 0) with_gap += cache_line;
-  const std::lock_guard lock{state.mutex};
-  std::shared_ptr<std::byte> block = state.block.lock();
-  if (block == nullptr || block_bytes - state.used < with_gap) {
-    try {
-      const std::shared_ptr<std::byte[]> bytes_of_block = in_large_pages<std::byte>(block_bytes);
-      block = {bytes_of_block, bytes_of_block.get()};
-    } catch (const std::bad_alloc&) {
-      return nullptr;
-    }
-    state.block = block;
-    state.used = 0;
-  }
-  std::byte* const begin = block.get() + std::exchange(state.used, state.used + with_gap);
-  return {std::move(block), begin};
-}
-
-/// A type whose objects need no construction.
-template <typename T>
-concept PlainNumber = std::is_trivially_copyable_v<T> && std::is_trivially_default_constructible_v<T> &&
-                      alignof(T) <= 64;
-
-/// Minimum size in bytes of an array that shares pages: large enough to benefit, and so that few arrays fill a block.
-inline constexpr std::size_t least_shared_bytes = large_page_bytes / 32;
-
-/// `count` uninitialized numbers. Arrays of 64 KB to 2 MB are sub-allocated from shared 8 MB blocks of huge pages;
-/// larger arrays have pages of their own. A block is freed with its last array, so use this for arrays with similar
-/// lifetimes. Thread-safe. Throws std::bad_alloc.
-template <PlainNumber T>
-[[nodiscard]] std::shared_ptr<T[]> share_large_pages(std::size_t count) {
-  if (shares_blocks && count >= least_shared_bytes / sizeof(T) && count < large_page_bytes / sizeof(T)) {
-    if (std::shared_ptr<std::byte> bytes = share_block(count * sizeof(T))) {
-      T* const begin = ::new (bytes.get()) T[count];
-      // A separate owner, so that allocation counters see this allocation.
-      return {begin, [block = std::move(bytes)](T*) {}};
-    }
-  }
-  return in_large_pages<T>(count);
 }
 
 }  // namespace detail

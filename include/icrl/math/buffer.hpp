@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <new>
+#include <type_traits>
 #include <utility>
 
 #include <icrl/core/assert.hpp>
@@ -15,8 +16,17 @@
 
 namespace icrl {
 
+namespace detail {
+
+/// A type whose objects need no construction.
+template <typename T>
+concept PlainNumber = std::is_trivially_copyable_v<T> && std::is_trivially_default_constructible_v<T> &&
+                      alignof(T) <= 64;
+
+}  // namespace detail
+
 /// Rows of numbers that a pass leaves for a later one, row-major without gaps, for kernels rather than for algebra.
-/// Large ones lie in pages of 2 MB, several to a page: see `detail::share_large_pages`. What was moved from is empty.
+/// Large ones lie in pages of 2 MB as far as they fill them. What was moved from is empty.
 template <detail::PlainNumber T>
 class Buffer {
 public:
@@ -49,7 +59,7 @@ public:
     if (count > capacity_) {
       const std::size_t capacity = std::max(count, capacity_ + capacity_ / 2);
       *this = Buffer{};
-      numbers_ = detail::share_large_pages<T>(capacity);
+      numbers_ = detail::in_large_pages<T>(capacity);
       capacity_ = capacity;
     }
     rows_ = rows;
