@@ -40,9 +40,10 @@ void product_of_panel(const Gemm<In>& gemm) {
 template <typename In>
 void product_of_ragged_panel(Gemm<In>& panel) {
   using S = ProductSum<In>;
-  constexpr Index chunk = 12, stride = static_cast<Index>(panel_size<In>);
-  alignas(64) S beside[chunk * stride] = {};
-  alignas(64) S full_bias[stride] = {};
+  constexpr std::size_t chunk_rows = 12, columns = panel_size<In>;
+  constexpr auto chunk = static_cast<Index>(chunk_rows), stride = static_cast<Index>(columns);
+  alignas(64) S beside[chunk_rows * columns] = {};
+  alignas(64) S full_bias[columns] = {};
   if (panel.bias != nullptr) std::copy_n(panel.bias, panel.width, full_bias);
   const Index rows = panel.rows, c_stride = std::exchange(panel.c_stride, stride);
   S* const c = std::exchange(panel.c, beside);
