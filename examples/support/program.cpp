@@ -10,9 +10,10 @@
 
 #include <icrl/core/fail.hpp>
 #include <icrl/core/file.hpp>
-#include <icrl/io/json.hpp>
 #include <icrl/model/self_test.hpp>
 #include <icrl/model/self_test_training.hpp>
+
+#include "support/json_summary.hpp"
 
 namespace example {
 
@@ -70,8 +71,7 @@ void write_text(const std::filesystem::path& path, const std::string& text) {
 }
 
 void write_summary(const std::filesystem::path& folder, std::initializer_list<icrl::JsonField> summary) {
-  const icrl::Json json = icrl::parse_json(icrl::json_object(summary).text(), "summary.json");
-  write_text(folder / "summary.json", icrl::to_text(json, "summary.json", 2) + "\n");
+  write_json_summary(folder, icrl::parse_json(icrl::json_object(summary).text(), "summary.json"));
 }
 
 }  // namespace example
