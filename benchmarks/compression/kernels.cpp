@@ -9,8 +9,7 @@
 //   compression_kernels [--sparsity 0.75] [--level avx2] [--seconds 0.5] [--rows 1 2 8] [--shapes 512x128 ...]
 //
 // Floats are multiplied by the instruction set that the program is compiled for, integers by `--level`: compile for
-// AVX2
-// (-march=x86-64-v3) to compare with AVX2. Pin it to one core: taskset -c 1 compression_kernels.
+// -march=x86-64-v3 to compare with AVX2. Pin it to one core: taskset -c 1 compression_kernels.
 #include <algorithm>
 #include <charconv>
 #include <cstddef>

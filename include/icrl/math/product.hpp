@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <utility>
 
 #include <icrl/core/assert.hpp>
 #include <icrl/math/buffer.hpp>
@@ -36,7 +35,7 @@ void product_of_panel(const Gemm<In>& gemm) {
 }
 
 /// A last panel whose width is no whole number of packets: computed beside C, a few rows at a time, and copied.
-/// Changes `panel`: copying it would stall on the stores that have just filled it.
+/// `panel` is changed while it works and put back: copying it would stall on the stores that have just filled it.
 template <typename In>
 void product_of_ragged_panel(Gemm<In>& panel) {
   using S = ProductSum<In>;
@@ -44,9 +43,13 @@ void product_of_ragged_panel(Gemm<In>& panel) {
   constexpr auto chunk = static_cast<Index>(chunk_rows), stride = static_cast<Index>(columns);
   alignas(64) S beside[chunk_rows * columns] = {};
   alignas(64) S full_bias[columns] = {};
-  if (panel.bias != nullptr) std::copy_n(panel.bias, panel.width, full_bias);
-  const Index rows = panel.rows, c_stride = std::exchange(panel.c_stride, stride);
-  S* const c = std::exchange(panel.c, beside);
+  const Index rows = panel.rows, c_stride = panel.c_stride;
+  const In* const a = panel.a.data;
+  const S* const bias = panel.bias;
+  S* const c = panel.c;
+  if (bias != nullptr) std::copy_n(bias, panel.width, full_bias);
+  panel.c = beside;
+  panel.c_stride = stride;
   panel.bias = full_bias;
   for (Index r = 0; r < rows; r += chunk, panel.a.data += chunk * panel.a.row_stride) {
     panel.rows = std::min(chunk, rows - r);
@@ -55,6 +58,11 @@ void product_of_ragged_panel(Gemm<In>& panel) {
     product_of_panel(panel);
     for (Index i = 0; i < panel.rows; ++i) std::copy_n(beside + i * stride, panel.width, c + (r + i) * c_stride);
   }
+  panel.rows = rows;
+  panel.a.data = a;
+  panel.c = c;
+  panel.c_stride = c_stride;
+  panel.bias = bias;
 }
 
 /// The last columns of C, fewer than a packet, for one or two rows: B's numbers are read where they lie.
