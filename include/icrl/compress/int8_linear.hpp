@@ -113,7 +113,7 @@ struct Int8Linear {
 
   /// Throws Error, which begins with `what`, for a matrix that is not valid or a bias of another size.
   Int8Linear(const QuantizedMatrix& matrix, const RowVector<float>& biases, std::string_view what)
-      : Int8Linear{(validate(matrix, what), matrix.in), matrix.out, matrix.bits, matrix.group} {
+      : Int8Linear{checked(matrix, what).in, matrix.out, matrix.bits, matrix.group} {
     if (biases.size() != out) fail("{}: {} biases, {} outputs", what, biases.size(), out);
     bias = detail::to_half(biases, what);
     scale = detail::to_half(Eigen::Map<const RowVector<float>>(matrix.scales.data(), out) / detail::scale_unit, what);
@@ -216,6 +216,11 @@ struct Int8Linear {
   }
 
 private:
+  static const QuantizedMatrix& checked(const QuantizedMatrix& matrix, std::string_view what) {
+    validate(matrix, what);
+    return matrix;
+  }
+
   /// Of a packed group scale.
   [[nodiscard]] static int scale_bits(int weight_bits) {
     return static_cast<int>(std::bit_width(static_cast<unsigned>(code_range(weight_bits).max_group_scale)));

@@ -20,7 +20,7 @@ class LearningHistory {
 public:
   /// Throws Error for an info that makes no sense.
   explicit LearningHistory(HistoryInfo info)
-      : info_{(validate(info), std::make_shared<const HistoryInfo>(std::move(info)))},
+      : info_{checked(std::move(info))},
         observations_{info_->observation_space},
         actions_{info_->action_space},
         expert_actions_{info_->action_space} {}
@@ -57,6 +57,11 @@ public:
   HistoryView view() const&& = delete;
 
 private:
+  static std::shared_ptr<const HistoryInfo> checked(HistoryInfo info) {
+    validate(info);
+    return std::make_shared<const HistoryInfo>(std::move(info));
+  }
+
   friend class HistoryRecorder;  // it appends rows of an open episode, which count once the episode has ended
 
   std::shared_ptr<const HistoryInfo> info_;  // views point at it, so it stays where it is when the history moves
