@@ -16,13 +16,13 @@ using namespace icrl::test;
 
 namespace {
 
-const DarkRooms rooms{{.side = 3, .horizon = 6}};
-const std::vector<int> tasks{0, 4, 8};
-const EvaluationConfig config{.runs = 4, .episodes = 5, .seed = 3, .thread_count = 1};
+const DarkRooms tiny_rooms{{.side = 3, .horizon = 6}};
+const std::vector<int> three_tasks{0, 4, 8};
+const EvaluationConfig short_lives{.runs = 4, .episodes = 5, .seed = 3, .thread_count = 1};
 
 /// It nearly always stays where it is: at the goal of task 4, and far from all others.
 CausalTransformer<float> staying_model() {
-  const DarkRoom room = rooms.make(0);
+  const DarkRoom room = tiny_rooms.make(0);
   auto model = small_model({.width = 16, .layer_count = 1, .head_count = 2, .context = 24},
                            {.observation_space = room.observation_space(), .action_space = room.action_space()});
   model.head.weight.setZero();
@@ -37,8 +37,8 @@ TEST_CASE("An agent that stays needs a high temperature where the goal is elsewh
   const auto model = staying_model();
   const std::vector<double> candidates{0.5, 50, 1};
 
-  const TemperatureChoice away = choose_temperature(model, rooms, std::vector{0, 8}, candidates, config);
-  const TemperatureChoice at_goal = choose_temperature(model, rooms, std::vector{4}, candidates, config);
+  const TemperatureChoice away = choose_temperature(model, tiny_rooms, std::vector{0, 8}, candidates, short_lives);
+  const TemperatureChoice at_goal = choose_temperature(model, tiny_rooms, std::vector{4}, candidates, short_lives);
 
   CHECK(away.temperature == 50);
   CHECK(at_goal.temperature == 0.5);  // as good as 1, and the first of the two
@@ -50,12 +50,13 @@ TEST_CASE("A score of a temperature is what evaluation at it says", "[eval]") {
   std::vector<std::pair<std::size_t, std::size_t>> progress;
   const auto count = [&](std::size_t done, std::size_t total) { progress.emplace_back(done, total); };
 
-  const TemperatureChoice choice =
-      choose_temperature(model, rooms, tasks, std::vector<double>{2, 9}, config, {.min_p = 1e-9}, count);
+  const TemperatureChoice choice = choose_temperature(model, tiny_rooms, three_tasks, std::vector<double>{2, 9},
+                                                      short_lives, {.min_p = 1e-9}, count);
 
   REQUIRE(choice.scores.size() == 2);
   CHECK(choice.scores[1].temperature == 9);
-  const LearningCurves curves = evaluate(model, rooms, tasks, config, {.temperature = 9, .min_p = 1e-9});
+  const LearningCurves curves =
+      evaluate(model, tiny_rooms, three_tasks, short_lives, {.temperature = 9, .min_p = 1e-9});
   CHECK(choice.scores[1].mean_return.value == estimate_mean(curves.mean_by_task(1, 5)).value);
   CHECK(progress.back() == std::pair<std::size_t, std::size_t>{24, 24});
 }
@@ -63,10 +64,10 @@ TEST_CASE("A score of a temperature is what evaluation at it says", "[eval]") {
 TEST_CASE("Without candidates, tasks or sense nothing is chosen", "[eval]") {
   const auto model = staying_model();
   const auto error_with = [&](std::vector<double> candidates, std::vector<int> which) {
-    return error_of([&] { (void)choose_temperature(model, rooms, which, candidates, config); });
+    return error_of([&] { (void)choose_temperature(model, tiny_rooms, which, candidates, short_lives); });
   };
 
-  CHECK(error_with({}, tasks) == "choose_temperature: there are no candidates");
+  CHECK(error_with({}, three_tasks) == "choose_temperature: there are no candidates");
   CHECK(error_with({1}, {}) == "choose_temperature: there are no tasks, give it validation tasks");
-  CHECK(error_with({1, -1}, tasks) == "decoding: temperature is -1, it must be 0 (greedy) or more");
+  CHECK(error_with({1, -1}, three_tasks) == "decoding: temperature is -1, it must be 0 (greedy) or more");
 }
