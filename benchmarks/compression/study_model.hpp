@@ -34,7 +34,7 @@ struct StudyOptions {
 struct StudyModel {
   FloatModel model;  ///< in float; of a quantized model, with the rounded weights
   std::filesystem::path file;
-  double seconds = 0;          ///< of its own updates, roll-outs and rounding
+  double seconds = 0;          ///< of its own updates, rollouts and rounding
   double total_seconds = 0;    ///< with those of the model that it began with
   double teacher_seconds = 0;  ///< of the teacher, where that is not among them and was needed
   std::optional<Int8Transformer> integers{};
@@ -47,7 +47,7 @@ struct StudyModel {
   }
 };
 
-/// Shows how training goes, and takes the time of roll-outs, which a trainer does not count.
+/// Shows how training goes, and takes the time of rollouts, which a trainer does not count.
 struct StudyObserver {
   example::ProgressBar bar;
   std::size_t updates;

@@ -250,7 +250,7 @@ private:
       case 2:
         return train_quantized<FakeQuantTransformer<FakeQuant{.bits = 2}, head>>(spec, teacher, made);
       default:
-        fail("model \"{}\": bits is {}, trained for quantization are 4, 3 and 2", spec.text, spec.bits);
+        fail("model \"{}\": bits is {}, it must be 4, 3 or 2", spec.text, spec.bits);
     }
   }
   template <typename Quantized>

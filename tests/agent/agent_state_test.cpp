@@ -137,8 +137,8 @@ TEST_CASE("States of other models or numbers of contexts are refused, and nothin
   const auto before = memory_of(agent);
   AgentState<Model> state = of_other.state();
 
-  CHECK(has(error_of([&] { agent.set_state(of_other.state()); }), "belongs to agents over another model object"));
-  CHECK(has(error_of([&] { agent.swap_state(state); }), "belongs to agents over another model object"));
+  CHECK(has(error_of([&] { agent.set_state(of_other.state()); }), "belongs to another model object"));
+  CHECK(has(error_of([&] { agent.swap_state(state); }), "belongs to another model object"));
   CHECK(has(error_of([&] { agent.set_state(of_three.state()); }), "the state has 3 contexts, these agents have 2"));
   CHECK(memory_of(agent) == before);
 }

@@ -104,7 +104,8 @@ TEST_CASE("An agent in an environment that its model was not made for is refused
   const auto model = small_model(small_config(6), id_layout());
   InContextAgent agent{model};
   CHECK(has(error_of([&] { (void)run(agent, Corridor{}, 1, Rng{1}); }),
-            "takes multi_discrete(4, 5) to discrete(3), but the environment has discrete(4) and discrete(2)"));
+            "has observations multi_discrete(4, 5) and actions discrete(3), "
+            "the environment has discrete(4) and discrete(2)"));
 }
 
 TEST_CASE("Numbers are acted with inside their box", "[agent]") {

@@ -434,15 +434,17 @@ TEST_CASE("A memory that no agent could have is refused", "[agent]") {
 
   CHECK(has(forged(true, reward, nan), "previous reward is nan"));
   CHECK(has(forged(true, closing_row + 8, nan), "reward of the closing row is nan"));
-  CHECK(has(forged(false, has_closing_row, std::uint8_t{1}), "has a closing row, but the model knows none"));
-  CHECK(has(forged(true, 0, std::uint8_t{1}), "has a closing row, but its episode goes on"));
-  CHECK(has(forged(true, 1, std::uint8_t{0}), "has a closing row, but its episode goes on"));
+  CHECK(has(forged(false, has_closing_row, std::uint8_t{1}), "has a closing row, but the model's layout has none"));
+  CHECK(
+      has(forged(true, 0, std::uint8_t{1}), "has a closing row, which ends an episode, but its episode has not ended"));
+  CHECK(
+      has(forged(true, 1, std::uint8_t{0}), "has a closing row, which ends an episode, but its episode has not ended"));
 
   // A row of the last episode: observation, action, reward, flags. Two contexts of one layer hold 2 x 2 x 16 numbers
   // each, of which one is open.
   constexpr std::size_t cache = 2 * 2 * 16 * 4, row = closing_row + 16 + 4 + 4 + 4 + cache + 4;
-  CHECK(has(forged(true, row + 8, nan), "row 0 of the last episode, (1, 2, nan, 3), is no row of the model's layout"));
-  CHECK(has(forged(true, row, 2.0f), "row 0 of the last episode, (2, 2, 0, 3), is no row of the model's layout"));
+  CHECK(has(forged(true, row + 8, nan), "row 0 of the last episode, (1, 2, nan, 3), does not fit the model's layout"));
+  CHECK(has(forged(true, row, 2.0f), "row 0 of the last episode, (2, 2, 0, 3), does not fit the model's layout"));
 }
 
 TEST_CASE("Memory of another model, group or number of contexts is refused", "[agent]") {
@@ -520,14 +522,14 @@ TEST_CASE("What cannot be is refused by name, and nobody in the group changes", 
   CHECK(has(act({not_a_number, 2, 1, 2}), "member 1 observes [nan, 2]"));
   CHECK(has(act({1, 2, 1, 2}, {}, 2), "outgrown the context of 3 steps"));
   CHECK(has(learn({.observation = sound, .action = std::array{3.0f}, .next_observation = sound}),
-            "member 0 is told of action [3], outside discrete(3)"));
+            "learn() of member 0 was given action [3], outside discrete(3)"));
   CHECK(has(learn({.observation = sound, .action = std::array{not_a_number}, .next_observation = sound}),
             "action [nan]"));
   CHECK(has(learn({.observation = sound, .action = sound, .next_observation = sound}), "action [1, 2]"));
   CHECK(has(learn({.observation = sound, .action = told, .reward = not_a_number, .next_observation = sound}),
-            "member 0 is told of a reward of nan"));
+            "learn() of member 0 was given the reward nan, it must be finite"));
   CHECK(has(learn({.observation = sound, .action = told, .reward = -infinity, .next_observation = sound}),
-            "a reward of -inf"));
+            "the reward -inf"));
   CHECK(has(learn({.observation = std::array{1.0f, 5.0f}, .action = told, .next_observation = sound}),
             "observes [1, 5]"));
   CHECK(
@@ -630,7 +632,7 @@ TEST_CASE("A model whose weights are not finite is found out by its first word",
 TEST_CASE("A group of nobody is refused", "[agent]") {
   const auto model = small_model(small_config(3), id_layout());
 
-  CHECK(has(error_of([&] { InContextAgents(model, 0); }), "a group of 0 members"));
+  CHECK(has(error_of([&] { InContextAgents(model, 0); }), "member_count is 0, it must be at least 1"));
   CHECK(has(error_of([&] { InContextAgents(model, 1, {}, 1); }), "context_count is 1"));
 }
 

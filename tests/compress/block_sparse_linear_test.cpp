@@ -108,5 +108,7 @@ TEST_CASE("A number that is not finite is not lost on its way through a block-sp
 
 TEST_CASE("More inputs than can be numbered are refused", "[compress]") {
   CHECK(BlockSparseLinear{65536, 1}.input_size() == 65536);
-  CHECK(error_of([] { BlockSparseLinear{65537, 1}; }) == "block-sparse linear map: 65537 inputs, 65536 are possible");
+  CHECK(error_of([] {
+          BlockSparseLinear{65537, 1};
+        }) == "block-sparse linear map: the map has 65537 inputs, at most 65536 are possible");
 }

@@ -177,10 +177,11 @@ TEST_CASE("What a later step would refuse is refused before the first one begins
   check({Quantize{.rules = {{.pattern = "nothing", .how = four_bits}}}}, "no linear map matches \"nothing\"");
   check({KeepBestParts{.counts = {.layers = 2}}, Quantize{.rules = {{.pattern = "blocks.2.*", .how = four_bits}}}},
         "no linear map matches \"blocks.2.*\"");
-  check({Quantize{.rules = {{.pattern = "blocks.*.mlp.up", .how = four_bits}}}}, "a layer has one width");
-  check({Quantize{.rules = {{.pattern = "*", .how = WeightQuantization{.bits = 5}}}}}, "weights of 5 bits");
+  check({Quantize{.rules = {{.pattern = "blocks.*.mlp.up", .how = four_bits}}}},
+        "all maps of a block must have the same");
+  check({Quantize{.rules = {{.pattern = "*", .how = WeightQuantization{.bits = 5}}}}}, "bits is 5");
   CHECK_THROWS_WITH(compress(model, {{NewStudent{{.context = 9}}}}, run.sampler),
-                    Catch::Contains("the new student's context is 9, the windows are of the original's context 8"));
+                    Catch::Contains("the new student's context is 9, it must be the original's, 8"));
   CHECK_THROWS_WITH(compress(model, {{NewStudent{{.context = 8, .window_start = WindowStart::anywhere}}}}, run.sampler),
                     Catch::Contains("the new student's window_start differs"));
 }

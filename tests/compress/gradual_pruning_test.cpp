@@ -126,7 +126,7 @@ TEST_CASE("Schedules that make no sense, or do not end within the run, are refus
   CHECK(refusal({.initial_sparsity = 0.6, .final_sparsity = 0.5, .end = 5}) ==
         "pruning: the sparsity goes from 0.6 to 0.5, give 0 <= initial_sparsity <= final_sparsity <= 1");
   CHECK(has(refusal({.final_sparsity = std::nan(""), .end = 5}), "the sparsity goes from 0 to nan"));
-  CHECK(refusal({.begin = 5, .end = 4}) == "pruning: from update 5 to 4, give 0 <= begin <= end");
+  CHECK(refusal({.begin = 5, .end = 4}) == "pruning: begin is 5 and end is 4, they must satisfy 0 <= begin <= end");
   CHECK(refusal({.end = 5, .every = 0}) == "pruning: every is 0, it must be positive");
   CHECK(has(refusal({.end = 10}), "the schedule ends before update 10, but the run has only updates 0 .. 9"));
   CHECK(have_equal_bits(model, run.model<float>()));

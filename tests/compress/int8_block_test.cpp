@@ -25,7 +25,7 @@ TEST_CASE("An int8 norm is the layer norm", "[compress]") {
   norm.bias(2) = 1e5f;
   CHECK(error_of([&] {
           (void)Int8Norm{norm, "norm"};
-        }) == "norm: number 2 is 100000, half precision holds up to 65504");
+        }) == "norm: number 2 is 100000, but half precision holds at most 65504");
 }
 
 TEST_CASE("A block counts its numbers, and names its tensors as float blocks do", "[compress]") {

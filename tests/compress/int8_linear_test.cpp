@@ -172,7 +172,7 @@ TEST_CASE("Weights are rounded to the nearest code of their output", "[compress]
   CHECK((dequantized(matrix) - weights).cwiseAbs().maxCoeff() < 0.0051f);
   const Matrix<float> bad{{1.0f, std::numeric_limits<float>::infinity()}};
   CHECK(error_of([&] { (void)nearest_int8(bad, "map"); }) ==
-        "map, output 1: a weight is inf, integer models hold up to 8000");
+        "map, output 1: a weight is inf, but integer models hold at most 8000");
 }
 
 TEST_CASE("A map refuses tensors that no quantizer gives", "[compress]") {
@@ -190,14 +190,15 @@ TEST_CASE("A map refuses tensors that no quantizer gives", "[compress]") {
   CHECK(error_with(2, [](auto& m) { m.group_scale[0](0, 1) = 43; }) ==
         "file: map: group scale 1 is 43, outside 1 .. 42");
   CHECK(error_with(4, [](auto& m) { m.group_scale[0](1, 1) = 0x11; }) ==
-        "file: map: output 1 has bits behind its last group scale");
-  CHECK(error_with(4, [](auto& m) { m.weight(2, 1) = 0x70; }) == "file: map: output 1 has bits behind its last weight");
+        "file: map: the padding after the last group scale of output 1 is not zero (is the file damaged?)");
+  CHECK(error_with(4, [](auto& m) { m.weight(2, 1) = 0x70; }) ==
+        "file: map: the padding after the last weight of output 1 is not zero (is the file damaged?)");
   CHECK(error_with(8, [](auto& m) { m.bias(0) = Eigen::half(std::numeric_limits<float>::infinity()); }) ==
         "file: map: number 0 is inf");
   CHECK(error_of([&] {
           (void)Int8Linear{random_quantized(5, 3, 8, 0, rng), RowVector<float>::Constant(3, 1e6f), "map"};
-        }) == "map: number 0 is 1000000, half precision holds up to 65504");
+        }) == "map: number 0 is 1000000, but half precision holds at most 65504");
   CHECK(error_of([&] {
           (void)Int8Linear{random_quantized(5, 3, 8, 0, rng), counted_bias(2), "map"};
-        }) == "map: 2 biases, 3 outputs");
+        }) == "map: has 2 biases for 3 outputs");
 }

@@ -34,9 +34,11 @@ TEST_CASE("Bits that there are not are refused", "[compress]") {
     return error_of([&] { validate(config); });
   };
 
-  CHECK(error_with([](auto& c) { c.weight_bits = 5; }) == "weights of 5 bits: there are 8, 4, 3 and 2");
+  CHECK(error_with([](auto& c) { c.weight_bits = 5; }) == "quantized weights: bits is 5, it must be 8, 4, 3 or 2");
   CHECK(error_with([](auto& c) { c.head_bits = 1; }) == "int8 transformer: head_bits is 1, it must lie in 2 .. 8");
-  CHECK(error_with([](auto& c) { c.layer_bits = {8, 8, 6, 8}; }) == "weights of 6 bits: there are 8, 4, 3 and 2");
+  CHECK(error_with([](auto& c) {
+          c.layer_bits = {8, 8, 6, 8};
+        }) == "quantized weights: bits is 6, it must be 8, 4, 3 or 2");
   CHECK(has(error_with([](auto& c) { c.layer_bits = {8}; }), "layer_bits has 1 entries, layer_count is 4"));
-  CHECK(has(error_with([](auto& c) { c.width = 30; }), "width 30 is no multiple"));
+  CHECK(has(error_with([](auto& c) { c.width = 30; }), "width is 30, it must be a multiple"));
 }

@@ -205,7 +205,7 @@ TEST_CASE("On-policy distillation that makes no sense is refused", "[compress]")
   CHECK_THROWS_WITH(run.train(), Catch::Contains("mix is 0.5, so labels count"));
   run.windows.use_expert_action = true;
   run.tasks.clear();
-  CHECK_THROWS_WITH(run.train(), Catch::Contains("no tasks to live on"));
+  CHECK_THROWS_WITH(run.train(), Catch::Contains("no tasks to act on"));
   run.tasks = {25};
   CHECK_THROWS_WITH(run.train(), Catch::Contains("task 25 is not one of the family's 25 tasks"));
 }

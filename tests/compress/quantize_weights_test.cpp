@@ -92,14 +92,14 @@ TEST_CASE("What cannot be quantized is refused with its reason", "[compress]") {
   const auto error_with = [&](const WeightQuantization& how, const InputStatistics* inputs) {
     return error_of([&] { (void)quantize(c.map, how, inputs); });
   };
-  CHECK(has(error_with({.bits = 6}, nullptr), "weights of 6 bits"));
-  CHECK(has(error_with({.bits = 4, .group = 0}, nullptr), "groups of 0 inputs"));
+  CHECK(has(error_with({.bits = 6}, nullptr), "bits is 6"));
+  CHECK(has(error_with({.bits = 4, .group = 0}, nullptr), "group is 0"));
   CHECK(has(error_with({.damping = -1}, nullptr), "damping is -1"));
   CHECK(has(error_with({.refinements = -1}, nullptr), "refinements is -1"));
   CHECK(has(error_with({.rounding = Rounding::gptq}, nullptr), "GPTQ needs a calibration"));
   const InputStatistics other{5}, empty{48};
   CHECK(has(error_with({}, &other), "calibration saw 5 inputs, the map has 48"));
-  CHECK(has(error_with({}, &empty), "saw no window"));
+  CHECK(has(error_with({}, &empty), "calibration of the map is empty"));
   c.map.weight(3, 3) = std::numeric_limits<float>::infinity();
   CHECK(has(error_with({}, nullptr), "not finite"));
 }

@@ -60,7 +60,7 @@ TEST_CASE("All codes times all group scales are int8", "[compress]") {
       CHECK(range.code_at(range.index_of(code)) == code);
     }
   }
-  CHECK(error_of([] { (void)code_range(5); }) == "weights of 5 bits: there are 8, 4, 3 and 2");
+  CHECK(error_of([] { (void)code_range(5); }) == "quantized weights: bits is 5, it must be 8, 4, 3 or 2");
 }
 
 TEST_CASE("A quantized matrix that makes no map is refused", "[compress]") {
@@ -70,17 +70,16 @@ TEST_CASE("A quantized matrix that makes no map is refused", "[compress]") {
     return error_of([&] { validate(matrix, "map"); });
   };
 
-  CHECK(error_with([](auto& m) { m.in = 0; }) == "map: 0 inputs and 2 outputs are not positive");
-  CHECK(error_with([](auto& m) { m.group = -1; }) ==
-        "map: groups of -1 inputs, there must be at least 1 (0: no groups)");
-  CHECK(error_with([](auto& m) { m.bits = 8; }) == "map: groups of 2 inputs, weights of 8 bits have none (group 0)");
-  CHECK(error_with([](auto& m) { m.codes.pop_back(); }) == "map: 5 codes, not 6");
-  CHECK(error_with([](auto& m) { m.scales.push_back(1); }) == "map: 3 scales, not 2");
-  CHECK(error_with([](auto& m) { m.group_scales.pop_back(); }) == "map: 3 group scales, not 4");
-  CHECK(error_with([](auto& m) { m.group = 0; }) == "map: 4 group scales, not 0");
+  CHECK(error_with([](auto& m) { m.in = 0; }) == "map: has 0 inputs and 2 outputs, both must be positive");
+  CHECK(error_with([](auto& m) { m.group = -1; }) == "map: group is -1, it must be at least 1, or 0 for no groups");
+  CHECK(error_with([](auto& m) { m.bits = 8; }) == "map: group is 2, for weights of 8 bits it must be 0");
+  CHECK(error_with([](auto& m) { m.codes.pop_back(); }) == "map: has 5 codes, it needs 6");
+  CHECK(error_with([](auto& m) { m.scales.push_back(1); }) == "map: has 3 scales, it needs 2");
+  CHECK(error_with([](auto& m) { m.group_scales.pop_back(); }) == "map: has 3 group scales, it needs 4");
+  CHECK(error_with([](auto& m) { m.group = 0; }) == "map: has 4 group scales, it needs 0");
   CHECK(error_with([](auto& m) { m.codes[2] = 8; }) == "map: code 2 is 8, outside -8 .. 7");
   CHECK(error_with([](auto& m) { m.bits = 2, m.codes = {1, -3, 3, 0, -1, 1}; }) ==
-        "map: code 3 is 0, those of 2 bits go from -3 in steps of 2");
+        "map: code 3 is 0, but codes of 2 bits go from -3 in steps of 2");
   CHECK(error_with([](auto& m) { m.codes[3] = -9; }) == "map: code 3 is -9, outside -8 .. 7");
   CHECK(error_with([](auto& m) { m.group_scales[1] = 0; }) == "map: group scale 1 is 0, outside 1 .. 15");
   CHECK(error_with([](auto& m) { m.group_scales[1] = 16; }) == "map: group scale 1 is 16, outside 1 .. 15");

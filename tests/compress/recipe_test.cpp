@@ -11,10 +11,9 @@ TEST_CASE("Steps that make no sense are named", "[compress]") {
     CHECK_THROWS_WITH(validate(Recipe{std::move(steps)}), Catch::Contains(text));
   };
 
-  check({Quantize{}, FineTune{}}, "step 1 of 2 quantizes, which has to be the last step");
-  check(
-      {PruneGradually{}, KeepBestParts{}},
-      "step 2 removes parts of a model whose weights are pruned (put \"keep best parts\" before \"prune gradually\")");
+  check({Quantize{}, FineTune{}}, "step 1 of 2 quantizes, only the last step may do that");
+  check({PruneGradually{}, KeepBestParts{}},
+        "step 2 removes parts after weights were pruned (put \"keep best parts\" before \"prune gradually\")");
   check({KeepBestParts{.windows = 0}}, "step 1: windows is 0, it must be positive");
   check({Quantize{.windows = 0}}, "step 1: windows is 0, it must be positive");
   check({Quantize{.max_kl = 0}}, "step 1: max_kl is 0, it must be positive");
@@ -22,13 +21,14 @@ TEST_CASE("Steps that make no sense are named", "[compress]") {
   check({FineTune{.training = {.updates = 0}}}, "updates is 0");
   check({FineTune{.labels = {.mix = 2}}}, "mix is 2");
   check({PruneGradually{.weights = {.sparsity = 2}}}, "sparsity is 2");
-  check({PruneGradually{}, FineTune{}, PruneGradually{}}, "step 3 prunes weights again");
-  check({FineTune{}, NewStudent{}}, "step 2 begins with a new student, which has to be the first step");
+  check({PruneGradually{}, FineTune{}, PruneGradually{}}, "step 3 prunes weights a second time");
+  check({FineTune{}, NewStudent{}}, "step 2 is a new student, only the first step may be one");
   check({NewStudent{{.width = 0}}}, "width is 0");
-  check({TrainQuantized{}, FineTune{}}, "step 1 of 2 quantizes, which has to be the last step");
-  check({TrainQuantized{.bits = 8}}, "step 1: bits is 8, trained for quantization are 4, 3 and 2");
+  check({TrainQuantized{}, FineTune{}}, "step 1 of 2 quantizes, only the last step may do that");
+  check({TrainQuantized{.bits = 8}}, "step 1: bits is 8, it must be 4, 3 or 2");
   check({TrainQuantized{.fine_tuning = {.labels = {.mix = 2}}}}, "mix is 2");
-  check({PruneGradually{}, TrainQuantized{}}, "step 2 trains for quantization what is pruned; use Quantize");
+  check({PruneGradually{}, TrainQuantized{}},
+        "step 2 trains a pruned model for quantization, which is not supported; use Quantize");
   check({FineTune{.training = {.label_smoothing = 0.1}}}, "step 1: label_smoothing is 0.1");
   check({PruneGradually{.fine_tuning = {.training = {.label_smoothing = 0.1}}}}, "step 1: label_smoothing is 0.1");
 }

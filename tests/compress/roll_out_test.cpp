@@ -19,7 +19,7 @@ const RollOutConfig short_lives{.episodes = 5, .seed = 3, .stream = 2, .thread_c
 
 }  // namespace
 
-TEST_CASE("Histories of a roll-out depend neither on threads nor on the size of groups", "[compress]") {
+TEST_CASE("Histories of a rollout depend neither on threads nor on the size of groups", "[compress]") {
   const auto actor = small_room_model(1), expert = small_room_model(2);
   RollOutConfig config = short_lives;
   const auto alone = roll_out(actor, expert, small_rooms(), small_room_tasks(), config);
@@ -33,7 +33,7 @@ TEST_CASE("Histories of a roll-out depend neither on threads nor on the size of 
   CHECK(numbers_of(others, true) != numbers_of(alone, true));
 }
 
-TEST_CASE("A roll-out is what agents live, and its expert actions are what an agent that watches would do",
+TEST_CASE("A rollout is what agents live, and its expert actions are what an agent that watches would do",
           "[compress]") {
   const auto actor = small_room_model(1), expert = small_room_model(2);
   const std::vector<int> tasks = small_room_tasks();
@@ -73,7 +73,7 @@ TEST_CASE("A roll-out is what agents live, and its expert actions are what an ag
   }
 }
 
-TEST_CASE("A roll-out that makes no sense is refused", "[compress]") {
+TEST_CASE("A rollout that makes no sense is refused", "[compress]") {
   const auto model = small_room_model(1);
   const auto refuses = [&](const std::vector<int>& tasks, const RollOutConfig& config, const char* text) {
     CHECK_THROWS_WITH(roll_out(model, model, small_rooms(), tasks, config), Catch::Contains(text));
@@ -82,6 +82,6 @@ TEST_CASE("A roll-out that makes no sense is refused", "[compress]") {
   refuses({0}, {.group_size = 0}, "group_size is 0");
   refuses({0}, {.thread_count = -1}, "thread_count is -1");
   refuses({0}, {.decoding = {.temperature = -1}}, "temperature");
-  refuses({25}, {}, "roll-out: task 25 is not one of the family's 25 tasks");
+  refuses({25}, {}, "rollout: task 25 is not one of the family's 25 tasks");
   CHECK(roll_out(model, model, small_rooms(), {}, {}).empty());
 }

@@ -112,17 +112,17 @@ TEST_CASE("Parts that a model does not have are refused by name", "[compress]") 
   };
   CHECK(refusal([](KeptParts&) {}).empty());
   CHECK(refusal([](KeptParts& kept) { kept.layers = {}; }) ==
-        "smaller model: the list of layers keeps none of 2, at least one has to stay");
+        "smaller model: the list of layers is empty, at least one of 2 must be kept");
   CHECK(refusal([](KeptParts& kept) {
           kept.layers = {0, 2};
-        }) == "smaller model: the list of layers keeps number 2, there are 0 .. 1");
+        }) == "smaller model: the list of layers has number 2, it must lie in 0 .. 1");
   CHECK(refusal([](KeptParts& kept) {
           kept.heads[1] = {1, 0};
-        }) == "smaller model: the list of layer 1's heads keeps 0 after 1, give ascending numbers, each once");
+        }) == "smaller model: the list of layer 1's heads has 0 after 1, its numbers must ascend");
   CHECK(refusal([](KeptParts& kept) { kept.neurons[0] = {-1}; }) ==
-        "smaller model: the list of layer 0's neurons keeps number -1, there are 0 .. 63");
+        "smaller model: the list of layer 0's neurons has number -1, it must lie in 0 .. 63");
   CHECK(refusal([](KeptParts& kept) { kept.heads.pop_back(); }) ==
-        "smaller model: lists of heads for 1 layers and of neurons for 2, the model has 2 layers");
+        "smaller model: heads has 1 lists and neurons 2, both need one per layer of the model, 2");
 }
 
 TEST_CASE("A smaller model is saved, loaded, trained and acts as any model", "[compress]") {

@@ -106,7 +106,7 @@ TEST_CASE("A transformer is pruned by SparseGPT with inputs as a calibration has
     return error_of([&] { (void)prune_by_sparse_gpt(same, config, known); });
   };
   CHECK(refusal({.block_outputs = 16}, calibration) ==
-        "SparseGPT: blocks of 16 outputs x 1 inputs, it prunes weights one by one");
+        "SparseGPT: block_outputs is 16 and block_inputs is 1, both must be 1 (it prunes single weights)");
   CHECK(refusal({}, Calibration{before, "*.mlp.up"}) ==
         "SparseGPT: the calibration has no inputs of \"blocks.0.attention.qkv\"");
 }

@@ -76,6 +76,6 @@ TEST_CASE("A model that is not sparse in this way is refused by the map's name",
   auto model = small_model(small_config(4), id_layout());
   const auto error = error_of([&] { (void)sparse_model<TwoFourLinear>(model); });
   CHECK(error ==
-        "blocks.0.attention.qkv: 2:4 sparse linear map: inputs 0 .. 3 of output 0 have more than two weights "
-        "(prune it in groups of 4)");
+        "blocks.0.attention.qkv: 2:4 sparse linear map: more than two of the weights 0 .. 3 of output 0 are not "
+        "zero (prune 2:4 first)");
 }

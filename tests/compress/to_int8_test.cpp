@@ -90,5 +90,5 @@ TEST_CASE("Maps that make no model are refused by name", "[compress]") {
   CHECK(has(error_of([&] { (void)to_int8(model, maps); }), "has groups of"));
   model.blocks[0].attention.output.weight(0, 0) = std::numeric_limits<float>::quiet_NaN();
   CHECK(error_of([&] { (void)to_int8(model); }) ==
-        "blocks.0.attention.output, output 0: a weight is nan, integer models hold up to 8000");
+        "blocks.0.attention.output, output 0: a weight is nan, but integer models hold at most 8000");
 }

@@ -123,6 +123,6 @@ TEST_CASE("Weights of nothing but zeros, and tiny ones, have finite codes", "[co
 }
 
 TEST_CASE("A format of no width or no group is refused", "[compress]") {
-  CHECK(has(error_of([] { validate(WeightFormat{5, 32}); }), "weights of 5 bits"));
-  CHECK(has(error_of([] { validate(WeightFormat{4, 0}); }), "groups of 0 inputs"));
+  CHECK(has(error_of([] { validate(WeightFormat{5, 32}); }), "bits is 5"));
+  CHECK(has(error_of([] { validate(WeightFormat{4, 0}); }), "group is 0"));
 }

@@ -165,7 +165,7 @@ TEST_CASE("An atomic write makes the file that a link names, and refuses links t
   CHECK(read_text(folder / "link") == "new");
   CHECK(error_of([&] { write_file_atomically(folder / "loop", bytes_of("x")); }) ==
         "cannot replace \"" + (folder / "loop").string() +
-            "\": its symbolic links lead from one to the next without end (is there a loop?)");
+            "\": its chain of symbolic links is too long (is there a loop?)");
   CHECK(
       test::has(error_of([&] { write_file_atomically(folder / "astray", bytes_of("x")); }), "cannot open the folder"));
   CHECK(entry_count(folder / "") == 4);

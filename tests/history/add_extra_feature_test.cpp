@@ -68,7 +68,7 @@ TEST_CASE("A history with an extra feature more is the same otherwise", "[histor
   CHECK(std::equal(before.begin(), before.end(), after.begin()));
   CHECK(after.size() == before.size() + (6 * 3 * 4 + 7) / 8 * 8);
 
-  CHECK(has(error_of([&] { (void)featured(more); }), "there are two extra features place"));
+  CHECK(has(error_of([&] { (void)featured(more); }), "two extra features have the name \"place\""));
   CHECK(history.episode(0).extra_features(0).empty());
 }
 
@@ -111,7 +111,7 @@ TEST_CASE("Extra features that are missing, too many or not finite are not recor
   CHECK(history.step_count() == 1);
 
   info.extra_features.push_back({"pair", 1});
-  CHECK(error_of([&] { (void)LearningHistory{info}; }) == "history: there are two extra features pair");
+  CHECK(error_of([&] { (void)LearningHistory{info}; }) == "history: two extra features have the name \"pair\"");
 }
 
 TEST_CASE("Rows of a window have the features that the layout names, closing rows zeros", "[history]") {
@@ -200,7 +200,7 @@ TEST_CASE("Extra features that a history lacks are refused, as are images of som
         "it with with_extra_feature)");
   CHECK(has(error({"sonar", 1}), "has the extra feature sonar"));
   CHECK(has(error_of([&] { (void)symmetric_image(history.view(), Unmoved{}); }),
-            "the history has extra features (place (2), twice (1)), which no symmetry maps"));
+            "the history has extra features (place (2), twice (1)), which a symmetry cannot map"));
 }
 
 TEST_CASE("Histories with extra features are kept in files of version 3", "[history]") {

@@ -37,11 +37,11 @@ TEST_CASE("Extra features that no file can hold are refused", "[history]") {
     CHECK(has(error({{name}}), "has the name"));
   CHECK(error({{std::string(64, 'x')}}).empty());
   CHECK(has(error({{std::string(65, 'x')}}), "it must have 1 .. 64"));
-  CHECK(error({{"a"}, {"b"}, {"a", 2}}) == "it: there are two extra features a");
-  CHECK(error({{"a", 0}}) == "it: extra feature a has 0 numbers, 1 .. 65536 are possible");
-  CHECK(error({{"a", 65537}}) == "it: extra feature a has 65537 numbers, 1 .. 65536 are possible");
-  CHECK(error({{"a", 65536}, {"b"}}) == "it: all extra features have 65537 numbers, 65536 are possible");
+  CHECK(error({{"a"}, {"b"}, {"a", 2}}) == "it: two extra features have the name \"a\"");
+  CHECK(error({{"a", 0}}) == "it: extra feature a has 0 numbers, it must have 1 .. 65536");
+  CHECK(error({{"a", 65537}}) == "it: extra feature a has 65537 numbers, it must have 1 .. 65536");
+  CHECK(error({{"a", 65536}, {"b"}}) == "it: the extra features have 65537 numbers in all, at most 65536 are possible");
   std::vector<ExtraFeature> many;
   for (int i = 0; i < 65; ++i) many.push_back({std::to_string(i)});
-  CHECK(error(many) == "it: there are 65 extra features, 64 are possible");
+  CHECK(error(many) == "it: there are 65 extra features, at most 64 are possible");
 }

@@ -532,10 +532,10 @@ TEST_CASE("Sizes that the file cannot hold are refused before anything is made o
   constexpr auto huge = std::numeric_limits<std::uint64_t>::max();
 
   CHECK(has(forged([](Forgery& f) { f.header.episode_count = huge; }), "history 0 at byte offset 16"));
-  CHECK(has(forged([](Forgery& f) { f.header.step_count = huge; }), "cannot be in"));
-  CHECK(has(forged([](Forgery& f) { f.header.step_count = huge / 4 + 2; }), "cannot be in"));
+  CHECK(has(forged([](Forgery& f) { f.header.step_count = huge; }), "steps in all do not fit into"));
+  CHECK(has(forged([](Forgery& f) { f.header.step_count = huge / 4 + 2; }), "steps in all do not fit into"));
   CHECK(has(forged([](Forgery& f) { f.header.step_count = f.header.episode_count = 40; }), "do not fit"));
-  CHECK(has(forged([](Forgery& f) { f.header.step_count = 1; }), "cannot be in"));
+  CHECK(has(forged([](Forgery& f) { f.header.step_count = 1; }), "steps in all do not fit into"));
   CHECK(has(forged([](Forgery& f) { f.header.description_size = 0xFFFFFFFF; }), "header says"));
   CHECK(has(forged([](Forgery& f) { f.header.size = 8; }), "header says"));
   CHECK(has(forged([](Forgery& f) { f.header.size -= 8; }), "history 0 at byte offset 16"));
@@ -568,9 +568,9 @@ TEST_CASE("Values that no recorder would have let in are refused", "[history]") 
   // ends (2 x u64), endings (2), observations (4), actions (2), rewards (2 x f32), each filled up to 8 bytes
   REQUIRE(forged(0, std::uint64_t{1}).empty());
 
-  CHECK(has(forged(0, std::uint64_t{0}), "episode 0 goes from step 0 to step 0"));
-  CHECK(has(forged(0, ~std::uint64_t{0}), "episode 0 goes from"));
-  CHECK(has(forged(8, std::uint64_t{3}), "its episodes have 3 steps together, its header says 2"));
+  CHECK(has(forged(0, std::uint64_t{0}), "episode 0 begins at step 0 and ends before step 0"));
+  CHECK(has(forged(0, ~std::uint64_t{0}), "episode 0 begins at"));
+  CHECK(has(forged(8, std::uint64_t{3}), "its episodes have 3 steps in all, but its header says 2"));
   CHECK(has(forged(16, std::uint8_t{0}), "episode 0 has ending 0"));
   CHECK(has(forged(17, std::uint8_t{4}), "episode 1 has ending 4"));
   CHECK(has(forged(27, std::uint8_t{3}), "observation 3 is [3], outside discrete(3)"));
@@ -593,7 +593,7 @@ TEST_CASE("Shapes and element types that no box has are refused", "[history]") {
   CHECK(has(forged(1, ~std::uint32_t{0}), "size of a space is 4294967295"));
   CHECK(has(forged(1, std::uint32_t{5}), "history 0 at byte offset 16"));
   for (const std::uint32_t bytes : {0u, 5u, 256u}) CHECK(has(forged(2, bytes), "bytes per number of a box is"));
-  CHECK(has(forged(2, std::uint32_t{3}), "numbers of a box have 3 bytes, it must be 1, 2 or 4"));
+  CHECK(has(forged(2, std::uint32_t{3}), "a number of a box takes 3 bytes, it must be 1, 2 or 4"));
   CHECK(has(forged(2, std::uint32_t{1}), "bytes follow the last column"));  // columns of f32 are too long for u8
   CHECK(has(forged(3, std::uint32_t{9}), "dimensions of a box is 9"));
   CHECK(has(forged(4, std::uint32_t{0}), "size of a box is 0, it must lie in 1 .. 65536"));
@@ -626,7 +626,8 @@ TEST_CASE("An action that its mask forbids is refused", "[history]") {
 
   CHECK(forged(masks + 2 * 7 + taken, 9).empty());
   CHECK(forged(masks + 2 * 7 + taken + 1, 0).empty());
-  CHECK(has(forged(masks + 2 * 7 + taken, 0), "history 0 at byte offset 16: action 2 (4) is forbidden by its mask"));
+  CHECK(has(forged(masks + 2 * 7 + taken, 0),
+            "history 0 at byte offset 16: the action of step 2, 4, is forbidden by its mask"));
 }
 
 TEST_CASE("A locale with decimal commas changes no byte and no error", "[history]") {

@@ -155,11 +155,13 @@ TEST_CASE("Images refuse a history of other spaces than the family's", "[history
     return error_of([&] { images.make(history.view(), [](LearningHistory&&) {}); });
   };
 
-  CHECK(refusal(Discrete{81}, Discrete{300}) ==
-        "symmetric images: the family and the history differ: observation spaces multi_discrete(9, 9) and "
-        "discrete(81)");
-  CHECK(refusal(MultiDiscrete{{9, 9}}, Discrete{300}) ==
-        "symmetric images: the family and the history differ: action spaces discrete(5) and discrete(300)");
+  CHECK(
+      refusal(Discrete{81}, Discrete{300}) ==
+      "symmetric images: the spaces of the family and the history differ: observation spaces multi_discrete(9, 9) and "
+      "discrete(81)");
+  CHECK(
+      refusal(MultiDiscrete{{9, 9}}, Discrete{300}) ==
+      "symmetric images: the spaces of the family and the history differ: action spaces discrete(5) and discrete(300)");
   CHECK(images.counts().dropped == 0);
 }
 
@@ -168,5 +170,6 @@ TEST_CASE("An image of a task that is no int is refused", "[history]") {
       {.observation_space = MultiDiscrete{{9, 9}}, .action_space = Discrete{5}, .task = (std::int64_t{1} << 32) + 3}};
   const DarkRoomSymmetry exchange{9, 1};
 
-  CHECK(has(error_of([&] { (void)symmetric_image(history.view(), exchange); }), "no family has a task 4294967299"));
+  CHECK(has(error_of([&] { (void)symmetric_image(history.view(), exchange); }),
+            "the history's task is 4294967299, which is out of the range of an int"));
 }

@@ -53,7 +53,7 @@ TEST_CASE("A configuration names its unknown, missing and impossible keys", "[io
   CHECK(has(config_error("widht", 3), "config: unknown key \"widht\" (known: context, "));
   CHECK(config_error("width", 2.5) == "config: \"width\": should be a whole number, it is 2.5");
   CHECK(has(config_error("width", 1'000'002), "config: transformer: width is 1000002"));
-  CHECK(has(config_error("width", 25), "config: transformer: width 25 is no multiple of head_count 6"));
+  CHECK(has(config_error("width", 25), "config: transformer: width is 25, it must be a multiple of head_count, 6"));
   CHECK(config_error("positions", "round") == "config: \"positions\" is \"round\", it must be learned or rotary");
   CHECK(config_error("reward_scale", "1") == "config: \"reward_scale\" should be a number, it is \"1\"");
   Json json = parse_json(json_text(unusual_config()).text(), "config");

@@ -192,17 +192,17 @@ TEST_CASE_METHOD(ModelFileFixture, "Weights that are not the configuration's are
   };
 
   CHECK(has(error([](auto& c) { c.width = 32; }),
-            "embedding.observation_tables.0 is 4x16, the configuration wants 4x32 (trained with width 16?)"));
+            "embedding.observation_tables.0 is 4x16, the configuration needs 4x32 (trained with width 16?)"));
   CHECK(has(error([](auto& c) { c.hidden = 40; }),
-            "blocks.0.mlp.up.weight is 16x64, the configuration wants 16x40 (trained with hidden 64?)"));
+            "blocks.0.mlp.up.weight is 16x64, the configuration needs 16x40 (trained with hidden 64?)"));
   CHECK(has(error([](auto& c) { c.context = 7; }),
-            "embedding.positions is 4x16, the configuration wants 7x16 (trained with context 4?)"));
+            "embedding.positions is 4x16, the configuration needs 7x16 (trained with context 4?)"));
   CHECK(has(error([](auto& c) { c.layer_count = 3; }),
-            "blocks.2.attention_norm.gain is missing, the configuration wants 16"));
+            "blocks.2.attention_norm.gain is missing, the configuration needs 16"));
   CHECK(has(error([](auto& c) { c.layer_count = 1; }), "is not a weight of the configuration (layers 1,"));
   const StepLayout other{.observation_space = MultiDiscrete{{4, 5}}, .action_space = Discrete{4}};
   CHECK(has(error_with(model, "icrl.layout", json_text(other).text()),
-            "embedding.action_tables.0 is 4x16, the configuration wants 5x16"));
+            "embedding.action_tables.0 is 4x16, the configuration needs 5x16"));
 }
 
 TEST_CASE_METHOD(ModelFileFixture, "A configuration cannot ask for memory that its file does not fill", "[io]") {
@@ -212,7 +212,7 @@ TEST_CASE_METHOD(ModelFileFixture, "A configuration cannot ask for memory that i
   huge.layer_count = 256;
   huge.hidden = 65536;
 
-  CHECK(has(error_with(model, "icrl.config", json_text(huge).text()), "weights, the configuration wants 343"));
+  CHECK(has(error_with(model, "icrl.config", json_text(huge).text()), "weights, the configuration needs 343"));
   huge = model.config;
   huge.context = 1 << 20;
   huge.positions = PositionScheme::rotary;
@@ -341,11 +341,11 @@ TEST_CASE_METHOD(ModelFileFixture, "An element type that a model does not take i
   const Int8Model coded{{}, box_layout()};
   const auto load_coded = [&] { (void)load_model<Int8Model>(path); };
 
-  CHECK(has(error_with_types(coded, "I8", "F32", load_coded), "weight is F32, the model wants I8"));
-  CHECK(has(error_with_types(coded, "F32", "F16", load_coded), "scale is F16, the model wants F32 or F64"));
+  CHECK(has(error_with_types(coded, "I8", "F32", load_coded), "weight is F32, the model needs I8"));
+  CHECK(has(error_with_types(coded, "F32", "F16", load_coded), "scale is F16, the model needs F32 or F64"));
   CHECK(has(error_with_types(small_model(tiny_config(), tiny_layout()), "F32", "BF16",
                              [&] { (void)load_model<float>(path); }),
-            " is BF16, the model wants F32 or F64"));
+            " is BF16, the model needs F32 or F64"));
 }
 
 TEST_CASE_METHOD(ModelFileFixture, "The likely reason is the one number that makes all weights fit", "[io]") {
@@ -356,7 +356,7 @@ TEST_CASE_METHOD(ModelFileFixture, "The likely reason is the one number that mak
     return error_with(model, "icrl.config", json_text(config).text());
   };
 
-  CHECK(has(error([](auto& c) { c.layer_count = 3; }), "the configuration wants 16 (trained with layer_count 2?)"));
+  CHECK(has(error([](auto& c) { c.layer_count = 3; }), "the configuration needs 16 (trained with layer_count 2?)"));
   CHECK(has(
       error([](auto& c) { c.layer_count = 1; }),
       "blocks.1.attention.output.bias is not a weight of the configuration (layers 1, trained with layer_count 2?)"));

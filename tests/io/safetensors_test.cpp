@@ -173,8 +173,8 @@ TEST_CASE_METHOD(SafetensorsFixture, "Every fault of a tensor is named, and the 
   CHECK(has(error(entry("F32", "[-2]", "[0,8]"), 8), "shape holds -2, not a whole number"));
   CHECK(has(error(entry("F32", "[2.0]", "[0,8]"), 8), "shape holds 2.0, not a whole number"));
   CHECK(has(error(entry("F32", "2", "[0,8]"), 8), "\"shape\" should be a list"));
-  CHECK(has(error(entry("F32", "[2]", "[8,0]"), 8), "data_offsets are not [begin, end]"));
-  CHECK(has(error(entry("F32", "[2]", "[0]"), 8), "data_offsets are not [begin, end]"));
+  CHECK(has(error(entry("F32", "[2]", "[8,0]"), 8), "data_offsets must be [begin, end]"));
+  CHECK(has(error(entry("F32", "[2]", "[0]"), 8), "data_offsets must be [begin, end]"));
   CHECK(has(error(R"({"dtype":"F32","shape":[2]})", 8), "\"data_offsets\" is missing"));
   CHECK(has(error(R"({"dtype":3,"shape":[2],"data_offsets":[0,8]})", 8), "\"dtype\" should be a text"));
   CHECK(has(error(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8],"a":1})", 8), "tensor \"x\": unknown key \"a\""));

@@ -145,7 +145,7 @@ TEST_CASE("Q-learning refuses what it has no table for", "[learner]") {
     return error_of([&] { QLearning(config, observations, actions); });
   };
 
-  CHECK(has(refusal({}, Box{{0}, {1}}, Discrete{2}), "a table needs a space of ids"));
+  CHECK(has(refusal({}, Box{{0}, {1}}, Discrete{2}), "a table needs a discrete"));
   CHECK(has(refusal({}, Discrete{2}, MultiDiscrete{{2}}), "actions must be Discrete, not multi_discrete(2)"));
   CHECK(has(
       refusal({}, MultiDiscrete{{16384, 16384}}, Discrete{65535}),

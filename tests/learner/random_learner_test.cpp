@@ -54,7 +54,7 @@ TEST_CASE("A random policy of several ids refuses a mask", "[learner]") {
   const std::array<std::uint8_t, 5> allowed{1, 1, 1, 1, 1};
 
   CHECK(has(error_of([&] { policy.act({}, allowed, action, rng); }),
-            "a mask over 5 actions, but its actions are multi_discrete(2, 3)"));
+            "the mask has 5 actions, but the action space is multi_discrete(2, 3)"));
   policy = RandomPolicy{Discrete{4}};
   CHECK(has(error_of([&] { policy.act({}, allowed, std::span{action}.first(1), rng); }), "discrete(4)"));
 }

@@ -25,7 +25,7 @@ TEST_CASE("Every element of a space has its own row", "[learner]") {
 }
 
 TEST_CASE("Spaces that no table can hold are refused", "[learner]") {
-  CHECK(has(error_of([] { TableIndex(Box{{0}, {1}}, "table"); }), "table: a table needs a space of ids"));
+  CHECK(has(error_of([] { TableIndex(Box{{0}, {1}}, "table"); }), "table: a table needs a discrete"));
   CHECK(has(error_of([] { TableIndex(MultiDiscrete{{60000, 60000, 60000, 60000, 60000}}, "table"); }), "too many"));
   CHECK(has(error_of([] { TableIndex(Discrete{0}, "table"); }), "table: discrete(0) has a component of 0 ids"));
   CHECK(has(error_of([] { TableIndex(MultiDiscrete{{-3, -3}}, "table"); }), "a component of -3 ids"));

@@ -176,8 +176,8 @@ TEST_CASE("A shape that makes no model is refused with the value that is wrong",
     return error_of([&] { CausalTransformer<float>{config, grid_layout()}; });
   };
 
-  CHECK(has(refusal({.width = 10, .head_count = 3}), "width 10"));
-  CHECK(has(refusal({.width = 6, .head_count = 2, .positions = PositionScheme::rotary}), "pairs"));
+  CHECK(has(refusal({.width = 10, .head_count = 3}), "width is 10"));
+  CHECK(has(refusal({.width = 6, .head_count = 2, .positions = PositionScheme::rotary}), "even size"));
   CHECK(has(refusal({.layer_count = 0}), "layer_count is 0"));
   CHECK(has(refusal({.context = 1 << 30}), "context"));
   CHECK(has(refusal({.reward_scale = 1e300}), "reward_scale"));

@@ -186,22 +186,22 @@ TEST_CASE("An encoder that no image fits is refused", "[model]") {
   CHECK(error({.convolutions = {{1, 8, 1}}}).empty());
 
   CHECK(error({.convolutions = {{1, 9, 1}}}) ==
-        "image encoder: convolution 0 has kernel 9, which must lie within its image of 8 x 9 pixels");
+        "image encoder: convolution 0 has kernel size 9, which must fit into its image of 8 x 9 pixels");
   CHECK(error({.convolutions = {{1, 4, 2}, {1, 4, 1}}}) ==
-        "image encoder: convolution 1 has kernel 4, which must lie within its image of 3 x 3 pixels");
+        "image encoder: convolution 1 has kernel size 4, which must fit into its image of 3 x 3 pixels");
   CHECK(error({.convolutions = {{1, 0, 1}}}) ==
-        "image encoder: convolution 0 has kernel 0, which must lie within its image of 8 x 9 pixels");
+        "image encoder: convolution 0 has kernel size 0, which must fit into its image of 8 x 9 pixels");
   CHECK(error({.convolutions = {{1, 2, 0}}}) == "image encoder: convolution 0 has stride 0, it must be at least 1");
-  CHECK(error({.convolutions = {{0, 2, 1}}}) == "image encoder: convolution 0 has 0 channels, 1 .. 4096 are possible");
+  CHECK(error({.convolutions = {{0, 2, 1}}}) == "image encoder: convolution 0 has 0 channels, it must have 1 .. 4096");
   CHECK(error({.convolutions = {{4096, 1, 1}, {4096, 8, 1}}}) ==
-        "image encoder: convolution 1 has 1073741824 weights, 67108864 are possible");
+        "image encoder: convolution 1 has 1073741824 weights, at most 67108864 are possible");
   CHECK(error({.convolutions = {}}) == "image encoder: there are no convolutions, it needs at least one");
   CHECK(error({.convolutions = {{1, 8, 1}}, .input_scale = 0}) ==
         "image encoder: input_scale is 0, it must be finite and not 0");
   CHECK(has(error({.convolutions = {{1, 8, 1}}, .input_scale = std::numeric_limits<double>::quiet_NaN()}),
             "input_scale is nan"));
   CHECK(error_of_encoder(Box{{0, 0}, {1, 1}}, {}) ==
-        "image encoder: the box has the shape (), an image has (height, width, channels)");
+        "image encoder: the box has the shape (), it must be (height, width, channels)");
   CHECK(error_of_encoder(Box{{0, 0}, {1, 1}, {3, 1, 1}}, {}) ==
         "image encoder: a box of shape 3 x 1 x 1 has 3 numbers, but bounds for 2");
 }

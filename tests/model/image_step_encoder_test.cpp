@@ -233,21 +233,20 @@ TEST_CASE("Configurations that no images fit are refused", "[model]") {
   CHECK(error(two_convolutions).empty());
   CHECK(error({}).empty());
   CHECK(error({3, 3}) ==
-        "transformer: convolutions has 2 entries, each convolution takes 3: channels, kernel and stride");
+        "transformer: convolutions has 2 entries, it needs 3 per convolution: channels, kernel and stride");
   CHECK(error({3, 3, 0}) == "transformer: convolutions[2] is 0, it must lie in 1 .. 4096");
   CHECK(error({3, 9, 1}) ==
-        "image encoder: convolution 0 has kernel 9, which must lie within its image of 7 x 6 pixels");
+        "image encoder: convolution 0 has kernel size 9, which must fit into its image of 7 x 6 pixels");
   CHECK(error({4000, 1, 1, 4096, 1, 1}, picture_layout(250, 250, 1)) ==
-        "image encoder: convolution 1 takes 506000000 numbers per image, 268435456 are possible");
+        "image encoder: convolution 1 takes 506000000 numbers per image, at most 268435456 are possible");
   CHECK(error({}, id_layout()) ==
-        "image step encoder: observations are multi_discrete(4, 5), an image is a box of shape (height, width, "
-        "channels)");
+        "image step encoder: observations are multi_discrete(4, 5), they must be a box of shape "
+        "(height, width, channels)");
 
   TransformerConfig config = small_config(6);
   config.convolutions = two_convolutions;
   CHECK(error_of([&] {
           (void)CausalTransformer<float>{config, picture_layout()};
         }) ==
-        "step embedding: the configuration has convolutions (3, 3, 2, 4, 2, 1), this model has no encoder of images "
-        "(ImageParts?)");
+        "step embedding: convolutions is (3, 3, 2, 4, 2, 1), but this model has no image encoder (use ImageParts)");
 }

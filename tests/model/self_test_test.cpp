@@ -135,8 +135,8 @@ TEST_CASE("The self test sees wrong steps", "[model][self_test]") {
   CHECK(has(steps_error(wrong), "streaming steps: output 4 of step 17 of context 17 (width 16, 2 heads"));
   CHECK(has(steps_error(silent), "streaming steps: the row of outputs of a lane that does not act"));
   CHECK(has(steps_error(nan), "streaming steps: output 0 of step"));
-  CHECK(has(steps_error(behind_scores), "streaming steps: the memory behind the scores of attention"));
-  CHECK(has(steps_error(behind_outputs), "streaming steps: the memory behind the outputs"));
+  CHECK(has(steps_error(behind_scores), "streaming steps: the memory after the scores of attention"));
+  CHECK(has(steps_error(behind_outputs), "streaming steps: the memory after the outputs"));
 }
 
 TEST_CASE("The self test sees wrong passes forward and back", "[model][self_test]") {
@@ -175,7 +175,7 @@ TEST_CASE("The self test sees wrong softmax, GELU and norms", "[model][self_test
   };
 
   CHECK(has(softmax_error([](float* x, Index, Index size) { x[size - 1] = 1e-30f; }), "softmax: probability 15 of 1 "));
-  CHECK(has(softmax_error([](float* x, Index, Index size) { x[size] = 0; }), "softmax: the memory behind a row"));
+  CHECK(has(softmax_error([](float* x, Index, Index size) { x[size] = 0; }), "softmax: the memory after a row"));
   CHECK(has(softmax_error([](float* x, Index, Index) { x[-1] = 0; }), "softmax: the memory before a row"));
   CHECK(has(softmax_error(swallows_nan), "softmax: of the scores 0 and NaN"));
   CHECK(has(gelu_error([](float* y, float* slope, Index size) {
@@ -206,7 +206,7 @@ TEST_CASE("The self test sees wrong products", "[model][self_test]") {
   CHECK(products_error<float>(nothing) == "");
   CHECK(has(products_error<float>(last_number), "products of matrices: number (0, "));
   CHECK(has(products_error<float>(between_rows), "products of matrices: number (0, "));
-  CHECK(has(products_error<float>(behind), "products of matrices: the memory behind"));
+  CHECK(has(products_error<float>(behind), "products of matrices: the memory after"));
   CHECK(products_error<Bf16Pair>(nothing) == "");
   CHECK(has(products_error<Bf16Pair>(last_number), "products in bfloat16: number (0, "));
 }
@@ -220,7 +220,7 @@ TEST_CASE("The self test sees wrong attention", "[model][self_test]") {
 
   CHECK(attention_error(nothing) == "");
   CHECK(has(attention_error(forgets_a_token), "attention of one step: number "));
-  CHECK(has(attention_error(behind), "attention of one step: the memory behind the scores"));
+  CHECK(has(attention_error(behind), "attention of one step: the memory after the scores"));
 }
 
 TEST_CASE("The self test sees wrong rounding, random numbers and checksums", "[model][self_test]") {

@@ -54,7 +54,7 @@ TEST_CASE("Lists by layer that make no model are refused", "[model]") {
   CHECK(has(error([](auto& c) { c.layer_hidden = {6, 6, 6}; }), "layer_hidden has 3 entries, layer_count is 2"));
   CHECK(error([](auto& c) {
           c.layer_heads = {6, 7};
-        }) == "transformer: layer_heads[1] is 7, head_count is 6, and no layer can have more");
+        }) == "transformer: layer_heads[1] is 7, it can be at most head_count, 6");
   CHECK(has(error([](auto& c) { c.layer_heads = {0, 6}; }), "layer_heads[0] is 0, it must lie in 1 .. 1024"));
   CHECK(has(error([](auto& c) {
               c.layer_hidden = {6, 65537};

@@ -116,6 +116,6 @@ TEST_CASE("Files and descriptions tell models with values from others", "[model]
   CHECK(has(error_of([&] { (void)load_model<Values>(folder / "plain"); }),
             "holds a causal_transformer, not a value_causal_transformer"));
   CHECK(has(error_of([&] { (void)load_model<TwoValues>(folder / "values"); }),
-            "head.weight is 16x4, the configuration wants 16x5"));
+            "head.weight is 16x4, the configuration needs 16x5"));
   CHECK(describe(model) == "value_causal_transformer, " + describe(plain) + ", 4 outputs");
 }

@@ -150,6 +150,6 @@ TEST_CASE("Passes of an Mlp over no more rows than before allocate nothing", "[n
 
 TEST_CASE("An Mlp of no layer or of an empty one is refused", "[nn]") {
   CHECK(error_of([] { const Mlp<float> mlp{std::vector<Index>{3}}; }) ==
-        "mlp: 1 sizes were given, it needs at least an input size and an output size");
+        "mlp: sizes has 1 entries, it needs at least an input size and an output size");
   CHECK(error_of([] { const Mlp<float> mlp{{3, 0, 2}}; }) == "mlp: size 1 of 3 is 0, it must be at least 1");
 }

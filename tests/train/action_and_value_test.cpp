@@ -171,7 +171,7 @@ TEST_CASE("An objective that makes no sense, or a model without a value, is refu
   CHECK(has(error(model, {.label_smoothing = 0.1}), "label_smoothing is 0, but the objective has 0.1"));
   CHECK(error(model, {.label_smoothing = 0.1}, 0.1).empty());
   CHECK(error(plain, {}) ==
-        "action and value: the model has 3 outputs, and its actions read all of them (give it a ValueHead)");
+        "action and value: the model has 3 outputs, all for actions; it needs one for the value (use a ValueHead)");
 }
 
 TEST_CASE("A checkpoint of values belongs to its objective", "[train]") {

@@ -117,7 +117,7 @@ TEST_CASE("A model without a transformer's line is resumed from a checkpoint to 
   CHECK(have_equal_bits(resumed, whole));
   auto other = run.model(0.25);
   CHECK(has(error_of([&] { distil(other, run.sampler, config); }),
-            "is of another model (decay 0.5); this one is (decay 0.25)"));
+            "belongs to another model (decay 0.5); this one is (decay 0.25)"));
 }
 
 TEST_CASE("A trained model without a transformer's line comes back from its file with its fingerprint", "[train]") {

@@ -106,7 +106,7 @@ TEST_CASE_METHOD(Fixture, "A checkpoint of another model or run is refused with 
 
   CHECK(read_error(model).empty());
   const std::string models = read_error(other);
-  CHECK(models == "checkpoint \"" + path.string() + "\": is of another model (width 2); this one is (width 4)");
+  CHECK(models == "checkpoint \"" + path.string() + "\": belongs to another model (width 2); this one is (width 4)");
   CHECK(has(error_of([&] { (void)read_checkpoint(path, "a run", wide_numbers); }), "64-bit"));
   const std::string runs = read_error(model, "another one");
   CHECK(has(runs,
@@ -168,7 +168,8 @@ TEST_CASE_METHOD(Fixture, "Numbers that no run can go on with are refused by nam
   CHECK(has(error_with(changed(&DistilProgress::loss, std::nan(""))), "loss is nan"));
   CHECK(has(error_with(changed(&DistilProgress::best_score, std::nan(""))), "best score is nan"));
   CHECK(error_with(changed(&DistilProgress::best_score, -HUGE_VAL)).empty());
-  CHECK(has(error_in(model, nan), "run.ckpt\": weights: number 2 of head.weight is nan"));
+  CHECK(has(error_in(model, nan),
+            "run.ckpt\": weights: number 2 of head.weight is nan, from which training cannot continue"));
   CHECK(has(error_in(mean, -infinity), "mean of gradients: number 2 of head.weight is -inf"));
   CHECK(has(error_in(variance, -1), "variance of gradients: number 2 of head.weight is -1"));
   CHECK(has(error_in(variance, nan), "variance of gradients: number 2 of head.weight is nan"));

@@ -75,7 +75,7 @@ TEST_CASE("A value that makes no sense is named with its bounds", "[train]") {
   CHECK(has(refusal({.ema_decay = 1}), "ema_decay is 1"));
   CHECK(has(refusal({.evaluate_every = -1}), "evaluate_every is -1"));
   CHECK(has(refusal({.checkpoint_every = -1}), "checkpoint_every is -1"));
-  CHECK(has(refusal({.checkpoint_every = 5}), "checkpoint_every is 5, but checkpoint names no file"));
+  CHECK(has(refusal({.checkpoint_every = 5}), "checkpoint_every is 5, but checkpoint is empty"));
   CHECK(has(refusal({.products = static_cast<Products>(7)}), "products is 7"));
   CHECK(has(refusal({.gradient_slots = 0}), "gradient_slots is 0"));
   CHECK(has(refusal({.thread_count = -1}), "thread_count is -1"));

@@ -409,7 +409,7 @@ TEST_CASE("A checkpoint of another model, configuration or other windows is refu
   const std::string configs = error_of([&] { quicker.trainer.restore(path); });
   const std::string windows = error_of([&] { sparse.restore(path); });
 
-  CHECK(has(models, "is of another model (layers 2); this one is (layers 3)"));
+  CHECK(has(models, "belongs to another model (layers 2); this one is (layers 3)"));
   CHECK(has(configs, "is of another run (learning rate 0.003); this one is (learning rate 0.5); remove it"));
   CHECK(has(configs, path.string()));
   CHECK(has(windows, "(every 1. episode after a share of 0); this one is (every 2. episode after a share of 0)"));
@@ -446,7 +446,7 @@ TEST_CASE("A checkpoint beyond a run's last update is refused and changes nothin
     return error_of([&] { training.trainer.restore(path); });
   };
 
-  CHECK(has(error_at(5), "run.ckpt\": is of update 5, this run has 4"));
+  CHECK(has(error_at(5), "run.ckpt\": is of update 5, but this run has only 4 updates"));
   CHECK(are_equal(training.state(), before));
   CHECK(error_at(4).empty());
 }
@@ -542,9 +542,8 @@ TEST_CASE("Windows that are not the model's are refused with both values", "[tra
   free.window_start = WindowStart::anywhere;
 
   CHECK(refusal(small_config(8), id_layout(true)).empty());
-  CHECK(has(refusal(longer, id_layout(true)), "windows of 8 steps for a model with a context of 9"));
-  CHECK(has(refusal(free, id_layout(true)),
-            "start at episode starts, but the model says that it is trained on windows that start anywhere"));
+  CHECK(has(refusal(longer, id_layout(true)), "the windows have 8 steps, but the model's context is 9"));
+  CHECK(has(refusal(free, id_layout(true)), "start at episode starts, but the model's window_start is anywhere"));
   CHECK(has(refusal(small_config(8), id_layout(false)),
             "layout differs from the model's: closing tokens true and false"));
   CHECK(has(refusal(small_config(8), box_layout(true)),
@@ -556,7 +555,7 @@ TEST_CASE("Windows that are not the model's are refused with both values", "[tra
 TEST_CASE("What could only fail later is refused at once", "[train]") {
   const SmallRun run;
   CausalTransformer<float> blank{run.shape, run.layout};
-  CHECK(has(error_of([&] { DistilTrainer{blank, run.sampler, small_distil(4)}; }), "was it initialized?"));
+  CHECK(has(error_of([&] { DistilTrainer{blank, run.sampler, small_distil(4)}; }), "call initialize() first"));
 
   const auto histories = fake_histories(run.layout, 2, 4, 9);
   const WindowSampler episodes{views(histories), run.layout, {.context = 8}};

@@ -123,7 +123,7 @@ TEST_CASE("Extra features that are missing or not finite are refused, and nothin
   };
 
   CHECK(refusal({1, 2, 3}) ==
-        "in-context agents: there are 3 numbers of extra features; 2 members with far (2), near (1) need 6");
+        "in-context agents: extra_features holds 3 numbers; 2 members with far (2), near (1) need 6");
   CHECK(refusal({1, 2, 3, 4, 5, std::numeric_limits<float>::quiet_NaN()}) ==
         "in-context agents: member 1 has extra features (4, 5, nan), which must be finite");
   CHECK(agents.remembered_steps(0) == 0);
@@ -135,7 +135,7 @@ TEST_CASE("Extra features that are missing or not finite are refused, and nothin
   CHECK(has(error_of([&] {
               agent.act(std::vector<float>{0, 0}, sensors_at(1), {}, action, rngs[0]);
             }),
-            "there are 3 numbers of extra features; 1 members with none need 0"));
+            "extra_features holds 3 numbers; 1 members with none need 0"));
 }
 
 TEST_CASE("Files and descriptions tell models with extra features from others", "[train]") {

@@ -44,5 +44,5 @@ TEST_CASE("A model with a maximum window still takes no others", "[train]") {
   auto model = run.model();
 
   CHECK(has(error_of([&] { (void)distil(model, shorter, small_distil(3), Losses{}); }),
-            "windows of 7 steps for a model with a context of 8"));
+            "the windows have 7 steps, but the model's context is 8"));
 }

@@ -239,10 +239,10 @@ TEST_CASE("A checkpoint belongs to one way of pruning, and holds masks that a ru
   CHECK(has(refusal(forged), "masks: number 17 of the mask of blocks.1.attention.qkv.weight is 2, it must be 0 or 1"));
   forged = masks;
   forged[0].name = "blocks.9.mlp.up.weight";
-  CHECK(has(refusal(forged), "has a mask of \"blocks.9.mlp.up.weight\", which the model does not have"));
+  CHECK(has(refusal(forged), "has a mask of the tensor \"blocks.9.mlp.up.weight\", which the model does not have"));
   forged = masks;
   forged[0] = forged[1];
-  CHECK(has(refusal(forged), "masks: blocks.1.attention.qkv.weight has two"));
+  CHECK(has(refusal(forged), "masks: two masks are for blocks.1.attention.qkv.weight"));
   forged = masks;
   forged[1].kept.pop_back();
   CHECK(has(refusal(forged), "ends 1 bytes too soon"));
@@ -258,7 +258,7 @@ TEST_CASE("Masks that do not belong to the model are refused before the first up
   };
   CHECK(refusal({"head.wheight", 1, 1, {1}}) == "masks: the model has no tensor \"head.wheight\"");
   CHECK(refusal({"final_norm.gain", 1, 15, std::vector<std::uint8_t>(15)}) ==
-        "masks: the mask of final_norm.gain is 1x15 of 15 numbers, the tensor is 1x16");
+        "masks: the mask of final_norm.gain is 1x15 with 15 numbers, the tensor is 1x16");
 }
 
 TEST_CASE("Ranks prune alike: their weights have the bits of one process", "[train]") {

@@ -24,12 +24,12 @@ public:
   explicit AgentChecks(const StepLayout& layout)
       : layout_{layout}, observation_check_{layout.observation_space}, action_check_{layout.action_space} {}
 
-  /// Unless these are the spaces that the model was made for.
+  /// Throws Error unless these are the spaces that the model was made for.
   void expect_spaces(const Space& observation_space, const Space& action_space) const {
     const std::string differ =
         difference(layout_, StepLayout{observation_space, action_space, layout_.closing_token, layout_.extra_features});
     if (differ.empty()) return;
-    fail("in-context agents: the model takes {} to {}, but the environment has {} and {} ({})",
+    fail("in-context agents: the model has observations {} and actions {}, the environment has {} and {} ({})",
          to_short_string(layout_.observation_space), to_short_string(layout_.action_space),
          to_short_string(observation_space), to_short_string(action_space), differ);
   }
@@ -41,13 +41,15 @@ public:
 
   void check_action(std::span<const float> action, int member) const {
     if (action_check_.contains(action)) return;
-    fail("in-context agents: member {} is told of action {}", member, describe_outside(action, layout_.action_space));
+    fail("in-context agents: learn() of member {} was given action {}", member,
+         describe_outside(action, layout_.action_space));
   }
 
   void check_transition(const Transition& transition, int member) const {
     check_action(transition.action, member);
     if (!std::isfinite(transition.reward))
-      fail("in-context agents: member {} is told of a reward of {}", member, transition.reward);
+      fail("in-context agents: learn() of member {} was given the reward {}, it must be finite", member,
+           transition.reward);
     if (transition.ends_episode() && layout_.closing_token) check_observation(transition.next_observation, member);
   }
 
@@ -66,7 +68,7 @@ public:
   void check_extra_features(const GroupObservations& group) const {
     const auto size = static_cast<std::size_t>(layout_.extra_size());
     if (group.extra_features.size() != group.members.size() * size) {
-      fail("in-context agents: there are {} numbers of extra features; {} members with {} need {}",
+      fail("in-context agents: extra_features holds {} numbers; {} members with {} need {}",
            group.extra_features.size(), group.members.size(), to_string(layout_.extra_features),
            group.members.size() * size);
     }

@@ -31,8 +31,8 @@ void write_agent_memory(const std::filesystem::path& path, const M& model, std::
   write_checked_file(path, agent_memory_kind, out.bytes());
 }
 
-/// The states that `write_agent_memory` wrote, in the place of as many of the same model and number of contexts. Throws
-/// Error for a damaged file or one of another model.
+/// Reads what `write_agent_memory` wrote into `states`, those of as many agents over the same model with the same
+/// number of contexts, and returns them. Throws Error for a damaged file or one of another model.
 template <Streaming M>
 requires HasWeights<M>
 [[nodiscard]] std::vector<AgentState<M>> read_agent_memory(const std::filesystem::path& path, const M& model,

@@ -22,8 +22,8 @@ namespace icrl {
 /// All that one agent remembers, a value: a copy is a snapshot, which an agent over the same model object can take
 /// back. Assigning one to another of the same agent's copies allocates nothing.
 ///
-/// It notes what happens and tells what the model has to run, but runs nothing itself. See StaggeredContexts for
-/// `prepare`, `refill` and what their order is.
+/// It records what happens and lists the inputs that the model must run, but runs nothing itself. See StaggeredContexts
+/// for `prepare`, `refill` and the order of calls.
 template <Streaming M>
 class AgentState {
 public:
@@ -45,9 +45,9 @@ public:
 
   [[nodiscard]] const M& model() const { return contexts_.model(); }
   [[nodiscard]] int context_count() const { return contexts_.context_count(); }
-  /// Whether the agent has acted and waits for the learn() that tells what came of it.
+  /// Whether the agent has acted and waits for learn() with the result of its action.
   [[nodiscard]] bool awaits_learn() const { return awaits_learn_; }
-  /// Rows of the window that the agent acts by.
+  /// Rows of the window on which the agent acts.
   [[nodiscard]] int remembered_steps() const { return contexts_.acting_steps(); }
   /// Whether the model has not seen the closing row of the last episode yet; it comes before the next observation.
   [[nodiscard]] bool has_closing_row() const { return has_closing_row_; }
@@ -59,32 +59,32 @@ public:
     awaits_learn_ = has_closing_row_ = false;
   }
 
-  /// Throws Error if the next observation finds no context to go to; changes nothing.
+  /// Throws Error if no context can take the next observation; changes nothing.
   void check_capacity() const { contexts_.check_capacity(stream_.state().phase.flags()); }
 
-  /// Before each row: how many inputs have to be run first, and which.
+  /// Before each row: how many inputs must be run first, and which.
   [[nodiscard]] int prepare() { return contexts_.prepare(); }
   [[nodiscard]] Input refill(int t) { return contexts_.refill(t); }
 
   /// Adds the inputs that show the model the closing row.
   void add_closing_row(std::vector<Input>& inputs) {
-    ICRL_ASSERT(has_closing_row_, "add_closing_row: there is none");
+    ICRL_ASSERT(has_closing_row_, "add_closing_row: this agent has no closing row");
     const std::span<float> row = contexts_.next_row(StepFlag::closing);
     std::copy(closing_row_.begin(), closing_row_.end(), row.begin());
     has_closing_row_ = false;
     contexts_.add_inputs(inputs);
   }
 
-  /// Adds the inputs that show the model an observation, the layout's extra features, and what came of the last action.
+  /// Adds the inputs that show the model an observation, the layout's extra features, and the last action and reward.
   void add_observation(std::span<const float> observation, std::span<const float> extra_features,
                        std::vector<Input>& inputs) {
-    ICRL_ASSERT(!has_closing_row_, "add_observation: the closing row comes first");
+    ICRL_ASSERT(!has_closing_row_, "add_observation: call add_closing_row() first");
     stream_.observe(observation, extra_features, contexts_.next_row(stream_.state().phase.flags()));
     awaits_learn_ = true;
     contexts_.add_inputs(inputs);
   }
 
-  /// Notes what came of an action; the model sees it in the rows to come.
+  /// Records the result of an action; the model sees it in later rows.
   void record(const Transition& transition) {
     const bool has_ended = transition.ends_episode();
     stream_.record(transition.action, transition.reward, has_ended);
@@ -111,7 +111,7 @@ public:
   }
 
   /// Takes over what `save` wrote, for the same model and number of contexts. Throws Error, which names the member, for
-  /// what no agent could remember; after that the state has to be cleared.
+  /// values that no agent could remember; after that the state must be cleared.
   void restore(ByteReader& in, const detail::AgentChecks& checks, int member) {
     const auto flag = [&](const char* name) { return in.value_in<std::uint8_t>(name, 0, 1) != 0; };
     StepStream::State state = stream_.state();
@@ -132,14 +132,17 @@ public:
 
 private:
   static void check_finite(float reward, const char* name, const ByteReader& in) {
-    if (!std::isfinite(reward)) fail("{}: {} is {}", in.what(), name, reward);
+    if (!std::isfinite(reward)) fail("{}: {} is {}, it must be finite", in.what(), name, reward);
   }
 
   void check_closing_row(const ByteReader& in, const detail::AgentChecks& checks, int member) {
     const StepLayout& layout = stream_.layout();
     const std::span row{closing_row_};
-    if (!layout.closing_token) fail("{}: has a closing row, but the model knows none", in.what());
-    if (awaits_learn_ || !stream_.at_episode_start()) fail("{}: has a closing row, but its episode goes on", in.what());
+    if (!layout.closing_token)
+      fail("{}: has a closing row, but the model's layout has none (closing_token is false)", in.what());
+    if (awaits_learn_ || !stream_.at_episode_start())
+      fail("{}: has a closing row, which ends an episode, but its episode has not ended (was it written by icrl?)",
+           in.what());
     check_finite(row[static_cast<std::size_t>(layout.reward_offset())], "reward of the closing row", in);
     checks.check_observation(layout.observation_of(row), member);
     checks.check_action(layout.previous_action_of(row), member);

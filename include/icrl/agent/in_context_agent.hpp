@@ -10,8 +10,8 @@
 
 namespace icrl {
 
-/// A Learner that learns by remembering: a frozen model whose context grows with every step. A group of one; see there
-/// what its functions promise and throw.
+/// A Learner that learns by remembering: a frozen model whose context grows with every step. A group of one; see
+/// InContextAgents for what its functions promise and throw.
 ///
 ///     InContextAgent agent{model};
 ///     agent.act(observation, action, rng);                       // then step your environment
@@ -48,16 +48,16 @@ public:
   /// Forgets everything, for a new task.
   void reset() { group_.reset(0); }
 
-  /// What the model said to the last observation, of which there has to be one: logits, or means and log-deviations,
-  /// and behind them what the model puts out beside the actions, such as a value.
+  /// The model's outputs for the last observation (act() must have been called): logits, or means and logarithms of
+  /// standard deviations, followed by outputs that are not for actions, such as a value.
   [[nodiscard]] std::span<const Scalar> outputs() const { return group_.outputs(0); }
   /// Whether learn() has to come next, else act(): as it was when the agent was saved.
   [[nodiscard]] bool awaits_learn() const { return group_.awaits_learn(0); }
-  /// Steps in the window that the agent acts by.
+  /// Steps in the window on which the agent acts.
   [[nodiscard]] int remembered_steps() const { return group_.remembered_steps(0); }
   [[nodiscard]] const M& model() const { return group_.model(); }
 
-  /// All that the agent remembers; a copy is a snapshot. See InContextAgents for who may take it back.
+  /// All that the agent remembers; a copy is a snapshot. See InContextAgents for which agents can restore it.
   [[nodiscard]] const State& state() const { return group_.state(0); }
   void set_state(const State& state) { group_.set_state(0, state); }
   void swap_state(State& state) { group_.swap_state(0, state); }

@@ -19,12 +19,12 @@
 
 namespace icrl {
 
-/// A group of agents over one frozen model: each learns by remembering what it lived through, no weight ever changes.
-/// All members that act are served by one pass over the weights, and each does, bit for bit, what it would do alone.
+/// A group of agents over one frozen model: each learns from the history in its context, and no weight ever changes.
+/// One pass over the weights serves all members that act, and each acts exactly as it would alone, bit for bit.
 ///
-/// `learn` only notes the transition; the model sees it in the next `act`, together with the new observation. That
-/// holds for the closing row of an episode as well, if the model has closing tokens: the first `act` of an episode
-/// makes two passes. After the first few calls neither allocates.
+/// `learn` only records the transition; the model sees it in the next `act`, together with the new observation. This
+/// includes the closing row of an episode, if the model has closing tokens: the first `act` of an episode then makes
+/// two passes. After the first few calls neither allocates.
 template <Streaming M>
 class InContextAgents {
 public:
@@ -35,7 +35,7 @@ public:
   InContextAgents(const M& model, int member_count, Decoding decoding = {}, int context_count = 2)
       : model_{&model}, decoding_{decoding}, checks_{model.layout} {
     validate(decoding);
-    if (member_count < 1) fail("in-context agents: a group of {} members, it takes 1 or more", member_count);
+    if (member_count < 1) fail("in-context agents: member_count is {}, it must be at least 1", member_count);
     states_ = State::side_by_side(model, member_count, context_count);
     outputs_.setZero(Index{member_count} * states_.front().context_count(), output_count_of(model));
     model.reserve(workspace_, outputs_.rows());
@@ -53,14 +53,15 @@ public:
   }
 
   /// Chooses an action for every member that `group` names. Throws Error, and changes nothing, for an observation
-  /// outside its space or not finite, extra features that are missing or not finite, a mask that allows nothing, or an
-  /// episode that outgrows the model's context. Outputs that are not finite are an Error, too, after which the agents
-  /// have to be reset.
+  /// outside its space or not finite, extra features that are missing or not finite, a mask that allows no action, or
+  /// an episode that outgrows the model's context. Outputs that are not finite are also an Error; after that the agents
+  /// must be reset.
   void act(const GroupObservations& group, std::span<float> actions, std::span<Rng> rngs) {
     const auto size = static_cast<std::size_t>(model_->actions.action_size());
     if (actions.size() != group.members.size() * size || rngs.size() < states_.size()) {
-      fail("in-context agents: actions hold {} numbers and rngs {} generators, {} members need {} and at least {}",
-           actions.size(), rngs.size(), group.members.size(), group.members.size() * size, states_.size());
+      fail(
+          "in-context agents: actions has {} numbers and rngs {} generators; {} acting members need {} and at least {}",
+          actions.size(), rngs.size(), group.members.size(), group.members.size() * size, states_.size());
     }
     check(group);
     feed(group);
@@ -74,8 +75,8 @@ public:
     }
   }
 
-  /// What the model said to the i-th member that acted last: logits or means and log-deviations, and behind them what
-  /// the model puts out beside the actions, such as a value. Throws Error if fewer acted.
+  /// The model's outputs for the i-th member that acted last: logits, or means and logarithms of standard deviations,
+  /// followed by outputs that are not for actions, such as a value. Throws Error if fewer acted.
   [[nodiscard]] std::span<const Scalar> outputs(int i) const {
     if (i < 0 || static_cast<std::size_t>(i) >= acting_inputs_.size())
       fail("in-context agents: outputs({}) was called, but only {} members acted last", i, acting_inputs_.size());
@@ -83,9 +84,9 @@ public:
     return {&outputs_(row, 0), static_cast<std::size_t>(outputs_.cols())};
   }
 
-  /// Notes what came of an action. The action need not be the one that `act` chose; without an `act` before, the
-  /// transition is another's, and the member learns by watching. Throws Error, and changes nothing, for values outside
-  /// their spaces or not finite.
+  /// Records the result of an action. The action need not be the one that `act` chose. Without an `act` before it, the
+  /// transition belongs to another agent, and the member learns by watching. Throws Error, and changes nothing, for
+  /// values outside their spaces or not finite.
   void learn(int member, const Transition& transition) {
     checks_.check_transition(transition, member);
     State& state = at(member);
@@ -104,23 +105,23 @@ public:
   /// Forgets everything: the member meets a new task.
   void reset(int member) { at(member).clear(); }
 
-  /// Whether the member has acted and waits for the learn() that tells what came of it. If not, its next call is act(),
-  /// or learn() to watch another one: what a program has to know that goes on with restored agents.
+  /// Whether the member has acted and waits for learn() with the result of its action. If not, its next call is act(),
+  /// or learn() to watch another agent. A program that continues with restored agents must know this.
   [[nodiscard]] bool awaits_learn(int member) const { return at(member).awaits_learn(); }
-  /// Steps in the window that the member acts by.
+  /// Steps in the window on which the member acts.
   [[nodiscard]] int remembered_steps(int member) const { return at(member).remembered_steps(); }
 
   /// All that the member remembers; a copy is a snapshot. `outputs` do not belong to it.
   [[nodiscard]] const State& state(int member) const { return at(member); }
-  /// The member goes on, bit for bit, where the snapshot was taken, of any member of any group over this very model
-  /// object. Allocates nothing. Throws Error, and changes nothing, for a state over another model object or with
+  /// Restores a snapshot of any member of any group over this same model object. The member continues from there, bit
+  /// for bit. Allocates nothing. Throws Error, and changes nothing, for a state over another model object or with
   /// another number of contexts.
   void set_state(int member, const State& state) {
     check_origin(state);
     at(member) = state;
   }
   /// Exchanges what the member remembers for `state`, under the same conditions, without copying: for an agent that
-  /// takes turns at several tasks.
+  /// alternates between several tasks.
   void swap_state(int member, State& state) {
     check_origin(state);
     std::swap(at(member), state);
@@ -131,8 +132,8 @@ public:
     write_agent_memory<M>(path, *model_, states_);
   }
 
-  /// Goes on, bit for bit, where `save` was called. Throws Error, and changes nothing, for a damaged file or one of
-  /// another model.
+  /// Restores what `save` wrote; the agents continue from there, bit for bit. Throws Error, and changes nothing, for a
+  /// damaged file or one of another model.
   void restore(const std::filesystem::path& path) requires HasWeights<M> {
     const std::vector<State> restored = read_agent_memory<M>(path, *model_, states_);
     std::copy(restored.begin(), restored.end(), states_.begin());  // their contexts go on lying side by side
@@ -143,12 +144,14 @@ private:
 
   [[nodiscard]] State& at(int member) { return const_cast<State&>(std::as_const(*this).at(member)); }
   [[nodiscard]] const State& at(int member) const {
-    ICRL_ASSERT(member >= 0 && member < member_count(), "in-context agents: no such member");
+    ICRL_ASSERT(member >= 0 && member < member_count(),
+                "in-context agents: member must lie in 0 .. member_count() - 1");
     return states_[static_cast<std::size_t>(member)];
   }
 
   void check_origin(const State& state) const {
-    if (&state.model() != model_) fail("in-context agents: the state belongs to agents over another model object");
+    if (&state.model() != model_)
+      fail("in-context agents: the state belongs to another model object (use the model that its agents had)");
     if (const int ours = states_.front().context_count(); state.context_count() != ours)
       fail("in-context agents: the state has {} contexts, these agents have {}", state.context_count(), ours);
   }
@@ -158,8 +161,9 @@ private:
     checks_.check_masks(group);
     checks_.check_extra_features(group);
     for (auto member = group.members.begin(); member != group.members.end(); ++member) {
-      ICRL_ASSERT(std::find(group.members.begin(), member, *member) == member, "act: a member is named twice");
-      ICRL_ASSERT(!at(*member).awaits_learn(), "act: learn() has to tell what came of the last action first");
+      ICRL_ASSERT(std::find(group.members.begin(), member, *member) == member,
+                  "act: group.members lists a member twice");
+      ICRL_ASSERT(!at(*member).awaits_learn(), "act: call learn() with the result of the last action first");
       at(*member).check_capacity();
     }
   }
@@ -189,7 +193,7 @@ private:
     run(inputs_);
   }
 
-  /// Runs what a member's contexts have to see once more before its next row.
+  /// Runs the rows that a member's contexts must be fed again before its next row.
   void run_refill(State& state) {
     const int count = state.prepare();
     for (int t = 0; t < count; ++t) {

@@ -32,14 +32,15 @@ struct ActionDivergence {
     std::vector<double> log_teacher, log_student;  // of one component's ids
   };
 
-  /// The divergence between two rows of outputs, at least 0, nats. Adds `weight` times its derivative by the student's
-  /// outputs to `doutputs`, unless that is empty. Exactly 0, and so is the derivative, where both rows are equal.
+  /// The divergence between two rows of outputs in nats, at least 0. Adds `weight` times its derivative with respect to
+  /// the student's outputs to `doutputs`, unless that is empty. Exactly 0, and so is the derivative, where both rows
+  /// are equal.
   template <typename TeacherScalar, typename S>
   double add_gradient(const ActionDistribution& actions, std::span<const TeacherScalar> teacher,
                       std::span<const S> student, double weight, std::span<S> doutputs, Scratch& scratch) const {
     ICRL_ASSERT(
         teacher.size() == student.size() && student.size() == static_cast<std::size_t>(actions.parameter_count()),
-        "action divergence: wrong number of outputs");
+        "action divergence: teacher and student must have parameter_count() outputs each");
     if (actions.id_counts().empty()) return gaussian<TeacherScalar, S>(teacher, student, weight, doutputs);
     double total = 0;
     std::size_t first = 0;
@@ -83,8 +84,8 @@ private:
     for (double& value : log_p) value -= log_sum;
   }
 
-  /// With r = log(M / Q), the derivative by logit k is T q_k (sum_j q_j r_j - r_k) / beta, whose limit at beta = 0 is
-  /// T (q_k - p_k).
+  /// With r = log(M / Q), the derivative with respect to logit k is T q_k (sum_j q_j r_j - r_k) / beta, whose limit at
+  /// beta = 0 is T (q_k - p_k).
   template <typename TeacherScalar, typename S>
   double categorical(std::span<const TeacherScalar> teacher, std::span<const S> student, double weight,
                      std::span<S> doutputs, Scratch& scratch) const {
@@ -113,7 +114,7 @@ private:
   template <typename TeacherScalar, typename S>
   double gaussian(std::span<const TeacherScalar> teacher, std::span<const S> student, double weight,
                   std::span<S> doutputs) const {
-    ICRL_ASSERT(beta == 0 || beta == 1, "action divergence: Gaussians take beta 0 or 1");
+    ICRL_ASSERT(beta == 0 || beta == 1, "action divergence: beta must be 0 or 1 for Gaussians");
     const std::size_t size = student.size() / 2;
     double total = 0;
     for (std::size_t i = 0; i < size; ++i) {

@@ -70,9 +70,9 @@ private:
 
 }  // namespace detail
 
-/// How close `model` stays to `reference` on what agents of the reference live through: one life on each of `tasks`.
-/// Both act by memories of their own, so they may differ in kind and context. A model that agrees may still improve
-/// less: that is what evaluate() measures.
+/// How close `model` stays to `reference` on rollouts of the reference: one rollout on each of `tasks`. Each model
+/// keeps its own context, so they may differ in kind and context length. A model that agrees may still improve less:
+/// that is what evaluate() measures.
 template <Streaming Reference, Streaming Model, TaskFamily F>
 [[nodiscard]] Agreement measure_agreement(const Reference& reference, const Model& model, const F& family,
                                           std::span<const int> tasks, const RollOutConfig& config = {}) {

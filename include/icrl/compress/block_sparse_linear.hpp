@@ -14,10 +14,10 @@
 
 namespace icrl {
 
-/// y = x W + b where W is zero in blocks of 16 outputs by 1 input, which are skipped: of each panel of 16 outputs it
-/// holds the inputs that matter and their weights. It acts only. Its outputs are those of the dense map, whatever rows
-/// stand beside them. Any W will do; blocks without a weight are what is saved. Panels lie in groups (4 on a target
-/// with AVX-512), and of a group the panel with the most blocks sets the pace.
+/// y = x W + b where W is zero in blocks of 16 outputs by 1 input, which are skipped: for each panel of 16 outputs it
+/// stores only the inputs with nonzero weights, and these weights. It acts only. Its outputs equal those of the dense
+/// map and do not depend on the other rows. Any W is accepted; only blocks of zeros save time. Panels are processed in
+/// groups (of 4 on a target with AVX-512), and the panel with the most blocks determines the time of its group.
 class BlockSparseLinear {
 public:
   using Scalar = float;
@@ -26,12 +26,13 @@ public:
 
   /// All weights zero.
   BlockSparseLinear(Index in, Index out) : BlockSparseLinear{Linear<float>{in, out}} {}
-  /// Throws Error for a map of more inputs than can be numbered.
+  /// Throws Error for a map with too many inputs.
   explicit BlockSparseLinear(const Linear<float>& dense)
       : in_{dense.input_size()},
         out_{dense.output_size()},
         bias_(static_cast<std::size_t>(detail::panel_count(out_) * detail::sparse_panel)) {
-    if (in_ > max_inputs) fail("block-sparse linear map: {} inputs, {} are possible", in_, max_inputs);
+    if (in_ > max_inputs)
+      fail("block-sparse linear map: the map has {} inputs, at most {} are possible", in_, max_inputs);
     std::copy_n(dense.bias.data(), out_, bias_.begin());
     std::vector<float> values;
     for (Index first = 0; first < out_; first += detail::grouped_outputs) add_group(dense.weight, first, values);
@@ -43,7 +44,7 @@ public:
   [[nodiscard]] Index output_size() const { return out_; }
   /// Blocks that hold a weight, out of `in` times the number of panels.
   [[nodiscard]] Index block_count() const { return block_count_; }
-  /// Of memory for weights, their places and biases.
+  /// Bytes of memory for weights, their positions and biases.
   [[nodiscard]] std::size_t byte_count() const {
     return inputs_.size() * (detail::sparse_panel * sizeof(float) + sizeof(std::uint16_t)) +
            bias_.size() * sizeof(float);
@@ -55,7 +56,7 @@ public:
 
 private:
   /// The blocks of the panels from output `first` on, step by step: of each step one block per panel. A panel with
-  /// fewer blocks than another is filled up with zeros, the first input's.
+  /// fewer blocks than the others in its group is padded with zero weights of the first input.
   void add_group(const Matrix<float>& weight, Index first, std::vector<float>& values) {
     const Index panels = detail::panels_of_group(out_, first);
     std::vector<std::vector<Index>> inputs(static_cast<std::size_t>(panels));
@@ -87,7 +88,7 @@ private:
 
   void run(MatrixIn<float> x, MatrixOut<float> y, bool accumulate) const {
     ICRL_ASSERT(x.cols() == in_ && y.rows() == x.rows() && y.cols() == out_,
-                "block-sparse linear map: shapes disagree");
+                "block-sparse linear map: x must be (rows, in) and y (rows, out)");
     detail::for_panel_groups(x, bias_, y, accumulate, [&](const detail::SparseTile& group, Index rows, Index first) {
       const auto number = static_cast<std::size_t>(first / detail::grouped_outputs);
       const std::size_t begin = number == 0 ? 0 : group_ends_[number - 1];

@@ -18,7 +18,7 @@
 
 namespace icrl {
 
-/// What the inputs of one linear map were like, token by token.
+/// Statistics of the inputs of one linear map over all tokens.
 struct InputStatistics {
   std::int64_t rows = 0;          ///< tokens seen
   RowVector<float> largest;       ///< (in) max |x| of each input
@@ -40,7 +40,7 @@ struct InputStatistics {
   /// Adds x (T, in). Throws Error, with nothing added, where a number is not finite.
   void add(MatrixIn<float> x) {
     const Index in = input_size();
-    ICRL_ASSERT(x.cols() == in, "InputStatistics: the map has another number of inputs");
+    ICRL_ASSERT(x.cols() == in, "InputStatistics: x must have input_size() columns");
     if (!x.allFinite()) fail("calibration: an input of a linear map is not finite (did training diverge?)");
     Matrix<float> products = Matrix<float>::Zero(in, in);
     add_transposed_product<float>(x, x, products);
@@ -57,9 +57,8 @@ struct InputStatistics {
   }
 };
 
-/// The inputs of a transformer's linear maps over windows of histories, by the map's name (linear_maps.hpp). Those that
-/// decide how weights and activations are rounded have to look like what the model will meet: whole contexts, not the
-/// first episodes alone.
+/// The inputs of a transformer's linear maps over windows of histories, by the map's name (linear_maps.hpp). For
+/// quantization, calibrate on windows like those that the model will see: whole contexts, not only the first episodes.
 class Calibration {
 public:
   struct Map {
@@ -67,7 +66,7 @@ public:
     InputStatistics inputs;
   };
 
-  /// Of the maps whose names match the pattern.
+  /// Only for the maps whose names match the pattern.
   template <HasLinearMaps M>
   explicit Calibration(const M& model, std::string_view pattern = "*") {
     for_each_linear_map(model, [&](std::string_view name, const auto& map) {
@@ -83,7 +82,8 @@ public:
     return nullptr;
   }
 
-  /// Runs the model over all windows of a batch and adds what its maps read. Throws Error where an input is not finite.
+  /// Runs the model over all windows of a batch and adds the inputs of its maps. Throws Error where an input is not
+  /// finite.
   template <HasLinearMaps M>
   void add(const M& model,
            const ContextBatch& windows) requires Trainable<M> && std::same_as<typename M::Scalar, float> {
@@ -99,7 +99,8 @@ public:
   }
 
 private:
-  /// What the maps of a training pass read lies in its cache; what a norm gave is computed once more.
+  /// The inputs of the maps are in the cache of the training pass, except for the outputs of norms, which are
+  /// recomputed.
   template <typename M>
   void add_pass(const M& model, int steps, const typename M::Cache& cache, Matrix<float>& normed) {
     const Index tokens = Index{steps} * model.config.tokens_per_step();
@@ -137,7 +138,7 @@ private:
 /// The inputs of all linear maps over `window_count` windows of the sampler.
 template <HasLinearMaps M>
 [[nodiscard]] Calibration calibrate(const M& model, const WindowSampler& sampler, int window_count, const Rng& rng) {
-  if (window_count < 1) fail("calibrate: {} windows, at least one is needed", window_count);
+  if (window_count < 1) fail("calibrate: window_count is {}, it must be at least 1", window_count);
   ContextBatch windows;
   sampler.sample(window_count, rng, windows);
   Calibration calibration{model};

@@ -17,10 +17,11 @@
 // of attention's values. The input of mlp.down comes from a GELU, which no factor passes through.
 namespace icrl {
 
-/// Divides a norm's outputs by `factors` (C) and multiplies the rows of the map that reads them.
+/// Divides a norm's outputs by `factors` (C) and multiplies the rows of the map that reads them by `factors`.
 template <std::floating_point S>
 void scale_channels(const RowVector<S>& factors, LayerNorm<S>& norm, Linear<S>& map) {
-  ICRL_ASSERT(factors.size() == norm.gain.size() && factors.size() == map.input_size(), "scale_channels: shapes");
+  ICRL_ASSERT(factors.size() == norm.gain.size() && factors.size() == map.input_size(),
+              "scale_channels: norm, map and factors must have one size");
   for (Index i = 0; i < factors.size(); ++i) {
     norm.gain(i) /= factors(i);
     norm.bias(i) /= factors(i);
@@ -28,11 +29,11 @@ void scale_channels(const RowVector<S>& factors, LayerNorm<S>& norm, Linear<S>& 
   }
 }
 
-/// The same of the channels between attention's values and its output map: factors (H D).
+/// The same for the channels between attention's values and its output map: factors (H D).
 template <std::floating_point S>
 void scale_channels(const RowVector<S>& factors, CausalAttention<S>& attention) {
   const Index inner = attention.inner_width();
-  ICRL_ASSERT(factors.size() == inner, "scale_channels: shapes");
+  ICRL_ASSERT(factors.size() == inner, "scale_channels: attention needs inner_width() factors");
   for (Index i = 0; i < inner; ++i) {
     const Index value = 2 * inner + i;
     attention.qkv.weight.col(value) /= factors(i);
@@ -41,8 +42,7 @@ void scale_channels(const RowVector<S>& factors, CausalAttention<S>& attention) 
   }
 }
 
-/// Statistics of inputs that are divided by factors; without the histogram of magnitudes, which does not tell inputs
-/// apart.
+/// Statistics of inputs that are divided by factors; without the histogram of magnitudes, which is not kept per input.
 [[nodiscard]] inline InputStatistics divided(const InputStatistics& inputs, const RowVector<float>& factors) {
   InputStatistics result{inputs.input_size()};
   result.rows = inputs.rows;
@@ -69,8 +69,8 @@ void scale_channels(const RowVector<S>& factors, CausalAttention<S>& attention) 
 }
 
 /// Powers of the inputs' root mean squares (AWQ, Lin et al., 2024, equation 5): weights of large inputs are enlarged,
-/// so that their rounding errors shrink. Of the powers 0, 0.05 .. 1 that whose rounded weights leave the outputs the
-/// least error; 0, all factors 1, is among them.
+/// so that their rounding errors shrink. The power among 0, 0.05 .. 1 whose rounded weights give the outputs the least
+/// error. Power 0 means no scaling.
 [[nodiscard]] inline RowVector<float> protecting_factors(const InputStatistics& inputs, const Linear<float>& map,
                                                          const WeightQuantization& how) {
   constexpr int most = 20;
@@ -115,13 +115,14 @@ void scale_all_channels(CausalTransformer<float>& model, Find&& find) {
 
 [[nodiscard]] inline const InputStatistics& inputs_of(const Calibration& calibration, const std::string& name) {
   const InputStatistics* const inputs = calibration.find(name);
-  if (inputs == nullptr || inputs->rows == 0) fail("channel scaling: the calibration saw nothing of {}", name);
+  if (inputs == nullptr || inputs->rows == 0)
+    fail("channel scaling: the calibration has no inputs of the map {} (calibrate it too)", name);
   return *inputs;
 }
 
 }  // namespace detail
 
-/// The same model with smoothed channels before qkv, attention's output, mlp.up and head. Calibrate it anew before its
+/// The same model with smoothed channels before qkv, attention's output, mlp.up and head. Calibrate it again before its
 /// weights are rounded. `alpha` in 0 .. 1. Throws Error where the calibration lacks a map.
 [[nodiscard]] inline CausalTransformer<float> smooth_channels(CausalTransformer<float> model,
                                                               const Calibration& calibration, double alpha = 0.5) {

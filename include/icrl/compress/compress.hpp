@@ -42,7 +42,7 @@ struct Compressed {
   WeightMasks masks{};                        ///< what was pruned
   std::vector<StepReport> steps{};
 
-  /// Calls `use(model)` with the model that is to act: of integers, if there is one.
+  /// Calls `use(model)` with the model that will act: the integer model if there is one.
   template <typename Use>
   decltype(auto) with_model(Use&& use) const {
     if (integers) return use(*integers);
@@ -58,7 +58,7 @@ concept HasOnStep = requires(O& observer, int number, std::string_view name) {
 
 namespace detail {
 
-/// Masks of the tensors that `config` prunes, which keep what is not zero.
+/// Masks of the tensors that `config` prunes; they keep the weights that are not zero.
 [[nodiscard]] inline WeightMasks zero_masks(const CausalTransformer<float>& model, const PruneConfig& config) {
   const std::vector<std::string> names = config.weights.empty() ? prunable_weights(model) : config.weights;
   WeightMasks masks;
@@ -70,7 +70,7 @@ namespace detail {
   return masks;
 }
 
-/// The rules of a model of integers: what no rule quantizes gets 8 bits.
+/// The rules of an integer model: maps that no rule quantizes get 8 bits.
 [[nodiscard]] inline std::vector<QuantizationRule> complete_rules(std::vector<QuantizationRule> rules) {
   for (QuantizationRule& rule : rules)
     if (!rule.how) rule.how = WeightQuantization{.bits = 8};
@@ -78,15 +78,15 @@ namespace detail {
   return rules;
 }
 
-/// Goes through a recipe without a window and without training, so that what a later step would refuse is refused at
-/// once: names of tensors and maps, numbers of parts, schedules, widths that differ within a layer.
+/// Checks a recipe without windows and without training, so that an error of a later step is found at once: names of
+/// tensors and maps, numbers of parts, schedules, widths that differ within a layer.
 class Rehearsal {
 public:
   explicit Rehearsal(const CausalTransformer<float>& model) : model_{model} {}
 
   void run(const NewStudent& step) {
     if (step.shape.context != model_.config.context) {
-      fail("compress: the new student's context is {}, the windows are of the original's context {}",
+      fail("compress: the new student's context is {}, it must be the original's, {} (the length of the windows)",
            step.shape.context, model_.config.context);
     }
     if (step.shape.window_start != model_.config.window_start)
@@ -123,7 +123,7 @@ public:
               Observer& observer)
       : original_{original}, sampler_{sampler}, rng_{seed, 0x636f6d7072657373}, observer_{observer} {}
 
-  /// Windows for one purpose; `stream` tells purposes apart.
+  /// Windows for one purpose; each purpose has its own `stream`.
   [[nodiscard]] ContextBatch windows(int count, std::uint64_t stream) const {
     ContextBatch batch;
     sampler_.sample(count, rng_.fork(stream), batch);
@@ -207,7 +207,8 @@ private:
     (void)distil(result.model, sampler_, step.training, observer_, labels, OneRank{}, pruner);
   }
 
-  /// The layer of fewer than 8 bits whose rounding alone changes the outputs most; none if all have 8.
+  /// Among the layers with fewer than 8 bits, the one whose rounding alone changes the outputs most; none if all have
+  /// 8.
   [[nodiscard]] static std::optional<std::size_t> most_hurt(const CausalTransformer<float>& model,
                                                             const QuantizedModel& quantized,
                                                             const ContextBatch& batch) {
@@ -234,14 +235,14 @@ private:
 
 }  // namespace detail
 
-/// Compresses a trained transformer step by step, and says after each step how far it has moved from the original.
+/// Compresses a trained transformer step by step, and reports after each step how far it has moved from the original.
 /// `sampler` gives the windows for training and calibration: of training tasks, never of held-out ones. The result
-/// follows from model, recipe, windows and seed, at any number of threads. The observer may have what distil()'s may
-/// have, and `on_step(int number, std::string_view name)`, with numbers from 1.
+/// depends only on model, recipe, windows and seed, not on the number of threads. The observer may have the functions
+/// of a distil() observer, and `on_step(int number, std::string_view name)`, with numbers from 1.
 ///
-/// KL per step is a precise figure and misleads all the same: what counts is the learning curve, which judge() draws.
+/// A low KL per step does not prove that a model still learns: judge it by its learning curve, which judge() measures.
 ///
-/// Throws Error for a recipe that makes no sense, or not for this model, before anything is done.
+/// Throws Error for a recipe that is invalid, or invalid for this model, before anything is done.
 template <typename Observer>
 [[nodiscard]] Compressed compress(const CausalTransformer<float>& model, const Recipe& recipe,
                                   const WindowSampler& sampler, std::uint64_t seed, Observer&& observer) {
@@ -278,7 +279,7 @@ template <typename Observer>
   return compress(model, recipe, sampler, seed, Nobody{});
 }
 
-/// Of any other model: refused by its kind, because its layers are not known here.
+/// Any other model is refused, because its layers are not known here.
 template <SequenceModel M, typename... Rest>
 requires(!std::same_as<M, CausalTransformer<float>>)
     [[noreturn]] void compress(const M&, const Recipe&, const WindowSampler&, Rest&&...) {

@@ -13,7 +13,7 @@
 namespace icrl {
 
 /// An `ActionDistribution` that draws ids with the same bits on every target: its exponential is a fixed sequence of
-/// operations, not the math library's. Numbers of a Box are drawn as the base does, by functions of that library.
+/// operations, not the math library's. Numbers of a Box are drawn as in ActionDistribution, with the math library.
 class ExactActions : public ActionDistribution {
 public:
   explicit ExactActions(const Space& action_space)
@@ -41,7 +41,7 @@ private:
     std::size_t best = logits.size();
     for (std::size_t k = 0; k < logits.size(); ++k)
       if (is_allowed(k) && (best == logits.size() || logits[k] > logits[best])) best = k;
-    ICRL_ASSERT(best < logits.size(), "the action mask allows nothing");
+    ICRL_ASSERT(best < logits.size(), "the action mask allows no action");
     const auto weight_of = [&](std::size_t k) {
       constexpr double log2_of_e = 1.4426950408889634;
       if (!is_allowed(k)) return 0.0;

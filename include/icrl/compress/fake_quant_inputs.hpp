@@ -11,7 +11,7 @@
 
 namespace icrl {
 
-/// Whether a map that is trained for quantization rounds what it reads to 8 bits, symmetrically, in -127 .. 127.
+/// Whether and how a map that is trained for quantization rounds its inputs to 8 bits, symmetrically, to -127 .. 127.
 enum class InputRounding {
   none,
   per_token,     ///< the range of a token is its largest |x|, as integer models have it
@@ -31,7 +31,7 @@ void round_inputs(MatrixIn<S> x, MatrixOut<S> rounded) {
   }
 }
 
-/// The same with one range for all tokens, to which larger numbers are cut.
+/// The same with one range for all tokens, to which larger numbers are clipped.
 template <std::floating_point S>
 void clip_inputs(MatrixIn<S> x, S range, MatrixOut<S> rounded) {
   const S per_step = S(127) / range, step = range / S(127);
@@ -43,8 +43,9 @@ void clip_inputs(MatrixIn<S> x, S range, MatrixOut<S> rounded) {
   }
 }
 
-/// dx (T, in) holds the derivative by the rounded inputs on entry and by x on return: 0 for what was cut, whose
-/// derivative belongs to the range. Adds that of the range's logarithm to `dlog_range`.
+/// dx (T, in) holds the derivative with respect to the rounded inputs on entry and to x on return: 0 for clipped
+/// numbers, whose derivative goes to the range. Adds the derivative with respect to the range's logarithm to
+/// `dlog_range`.
 template <std::floating_point S>
 void clip_inputs_backward(MatrixIn<S> x, S range, MatrixOut<S> dx, S& dlog_range) {
   S drange = 0;

@@ -18,8 +18,8 @@
 
 namespace icrl {
 
-/// What a map that is trained for quantization rounds, and how: part of its type, because a transformer makes its maps
-/// of their sizes alone.
+/// What a map that is trained for quantization rounds, and how. This is part of its type, because a transformer
+/// constructs its maps from their sizes alone.
 struct FakeQuant {
   int bits = 4;              ///< of weights: 8, 4, 3 or 2
   Index group = 32;          ///< inputs per group scale, of fewer than 8 bits
@@ -30,10 +30,10 @@ struct FakeQuant {
 };
 
 /// y = x Q(W) + b for quantization-aware training: Q rounds the weights to what a QuantizedMatrix can hold, integer
-/// group scales included, and `quantized()` is that matrix, without a further error. Weights are rounded anew by every
-/// call, which windows of many tokens make up for; to act, convert.
+/// group scales included, and `quantized()` is that matrix, without a further error. Every call rounds the weights
+/// again, which costs little for windows of many tokens; to act, convert the model first.
 ///
-/// Backward takes rounding for the identity (Bengio et al., 2013): dW = dQ. With learned steps (LSQ, Esser et al.,
+/// Backward treats rounding as the identity (Bengio et al., 2013): dW = dQ. With learned steps (LSQ, Esser et al.,
 /// 2020) a weight beyond the outermost codes gets no gradient, and the step s of a group of N weights gets, with v = w
 /// / s and q the code, max the largest code,
 ///   ds = sum of dQ * (q - v within the codes, q beyond) / sqrt(N max)
@@ -81,7 +81,8 @@ struct FakeQuantLinear {
   /// Takes over a trained map. Learned steps begin at those of the least squared error, a learned range of inputs at
   /// `largest_input`.
   void adopt(const Linear<S>& map, S largest_input = S(8)) {
-    ICRL_ASSERT(map.input_size() == input_size() && map.output_size() == output_size(), "adopt: another shape");
+    ICRL_ASSERT(map.input_size() == input_size() && map.output_size() == output_size(),
+                "adopt: the maps have different shapes");
     weight = map.weight;
     bias = map.bias;
     reset_steps();
@@ -195,7 +196,7 @@ private:
     split_steps(rounded.steps, format, rounded.scales);
   }
 
-  /// What the formula above says of dW, and of the logarithms of steps.
+  /// dW and the derivative with respect to the logarithms of steps, by the formula above.
   void backward_steps(const Rounded& rounded, Scratch& scratch, FakeQuantLinear& grad) const {
     const detail::CodeNumbers<S> codes{code_range(format.bits)};
     const Index in = input_size(), out = output_size(), size = format.group_size(in);

@@ -37,7 +37,7 @@ void copy_all_but_maps(const From& from, To& to) {
 
 }  // namespace detail
 
-/// A trained model made ready for quantization-aware training, which then goes on from its weights: an `M` is a
+/// Converts a trained model for quantization-aware training, which then starts from its weights. `M` is a
 /// FakeQuantTransformer. Learned ranges of inputs begin at the largest that the calibration saw. Throws Error where it
 /// lacks a map.
 template <typename M>
@@ -47,14 +47,15 @@ template <typename M>
   for_each_linear_map(model, result, [&](std::string_view name, const Linear<float>& from, auto& to) {
     if (calibration == nullptr) return to.adopt(from);
     const InputStatistics* const inputs = calibration->find(name);
-    if (inputs == nullptr) fail("to_fake_quant: the calibration has no map {}", name);
+    if (inputs == nullptr) fail("to_fake_quant: the calibration has no inputs of the map {} (calibrate it too)", name);
     to.adopt(from, inputs->magnitudes.largest());
   });
   return result;
 }
 
-/// The rounded weights of a model that was trained for quantization, and the float model of them, whose outputs have
-/// the bits of the trained one where that does not round inputs. `error` is against the weights before rounding.
+/// The rounded weights of a model that was trained for quantization, and the float model with these weights. Its
+/// outputs are bit-identical to those of the trained one if that does not round inputs. `error` is against the weights
+/// before rounding.
 template <FakeQuant blocks, FakeQuant head>
 [[nodiscard]] QuantizedModel from_fake_quant(const FakeQuantTransformer<blocks, head>& model) {
   QuantizedModel result{.maps = {}, .dequantized = {model.config, model.layout}};

@@ -12,9 +12,9 @@
 namespace icrl {
 namespace detail {
 
-/// The upper triangular U with H^-1 = U^T U, for a symmetric positive definite H (n, n), which is overwritten by it.
-/// With R R^T = H, R upper triangular (Cholesky's decomposition from the last row up), U = R^-1. Returns false where H
-/// is not positive definite.
+/// The upper triangular U with H^-1 = U^T U, for a symmetric positive definite H (n, n), which it overwrites. With R
+/// R^T = H, R upper triangular (Cholesky's decomposition from the last row up), U = R^-1. Returns false where H is not
+/// positive definite.
 [[nodiscard]] inline bool invert_to_upper(Matrix<double>& h) {
   const Index n = h.rows();
   for (Index j = n - 1; j >= 0; --j) {
@@ -40,14 +40,15 @@ namespace detail {
 }  // namespace detail
 
 /// The matrix for weights (in, out) and second moments (in, in) of their inputs, whose diagonal gets `damping` times
-/// its mean added. An input that was always 0 is left out of the compensation. Throws Error where the second moments
-/// make none.
+/// its mean added. An input that was always 0 is left out of the compensation. Throws Error if the second moments are
+/// singular.
 [[nodiscard]] inline QuantizedMatrix round_by_gptq(Matrix<float> weight, const Matrix<double>& second_moments,
                                                    const WeightFormat& format, double damping) {
   const CodeRange range = code_range(format.bits);
   const detail::CodeNumbers<float> numbers{range};
   const Index in = weight.rows(), out = weight.cols(), size = format.group_size(in);
-  ICRL_ASSERT(second_moments.rows() == in && second_moments.cols() == in, "GPTQ: second moments of another map");
+  ICRL_ASSERT(second_moments.rows() == in && second_moments.cols() == in,
+              "GPTQ: second_moments must be (in, in) of the weights' inputs");
   const double mean = second_moments.trace() / static_cast<double>(in);
   Matrix<double> upper = second_moments;
   for (Index i = 0; i < in; ++i) upper(i, i) += mean > 0 ? damping * mean : 1;

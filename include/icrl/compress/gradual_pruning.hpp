@@ -15,7 +15,7 @@
 
 namespace icrl {
 
-/// A sparsity that rises quickly at first and slowly in the end (Zhu and Gupta, 2017, equation 1):
+/// A sparsity that rises quickly at first and slowly at the end (Zhu and Gupta, 2017, equation 1):
 ///   s(t) = s_f + (s_i - s_f) (1 - (t - begin) / (end - begin))^3
 struct PruningSchedule {
   double initial_sparsity = 0;  ///< s_i, at update `begin`
@@ -39,12 +39,13 @@ inline void validate(const PruningSchedule& s) {
     fail("pruning: the sparsity goes from {} to {}, give 0 <= initial_sparsity <= final_sparsity <= 1",
          s.initial_sparsity, s.final_sparsity);
   }
-  if (s.begin < 0 || s.end < s.begin) fail("pruning: from update {} to {}, give 0 <= begin <= end", s.begin, s.end);
+  if (s.begin < 0 || s.end < s.begin)
+    fail("pruning: begin is {} and end is {}, they must satisfy 0 <= begin <= end", s.begin, s.end);
   if (s.every < 1) fail("pruning: every is {}, it must be positive", s.every);
 }
 
-/// Prunes a model bit by bit while it is trained: a Pruner for `distil`. What is pruned once stays pruned. `config`'s
-/// own sparsity is not used. Norms, which Wanda needs, are of the model that training begins with.
+/// Prunes a model gradually while it is trained: a Pruner for `distil`. Pruned weights stay pruned. `config`'s own
+/// sparsity is not used. Norms, which Wanda needs, are of the model that training begins with.
 struct GradualPruning {
   PruneConfig config{};
   PruningSchedule schedule{};
@@ -69,7 +70,7 @@ struct GradualPruning {
                        schedule.initial_sparsity, schedule.begin, schedule.end, schedule.every, icrl::describe(last),
                        checksum);
   }
-  /// Throws Error for values that make no sense, and where training would end before the schedule does.
+  /// Throws Error for invalid values, and if training would end before the schedule does.
   void validate(int updates) const {
     icrl::validate(config);
     icrl::validate(schedule);

@@ -33,8 +33,7 @@ struct Int8Norm {
 
   [[nodiscard]] static std::int64_t weight_count(std::int64_t width) { return 2 * width; }
 
-  /// Makes ready for use what the tensors hold. Throws Error, which begins with `what`, for numbers that are not
-  /// finite.
+  /// Converts the tensors for use. Throws Error, which begins with `what`, for numbers that are not finite.
   void pack(std::string_view what) {
     numbers_.resize(2, gain.size());
     detail::from_half(gain, what, numbers_.data());
@@ -59,7 +58,7 @@ struct Int8Place {
   Index position;
 };
 
-/// Memory of a pass over integer layers, which all of them share.
+/// Memory of a pass over integer layers; all layers share it.
 struct Int8Scratch {
   Buffer<float> rows;               ///< (lanes, widest row of floats that a map reads or writes)
   Buffer<std::uint8_t> codes;       ///< (lanes, widest row of codes)
@@ -70,7 +69,7 @@ struct Int8Scratch {
   Buffer<std::uint8_t> head_codes;  ///< (lanes, 3 H whole words of a head), of queries, keys and values
   Buffer<float> head_scales;        ///< (lanes, 3 H)
 
-  /// For `lanes` lanes of layers whose rows have up to `widest` numbers. Allocates only if there has to be more.
+  /// For `lanes` lanes of layers whose rows have up to `widest` numbers. Allocates only if it needs more than before.
   void reserve(Index lanes, Index widest, Index tokens, Index heads, Index head_size) {
     const auto at_least = [](auto& buffer, Index count_rows, Index columns) {
       if (buffer.rows() >= count_rows && buffer.cols() == columns) return;
@@ -87,7 +86,7 @@ struct Int8Scratch {
     at_least(head_scales, lanes, 3 * heads);
   }
 
-  /// Quantizes `count` rows of floats, and hands them over as a map's inputs.
+  /// Quantizes `count` rows of floats and returns them as a map's inputs.
   template <typename Kernels>
   [[nodiscard]] detail::Int8Rows quantize(Kernels kernels, const float* from, Index stride, Index count, Index size) {
     for (Index r = 0; r < count; ++r) scales(0, r) = kernels.quantize(from + r * stride, size, 128, &codes(r, 0));
@@ -136,8 +135,8 @@ struct Int8Block {
   /// The most numbers of a row.
   [[nodiscard]] Index widest() const { return std::max({qkv.in, qkv.out, up.out}); }
 
-  /// One token of every stream, in place: x (streams, C). As Block::step: only the streams `wanted` are attended and
-  /// fed forward, and are the top rows then. `layer` is the number of this block.
+  /// One token of every stream, in place: x (streams, C). As Block::step: attention and feed-forward run only for the
+  /// streams in `wanted`, whose results are the top rows. `layer` is the number of this block.
   template <typename Kernels>
   void step(Kernels kernels, const ExactRotary& rotary, Index layer, std::span<const Int8Place> places,
             std::span<const Index> wanted, Int8Scratch& scratch, MatrixOut<float> x) const {

@@ -58,7 +58,7 @@ public:
   }
 
   /// Takes over what `save` wrote. Throws Error where the bytes end too soon, the length exceeds the context, or a
-  /// number is none that `put` writes; after that the cache has to be cleared.
+  /// number is outside the range that `put` writes; after that the cache must be cleared.
   void restore(ByteReader& in) {
     clear();
     const Index tokens = Index{in.value_in("length of a context", 0, max_length_)} * tokens_per_step_;
@@ -95,7 +95,7 @@ public:
     to.value_scales[t] = value_scale;
   }
 
-  /// After all heads of all layers have their token.
+  /// Call this after the token of all heads of all layers has been written.
   void add_token() { ++token_count_; }
 
 private:
@@ -147,7 +147,7 @@ private:
   static float scale_in(ByteReader& in, Index t) {
     const auto scale = in.value<float>();
     if (!std::isfinite(scale) || std::signbit(scale))
-      fail("{}: a scale of token {} is {}, it has to be finite and not negative", in.what(), t, scale);
+      fail("{}: a scale of token {} is {}, it must be finite and not negative", in.what(), t, scale);
     return scale;
   }
 

@@ -14,7 +14,7 @@
 
 namespace icrl {
 
-/// `StepEmbedding` with int8 rows: all tables, maps and vectors one below the other, each row with a scale of its own.
+/// `StepEmbedding` with int8 rows: all tables, maps and vectors stacked in one matrix, each row with its own scale.
 struct Int8Embedding {
   Matrix<std::int8_t> rows;      ///< (rows, C): tables, maps, reward, flags, bias, positions, as in
                                  ///< StepEmbedding::parameters()
@@ -40,7 +40,7 @@ struct Int8Embedding {
     flags_ = take(StepFlag::count);
     bias_ = take(1);
     positions_ = take(shape.position_count);
-    ICRL_ASSERT(next == rows.rows(), "int8 embedding: its rows do not add up");
+    ICRL_ASSERT(next == rows.rows(), "int8 embedding: rows.rows() must be the rows of all tables together");
   }
   /// Throws Error for a weight that is not finite or exceeds 8000.
   Int8Embedding(const StepEmbedding<float>& from, const StepLayout& steps) : Int8Embedding{from.config, steps} {
@@ -67,7 +67,7 @@ struct Int8Embedding {
     for (Index i = 0; i < scale.size(); ++i) {
       const float step = scale_of(i);
       if (!std::isfinite(step) || std::signbit(step))
-        fail("{}: scale {} is {}, it has to be finite and not negative", what, i, step);
+        fail("{}: scale {} is {}, it must be finite and not negative", what, i, step);
     }
   }
 
@@ -81,7 +81,8 @@ struct Int8Embedding {
     };
     const auto add_ids = [&](const std::vector<int>& counts, int extra, Index first, const float* ids) {
       for (std::size_t i = 0; i < counts.size(); first += counts[i] + extra, ++i) {
-        ICRL_ASSERT(ids[i] >= 0 && static_cast<int>(ids[i]) < counts[i] + extra, "int8 embedding: an id is too large");
+        ICRL_ASSERT(ids[i] >= 0 && static_cast<int>(ids[i]) < counts[i] + extra,
+                    "int8 embedding: an id lies outside its table");
         add(first + static_cast<Index>(ids[i]), 1);
       }
     };
@@ -102,7 +103,7 @@ struct Int8Embedding {
     if (is_fused || token == 1) add(reward_, static_cast<float>(config.reward_scale) * row[layout.reward_offset()]);
   }
 
-  /// What a code of 1 stands for in a row.
+  /// The value of code 1 in a row.
   [[nodiscard]] float scale_of(Index row) const { return static_cast<float>(scale(row)) * detail::scale_unit; }
 
   static constexpr auto tensors() {

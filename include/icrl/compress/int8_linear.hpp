@@ -20,7 +20,7 @@
 
 namespace icrl {
 
-/// Numbers in 16 bits, as files have them; only converted, never computed with.
+/// Half-precision numbers as stored in files; they are only converted, never used in arithmetic.
 template <>
 inline constexpr std::string_view dtype_of<Eigen::half> = "F16";
 
@@ -31,7 +31,7 @@ namespace detail {
   RowVector<Eigen::half> halves(numbers.size());
   for (Index i = 0; i < numbers.size(); ++i) {
     if (!(std::abs(numbers(i)) <= 65504.0f))
-      fail("{}: number {} is {}, half precision holds up to 65504", what, i, numbers(i));
+      fail("{}: number {} is {}, but half precision holds at most 65504", what, i, numbers(i));
     halves(i) = Eigen::half(numbers(i));
   }
   return halves;
@@ -40,7 +40,7 @@ namespace detail {
 inline void from_half(const RowVector<Eigen::half>& halves, std::string_view what, float* out) {
   for (Index i = 0; i < halves.size(); ++i) {
     out[i] = static_cast<float>(halves(i));
-    if (!std::isfinite(out[i])) fail("{}: number {} is {}", what, i, out[i]);
+    if (!std::isfinite(out[i])) fail("{}: number {} is {}, it must be finite", what, i, out[i]);
   }
 }
 
@@ -50,8 +50,8 @@ inline constexpr float scale_unit = 0x1p-10f;
 
 }  // namespace detail
 
-/// The smallest scale that a model file holds and that is not smaller than `scale`. Codes for such a scale lose nothing
-/// when they are stored.
+/// The smallest scale that a model file holds and that is not smaller than `scale`. Codes computed with such a scale
+/// lose nothing when they are stored.
 [[nodiscard]] inline float storable_scale(float scale) {
   auto half = Eigen::half(scale / detail::scale_unit);
   if (static_cast<float>(half) * detail::scale_unit < scale)
@@ -69,7 +69,8 @@ namespace detail {
   float largest = 0;
   for (Index i = 0; i < count; ++i) {
     const float magnitude = std::abs(numbers[i * stride]);
-    if (!(magnitude <= 8000)) fail("{}: a weight is {}, integer models hold up to 8000", what, numbers[i * stride]);
+    if (!(magnitude <= 8000))
+      fail("{}: a weight is {}, but integer models hold at most 8000", what, numbers[i * stride]);
     largest = std::max(largest, magnitude);
   }
   const float scale = storable_scale(largest / 127);
@@ -82,10 +83,10 @@ namespace detail {
 
 }  // namespace detail
 
-/// y = x W + b in integers: weights and inputs are int8, sums are exact. It acts and cannot be trained. What files hold
-/// is `weight`, `group_scale`, `scale` and `bias`; `pack` makes the panels of int8 that products read, whatever the
-/// weights' width. Where most blocks of 16 outputs by 4 inputs have no weight, panels leave them out, and products skip
-/// them; results have the same bits.
+/// y = x W + b in integers: weights and inputs are int8, sums are exact. It acts and cannot be trained. Files store
+/// `weight`, `group_scale`, `scale` and `bias`; `pack` expands them into the int8 panels that products read, for any
+/// number of bits per weight. If most blocks of 16 outputs by 4 inputs have no weight, the panels leave these out and
+/// products skip them; results have the same bits.
 struct Int8Linear {
   Index in, out;
   int bits, group;
@@ -114,7 +115,7 @@ struct Int8Linear {
   /// Throws Error, which begins with `what`, for a matrix that is not valid or a bias of another size.
   Int8Linear(const QuantizedMatrix& matrix, const RowVector<float>& biases, std::string_view what)
       : Int8Linear{checked(matrix, what).in, matrix.out, matrix.bits, matrix.group} {
-    if (biases.size() != out) fail("{}: {} biases, {} outputs", what, biases.size(), out);
+    if (biases.size() != out) fail("{}: has {} biases for {} outputs", what, biases.size(), out);
     bias = detail::to_half(biases, what);
     scale = detail::to_half(Eigen::Map<const RowVector<float>>(matrix.scales.data(), out) / detail::scale_unit, what);
     const CodeRange range = code_range(bits);
@@ -148,15 +149,15 @@ struct Int8Linear {
     return (detail::packed_size(in, bits) + detail::packed_size(groups, scale_bits(bits)) + 2) * out;
   }
 
-  /// Makes ready for products what the tensors hold. Throws Error, which begins with `what`, for numbers outside their
-  /// ranges.
+  /// Packs the tensors for products. Throws Error, which begins with `what`, for numbers outside their ranges.
   void pack(std::string_view what) {
     const QuantizedMatrix matrix = quantized();
     validate(matrix, what);
     for (Index o = 0; o < out; ++o) {
-      if (!detail::ends_in_zeros(weight, in, o, bits)) fail("{}: output {} has bits behind its last weight", what, o);
+      if (!detail::ends_in_zeros(weight, in, o, bits))
+        fail("{}: the padding after the last weight of output {} is not zero (is the file damaged?)", what, o);
       if (group > 0 && !detail::ends_in_zeros(group_scale.front(), group_count(), o, scale_bits(bits)))
-        fail("{}: output {} has bits behind its last group scale", what, o);
+        fail("{}: the padding after the last group scale of output {} is not zero (is the file damaged?)", what, o);
     }
     const Index words = detail::whole_words(in), outputs = detail::whole_blocks(out);
     panels_.resize(outputs, words);

@@ -19,9 +19,9 @@
 
 namespace icrl {
 
-/// A `CausalTransformer` in integers: int8 weights, activations, keys and values, embedding rows. It acts, and by type
-/// cannot be trained; `to_int8` makes it of a trained model. Its outputs are a function of its tensors and inputs
-/// alone: they have the same bits on every target and CPU, by every compiler, for one stream and for many in a pass.
+/// A `CausalTransformer` in integers: int8 weights, activations, keys and values, embedding rows. It can act but not be
+/// trained; `to_int8` converts a trained model to it. Its outputs are a function of its tensors and inputs alone: they
+/// have the same bits on every target and CPU, by every compiler, for one stream and for many in a pass.
 struct Int8Transformer {
   using Scalar = float;
   static constexpr std::string_view kind = "int8_transformer";
@@ -38,7 +38,7 @@ struct Int8Transformer {
   /// Whose kernels are used, the quickest of this CPU unless you say otherwise. `is_available(level)` has to be true.
   CpuLevel level = best_cpu_level();
 
-  /// All weights zero. Throws Error for a configuration or a layout that makes no model.
+  /// All weights zero. Throws Error for an invalid configuration or layout.
   Int8Transformer(const Int8TransformerConfig& shape, const StepLayout& steps)
       : config{checked(shape)},
         layout{checked(steps)},
@@ -51,7 +51,7 @@ struct Int8Transformer {
     if (shape.positions == PositionScheme::rotary) rotary = {shape.token_count(), shape.head_size()};
   }
 
-  /// Numbers in the tensors of such a model, without making it.
+  /// Count of numbers in the tensors of such a model, without constructing it.
   [[nodiscard]] static std::int64_t weight_count(const Int8TransformerConfig& shape, const StepLayout& steps) {
     const int outputs = ActionDistribution{steps.action_space}.parameter_count();
     std::int64_t count = Int8Embedding::weight_count(detail::embedding_config(shape), steps) +
@@ -62,8 +62,8 @@ struct Int8Transformer {
     return count;
   }
 
-  /// After tensors were changed or read from a file: makes the products' panels. Throws Error, which begins with
-  /// `what`, for a number outside its range.
+  /// Call this after tensors were changed or read from a file: it packs the weights for products. Throws Error, which
+  /// begins with `what`, for a number outside its range.
   void finish_loading(const std::string& what) {
     embedding.expect_valid(what + ": embedding");
     for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i].pack(fmt::format("{}: blocks.{}", what, i));
@@ -103,7 +103,7 @@ struct Int8Transformer {
   /// of outputs (lanes, parameters) that are wanted. A lane's result does not depend on the other lanes.
   void step(std::span<const StreamInput<State>> lanes, StreamWorkspace& workspace, MatrixOut<float> outputs) const {
     ICRL_ASSERT(outputs.rows() >= static_cast<Index>(lanes.size()) && outputs.cols() == actions.parameter_count(),
-                "step: outputs' shape");
+                "step: outputs must have a row per lane and parameter_count() columns");
     reserve(workspace, static_cast<Index>(lanes.size()));
     detail::with_int8_kernels(level, [&](auto kernels) { step_by(kernels, lanes, workspace); });
     for (std::size_t i = 0; i < workspace.acting.size(); ++i)

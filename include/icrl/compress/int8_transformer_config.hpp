@@ -60,7 +60,7 @@ struct Int8TransformerConfig : TransformerConfig {
   friend bool operator==(const Int8TransformerConfig&, const Int8TransformerConfig&) = default;
 };
 
-/// Throws Error naming the first value that makes no model.
+/// Throws Error naming the first invalid value.
 inline void validate(const Int8TransformerConfig& config) {
   validate(static_cast<const TransformerConfig&>(config));
   validate_fields(config, "int8 transformer");

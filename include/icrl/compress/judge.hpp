@@ -23,7 +23,7 @@
 
 namespace icrl {
 
-/// How a compressed model is judged beside its original.
+/// How a compressed model is compared with its original.
 struct JudgeConfig {
   EvaluationConfig evaluation{.runs = 4, .episodes = 100};  ///< of both models, with the same seeds
   Decoding decoding{};
@@ -61,7 +61,7 @@ struct CompressionReport {
 
 namespace detail {
 
-/// Microseconds that an agent took for each of `steps` actions on one task, warm-up not among them.
+/// Microseconds that an agent took for each of `steps` actions on one task, without warm-up.
 template <Streaming M, TaskFamily F>
 void append_act_times(const M& model, const F& family, int task, int steps, std::vector<double>& times) {
   constexpr int warm_up = 20;
@@ -93,7 +93,7 @@ void append_act_times(const M& model, const F& family, int task, int steps, std:
   return values[static_cast<std::size_t>(std::lround(share * static_cast<double>(values.size() - 1)))];
 }
 
-/// Times both models in turns, so that what else the machine does slows both.
+/// Times both models in turns, so that other work on the machine slows both.
 template <Streaming A, Streaming B, TaskFamily F>
 void time_actions(const A& a, const B& b, const F& family, int task, int steps, ModelFigures& of_a,
                   ModelFigures& of_b) {
@@ -137,7 +137,7 @@ requires HasWeights<M>
   return figures;
 }
 
-/// The ratio of two means over the same tasks; none where resamples of them leave nothing to divide by.
+/// The ratio of two means over the same tasks; none if the divisor of a resample is not positive.
 [[nodiscard]] inline std::optional<Estimate> estimate_ratio(const std::vector<double>& over,
                                                             const std::vector<double>& under,
                                                             const BootstrapConfig& bootstrap) {
@@ -159,9 +159,9 @@ requires HasWeights<M>
 
 }  // namespace detail
 
-/// Lets fresh agents of both models live on `tasks`, which neither was trained on, and compares what they cost and
-/// earn. What counts is the learning curve: a model may agree with its original step by step, and improve less. Throws
-/// Error for an empty list of tasks, for a family whose oracle earns nothing, and where the original earns nothing.
+/// Runs fresh agents of both models on `tasks`, which neither was trained on, and compares their costs and returns. The
+/// learning curve decides: a model may agree with its original step by step and still improve less. Throws Error for an
+/// empty list of tasks, for a family whose oracle earns nothing, and where the original earns nothing.
 template <Streaming Original, Streaming Compressed, TaskFamily F>
 requires HasWeights<Original> && HasWeights<Compressed> && HasOracleReturn<F>
 [[nodiscard]] CompressionReport judge(const Original& original, const Compressed& compressed, const F& family,
@@ -177,7 +177,7 @@ requires HasWeights<Original> && HasWeights<Compressed> && HasOracleReturn<F>
                            .agreement = measure_agreement(original, compressed, family, tasks, config.agreement)};
   const int episodes = before.episode_count();
   if (!(report.original.area.value > 0))
-    fail("judge: the original earns {} of the oracle's return, so nothing can be a share of it",
+    fail("judge: the original earns {} of the oracle's return, but a share of the original needs more than 0",
          report.original.area.value);
   report.area_ratio =
       detail::estimate_ratio(after.mean_by_task(1, episodes), before.mean_by_task(1, episodes), config.bootstrap);

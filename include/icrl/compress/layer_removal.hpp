@@ -14,9 +14,9 @@
 namespace icrl {
 
 /// The parts that stay if one layer after another is removed until `count` are left, each time the one without which
-/// the outputs over a batch of windows change least: KL(model || rest), mean per step. Measured, not estimated from a
-/// gradient, which says little of a step as long as the removal of a layer. One pass over the windows per candidate.
-/// Throws Error for a count that the model does not have.
+/// the outputs over a batch of windows change least: KL(model || rest), mean per step. This is measured rather than
+/// estimated from a gradient, which is a poor estimate for a change as large as removing a layer. One pass over the
+/// windows per candidate. Throws Error for a count that the model does not have.
 [[nodiscard]] inline KeptParts keep_layers(const CausalTransformer<float>& model, const ContextBatch& batch,
                                            int count) {
   if (count < 1 || count > model.config.layer_count)

@@ -35,10 +35,11 @@ void for_each_linear_map(M& model, Visit&& visit) {
   visit(std::string_view{"head"}, model.head);
 }
 
-/// Calls visit(name, map, map of `other`) for two transformers with as many blocks.
+/// Calls visit(name, map, map of `other`) for two transformers with the same number of blocks.
 template <HasLinearMaps M, HasLinearMaps Other, typename Visit>
 void for_each_linear_map(M& model, Other& other, Visit&& visit) {
-  ICRL_ASSERT(model.blocks.size() == other.blocks.size(), "for_each_linear_map: the models differ in blocks");
+  ICRL_ASSERT(model.blocks.size() == other.blocks.size(),
+              "for_each_linear_map: the models have different numbers of blocks");
   for (std::size_t i = 0; i < model.blocks.size(); ++i) {
     const std::string block = "blocks." + std::to_string(i);
     auto& a = model.blocks[i];
@@ -51,7 +52,7 @@ void for_each_linear_map(M& model, Other& other, Visit&& visit) {
   visit(std::string_view{"head"}, model.head, other.head);
 }
 
-/// Whether `name` is what `pattern` says, in which * stands for any run of characters: "blocks.*.mlp.up", "*".
+/// Whether `name` matches `pattern`, in which * stands for any run of characters: "blocks.*.mlp.up", "*".
 [[nodiscard]] inline bool matches_pattern(std::string_view name, std::string_view pattern) {
   const std::size_t star = pattern.find('*');
   if (star == std::string_view::npos) return name == pattern;

@@ -15,9 +15,9 @@
 
 namespace icrl {
 
-/// How often a number of which magnitude was seen, in bins of equal width: to choose the range of a static
-/// quantization. The width is a power of two that follows the largest number; what was seen before is put into the
-/// wider bins, so that the order of the numbers does not matter.
+/// Counts numbers by magnitude in bins of equal width, to choose the range of a static quantization. The width is a
+/// power of two that follows the largest number; what was seen before is put into the wider bins, so that the order of
+/// the numbers does not matter.
 class MagnitudeHistogram {
 public:
   static constexpr std::size_t bin_count = 2048;
@@ -26,7 +26,7 @@ public:
   void add(std::span<const float> numbers) {
     float most = largest_;
     for (const float number : numbers) {
-      if (!std::isfinite(number)) fail("magnitude histogram: a number is {}, all have to be finite", number);
+      if (!std::isfinite(number)) fail("magnitude histogram: a number is {}, it must be finite", number);
       most = std::max(most, std::abs(number));
     }
     widen(most);
@@ -42,7 +42,7 @@ public:
   /// A magnitude that a share of all numbers does not exceed, 0 < share <= 1, exact to the width of a bin: at most a
   /// thousandth of the largest.
   [[nodiscard]] float percentile(double share) const {
-    ICRL_ASSERT(share > 0 && share <= 1, "percentile: the share lies in 0 .. 1");
+    ICRL_ASSERT(share > 0 && share <= 1, "percentile: share must be above 0 and at most 1");
     const double wanted = share * static_cast<double>(total_);
     std::uint64_t seen = 0;
     for (std::size_t i = 0; i < bin_count; ++i) {
@@ -53,10 +53,10 @@ public:
   }
 
   /// The range whose quantized distribution of magnitudes is closest, in relative entropy, to that of all numbers,
-  /// where larger ones are cut to it (Migacz, 2017, "8-bit inference with TensorRT"). `levels` magnitudes can be told
-  /// apart.
+  /// where larger ones are clipped to it (Migacz, 2017, "8-bit inference with TensorRT"). The quantization has `levels`
+  /// different magnitudes.
   [[nodiscard]] float entropy_range(std::size_t levels = 128) const {
-    ICRL_ASSERT(levels > 0 && levels <= bin_count, "entropy_range: as many levels as bins at most");
+    ICRL_ASSERT(levels > 0 && levels <= bin_count, "entropy_range: levels must lie in 1 .. bin_count");
     double least = std::numeric_limits<double>::infinity();
     float best = largest_;
     std::size_t used = bin_count;
@@ -84,8 +84,8 @@ private:
     }
   }
 
-  /// KL(P || Q) of the first `bins` bins: the last one of P takes what lies beyond; Q spreads the count of each level
-  /// evenly over those of its bins that are not empty.
+  /// KL(P || Q) of the first `bins` bins: the last bin of P includes all larger numbers; Q spreads the count of each
+  /// level evenly over those of its bins that are not empty.
   [[nodiscard]] double divergence_of(std::size_t bins, std::size_t levels) const {
     std::uint64_t beyond = 0, inside = 0;
     for (std::size_t i = 0; i < bin_count; ++i) (i < bins ? inside : beyond) += counts_[i];

@@ -20,19 +20,19 @@
 
 namespace icrl {
 
-/// How a student learns from what it lives through itself.
+/// How a student is trained on its own rollouts.
 struct OnPolicyConfig {
   double student_fraction = 0.5;  ///< of the windows that are cut out of the student's histories; 0 = none
-  int updates_per_round = 250;    ///< updates between one roll-out and the next
-  int histories_per_round = 256;  ///< lives of a roll-out, on as many training tasks drawn at random
-  int episodes = 14;              ///< of each life; enough to fill a context
+  int updates_per_round = 250;    ///< updates between one rollout and the next
+  int histories_per_round = 256;  ///< histories of one rollout, on as many training tasks drawn at random
+  int episodes = 14;              ///< of each history; enough to fill a context
   Decoding decoding{};            ///< by which the student acts
   int context_count = 2;          ///< of each agent, see StaggeredContexts
   int group_size = 32;            ///< agents served in one pass; changes the speed, never the result
-  std::uint64_t seed = 0;         ///< of tasks and lives
+  std::uint64_t seed = 0;         ///< of tasks and histories
 };
 
-/// Throws Error naming the first value that makes no sense.
+/// Throws Error naming the first invalid value.
 inline void validate(const OnPolicyConfig& c) {
   if (!(c.student_fraction == 0 || (c.student_fraction >= 0.01 && c.student_fraction <= 1)))
     fail("on-policy distillation: student_fraction is {}, it must be 0 or lie in 0.01 .. 1", c.student_fraction);
@@ -44,7 +44,7 @@ inline void validate(const OnPolicyConfig& c) {
   validate(RollOutConfig{.episodes = c.episodes, .decoding = c.decoding, .group_size = c.group_size});
 }
 
-/// All values of it that the result depends on.
+/// All values that the result depends on.
 [[nodiscard]] inline std::string describe(const OnPolicyConfig& c) {
   return fmt::format(
       "a share of {} from {} lives of {} episodes every {} updates, temperature {}, min_p {}, {} contexts, seed {}",
@@ -54,7 +54,7 @@ inline void validate(const OnPolicyConfig& c) {
 
 namespace detail {
 
-/// An objective whose checkpoints are told apart by more than it knows.
+/// An objective with an addition to its description, so that checkpoints of different runs are told apart.
 template <typename O>
 struct DescribedObjective {
   using Scratch = typename O::Scratch;
@@ -70,7 +70,7 @@ struct DescribedObjective {
   [[nodiscard]] std::string describe() const { return objective.describe() + "; " + more; }
 };
 
-/// The tasks of one roll-out: all of them in a random order, as often as it takes.
+/// The tasks of one rollout: all of them in a random order, as often as it takes.
 [[nodiscard]] inline std::vector<int> round_tasks(std::span<const int> tasks, int count, Rng rng) {
   std::vector<int> order(tasks.begin(), tasks.end());
   for (std::size_t i = order.size(); i > 1; --i)
@@ -80,8 +80,8 @@ struct DescribedObjective {
   return drawn;
 }
 
-/// Histories of which `share`, above 0, are the student's: a sampler draws each of a list as often as any other, so the
-/// shorter list is repeated.
+/// Histories of which `share`, above 0, are the student's: a sampler draws every history of a list equally often, so
+/// the shorter list is repeated.
 [[nodiscard]] inline std::vector<HistoryView> mixed_histories(std::span<const HistoryView> source,
                                                               std::span<const HistoryView> student, double share) {
   if (share == 1) return {student.begin(), student.end()};
@@ -97,18 +97,19 @@ struct DescribedObjective {
 
 }  // namespace detail
 
-/// On-policy distillation (Agarwal et al., 2024; labels as in DAgger, Ross et al., 2011): in rounds, fresh agents of
-/// the student live on training tasks, then the student is trained on windows of these histories and of the source's.
-/// The teacher's outputs in a window of the student's are conditioned on what the student lived, mistakes among it.
+/// On-policy distillation (Agarwal et al., 2024; labels as in DAgger, Ross et al., 2011): in each round, fresh agents
+/// of the student act on training tasks, then the student is trained on windows of these histories and of the source's.
+/// In a window of a student's history, the teacher's outputs are conditioned on what the student did, including its
+/// mistakes.
 ///
-/// Trains the student from where it stands, `config.updates` updates in all under one schedule of the learning rate;
-/// it should know something already, as after distil() on the source's windows. `tasks` are those that it may live on:
-/// give no held-out ones. With `windows.use_expert_action` the hard labels of the student's windows are actions drawn
-/// from the teacher; without it the labels would be the student's own mistakes, so that takes a mix of 1.
+/// Trains the student from its current weights for `config.updates` updates in all, with one learning rate schedule.
+/// Start from a trained student, for example after distil() on the source's windows. The student acts on `tasks`: give
+/// no held-out ones. With `windows.use_expert_action` the hard labels of the student's windows are actions drawn from
+/// the teacher; without it the labels would be the student's own mistakes, so `mix` must be 1.
 ///
 /// Observer and result are as in distil(); it may also have `on_roll_out(int round, std::span<const LearningHistory>)`.
-/// The weights follow from models, histories, configurations and seeds at any number of threads. A checkpoint is
-/// written at the beginning of every round, and at the end, where `config.checkpoint_every` is not 0.
+/// The weights depend only on models, histories, configurations and seeds, not on the number of threads. A checkpoint
+/// is written at the beginning of every round, and at the end, where `config.checkpoint_every` is not 0.
 template <Trainable Student, Trainable Teacher, TaskFamily F, typename Observer>
 requires Streaming<Student> && Streaming<Teacher> DistilResult
 on_policy_distil(Student& student, const SoftLabels<Teacher>& labels, const F& family, std::span<const int> tasks,
@@ -118,7 +119,7 @@ on_policy_distil(Student& student, const SoftLabels<Teacher>& labels, const F& f
   detail::check_observer<Student, Watcher>();
   validate(on_policy);
   expect_tasks(family, tasks, "on-policy distillation");
-  if (tasks.empty()) fail("on-policy distillation: there are no tasks to live on, it needs at least one");
+  if (tasks.empty()) fail("on-policy distillation: there are no tasks to act on, it needs at least one");
   if (labels.config().mix < 1 && !windows.use_expert_action) {
     fail(
         "on-policy distillation: mix is {}, so labels count, and without use_expert_action those of the student's "

@@ -33,7 +33,7 @@ void set_packed(Matrix<Byte>& bytes, Index i, Index column, int bits, unsigned v
   if (bit % 8 + bits > 8) add(bit / 8 + 1, value >> (8 - bit % 8));
 }
 
-/// Whether all bits behind the `count` numbers of `column` are zero.
+/// Whether all bits after the `count` numbers of `column` are zero.
 template <typename Byte>
 [[nodiscard]] bool ends_in_zeros(const Matrix<Byte>& bytes, Index count, Index column, int bits) {
   const Index used = count * bits % 8;

@@ -34,7 +34,7 @@ namespace detail {
   return scores;
 }
 
-/// The sum of a * b over the rows that a part writes to the residual stream by.
+/// The sum of a * b over the rows through which a part writes to the residual stream.
 template <std::floating_point S>
 double dot_of_rows(const Matrix<S>& a, const Matrix<S>& b, Index first, Index count) {
   return static_cast<double>(a.middleRows(first, count).cwiseProduct(b.middleRows(first, count)).sum());
@@ -43,8 +43,8 @@ double dot_of_rows(const Matrix<S>& a, const Matrix<S>& b, Index first, Index co
 }  // namespace detail
 
 /// Scores by weights alone. A neuron: norm of its weights in `up` times that in `down`, which bounds what it adds to
-/// the residual stream. A head: the same of its values and its rows of `output`. A layer: norm of all weights that it
-/// writes to the residual stream by.
+/// the residual stream. A head: the same for its values and its rows of `output`. A layer: norm of all weights through
+/// which it writes to the residual stream.
 template <std::floating_point S>
 [[nodiscard]] PartScores norm_scores(const CausalTransformer<S>& model) {
   PartScores scores = detail::zero_scores(model.config);
@@ -66,10 +66,11 @@ template <std::floating_point S>
   return scores;
 }
 
-/// Scores by the loss: |dloss/dgate| where a gate of 1 multiplies what a part adds to the residual stream, the mean
-/// over the windows of a batch (Michel et al., 2019, equation 2; Molchanov et al., 2019). To first order that is how
-/// much the loss changes when the part is removed. A gate's derivative is the sum of weight * gradient over the weights
-/// that the part writes by, so one backward pass per window serves all parts.
+/// Scores by the change of the loss: |dloss/dgate|, where the gate, which is 1, multiplies what a part adds to the
+/// residual stream. The score is the mean over the windows of a batch (Michel et al., 2019, equation 2; Molchanov et
+/// al., 2019). To first order that is how much the loss changes when the part is removed. A gate's derivative is the
+/// sum of weight * gradient over the weights through which the part writes, so one backward pass per window serves all
+/// parts.
 template <std::floating_point S, Objective<CausalTransformer<S>> O = ActionCrossEntropy>
 [[nodiscard]] PartScores taylor_scores(const CausalTransformer<S>& model, const ContextBatch& batch,
                                        const O& objective = {}) {
@@ -113,7 +114,7 @@ struct PartCounts {
 
 namespace detail {
 
-/// Numbers of the `count` highest scores, in ascending order; of equal scores the first.
+/// Indices of the `count` highest scores, in ascending order; among equal scores, the first.
 [[nodiscard]] inline std::vector<int> best_numbers(const std::vector<double>& scores, std::size_t count) {
   std::vector<int> numbers = first_numbers(static_cast<int>(scores.size()));
   std::stable_sort(numbers.begin(), numbers.end(), [&](int a, int b) {
@@ -124,7 +125,8 @@ namespace detail {
   return numbers;
 }
 
-/// By layer, the parts that are kept: a share of all, the best of the kept layers, rounded per layer to a multiple.
+/// Per layer, the parts that are kept: the best ones of the kept layers, as a share of all parts, rounded to a multiple
+/// per layer.
 [[nodiscard]] inline std::vector<std::vector<int>> best_parts(const std::vector<std::vector<double>>& scores,
                                                               const std::vector<int>& layers, double share,
                                                               int multiple, bool per_layer) {
@@ -151,7 +153,7 @@ namespace detail {
 }  // namespace detail
 
 /// The best parts by their scores, at least one head and `neuron_multiple` neurons in every layer. Throws Error for
-/// counts that make no sense.
+/// invalid counts.
 [[nodiscard]] inline KeptParts best_parts(const PartScores& scores, const PartCounts& counts) {
   const auto layer_count = static_cast<int>(scores.layers.size());
   if (counts.layers < 0 || counts.layers > layer_count)

@@ -22,12 +22,12 @@
 
 namespace icrl {
 
-/// By what weights are compared; those with the lowest scores are pruned.
+/// The scores by which weights are compared; those with the lowest are pruned.
 enum class PruneCriterion {
   magnitude,  ///< |weight|
   wanda       ///< |weight| times the norm of the input that it multiplies (Sun et al., 2023, equation 1)
 };
-/// Which weights are compared with each other. From each such set the same share is pruned.
+/// Which weights are compared with each other. The same share of each such set is pruned.
 enum class PruneScope {
   all,     ///< of all tensors
   map,     ///< of one tensor
@@ -51,8 +51,8 @@ struct PruneConfig {
   PruneCriterion criterion = PruneCriterion::magnitude;
   PruneScope scope = PruneScope::map;
   int group = 4;          ///< of the scope `group`
-  int block_outputs = 1;  ///< weights are pruned in blocks of so many neighboring outputs
-  int block_inputs = 1;   ///< by so many neighboring inputs; a block's score is the norm of its weights' scores
+  int block_outputs = 1;  ///< weights are pruned in blocks of this many neighboring outputs
+  int block_inputs = 1;   ///< by this many neighboring inputs; a block's score is the norm of its weights' scores
   std::vector<std::string> weights{};  ///< names of tensors; none: `prunable_weights`
 };
 
@@ -99,7 +99,7 @@ template <Parameterized M>
 
 namespace detail {
 
-/// A tensor cut into blocks. What is pruned is a block; of blocks of one weight, a weight.
+/// A tensor cut into blocks. Whole blocks are pruned; a block may be a single weight.
 struct BlockScores {
   std::string name;
   Index rows, columns;              ///< of the tensor
@@ -115,9 +115,11 @@ BlockScores score_blocks(const Parameter<const S>& p, const PruneConfig& c, cons
   if (c.criterion == PruneCriterion::wanda) {
     const std::string map = p.name.substr(0, p.name.rfind('.'));
     const auto found = norms.find(map);
-    if (found == norms.end()) fail("pruning: Wanda needs the norms of the inputs of \"{}\", there are none", map);
+    if (found == norms.end())
+      fail("pruning: Wanda needs the input norms of the map \"{}\", which are missing (see input_norms)", map);
     if (static_cast<Index>(found->second.size()) != p.rows)
-      fail("pruning: {} norms of the inputs of \"{}\", it has {} inputs", found->second.size(), map, p.rows);
+      fail("pruning: there are {} input norms for the map \"{}\", which has {} inputs", found->second.size(), map,
+           p.rows);
     norm = found->second.data();
   }
   const Index in = c.block_inputs, out = c.block_outputs;
@@ -142,7 +144,7 @@ struct BlockPlace {
   std::size_t tensor, block;
 };
 
-/// Prunes the `count` lowest scores; of equal ones the first.
+/// Prunes the `count` lowest scores; among equal ones, the first.
 inline void prune_lowest(std::vector<BlockPlace>& places, std::size_t count, std::vector<BlockScores>& tensors) {
   const auto is_lower = [](const BlockPlace& a, const BlockPlace& b) {
     return std::tie(a.score, a.tensor, a.block) < std::tie(b.score, b.tensor, b.block);
@@ -203,9 +205,9 @@ inline void prune_scopes(std::vector<BlockScores>& tensors, const PruneConfig& c
 
 }  // namespace detail
 
-/// Masks that prune a model so; the model stays as it is. What the masks `before` have pruned stays pruned and counts:
-/// they have to be of this model. A last group that is not full keeps as many weights as a full one. Throws Error for
-/// tensors and norms that are not there.
+/// The masks that prune a model in this way; the model is not changed. Weights that the masks `before`, which must be
+/// of this model, have pruned stay pruned and count towards the sparsity. A last group that is not full keeps as many
+/// weights as a full one. Throws Error for tensors and norms that do not exist.
 template <Parameterized M>
 [[nodiscard]] WeightMasks pruning_masks(const M& model, const PruneConfig& config, const InputNorms& norms = {},
                                         const WeightMasks& before = {}) {

@@ -26,8 +26,8 @@ struct QuantizedMap {
   RoundingError error;
 };
 
-/// A transformer's rounded weights, and the model that they make: an ordinary one in float, whose weights are those of
-/// the maps, dequantized. Maps that no rule quantizes are in the model alone.
+/// A transformer's rounded weights, and the model that they make: an ordinary float model with the dequantized weights.
+/// Maps that no rule quantizes are only in the model.
 struct QuantizedModel {
   std::vector<QuantizedMap> maps;
   CausalTransformer<float> dequantized;
@@ -50,7 +50,7 @@ namespace detail {
   return nullptr;
 }
 
-/// Throws Error for a rule that makes no sense or that no map matches.
+/// Throws Error for a rule that is invalid or that matches no map.
 inline void validate_rules(const CausalTransformer<float>& model, std::span<const QuantizationRule> rules) {
   for (const QuantizationRule& rule : rules) {
     if (rule.how) validate(*rule.how);
@@ -92,8 +92,8 @@ inline void quantize_map(std::string_view name, Linear<float>& map, const Weight
   return result;
 }
 
-/// The same, map after map: the inputs of each are those that the maps before it, already rounded, give over `windows`.
-/// One pass over all windows per map.
+/// The same, map by map: each map is calibrated on the inputs that it gets over `windows` after the maps before it have
+/// been rounded. One pass over all windows per map.
 [[nodiscard]] inline QuantizedModel quantize_weights_in_turn(const CausalTransformer<float>& model,
                                                              std::span<const QuantizationRule> rules,
                                                              const ContextBatch& windows) {

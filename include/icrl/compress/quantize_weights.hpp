@@ -44,7 +44,7 @@ struct WeightQuantization {
   [[nodiscard]] WeightFormat format() const { return {bits, group}; }
 };
 
-/// Throws Error naming the first value that makes no sense.
+/// Throws Error naming the first invalid value.
 inline void validate(const WeightQuantization& how) {
   validate(how.format());
   if (!(how.damping >= 0 && how.damping <= 1)) fail("quantize: damping is {}, it must lie in 0 .. 1", how.damping);
@@ -53,8 +53,8 @@ inline void validate(const WeightQuantization& how) {
 
 namespace detail {
 
-/// With a share of the mean diagonal added to the diagonal: weights of inputs that calibration hardly saw are to stay
-/// near what they were.
+/// Adds a share of the mean of the diagonal to the diagonal, so that weights of inputs that calibration hardly saw stay
+/// near their values.
 [[nodiscard]] inline Matrix<double> damped(Matrix<double> second_moments, double damping) {
   second_moments.diagonal().array() += damping * second_moments.diagonal().mean();
   return second_moments;
@@ -62,8 +62,8 @@ namespace detail {
 
 }  // namespace detail
 
-/// The rounded weights of a map. `inputs` are what calibration saw of it; null if there is none. Throws Error where
-/// weights are not finite, or GPTQ has no inputs to go by.
+/// The rounded weights of a map. `inputs` are the calibration of the map's inputs, or null. Throws Error if weights are
+/// not finite, or if GPTQ has no calibration.
 [[nodiscard]] inline QuantizedMatrix quantize(const Linear<float>& map, const WeightQuantization& how,
                                               const InputStatistics* inputs = nullptr) {
   validate(how);
@@ -71,8 +71,10 @@ namespace detail {
   const WeightFormat format = how.format();
   if (!weight.allFinite()) fail("quantize: weights are not finite (did training diverge?)");
   if (inputs != nullptr && inputs->input_size() != weight.rows())
-    fail("quantize: calibration saw {} inputs, the map has {}", inputs->input_size(), weight.rows());
-  if (inputs != nullptr && inputs->rows == 0) fail("quantize: calibration of the map saw no window");
+    fail("quantize: the calibration has {} inputs, the map has {} (is it of another map?)", inputs->input_size(),
+         weight.rows());
+  if (inputs != nullptr && inputs->rows == 0)
+    fail("quantize: the calibration of the map is empty (call add() or calibrate() first)");
   if (how.rounding == Rounding::nearest) {
     WeightScales<float> scales;
     Matrix<float> steps;
@@ -95,7 +97,7 @@ namespace detail {
   }
 }
 
-/// What rounding left: of the weights, |W - Q|^2 / |W|^2, and of the map's outputs over the calibration's tokens
+/// The error after rounding: of the weights, |W - Q|^2 / |W|^2, and of the map's outputs over the calibration's tokens
 /// (without bias), |X W - X Q|^2 / |X W|^2.
 struct RoundingError {
   double weights = 0;

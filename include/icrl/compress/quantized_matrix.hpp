@@ -25,8 +25,8 @@ struct CodeRange {
   [[nodiscard]] bool has(int code) const { return code >= min && code <= max && (code - min) % step == 0; }
 };
 
-/// For 8, 4, 3 or 2 bits. Those of 2 bits are -3, -1, 1 and 3: without a zero, but evenly on both sides of it, which
-/// leaves a fifth less squared error than -2 .. 1. Throws Error for other widths.
+/// For 8, 4, 3 or 2 bits. Those of 2 bits are -3, -1, 1 and 3: without zero but symmetric around it, which has a fifth
+/// less squared error than -2 .. 1. Throws Error for other widths.
 [[nodiscard]] inline CodeRange code_range(int bits) {
   switch (bits) {
     case 8:
@@ -38,13 +38,13 @@ struct CodeRange {
     case 2:
       return {-3, 3, 42, 2};
     default:
-      fail("weights of {} bits: there are 8, 4, 3 and 2", bits);
+      fail("quantized weights: bits is {}, it must be 8, 4, 3 or 2", bits);
   }
 }
 
-/// The weights (in, out) of a linear map, rounded: weight = code * group scale * scale of its output. Groups are
-/// `group` inputs of one output, the last one of the rest; without groups (`group` 0) all group scales are 1, as they
-/// are for 8 bits.
+/// The weights (in, out) of a linear map, rounded: weight = code * group scale * scale of its output. A group is
+/// `group` inputs of one output (the last group may have fewer); without groups (`group` 0) all group scales are 1, as
+/// they are for 8 bits.
 struct QuantizedMatrix {
   Index in = 0, out = 0;
   int bits = 8;                            ///< 8, 4, 3 or 2
@@ -69,17 +69,17 @@ struct QuantizedMatrix {
   }
 };
 
-/// Throws Error where sizes do not fit each other or a number lies outside its range; `what` names the matrix in its
+/// Throws Error if sizes do not fit each other or a number lies outside its range; `what` names the matrix in the error
 /// text.
 inline void validate(const QuantizedMatrix& matrix, std::string_view what) {
   const CodeRange range = code_range(matrix.bits);
   if (matrix.in < 1 || matrix.out < 1)
-    fail("{}: {} inputs and {} outputs are not positive", what, matrix.in, matrix.out);
-  if (matrix.group < 0) fail("{}: groups of {} inputs, there must be at least 1 (0: no groups)", what, matrix.group);
+    fail("{}: has {} inputs and {} outputs, both must be positive", what, matrix.in, matrix.out);
+  if (matrix.group < 0) fail("{}: group is {}, it must be at least 1, or 0 for no groups", what, matrix.group);
   if (matrix.bits == 8 && matrix.group != 0)
-    fail("{}: groups of {} inputs, weights of 8 bits have none (group 0)", what, matrix.group);
+    fail("{}: group is {}, for weights of 8 bits it must be 0", what, matrix.group);
   const auto check_size = [&](const char* name, std::size_t size, Index expected) {
-    if (size != static_cast<std::size_t>(expected)) fail("{}: {} {}, not {}", what, size, name, expected);
+    if (size != static_cast<std::size_t>(expected)) fail("{}: has {} {}, it needs {}", what, size, name, expected);
   };
   check_size("codes", matrix.codes.size(), matrix.in * matrix.out);
   check_size("scales", matrix.scales.size(), matrix.out);
@@ -89,7 +89,7 @@ inline void validate(const QuantizedMatrix& matrix, std::string_view what) {
     if (code < range.min || code > range.max)
       fail("{}: code {} is {}, outside {} .. {}", what, i, code, range.min, range.max);
     if (!range.has(code))
-      fail("{}: code {} is {}, those of {} bits go from {} in steps of {}", what, i, code, matrix.bits, range.min,
+      fail("{}: code {} is {}, but codes of {} bits go from {} in steps of {}", what, i, code, matrix.bits, range.min,
            range.step);
   }
   for (std::size_t i = 0; i < matrix.group_scales.size(); ++i) {
@@ -98,7 +98,7 @@ inline void validate(const QuantizedMatrix& matrix, std::string_view what) {
   }
   for (std::size_t i = 0; i < matrix.scales.size(); ++i) {
     if (!std::isfinite(matrix.scales[i]) || std::signbit(matrix.scales[i]))
-      fail("{}: scale {} is {}, it has to be finite and not negative", what, i, matrix.scales[i]);
+      fail("{}: scale {} is {}, it must be finite and not negative", what, i, matrix.scales[i]);
   }
 }
 

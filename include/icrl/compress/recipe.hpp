@@ -19,8 +19,8 @@
 // The steps of a recipe, in the order in which they usually stand: fewer parts, training, fewer weights, fewer bits.
 namespace icrl {
 
-/// Takes a model of another shape and random weights in the original's place: a student, for the next FineTune to
-/// train. Kept parts learn sooner (KeepBestParts), a student may be narrower. Its context has to be the original's.
+/// Replaces the original by a student: a model of another shape with random weights, which the next FineTune trains.
+/// Kept parts (KeepBestParts) learn sooner, but a student may be narrower. Its context has to be the original's.
 struct NewStudent {
   TransformerConfig shape{};
 };
@@ -32,15 +32,15 @@ struct KeepBestParts {
   int windows = 64;
 };
 
-/// Trains what is there: on the labels of the windows, on the original's outputs, or on both (SoftLabelConfig::mix).
-/// What earlier steps have pruned stays pruned.
+/// Trains the current model: on the labels of the windows, on the original's outputs, or on both
+/// (SoftLabelConfig::mix). What earlier steps have pruned stays pruned.
 struct FineTune {
   DistilConfig training{.updates = 500, .learning_rate = 1e-3, .warmup = 50, .evaluate_every = 0};
   SoftLabelConfig labels{.mix = 0.5};
 };
 
-/// Prunes weights while they are trained, along a schedule; then training goes on with what is left. Wanda takes the
-/// norms of the inputs over `norm_windows` windows.
+/// Prunes weights during training, along a schedule; then trains the remaining weights. Wanda takes the norms of the
+/// inputs over `norm_windows` windows.
 struct PruneGradually {
   PruneConfig weights{};
   PruningSchedule schedule{};
@@ -48,10 +48,10 @@ struct PruneGradually {
   int norm_windows = 64;
 };
 
-/// Rounds the weights of linear maps, and makes the model one of integers (Int8Transformer). Has to be the last step.
+/// Rounds the weights of linear maps and converts the model to integers (Int8Transformer). Has to be the last step.
 /// Maps that no rule quantizes get 8 bits.
 ///
-/// Layers that are hurt most fall back to 8 bits, one after another, until KL(float || rounded) over `windows` windows
+/// The layers that lose most fall back to 8 bits, one after another, until KL(float || rounded) over `windows` windows
 /// is at most `max_kl` nats per step.
 struct Quantize {
   std::vector<QuantizationRule> rules{{.pattern = "*", .how = WeightQuantization{}}};
@@ -60,7 +60,7 @@ struct Quantize {
 };
 
 /// Trains the weights for the few bits that they will have (quantization-aware training, FakeQuantTransformer), and
-/// makes the model one of integers. Has to be the last step, and nothing may be pruned. The blocks get `bits` bits, the
+/// converts the model to integers. It must be the last step, and nothing may be pruned. The blocks get `bits` bits, the
 /// head 8.
 struct TrainQuantized {
   int bits = 4;  ///< 4, 3 or 2
@@ -69,7 +69,7 @@ struct TrainQuantized {
 
 using CompressionStep = std::variant<NewStudent, KeepBestParts, FineTune, PruneGradually, Quantize, TrainQuantized>;
 
-/// What is done to a model, step by step.
+/// The steps that compress a model.
 struct Recipe {
   std::vector<CompressionStep> steps;
 };
@@ -80,13 +80,13 @@ struct Recipe {
   return names[step.index()];
 }
 
-/// Throws Error naming the first step that makes no sense, counted from 1.
+/// Throws Error naming the first invalid step, counted from 1.
 inline void validate(const Recipe& recipe) {
   const auto validate_tuning = [](std::size_t number, const FineTune& tuning) {
     validate(tuning.training);
     validate(tuning.labels);
     if (tuning.training.label_smoothing != 0)
-      fail("recipe: step {}: label_smoothing is {}, beside soft labels it must be 0", number,
+      fail("recipe: step {}: label_smoothing is {}, with soft labels it must be 0", number,
            tuning.training.label_smoothing);
   };
   const auto positive = [](std::size_t number, const char* name, int value) {
@@ -94,7 +94,7 @@ inline void validate(const Recipe& recipe) {
   };
   const auto last = [&](std::size_t number) {
     if (number != recipe.steps.size())
-      fail("recipe: step {} of {} quantizes, which has to be the last step", number, recipe.steps.size());
+      fail("recipe: step {} of {} quantizes, only the last step may do that", number, recipe.steps.size());
   };
   bool has_pruned = false;
   for (std::size_t i = 0; i < recipe.steps.size(); ++i) {
@@ -102,18 +102,18 @@ inline void validate(const Recipe& recipe) {
     const std::size_t number = i + 1;
     if (const auto* student = std::get_if<NewStudent>(&step)) {
       validate(student->shape);
-      if (number != 1) fail("recipe: step {} begins with a new student, which has to be the first step", number);
+      if (number != 1) fail("recipe: step {} is a new student, only the first step may be one", number);
     } else if (const auto* parts = std::get_if<KeepBestParts>(&step)) {
       positive(number, "windows", parts->windows);
       if (has_pruned) {
-        fail("recipe: step {} removes parts of a model whose weights are pruned (put \"{}\" before \"{}\")", number,
+        fail("recipe: step {} removes parts after weights were pruned (put \"{}\" before \"{}\")", number,
              name_of(step), name_of(PruneGradually{}));
       }
     } else if (const auto* tuning = std::get_if<FineTune>(&step)) {
       validate_tuning(number, *tuning);
     } else if (const auto* pruning = std::get_if<PruneGradually>(&step)) {
       if (has_pruned)
-        fail("recipe: step {} prunes weights again (one step with a higher final_sparsity does both)", number);
+        fail("recipe: step {} prunes weights a second time (use one step with a higher final_sparsity)", number);
       validate(pruning->weights);
       validate(pruning->schedule);
       validate_tuning(number, pruning->fine_tuning);
@@ -126,8 +126,9 @@ inline void validate(const Recipe& recipe) {
     } else if (const auto* training = std::get_if<TrainQuantized>(&step)) {
       validate_tuning(number, training->fine_tuning);
       if (training->bits < 2 || training->bits > 4)
-        fail("recipe: step {}: bits is {}, trained for quantization are 4, 3 and 2", number, training->bits);
-      if (has_pruned) fail("recipe: step {} trains for quantization what is pruned; use Quantize", number);
+        fail("recipe: step {}: bits is {}, it must be 4, 3 or 2 (for 8 bits, use Quantize)", number, training->bits);
+      if (has_pruned)
+        fail("recipe: step {} trains a pruned model for quantization, which is not supported; use Quantize", number);
       last(number);
     }
   }

@@ -11,8 +11,8 @@
 
 namespace icrl {
 
-/// Scales every output anew, so that the squared error of its outputs, (w - q)^T H (w - q) with H the inputs' second
-/// moments, is the least that its codes allow.
+/// Chooses the scale of every output that minimizes the squared error of the output, (w - q)^T H (w - q) with H the
+/// inputs' second moments, for the given codes.
 inline void refit_scales(const Matrix<float>& weight, const Matrix<double>& second_moments, QuantizedMatrix& matrix) {
   const Matrix<double> rounded = dequantized(matrix).cast<double>(), seen = second_moments * rounded;
   for (Index o = 0; o < matrix.out; ++o) {
@@ -32,8 +32,8 @@ namespace detail {
 
 }  // namespace detail
 
-/// Goes over all inputs and gives each weight the code with the least squared error of its output, the other weights
-/// left as they are (Behdin et al., 2023, "QuantEase"). Returns how many codes changed.
+/// Goes over all inputs and gives each weight the code with the least squared error of its output while the other
+/// weights stay fixed (Behdin et al., 2023, "QuantEase"). Returns how many codes changed.
 inline std::int64_t refine_codes(const Matrix<float>& weight, const Matrix<double>& second_moments,
                                  QuantizedMatrix& matrix) {
   const detail::CodeNumbers<double> numbers{code_range(matrix.bits)};

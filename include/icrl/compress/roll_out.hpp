@@ -20,35 +20,35 @@
 
 namespace icrl {
 
-/// How fresh agents of a model live on tasks.
+/// How fresh agents of a model act on tasks.
 struct RollOutConfig {
-  int episodes = 14;  ///< of each life; the agent remembers across them
+  int episodes = 14;  ///< per rollout; the agent remembers across them
   Decoding decoding{};
   int context_count = 2;     ///< of each agent, see StaggeredContexts
   int group_size = 32;       ///< agents served in one pass; changes the speed, never the result
-  std::uint64_t seed = 0;    ///< life i draws from Rng{seed, stream}.fork(i)
-  std::uint64_t stream = 0;  ///< tells roll-outs of one seed apart
+  std::uint64_t seed = 0;    ///< rollout i draws from Rng{seed, stream}.fork(i)
+  std::uint64_t stream = 0;  ///< tells rollouts of one seed apart
   int thread_count = 0;      ///< 0 = all cores
 };
 
 /// Throws Error for a value out of its range.
 inline void validate(const RollOutConfig& config) {
-  if (config.episodes < 1) fail("roll-out: episodes is {}, it must be at least 1", config.episodes);
-  if (config.group_size < 1) fail("roll-out: group_size is {}, it must be at least 1", config.group_size);
-  if (config.thread_count < 0) fail("roll-out: thread_count is {}, it must not be negative", config.thread_count);
+  if (config.episodes < 1) fail("rollout: episodes is {}, it must be at least 1", config.episodes);
+  if (config.group_size < 1) fail("rollout: group_size is {}, it must be at least 1", config.group_size);
+  if (config.thread_count < 0) fail("rollout: thread_count is {}, it must not be negative", config.thread_count);
   validate(config.decoding);
 }
 
 namespace detail {
 
-/// One life on each of `tasks`, in groups, on all threads. `live(group, first, envs, rngs)` lives those from number
-/// `first` on.
+/// One rollout on each of `tasks`, in groups, on all threads. `live(group, first, envs, rngs)` runs the rollouts of a
+/// group, which begin with number `first`.
 template <TaskFamily F, typename Live>
 void roll_out_groups(const F& family, std::span<const int> tasks, const RollOutConfig& config, Live&& live) {
   validate(config);
-  expect_tasks(family, tasks, "roll-out");
+  expect_tasks(family, tasks, "rollout");
   if (tasks.size() > std::size_t{std::numeric_limits<int>::max() / 2})
-    fail("roll-out: {} lives are too many", tasks.size());
+    fail("rollout: {} tasks are too many", tasks.size());
   const int total = static_cast<int>(tasks.size()), group_count = (total + config.group_size - 1) / config.group_size;
   WorkerPool pool{threads_or_all(config.thread_count)};
   pool.run(group_count, [&](int group, int) {
@@ -62,7 +62,7 @@ void roll_out_groups(const F& family, std::span<const int> tasks, const RollOutC
     try {
       live(group, begin, std::move(envs), std::span<const Rng>{rngs});
     } catch (const Error& error) {
-      fail("roll-out: tasks {} to {} of the list: {}", begin, end - 1, error.what());
+      fail("rollout: tasks {} to {} of the list: {}", begin, end - 1, error.what());
     }
   });
 }
@@ -76,9 +76,9 @@ void roll_out_groups(const F& family, std::span<const int> tasks, const RollOutC
 
 }  // namespace detail
 
-/// Lets a fresh agent of `actor`, with an empty memory, live on each of `tasks`, where one may stand more than once,
-/// and returns their histories in order. The expert actions in them are those of `expert`, drawn from what it says to
-/// the very same past. A history depends on the seed, the stream, its number and task and on the models alone.
+/// Runs a fresh agent of `actor`, with an empty memory, on each of `tasks`, which may contain a task more than once,
+/// and returns their histories in order. The expert actions in them are those of `expert`, drawn from its outputs for
+/// the same history. A history depends on the seed, the stream, its number and task and on the models alone.
 template <Streaming Actor, Streaming Expert, TaskFamily F>
 [[nodiscard]] std::vector<LearningHistory> roll_out(const Actor& actor, const Expert& expert, const F& family,
                                                     std::span<const int> tasks, const RollOutConfig& config) {

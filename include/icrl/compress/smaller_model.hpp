@@ -14,8 +14,8 @@
 
 namespace icrl {
 
-/// What of a transformer is kept: numbers from 0, in ascending order. `heads` and `neurons` have one list per layer of
-/// the transformer that is cut down, also of layers that are not kept.
+/// The parts of a transformer that are kept: indices from 0, in ascending order. `heads` and `neurons` have one list
+/// per layer of the original transformer, including layers that are not kept.
 struct KeptParts {
   std::vector<int> layers;
   std::vector<std::vector<int>> heads{};    ///< by layer: attention heads, at least one
@@ -33,12 +33,12 @@ namespace detail {
 }
 
 inline void validate_kept(const std::string& what, std::span<const int> kept, int count) {
-  if (kept.empty()) fail("smaller model: {} keeps none of {}, at least one has to stay", what, count);
+  if (kept.empty()) fail("smaller model: {} is empty, at least one of {} must be kept", what, count);
   for (std::size_t i = 0; i < kept.size(); ++i) {
     if (kept[i] < 0 || kept[i] >= count)
-      fail("smaller model: {} keeps number {}, there are 0 .. {}", what, kept[i], count - 1);
+      fail("smaller model: {} has number {}, it must lie in 0 .. {}", what, kept[i], count - 1);
     if (i > 0 && kept[i] <= kept[i - 1])
-      fail("smaller model: {} keeps {} after {}, give ascending numbers, each once", what, kept[i], kept[i - 1]);
+      fail("smaller model: {} has {} after {}, its numbers must ascend", what, kept[i], kept[i - 1]);
   }
 }
 
@@ -84,12 +84,12 @@ void copy_inputs(const Linear<S>& from, std::span<const Index> rows, Linear<S>& 
   return parts;
 }
 
-/// Throws Error naming the first number that such a transformer does not have, and where nothing would be left.
+/// Throws Error naming the first index that the transformer does not have, or if no part of a kind would be left.
 inline void validate(const KeptParts& kept, const TransformerConfig& config) {
   detail::validate_kept("the list of layers", kept.layers, config.layer_count);
   const auto layer_count = static_cast<std::size_t>(config.layer_count);
   if (kept.heads.size() != layer_count || kept.neurons.size() != layer_count) {
-    fail("smaller model: lists of heads for {} layers and of neurons for {}, the model has {} layers",
+    fail("smaller model: heads has {} lists and neurons {}, both need one per layer of the model, {}",
          kept.heads.size(), kept.neurons.size(), layer_count);
   }
   for (const int layer : kept.layers) {
@@ -101,7 +101,7 @@ inline void validate(const KeptParts& kept, const TransformerConfig& config) {
 }
 
 /// The shape of a transformer of these parts. Its lists by layer stay empty where layers are alike, so that a model
-/// with whole layers removed has a file as any other.
+/// with whole layers removed is saved in the same format as any other.
 [[nodiscard]] inline TransformerConfig smaller_config(const TransformerConfig& config, const KeptParts& kept) {
   validate(kept, config);
   std::vector<int> heads, hidden;

@@ -27,7 +27,7 @@ struct SoftLabelConfig {
   Products products = Products::automatic;  ///< of the teacher's passes, as in DistilConfig
 };
 
-/// Throws Error naming the first value that makes no sense.
+/// Throws Error naming the first invalid value.
 inline void validate(const SoftLabelConfig& config) {
   validate(ActionDivergence{config.temperature, config.beta});
   if (!(config.mix >= 0 && config.mix <= 1)) fail("soft labels: mix is {}, it must lie in 0 .. 1", config.mix);
@@ -36,13 +36,13 @@ inline void validate(const SoftLabelConfig& config) {
 /// Knowledge distillation (Hinton et al., 2015): an objective of training by which a student follows the outputs of a
 /// frozen teacher on the same window, mix * ActionDivergence + (1 - mix) * cross-entropy at every labeled row.
 ///
-/// Teacher and student may differ in kind, shape, context and precision. They agree in their step layout, and the
-/// teacher's context holds the student's windows.
+/// Teacher and student may differ in kind, shape, context and precision. Their step layouts must be equal, and the
+/// student's windows must not be longer than the teacher's context.
 template <Trainable Teacher>
 class SoftLabels {
 public:
-  /// The teacher must outlive it, and keep its weights. Throws Error for a configuration that makes no sense, or that
-  /// the teacher's actions or products rule out.
+  /// The teacher must outlive it, and keep its weights. Throws Error for a configuration that is invalid, or impossible
+  /// with the teacher's actions or products.
   explicit SoftLabels(const Teacher& teacher, const SoftLabelConfig& config = {})
       : teacher_{&teacher}, config_{config}, divergence_{config.temperature, config.beta} {
     validate(config_);
@@ -76,8 +76,8 @@ public:
   [[nodiscard]] const SoftLabelConfig& config() const { return config_; }
   [[nodiscard]] std::string describe() const { return description_; }
 
-  /// See Objective. Throws Error, before anything is changed, for a student whose steps are laid out otherwise, and for
-  /// windows that are longer than the teacher's context.
+  /// See Objective. Throws Error, before anything is changed, for a student with another step layout, and for windows
+  /// that are longer than the teacher's context.
   template <SequenceModel Student>
   double loss(const Student& student, const ContextBatch& batch, int window, MatrixIn<typename Student::Scalar> outputs,
               MatrixOut<typename Student::Scalar> doutputs, Scratch& scratch) const {
@@ -120,12 +120,11 @@ private:
     if (const std::string differ = difference(teacher_->layout, student.layout); !differ.empty())
       fail("soft labels: the teacher's step layout differs from the student's: {}", differ);
     if (const std::optional<int> max = teacher_->max_window(); max && context > *max) {
-      fail("soft labels: windows of {} steps for a teacher with a context of {} (take a student with that context)",
-           context, *max);
+      fail("soft labels: windows have {} steps, but the teacher's context is {} (shorten the windows)", context, *max);
     }
     if (!HasWindowStart<Student>) return;
     if (window_start_of(*teacher_) == WindowStart::episode && window_start_of(student) == WindowStart::anywhere) {
-      fail("soft labels: the teacher was trained on windows that start {}, the student's start {}",
+      fail("soft labels: the teacher's training windows start {}, but the student's start {}",
            to_string(WindowStart::episode), to_string(WindowStart::anywhere));
     }
   }

@@ -18,10 +18,12 @@
 namespace icrl {
 namespace detail {
 
-/// So many inputs are compared with each other, with the weights as they are when their turn comes.
+/// Number of inputs that are compared with each other at a time, with their weights after the changes for earlier
+/// inputs.
 inline constexpr Index sparse_gpt_inputs = 128;
 
-/// Chooses what is pruned of the inputs first .. last of a map, by w^2 / U_ii^2: what is lost by the best compensation.
+/// Chooses what is pruned of the inputs first .. last of a map, by w^2 / U_ii^2, the error that remains after the best
+/// compensation.
 inline void choose_pruned(const Matrix<float>& weight, const Matrix<double>& upper, const PruneConfig& config,
                           Index first, Index last, WeightMask& mask) {
   const Index out = weight.cols();
@@ -42,16 +44,17 @@ inline void choose_pruned(const Matrix<float>& weight, const Matrix<double>& upp
 
 /// Prunes weights (in, out), given the second moments (in, in) of their inputs, and changes those that are kept to make
 /// up for it. `damping` times the mean of the second moments' diagonal is added to it. Throws Error for blocks of
-/// weights, which it does not know, and where the second moments make no sense.
+/// weights, which are not supported, and if the second moments are singular.
 inline WeightMask prune_by_sparse_gpt(const std::string& name, const Matrix<double>& second_moments,
                                       const PruneConfig& config, double damping, Matrix<float>& weight) {
   validate(config);
   if (config.block_outputs != 1 || config.block_inputs != 1) {
-    fail("SparseGPT: blocks of {} outputs x {} inputs, it prunes weights one by one", config.block_outputs,
-         config.block_inputs);
+    fail("SparseGPT: block_outputs is {} and block_inputs is {}, both must be 1 (it prunes single weights)",
+         config.block_outputs, config.block_inputs);
   }
   const Index in = weight.rows(), out = weight.cols();
-  ICRL_ASSERT(second_moments.rows() == in && second_moments.cols() == in, "SparseGPT: second moments of another map");
+  ICRL_ASSERT(second_moments.rows() == in && second_moments.cols() == in,
+              "SparseGPT: second_moments must be (in, in) of the weights' inputs");
   const double mean = second_moments.trace() / static_cast<double>(in);
   Matrix<double> upper = second_moments;
   for (Index i = 0; i < in; ++i) upper(i, i) += mean > 0 ? damping * mean : 1;

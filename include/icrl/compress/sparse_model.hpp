@@ -11,7 +11,7 @@
 
 namespace icrl {
 
-/// The parts of a transformer whose blocks have linear maps of another kind. Encoder and head are dense.
+/// The parts of a transformer whose blocks use another type of linear map. Encoder and head are dense.
 template <LinearMap Map>
 struct SparseParts : DenseParts<float> {
   using Linear = Map;
@@ -21,8 +21,8 @@ template <LinearMap Map>
 using SparseTransformer = CausalTransformer<float, SparseParts<Map>>;
 
 /// A transformer that acts as `model` does, with maps that skip its zeros: BlockSparseLinear, or TwoFourLinear. Pruned
-/// models are kept in ordinary files; this is made of one after it is loaded. Throws Error naming the map that cannot
-/// be of this kind.
+/// models are saved in ordinary files; convert one after loading it. Throws Error naming the map that cannot be
+/// converted.
 template <LinearMap Map>
 [[nodiscard]] SparseTransformer<Map> sparse_model(const CausalTransformer<float>& model) {
   SparseTransformer<Map> sparse{model.config, model.layout};

@@ -30,7 +30,7 @@ inline Index panels_of_group(Index outputs, Index first_output) {
   return std::min(static_cast<Index>(grouped_panels), panel_count(outputs - first_output));
 }
 
-/// Some rows of the input and where their outputs of one group of panels go, which are whole panels.
+/// Some rows of the input, and where their outputs of one group of whole panels are written.
 struct SparseTile {
   const float* x;
   Index x_stride;
@@ -92,8 +92,8 @@ void with_panel_count(Index panels, Kernel&& kernel) {
   kernel(std::integral_constant<std::size_t, most>{});
 }
 
-/// Calls `work(tile, rows, first output)` for every group of panels. Where the last panel is not full, y is written to
-/// through memory beside it, a few rows at a time. `bias` is padded to whole panels.
+/// Calls `work(tile, rows, first output)` for every group of panels. If the last panel is not full, outputs go through
+/// a temporary buffer, a few rows at a time. `bias` is padded to whole panels.
 template <typename Work>
 void for_panel_groups(MatrixIn<float> x, const std::vector<float>& bias, MatrixOut<float> y, bool accumulate,
                       Work&& work) {

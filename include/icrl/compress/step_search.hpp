@@ -11,7 +11,7 @@
 namespace icrl {
 namespace detail {
 
-/// The squared error of the weights first .. last of one output that a step leaves, each times its importance.
+/// The squared error of rounding the weights first .. last of one output with this step, each times its importance.
 inline double rounding_error(const Matrix<float>& weight, const RowVector<float>& importance, Index first, Index last,
                              Index o, float step, const CodeNumbers<float>& codes) {
   const float inverse = inverse_or_zero(step);
@@ -23,7 +23,7 @@ inline double rounding_error(const Matrix<float>& weight, const RowVector<float>
   return error;
 }
 
-/// The integer group scale that leaves the least of that error for a given scale of the output.
+/// The integer group scale with the least such error for a given scale of the output.
 [[nodiscard]] inline float best_group_scale(const Matrix<float>& weight, const RowVector<float>& importance,
                                             Index first, Index last, Index o, float scale, const CodeRange& range) {
   const CodeNumbers<float> codes{range};
@@ -39,7 +39,7 @@ inline double rounding_error(const Matrix<float>& weight, const RowVector<float>
   return static_cast<float>(best);
 }
 
-/// The best shares of the covering steps, of which the largest decide the outputs' scales.
+/// Finds the best fraction of each covering step; the largest steps determine the outputs' scales.
 inline void search_steps(const Matrix<float>& weight, const RowVector<float>& importance, const WeightFormat& format,
                          Matrix<float>& steps) {
   constexpr int candidates = 25;
@@ -66,8 +66,8 @@ inline void search_steps(const Matrix<float>& weight, const RowVector<float>& im
 
 }  // namespace detail
 
-/// Scales that leave the least squared error, each weight's times `importance` (in) of its input: the mean square of
-/// the input makes it the error of the outputs, as far as inputs do not depend on each other.
+/// Scales with the least squared error, weighted by the `importance` (in) of each weight's input. With the mean square
+/// of the input as importance, this is the error of the outputs if inputs are independent.
 [[nodiscard]] inline WeightScales<float> search_scales(const Matrix<float>& weight, const RowVector<float>& importance,
                                                        const WeightFormat& format) {
   const CodeRange range = code_range(format.bits);

@@ -35,7 +35,7 @@ public:
     }
     return {matrix, from.bias, name};
   }
-  /// Throws Error if a name stands for no map.
+  /// Throws Error if a name is not that of a map.
   void check_all_used() const {
     if (used_ == maps_.size()) return;
     std::string names;
@@ -49,12 +49,13 @@ private:
   std::size_t used_ = 0;
 };
 
-/// The blocks' bits and group sizes, as a configuration says them. Throws Error where it cannot.
+/// Writes the blocks' bits and group sizes into the configuration. Throws Error if it cannot express them.
 inline void describe_maps(const std::vector<Int8Block>& blocks, const Int8Linear& head, Int8TransformerConfig& config) {
   const auto take_group = [&](const Int8Linear& map, const std::string& name) {
     if (map.bits == 8) return;
     if (config.group != 0 && config.group != map.group)
-      fail("to_int8: {} has groups of {} inputs, another map of {}", name, map.group, config.group);
+      fail("to_int8: {} has groups of {} inputs, but another map has groups of {} (use one group size)", name,
+           map.group, config.group);
     config.group = map.group;
   };
   config.head_bits = head.bits;
@@ -64,7 +65,8 @@ inline void describe_maps(const std::vector<Int8Block>& blocks, const Int8Linear
     const Int8Block& block = blocks[i];
     for (const Int8Linear* map : {&block.qkv, &block.output, &block.up, &block.down}) {
       if (map->bits != block.qkv.bits)
-        fail("to_int8: blocks.{} has maps of {} and of {} bits, a layer has one width", i, block.qkv.bits, map->bits);
+        fail("to_int8: blocks.{} has maps of {} and of {} bits, all maps of a block must have the same", i,
+             block.qkv.bits, map->bits);
       take_group(*map, fmt::format("blocks.{}", i));
     }
     config.layer_bits.push_back(block.qkv.bits);
@@ -76,8 +78,8 @@ inline void describe_maps(const std::vector<Int8Block>& blocks, const Int8Linear
 
 }  // namespace detail
 
-/// The model in integers. Maps that `maps` does not name get int8 weights, rounded to the nearest. Throws Error for
-/// weights that are not finite, and for maps that are not the model's or whose widths differ within a layer.
+/// The model in integers. Maps that are not in `maps` get int8 weights, rounded to nearest. Throws Error for weights
+/// that are not finite, and for maps that are not the model's or whose widths differ within a layer.
 [[nodiscard]] inline Int8Transformer to_int8(const CausalTransformer<float>& model, const QuantizedMaps& maps = {}) {
   detail::MapQuantizer quantizer{maps};
   std::vector<Int8Block> blocks;
@@ -108,7 +110,7 @@ inline void describe_maps(const std::vector<Int8Block>& blocks, const Int8Linear
   return result;
 }
 
-/// The model in integers that a quantizer's weights make.
+/// The integer model with the weights of a quantizer.
 [[nodiscard]] inline Int8Transformer to_int8(const QuantizedModel& quantized) {
   QuantizedMaps maps;
   for (const QuantizedMap& map : quantized.maps) maps.emplace(map.name, map.weight);

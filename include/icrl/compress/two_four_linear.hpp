@@ -27,7 +27,7 @@ inline constexpr bool selects_lanes =
     false;
 #endif
 
-/// In every lane one of the four numbers at `from`: the one whose number stands in the low two bits of `control`.
+/// Selects in every lane one of the four numbers at `from`, by the low two bits of `control`.
 inline Packet<float> select_of_four(const float* from, const Packet<std::uint32_t>& control) {
 #if defined(__AVX512F__)
   const __m512 four = _mm512_maskz_broadcast_f32x4(0xffff, _mm_loadu_ps(from));
@@ -44,9 +44,9 @@ inline Packet<float> select_of_four(const float* from, const Packet<std::uint32_
 
 }  // namespace detail
 
-/// y = x W + b where of every four neighboring inputs of an output at most two have a weight (2:4 sparsity): it holds
-/// these two and, in two bits each, which they are. It acts only. Its outputs are those of the dense map, whatever rows
-/// stand beside them. On targets that cannot select lanes (SSE2, NEON) it is a dense map.
+/// y = x W + b where at most two of every four neighboring inputs of an output have a nonzero weight (2:4 sparsity). It
+/// stores these two weights and their positions, in two bits each. It acts only. Its outputs equal those of the dense
+/// map and do not depend on the other rows. On targets that cannot select lanes (SSE2, NEON) it is a dense map.
 ///
 /// For many rows at once the weights are unpacked, panel by panel, for a dense product, which is then quicker.
 class TwoFourLinear {
@@ -56,7 +56,7 @@ public:
 
   /// All weights zero.
   TwoFourLinear(Index in, Index out) : TwoFourLinear{Linear<float>{in, out}} {}
-  /// Throws Error where more than two of four neighboring inputs have a weight.
+  /// Throws Error if more than two of four neighboring inputs have a nonzero weight.
   explicit TwoFourLinear(const Linear<float>& dense)
       : in_{dense.input_size()},
         out_{dense.output_size()},
@@ -94,7 +94,7 @@ public:
   }
 
 private:
-  /// From so many rows on a dense product of unpacked weights is quicker.
+  /// From this many rows on, a dense product of unpacked weights is faster.
   static constexpr Index many_rows = 48;
 
   [[nodiscard]] Index quad_count() const { return (in_ + 3) / 4; }
@@ -102,9 +102,9 @@ private:
   [[nodiscard]] Index values_of(Index first_output) const { return quad_count() * 2 * first_output; }
   [[nodiscard]] Index controls_of(Index first_output) const { return (quad_count() + 7) / 8 * first_output; }
 
-  /// Stores the two weights of output `o` and the inputs 4 quad .. 4 quad + 3, in the order of their inputs. A group of
-  /// panels has for every quad the first weights of all its outputs, then the second ones; and for every 8 quads one
-  /// word per output, two bits per weight.
+  /// Stores the two weights of output `o` and the inputs 4 quad .. 4 quad + 3, in the order of their inputs. For every
+  /// quad, a group of panels stores the first weights of all its outputs, then the second ones; for every 8 quads it
+  /// stores one word of selectors per output, two bits per weight.
   void pack(const Matrix<float>& weight, Index quad, Index o) {
     const Index begin = 4 * quad, size = std::min<Index>(4, in_ - begin);
     const auto has_weight = [&](Index i) { return i < size && weight(begin + i, o) != 0; };
@@ -112,7 +112,7 @@ private:
     for (Index i = 0; i < 4; ++i) {
       if (!has_weight(i)) continue;
       if (count == 2) {
-        fail("2:4 sparse linear map: inputs {} .. {} of output {} have more than two weights (prune it in groups of 4)",
+        fail("2:4 sparse linear map: more than two of the weights {} .. {} of output {} are not zero (prune 2:4 first)",
              begin, begin + size - 1, o);
       }
       chosen[count++] = i;
@@ -132,7 +132,8 @@ private:
   }
 
   void run(MatrixIn<float> x, MatrixOut<float> y, bool accumulate) const {
-    ICRL_ASSERT(x.cols() == in_ && y.rows() == x.rows() && y.cols() == out_, "2:4 linear map: shapes disagree");
+    ICRL_ASSERT(x.cols() == in_ && y.rows() == x.rows() && y.cols() == out_,
+                "2:4 sparse linear map: x must be (rows, in) and y (rows, out)");
     if (x.rows() >= many_rows) return run_unpacked(x, y, accumulate);
     detail::for_panel_groups(x, bias_, y, accumulate, [&](const detail::SparseTile& group, Index rows, Index first) {
       detail::with_panel_count(detail::panels_of_group(out_, first), [&](auto panels) {

@@ -12,13 +12,13 @@
 
 namespace icrl {
 
-/// A group of agents that act, and one of another model that watches: every member of the second sees all that its
-/// member of the first lives through, and says what it would have done there. A GroupLearner with expert actions.
+/// A group of agents that act, and a group of another model that watches them: every watcher sees the whole history of
+/// its actor and chooses what it would have done. A GroupLearner with expert actions.
 template <Streaming Actor, Streaming Watcher>
 class WatchedAgents {
 public:
-  /// The models must outlive it. `rngs`, one per member, are what watchers draw from: a member's watcher does not
-  /// depend on the group. Throws Error for models whose steps are laid out differently.
+  /// The models must outlive it. `rngs`, one per member, are the generators of the watchers: a member's watcher does
+  /// not depend on the group. Throws Error for models with different step layouts.
   WatchedAgents(const Actor& actor, const Watcher& watcher, std::span<const Rng> rngs, const Decoding& decoding = {},
                 int context_count = 2, const Decoding& watcher_decoding = {})
       : actors_{actor, static_cast<int>(rngs.size()), decoding, context_count},
@@ -55,7 +55,7 @@ public:
     std::copy_n(&expert_actions_[static_cast<std::size_t>(member) * action_size_], action_size_, action.begin());
   }
 
-  /// What both said to the i-th member that acted last.
+  /// The outputs of both models for the i-th member that acted last.
   [[nodiscard]] std::span<const typename Actor::Scalar> outputs(int i) const { return actors_.outputs(i); }
   [[nodiscard]] std::span<const typename Watcher::Scalar> watcher_outputs(int i) const { return watchers_.outputs(i); }
 

@@ -27,10 +27,10 @@ struct WeightFormat {
   friend bool operator==(const WeightFormat&, const WeightFormat&) = default;
 };
 
-/// Throws Error for a width that there is not, or groups without inputs.
+/// Throws Error for an unsupported number of bits, or an empty group.
 inline void validate(const WeightFormat& format) {
   (void)code_range(format.bits);
-  if (format.group < 1) fail("weights in groups of {} inputs: a group has at least one", format.group);
+  if (format.group < 1) fail("quantized weights: group is {}, it must be at least 1", format.group);
 }
 
 /// The scales of a matrix (in, out), all whole numbers in `group_scales`.
@@ -44,8 +44,8 @@ struct WeightScales {
 
 namespace detail {
 
-/// To the nearest whole number, ties to even, for |x| < 2^22. In place of std::nearbyint, which is a call on targets
-/// without an instruction for it.
+/// To the nearest whole number, ties to even, for |x| < 2^22. Used instead of std::nearbyint, which is a function call
+/// on targets without an instruction for it.
 template <std::floating_point S>
 [[nodiscard]] inline S nearest_whole(S x) {
   constexpr S shift = std::is_same_v<S, float> ? S(0x1.8p23) : S(0x1.8p52);
@@ -70,7 +70,7 @@ struct CodeNumbers {
   }
 };
 
-/// 1 / step, or 0 for a step of 0 or one so small that its inverse is none.
+/// 1 / step, or 0 for a step that is 0 or denormal.
 template <std::floating_point S>
 [[nodiscard]] S inverse_or_zero(S step) {
   return step >= std::numeric_limits<S>::min() ? S(1) / step : S(0);
@@ -78,7 +78,7 @@ template <std::floating_point S>
 
 }  // namespace detail
 
-/// The least steps that cut off no weight: (groups, out).
+/// The smallest steps that clip no weight: (groups, out).
 template <std::floating_point S>
 void covering_steps(const Matrix<S>& weight, const WeightFormat& format, Matrix<S>& steps) {
   const CodeRange range = code_range(format.bits);
@@ -112,8 +112,8 @@ void split_steps(const Matrix<S>& steps, const WeightFormat& format, WeightScale
   }
 }
 
-/// Overwrites `rounded` (in, out) with the weights that the codes nearest to `weight` stand for. Allocates only where
-/// `rounded` or `inverse` grows.
+/// Overwrites `rounded` (in, out) with the values of the codes nearest to `weight`. Allocates only where `rounded` or
+/// `inverse` grows.
 template <std::floating_point S>
 void round_weights(const Matrix<S>& weight, const WeightScales<S>& scales, const WeightFormat& format,
                    RowVector<S>& inverse, Matrix<S>& rounded) {
@@ -148,7 +148,7 @@ void round_weights(const Matrix<S>& weight, const WeightScales<S>& scales, const
   return matrix;
 }
 
-/// The matrix of the codes nearest to `weight`: dequantized, it has the bits of `round_weights`.
+/// The matrix of the codes nearest to `weight`: dequantized, it is bit-identical to the result of `round_weights`.
 [[nodiscard]] inline QuantizedMatrix encode_weights(const Matrix<float>& weight, const WeightScales<float>& scales,
                                                     const WeightFormat& format) {
   const detail::CodeNumbers<float> numbers{code_range(format.bits)};

@@ -97,8 +97,7 @@ inline std::filesystem::path follow_links(const std::filesystem::path& path) {
     if (error) fail("cannot replace \"{}\": {}", path.string(), error.message());
     target = target.parent_path() / next;  // or just `next` if that is absolute
   }
-  fail("cannot replace \"{}\": its symbolic links lead from one to the next without end (is there a loop?)",
-       path.string());
+  fail("cannot replace \"{}\": its chain of symbolic links is too long (is there a loop?)", path.string());
 }
 
 /// The file that a path refers to, with links followed. Throws Error if that file may not be replaced.

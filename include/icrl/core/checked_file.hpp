@@ -31,7 +31,7 @@ namespace detail {
 
 inline std::array<char, 8> padded_magic(const CheckedFileKind& kind) {
   std::array<char, 8> magic{};
-  ICRL_ASSERT(kind.magic.size() <= magic.size(), "the magic of a checked file has at most 8 characters");
+  ICRL_ASSERT(kind.magic.size() <= magic.size(), "checked file: magic must have at most 8 characters");
   std::copy(kind.magic.begin(), kind.magic.end(), magic.begin());
   return magic;
 }

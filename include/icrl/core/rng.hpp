@@ -32,7 +32,7 @@ public:
 
   /// Uniform in 0 .. count - 1, count >= 1; without bias (Lemire, 2019).
   int below(int count) {
-    ICRL_ASSERT(count > 0, "Rng::below needs a positive count");
+    ICRL_ASSERT(count > 0, "Rng::below: count must be positive");
     const auto range = static_cast<std::uint32_t>(count);
     std::uint64_t product = (bits() >> 32) * range;
     if (static_cast<std::uint32_t>(product) < range) {  // rare, so the slow division is rarely needed

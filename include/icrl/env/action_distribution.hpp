@@ -60,7 +60,7 @@ public:
   S loss_and_gradient(std::span<const S> outputs, std::span<const float> action, S label_smoothing, S weight,
                       std::span<S> doutputs) const {
     ICRL_ASSERT(outputs.size() == static_cast<std::size_t>(parameter_count()),
-                "action distribution: wrong number of outputs");
+                "action distribution: outputs must have parameter_count() numbers");
     return weight * (id_counts_.empty() ? gaussian_loss(outputs, action, weight, doutputs)
                                         : categorical_loss(outputs, action, label_smoothing, weight, doutputs));
   }
@@ -77,7 +77,7 @@ public:
   template <typename S>
   S add_entropy_gradient(std::span<const S> outputs, S weight, std::span<S> doutputs) const {
     ICRL_ASSERT(outputs.size() == static_cast<std::size_t>(parameter_count()),
-                "action distribution: wrong number of outputs");
+                "action distribution: outputs must have parameter_count() numbers");
     return id_counts_.empty() ? gaussian_entropy(outputs, weight, doutputs)
                               : categorical_entropy(outputs, weight, doutputs);
   }

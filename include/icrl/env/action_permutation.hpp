@@ -22,7 +22,7 @@ public:
 
   /// `number` lies in 0 .. count - 1.
   explicit ActionPermutation(int number = 0) {
-    ICRL_ASSERT(number >= 0 && number < count, "permutations of five actions are numbered 0 .. 119");
+    ICRL_ASSERT(number >= 0 && number < count, "action permutation: number must lie in 0 .. 119");
     Moves unused{};
     for (std::size_t i = 0; i < unused.size(); ++i) unused[i] = static_cast<int>(i);
     int rest = number, block = count;  // block: number of permutations that agree on the actions so far
@@ -39,7 +39,7 @@ public:
   explicit ActionPermutation(const Moves& moves) : moves_{moves} {
     [[maybe_unused]] const ActionPermutation identity;
     ICRL_ASSERT(std::ranges::is_permutation(moves_, identity.moves_),
-                "a permutation has each of the moves 0 .. 4 once");
+                "action permutation: moves must have each of 0 .. 4 once");
   }
 
   [[nodiscard]] int move_of(int action) const { return moves_[static_cast<std::size_t>(action)]; }

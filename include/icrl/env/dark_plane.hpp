@@ -61,8 +61,8 @@ public:
 
   /// Throws Error for an action that is NaN.
   StepResult step(std::span<const float> action, Rng&) {
-    ICRL_ASSERT(action.size() == 2, "a Dark Plane's action is two numbers");
-    ICRL_ASSERT(time_ < options_.horizon, "this episode of the Dark Plane is over: reset it");
+    ICRL_ASSERT(action.size() == 2, "dark plane: an action must have two numbers");
+    ICRL_ASSERT(time_ < options_.horizon, "dark plane: the episode is over, call reset()");
     for (std::size_t i = 0; i < 2; ++i) {
       if (std::isnan(action[i])) fail("dark plane: component {} of the action is NaN", i);
       const float move = std::clamp(action[i], -options_.max_move, options_.max_move);
@@ -99,7 +99,7 @@ public:
   [[nodiscard]] const DarkPlaneOptions& options() const { return options_; }
 
   [[nodiscard]] DarkPlane make(int task) const {
-    ICRL_ASSERT(task >= 0 && task < options_.task_count, "these Dark Planes have no such task");
+    ICRL_ASSERT(task >= 0 && task < options_.task_count, "dark plane: task must lie in 0 .. task_count() - 1");
     Rng rng = Rng{options_.seed, target_stream}.fork(static_cast<std::uint64_t>(task));
     const float x = static_cast<float>(2 * rng.uniform() - 1);
     return {options_, {x, static_cast<float>(2 * rng.uniform() - 1)}};

@@ -76,8 +76,8 @@ public:
   }
 
   StepResult step(int action, Rng&) {
-    ICRL_ASSERT(action >= 0 && action < action_count, "a Dark Room has actions 0 .. 4");
-    ICRL_ASSERT(time_ < options_.horizon, "this episode of the Dark Room is over: reset it");
+    ICRL_ASSERT(action >= 0 && action < action_count, "dark room: action must lie in 0 .. 4");
+    ICRL_ASSERT(time_ < options_.horizon, "dark room: the episode is over, call reset()");
     position_ = moved(position_, action, options_.side);
     const bool at_goal = position_ == goal_;
     const bool pays = at_goal && !(options_.reward_once && was_at_goal_);
@@ -93,7 +93,7 @@ public:
 
   /// How an action changes the row and the column if no wall is in the way.
   [[nodiscard]] static constexpr Cell move_of(int action) {
-    ICRL_ASSERT(action >= 0 && action < action_count, "a Dark Room has actions 0 .. 4");
+    ICRL_ASSERT(action >= 0 && action < action_count, "dark room: action must lie in 0 .. 4");
     constexpr Cell moves[action_count] = {{0, 0}, {-1, 0}, {0, 1}, {1, 0}, {0, -1}};
     return moves[action];
   }
@@ -125,12 +125,11 @@ static_assert(Environment<DarkRoom>);
 
 /// One of the eight symmetries of a square: optionally exchanges rows and columns, then optionally reverses the order
 /// of the rows and that of the columns.
-/// and that of the columns are reversed or not.
 class DarkRoomSymmetry {
 public:
   /// `number` lies in 0 .. 7: bit 0 exchanges, bit 1 reverses the rows, bit 2 the columns. 0 is the identity.
   DarkRoomSymmetry(int side, int number) : side_{side}, number_{number} {
-    ICRL_ASSERT(number >= 0 && number < count, "a square has the symmetries 0 .. 7");
+    ICRL_ASSERT(number >= 0 && number < count, "dark room symmetry: number must lie in 0 .. 7");
   }
   static constexpr int count = 8;
 
@@ -233,7 +232,7 @@ public:
 private:
   [[nodiscard]] Cell cell(int number) const { return {number / options_.side, number % options_.side}; }
   void check_task([[maybe_unused]] int task) const {
-    ICRL_ASSERT(task >= 0 && task < task_count(), "these Dark Rooms have no such task");
+    ICRL_ASSERT(task >= 0 && task < task_count(), "dark room: task must lie in 0 .. task_count() - 1");
   }
   [[nodiscard]] bool pays_once() const { return options_.reward_once || options_.terminate_at_goal; }
   /// The range of cells, first to one past the last, in which an episode begins with equal probability.

@@ -97,7 +97,6 @@ concept StepKeepsIds = bool(StepsByValues<E> || !detail::steps_with<E, detail::L
                             detail::steps_with<E, detail::ExactInt>);
 
 /// A task that an agent can act in. Copies are independent of each other. All randomness comes from the Rng argument.
-/// in.
 template <typename E>
 concept Environment = Copyable<E> && HasSpaces<E> && Resettable<E> && Observable<E> && Steppable<E> && StepKeepsIds<E>;
 
@@ -122,7 +121,7 @@ StepResult step(E& env, std::span<const float> action, Rng& rng) {
   if constexpr (StepsByValues<E>) {
     return env.step(action, rng);
   } else {
-    ICRL_ASSERT(action.size() == 1, "step(int, rng) needs an action of one id");
+    ICRL_ASSERT(action.size() == 1, "step(int, rng): the action must be one id");
     return env.step(static_cast<int>(action[0]), rng);
   }
 }

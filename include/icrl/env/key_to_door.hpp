@@ -80,8 +80,8 @@ public:
   }
 
   StepResult step(int action, Rng&) {
-    ICRL_ASSERT(action >= 0 && action < action_count, "Key-to-Door has actions 0 .. 4");
-    ICRL_ASSERT(time_ < options_.horizon, "this episode of Key-to-Door is over: reset it");
+    ICRL_ASSERT(action >= 0 && action < action_count, "key to door: action must lie in 0 .. 4");
+    ICRL_ASSERT(time_ < options_.horizon, "key to door: the episode is over, call reset()");
     position_ = DarkRoom::moved(position_, permutation_.move_of(action), options_.side);
     const bool pays = collected_ < 2 && position_ == (collected_ == 0 ? task_.key : task_.door);
     if (pays) ++collected_;

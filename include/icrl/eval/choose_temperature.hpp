@@ -20,13 +20,13 @@ struct TemperatureScore {
 };
 
 struct TemperatureChoice {
-  double temperature;                    ///< of the highest mean return; of equal ones the first
+  double temperature;                    ///< of the highest mean return; among equal ones, the first
   std::vector<TemperatureScore> scores;  ///< in the order of the candidates
 };
 
-/// Chooses the temperature with which a frozen model earns most: evaluates it on `tasks` at each candidate, with the
-/// same seeds. How much randomness an agent wants depends on its model: exploration needs some, a weak model has too
-/// much of it. Give validation tasks, never the held-out tasks that a claim is made on. `decoding` is kept but for its
+/// Chooses the temperature at which a frozen model earns most: evaluates it on `tasks` at each candidate, with the same
+/// seeds. The best temperature depends on the model: exploration needs some randomness, and a weak model already has
+/// too much. Give validation tasks, never the held-out tasks that a claim is made on. `decoding` is used except for its
 /// temperature; `progress(done, total)` counts the runs of all candidates. Throws Error if there are no candidates or
 /// no tasks.
 template <TaskFamily F, Streaming M>

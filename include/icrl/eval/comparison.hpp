@@ -45,7 +45,7 @@ inline void check_references(const LearningCurves& curves, const ReferenceReturn
        references.oracle.size(), references.random.size());
 }
 
-/// A share of an oracle return that is not positive orders learners wrongly: half of a return of -10 is better than all
+/// If an oracle return is not positive, shares of it order learners wrongly: half of a return of -10 is better than all
 /// of it.
 inline void check_positive_oracles(const LearningCurves& curves, const ReferenceReturns& references) {
   check_references(curves, references, false);

@@ -32,8 +32,9 @@ inline void check_all_finite(std::span<const double> values, std::string_view wh
 
 }  // namespace detail
 
-/// Mean of the middle half of the values, where values at the borders count in part (Agarwal et al., 2021). A few very
-/// good or very bad tasks do not change it. Throws Error if there are no values or one is not finite.
+/// Interquartile mean: the mean of the middle half of the sorted values (Agarwal et al., 2021). If the number of values
+/// is not a multiple of 4, the two outermost of these values count with a fraction. A few very good or very bad tasks
+/// do not change it. Throws Error if there are no values or one is not finite.
 [[nodiscard]] inline double interquartile_mean(std::span<const double> values) {
   if (values.empty()) fail("interquartile mean: there are no values, it needs at least one");
   detail::check_all_finite(values, "interquartile mean: value");

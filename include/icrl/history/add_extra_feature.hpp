@@ -16,7 +16,7 @@
 
 namespace icrl {
 
-/// The same history with one extra feature more. `fill(const EpisodeView&, int t, std::span<float> out)` writes its
+/// The same history with one more extra feature. `fill(const EpisodeView&, int t, std::span<float> out)` writes its
 /// numbers at step t of an episode; it is called for all steps in order. Throws Error for a name that the history has
 /// already, and for a number that is not finite.
 template <typename Fill>
@@ -52,8 +52,8 @@ template <typename Fill>
   return made;
 }
 
-/// The same history with what each step's action and those after it earned in their episode, a reward k steps later
-/// times discount^k (the return-to-go of Chen et al., 2021).
+/// The same history with the discounted return from each step to the end of its episode: a reward k steps later counts
+/// discount^k times (the return-to-go of Chen et al., 2021).
 [[nodiscard]] inline LearningHistory with_return_to_go(const HistoryView& history, double discount = 1,
                                                        std::string name = "return_to_go") {
   std::vector<double> returns;  // of the present episode

@@ -14,7 +14,7 @@
 
 namespace icrl {
 
-/// The type that holds every value of a space: one byte for ids up to 255, else two; what a box says.
+/// The type that holds every value of a space: one byte for ids up to 255, else two bytes; the element type of a box.
 [[nodiscard]] inline ElementType element_type(const Space& space) {
   if (const auto* box = std::get_if<Box>(&space)) return box->element;
   for (const int count : id_counts(space))
@@ -59,7 +59,7 @@ struct ColumnView {
 
   /// `out` has `width` values.
   void read(std::int64_t index, std::span<float> out) const {
-    ICRL_ASSERT(out.size() == static_cast<std::size_t>(width), "a row is read into a span of the column's width");
+    ICRL_ASSERT(out.size() == static_cast<std::size_t>(width), "ColumnView::read: out must have the column's width");
     const std::byte* const from = row(index);
     switch (type) {
       case ElementType::u8:
@@ -77,9 +77,9 @@ class Column {
 public:
   explicit Column(const Space& space) : type_{element_type(space)}, width_{value_count(space)} {}
 
-  /// Inlined, because it is so little work, thrice a step.
+  /// Inlined, because it does little work and is called three times per step.
   [[gnu::always_inline]] void append(std::span<const float> row) {
-    ICRL_ASSERT(row.size() == static_cast<std::size_t>(width_), "a row has the column's width");
+    ICRL_ASSERT(row.size() == static_cast<std::size_t>(width_), "Column::append: row must have the column's width");
     const std::size_t row_bytes = size_of(type_) * row.size();
     if (used_ + row_bytes > bytes_.size()) bytes_.resize(2 * bytes_.size() + 64 * row_bytes);
     std::byte* const to = bytes_.data() + used_;

@@ -15,14 +15,14 @@ namespace icrl {
 
 /// B sequences of up to T steps, as a model trains on them. F = feature_count, A = action_size.
 ///
-/// Numbers of images stay as narrow as histories store them: as floats a batch of 64 windows of 80 pictures of 84 x 84
-/// x 4 would take 578 MB. A model reads windows by `rows_of`, which widens one at a time.
+/// The numbers of images keep the type in which histories store them: as floats, a batch of 64 windows of 80 images of
+/// 84 x 84 x 4 would take 578 MB. A model reads windows with `rows_of`, which converts one window at a time to floats.
 struct ContextBatch {
   int sequence_count = 0;  ///< B
   int context = 0;         ///< T
   int feature_count = 0;   ///< F, of a row that a model reads
   int action_size = 0;
-  int image_size = 0;  ///< I: numbers of an observation that stands in `images` and not in `features`, else 0
+  int image_size = 0;  ///< I: numbers of an observation if it is in `images` and not in `features`, else 0
   ElementType image_type = ElementType::u8;
   std::vector<float> features;    ///< (B, T, F - I) rows of a StepLayout; zeros past a sequence's length
   std::vector<std::byte> images;  ///< (B, T, I) of image_type: boxes of u8 or u16, else empty; zeros like features
@@ -50,8 +50,8 @@ struct ContextBatch {
   /// Bytes of one observation in `images`.
   [[nodiscard]] std::size_t image_bytes() const { return size_of(image_type) * static_cast<std::size_t>(image_size); }
 
-  /// All T rows of sequence b as a model reads them, (T, F): put together in `buffer` if there are images, else as they
-  /// lie in `features`. Allocates only when the buffer grows.
+  /// All T rows of sequence b as a model reads them, (T, F): assembled in `buffer` if there are images, else a view of
+  /// `features`. Allocates only when the buffer grows.
   [[nodiscard]] std::span<const float> rows_of(int b, std::vector<float>& buffer) const {
     const auto narrow = features_of(b);
     if (image_size == 0) return narrow;

@@ -12,7 +12,7 @@
 
 namespace icrl {
 
-/// Mean return of the episodes first .. first + count - 1, as far as the history has them; 0 where it has none.
+/// Mean return of the episodes first .. first + count - 1, as far as the history has them; 0 if it has none.
 [[nodiscard]] inline double mean_return(const HistoryView& history, int first, int count) {
   const int begin = std::clamp(first, 0, history.episode_count());
   const int end = begin + std::clamp(count, 0, history.episode_count() - begin);
@@ -21,9 +21,8 @@ namespace icrl {
   return begin == end ? 0.0 : total / (end - begin);
 }
 
-/// The histories whose last `episodes` episodes earn more than `least_return` in the mean, which is below 0 where
-/// rewards are costs. A source that never solved its task teaches nothing but failing. Throws Error where none of them
-/// does.
+/// The histories whose last `episodes` episodes have a mean return above `least_return` (which is below 0 if rewards
+/// are costs). A source that never solved its task only teaches how to fail. Throws Error if there is no such history.
 [[nodiscard]] inline std::vector<HistoryView> keep_solved(std::vector<HistoryView> histories, int episodes = 20,
                                                           double least_return = 0) {
   double best = -std::numeric_limits<double>::infinity();

@@ -10,9 +10,9 @@
 
 namespace icrl::detail {
 
-/// The place of `index` in a random order of 0 .. count - 1 that `key` names, without keeping the order anywhere: a
-/// Feistel network permutes the next power of four, and numbers that fall outside are sent through it again. Eight
-/// rounds, because few rounds are visibly uneven where there are few numbers.
+/// The place of `index` in a random order of 0 .. count - 1 that depends on `key`, without storing the order: a Feistel
+/// network permutes the next power of four, and results that are too large are permuted again. Eight rounds, because
+/// fewer are visibly uneven for small counts.
 [[nodiscard]] inline int shuffled_place(int index, int count, std::uint64_t key) {
   const int half_bits = (static_cast<int>(std::bit_width(static_cast<unsigned>(count))) + 1) / 2;
   const std::uint64_t half_mask = (std::uint64_t{1} << half_bits) - 1;

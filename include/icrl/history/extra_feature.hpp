@@ -14,9 +14,9 @@
 
 namespace icrl {
 
-/// Numbers that a step has beside observation, action, reward and flags, known before its action: the return that is
-/// still wanted, an action mask, a second sensor. A history keeps them in a column, by this name; a layout names those
-/// that a model sees.
+/// Numbers of a step in addition to observation, action, reward and flags, known before its action: a return-to-go, an
+/// action mask, a second sensor. A history keeps them in a column, by this name; a layout names those that a model
+/// sees.
 struct ExtraFeature {
   std::string name;  ///< letters, digits, '_', '-' and '.'
   int size = 1;      ///< floats
@@ -56,11 +56,11 @@ struct ExtraFeatureLimits {
   static constexpr int count = 64, name_length = 64, all_sizes = SpaceLimits::components;
 };
 
-/// Throws Error, which begins with `what`, for names that files cannot hold, doubled ones, and sizes out of range.
+/// Throws Error, which begins with `what`, for names that files cannot hold, duplicate names, and sizes out of range.
 inline void validate(const std::vector<ExtraFeature>& features, std::string_view what) {
   using Limits = ExtraFeatureLimits;
   if (features.size() > Limits::count)
-    fail("{}: there are {} extra features, {} are possible", what, features.size(), Limits::count);
+    fail("{}: there are {} extra features, at most {} are possible", what, features.size(), Limits::count);
   const auto is_fine = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
            c == '.';
@@ -73,13 +73,13 @@ inline void validate(const std::vector<ExtraFeature>& features, std::string_view
            feature - features.begin(), name.substr(0, Limits::name_length), Limits::name_length);
     }
     if (std::any_of(features.begin(), feature, [&](const ExtraFeature& other) { return other.name == name; }))
-      fail("{}: there are two extra features {}", what, name);
+      fail("{}: two extra features have the name \"{}\"", what, name);
     if (feature->size < 1 || feature->size > Limits::all_sizes)
-      fail("{}: extra feature {} has {} numbers, 1 .. {} are possible", what, name, feature->size, Limits::all_sizes);
+      fail("{}: extra feature {} has {} numbers, it must have 1 .. {}", what, name, feature->size, Limits::all_sizes);
     all_sizes += feature->size;
   }
   if (all_sizes > Limits::all_sizes)
-    fail("{}: all extra features have {} numbers, {} are possible", what, all_sizes, Limits::all_sizes);
+    fail("{}: the extra features have {} numbers in all, at most {} are possible", what, all_sizes, Limits::all_sizes);
 }
 
 }  // namespace icrl

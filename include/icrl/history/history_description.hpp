@@ -26,7 +26,7 @@ struct OptionalColumns {
                                  extra_features = 8;  // in files of version 3 only
 };
 
-/// How a file tells what a space is. `shaped_box` stands in files from version 2 on.
+/// How a file encodes a space. Only files of version 2 or newer use `shaped_box`.
 struct SpaceKind {
   static constexpr std::uint32_t discrete = 1, multi_discrete = 2, box = 3, shaped_box = 4;
 };
@@ -61,7 +61,7 @@ inline void write_space(ByteWriter& writer, const Space& space) {
   for (const int count : id_counts(space)) number(count);
 }
 
-/// The number of values is bounded by `most`, so that nothing is allocated which the file cannot hold.
+/// `most` bounds the number of values, so that a damaged file cannot cause a large allocation.
 [[nodiscard]] inline Space read_space(ByteReader& reader, std::uint32_t version, std::uint32_t most) {
   const std::uint32_t newest_kind = version == 1 ? SpaceKind::box : SpaceKind::shaped_box;
   const auto kind = reader.value_in<std::uint32_t>("kind of a space", SpaceKind::discrete, newest_kind);
@@ -77,7 +77,7 @@ inline void write_space(ByteWriter& writer, const Space& space) {
   Box box;
   if (kind == SpaceKind::shaped_box) {
     const auto bytes = reader.value_in<std::uint32_t>("bytes per number of a box", 1, 4);
-    if (bytes == 3) fail("{}: numbers of a box have 3 bytes, it must be 1, 2 or 4", reader.what());
+    if (bytes == 3) fail("{}: a number of a box takes 3 bytes, it must be 1, 2 or 4", reader.what());
     box.element = ElementType{static_cast<std::uint8_t>(bytes)};
     const auto dimensions = reader.value_in<std::uint32_t>("dimensions of a box", 0, SpaceLimits::dimensions);
     box.shape = sizes(dimensions, "size of a box", SpaceLimits::components);

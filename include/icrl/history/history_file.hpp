@@ -26,31 +26,33 @@ namespace icrl {
 
 namespace detail {
 
-/// Throws Error where an action, which lies in its space, is one that its row's mask forbids.
+/// Throws Error if the mask of its row forbids an action (which lies in its space).
 inline void check_masks(const HistoryRecord& record, const std::string& what) {
   const HistoryColumns& columns = record.columns;
   float action = 0;
   for (std::uint64_t r = 0; r < record.step_count; ++r) {
     columns.actions.read(static_cast<std::int64_t>(r), std::span{&action, 1});
     const std::uint8_t* const mask = columns.action_masks + r * static_cast<std::uint64_t>(columns.mask_size);
-    if (mask[static_cast<int>(action)] == 0) fail("{}: action {} ({}) is forbidden by its mask", what, r, action);
+    if (mask[static_cast<int>(action)] == 0)
+      fail("{}: the action of step {}, {}, is forbidden by its mask", what, r, action);
   }
 }
 
-/// Throws Error where checked bytes still make no history: episodes without steps, values outside their space, actions
-/// that their mask forbids.
+/// Throws Error if the columns, whose checksum is right, are not a valid history: episodes without steps, values
+/// outside their space, actions that their mask forbids.
 inline void check_columns(const HistoryRecord& record, const std::string& what) {
   const HistoryColumns& columns = record.columns;
   std::uint64_t end = 0;
   for (int e = 0; e < columns.episode_count; ++e) {
     const std::uint64_t next = columns.episode_ends[e];
-    if (next <= end || next - end > INT_MAX) fail("{}: episode {} goes from step {} to step {}", what, e, end, next);
+    if (next <= end || next - end > INT_MAX)
+      fail("{}: episode {} begins at step {} and ends before step {}, which is not a valid length", what, e, end, next);
     const int ending = columns.episode_endings[e];
     if (ending < 1 || ending > 3) fail("{}: episode {} has ending {}, it must be 1, 2 or 3", what, e, ending);
     end = next;
   }
   if (end != record.step_count)
-    fail("{}: its episodes have {} steps together, its header says {}", what, end, record.step_count);
+    fail("{}: its episodes have {} steps in all, but its header says {}", what, end, record.step_count);
 
   const auto check_rows = [&](const ColumnView& column, std::uint64_t rows, const Space& space, const char* name) {
     const SpaceCheck check{space};
@@ -76,7 +78,7 @@ inline void check_columns(const HistoryRecord& record, const std::string& what) 
                 static_cast<std::uint64_t>(columns.extra_size));
 }
 
-/// For as long as it lives a part of a file that is read at random is read in ascending order.
+/// While this object exists, the system expects ascending reads in a part of a file that is otherwise read at random.
 class AscendingReads {
 public:
   AscendingReads(const MappedFile& file, std::span<const std::byte> part) : file_{file}, part_{part} {
@@ -91,7 +93,7 @@ private:
   std::span<const std::byte> part_;
 };
 
-/// Throws Error where the columns are not those that were written.
+/// Throws Error if the columns do not have their checksum.
 inline void check_columns_checksum(const HistoryRecord& record, const std::string& what, const char* hint) {
   if (const auto found = crc32c(record.column_bytes); found != record.columns_checksum)
     fail("{}: columns have checksum {:08x}, the header says {:08x} ({})", what, found, record.columns_checksum, hint);
@@ -150,13 +152,14 @@ inline void check_columns_checksum(const HistoryRecord& record, const std::strin
 
 }  // namespace detail
 
-/// Learning histories on disk, mapped into memory: opening costs little however large the file is, and what is not
-/// looked at is not read. The format stands at the top of history_format.hpp.
+/// Learning histories on disk, mapped into memory: opening a large file is fast, and only the parts that are used are
+/// read. The format is described at the top of history_format.hpp.
 ///
 /// Headers and descriptions are checked when the file is opened; the checksum and the values of a history's columns
-/// at its first use. Either throws Error naming the history and the byte where its record begins. Histories may be
-/// used from many threads. Other programs may append to the file meanwhile; one that changes or cuts what is mapped
-/// pulls the rug from under the readers.
+/// at its first use. Either check throws Error naming the history and the byte where its record begins. Histories may
+/// be
+/// used from many threads. Other programs may append to the file meanwhile, but must not change or truncate the mapped
+/// part.
 class HistoryFile {
 public:
   explicit HistoryFile(const std::filesystem::path& path)
@@ -167,9 +170,10 @@ public:
 
   [[nodiscard]] int history_count() const { return static_cast<int>(scan_.records.size()); }
 
-  /// Valid as long as this object lives, also when it is moved.
+  /// Valid as long as this object exists, even if it is moved.
   [[nodiscard]] HistoryView history(int index) const& {
-    ICRL_ASSERT(0 <= index && index < history_count(), "a history's index is below history_count()");
+    ICRL_ASSERT(0 <= index && index < history_count(),
+                "HistoryFile::history: index must lie in 0 .. history_count() - 1");
     const auto i = static_cast<std::size_t>(index);
     const detail::HistoryRecord& record = scan_.records[i];
     if (!is_checked(i)) check(i);
@@ -234,7 +238,8 @@ public:
   }
 
   /// Adds one history, or throws Error and adds nothing. A history that needs a newer version of the format (boxes that
-  /// have a shape or whole numbers, extra features) is refused behind histories in a file of an older one.
+  /// have a shape or whole numbers, extra features) is refused if the file has an older version and already holds
+  /// histories.
   void append(const HistoryView& history) {
     const std::uint32_t version = detail::version_for(history.info());
     if (version > version_) {
@@ -254,11 +259,11 @@ public:
   /// Returns once everything appended is on the disk.
   void sync() { file_.sync(); }
 
-  /// Histories in the file, those of earlier writers among them.
+  /// Histories in the file, including those of earlier writers.
   [[nodiscard]] int history_count() const { return static_cast<int>(history_count_); }
 
 private:
-  /// Makes it a file of that version without histories.
+  /// Makes the file one of that version, without histories.
   void begin_file(std::uint32_t version) {
     version_ = 0;  // until the header is there
     file_.truncate(0);
@@ -266,7 +271,7 @@ private:
     version_ = version;
   }
 
-  /// Behind damage nothing is appended: it would be in the way for ever.
+  /// Nothing is appended after a damaged record, because readers could not get past it.
   void check_last(const detail::HistoryRecord& last, std::size_t index, const MappedFile& mapped) const {
     const detail::AscendingReads of_check{mapped, last.column_bytes};
     const std::string hint =

@@ -113,7 +113,7 @@ private:
                                                     const HistoryInfo& info, const std::string& what) {
   const std::uint64_t episodes = header.episode_count, steps = header.step_count;
   if (episodes > INT_MAX || steps < episodes || steps > bytes.size())
-    fail("{}: {} episodes of {} steps together cannot be in {} bytes", what, episodes, steps, bytes.size());
+    fail("{}: {} episodes with {} steps in all do not fit into {} bytes", what, episodes, steps, bytes.size());
   ColumnCursor cursor{bytes, what};
   HistoryColumns columns;
   columns.is_mapped = true;
@@ -210,7 +210,8 @@ struct HistoryScan {
     fail("{}: the checksum of the header is {:08x}, but {:08x} is stored (the file is damaged)", what, found, checksum);
   RecordHeader header;
   std::memcpy(&header, said.data(), sizeof header);
-  if (header.index != index) fail("{}: its header says it is history {}", what, header.index);
+  if (header.index != index)
+    fail("{}: its header says that it is history {} (the file is damaged)", what, header.index);
   const std::uint64_t least = HistoryFormat::record_header_size + filled_up(header.description_size);
   if (header.size < least || header.size % 8 != 0) {
     fail("{}: header says {} bytes, a record with its description has a multiple of 8, at least {}", what, header.size,
@@ -219,7 +220,7 @@ struct HistoryScan {
   return header;
 }
 
-/// Finds the records of a file and checks all of it but the columns.
+/// Finds the records of a file and checks everything except the columns.
 [[nodiscard]] inline HistoryScan scan_histories(std::span<const std::byte> file, const std::string& what) {
   HistoryScan scan;
   scan.version = check_file_header(file, what);

@@ -27,12 +27,13 @@ struct StepExtras {
   std::span<const float> extra_features{};  ///< the numbers of all of them, one after another
 };
 
-/// Records episodes into a history, step by step, for a loop that somebody else owns:
+/// Records episodes into a history, step by step, for programs with their own loop:
 ///   recorder.begin_episode(first observation), then recorder.step(...) until terminated or truncated, and again.
 ///
-/// An episode counts once it has ended: one that is still open when the recorder goes is not part of the history.
-/// Wrong calls and values outside their space throw Error and change nothing. Where memory runs out in a step, the open
-/// episode is forgotten, and the finished ones stay.
+/// An episode counts once it has ended: one that is still open when the recorder is destroyed is not part of the
+/// history.
+/// Wrong calls and values outside their space throw Error and change nothing. If memory runs out in a step, the open
+/// episode is dropped, and the finished ones stay.
 class HistoryRecorder {
 public:
   /// `history` outlives the recorder and is not moved meanwhile.
@@ -52,7 +53,7 @@ public:
     length_ = 0;
   }
 
-  /// The step that `action` took: what it earned and where it led.
+  /// Records a step: the action, its reward and the next observation.
   void step(std::span<const float> action, float reward, std::span<const float> next_observation, bool terminated,
             bool truncated, const StepExtras& extras = {}) {
     if (!is_open_) refuse("a step came before begin_episode()");
@@ -65,7 +66,7 @@ public:
                                            std::span<const float> next_observation, bool terminated, bool truncated,
                                            const StepExtras& extras = {}) {
     if (!is_open_) refuse("a step came before begin_episode()");
-    ICRL_ASSERT(action_check_.contains(action), "a checked action lies in its space");
+    ICRL_ASSERT(action_check_.contains(action), "history recorder: the action must lie in its space");
     if (!std::isfinite(reward)) refuse(fmt::format("the reward is {}, it must be finite", reward));
     if (!observation_check_.contains(next_observation))
       refuse_value("next observation", next_observation, info().observation_space);

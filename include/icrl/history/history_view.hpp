@@ -17,7 +17,7 @@
 
 namespace icrl {
 
-/// What a history is of, and which optional columns it has.
+/// The spaces, task and source of a history, and which optional columns it has.
 struct HistoryInfo {
   Space observation_space{}, action_space{};
   std::int64_t task = 0;
@@ -31,7 +31,7 @@ struct HistoryInfo {
   friend bool operator==(const HistoryInfo&, const HistoryInfo&) = default;
 };
 
-/// Throws Error for spaces or extra features that make no sense, or a mask over an action space that is not Discrete.
+/// Throws Error for invalid spaces or extra features, or a mask over an action space that is not Discrete.
 inline void validate(const HistoryInfo& info) {
   validate(info.observation_space, "observation space of a history");
   validate_actions(info.action_space, "action space of a history");
@@ -76,7 +76,7 @@ public:
 
   /// t in 0 .. length.
   void observation(int t, std::span<float> out) const {
-    ICRL_ASSERT(0 <= t && t <= length_, "an episode has length + 1 observations");
+    ICRL_ASSERT(0 <= t && t <= length_, "EpisodeView: t must lie in 0 .. length()");
     columns_.observations.read(first_step_ + index_ + t, out);
   }
   /// t in 0 .. length - 1, here and below.
@@ -94,18 +94,21 @@ public:
 
   /// One byte per action, not 0 where it was allowed. Only where the info says has_action_mask.
   [[nodiscard]] std::span<const std::uint8_t> action_mask(int t) const {
-    ICRL_ASSERT(columns_.action_masks != nullptr, "the history has no action masks");
+    ICRL_ASSERT(columns_.action_masks != nullptr,
+                "EpisodeView: the history has no action masks (see HistoryInfo::has_action_mask)");
     const auto size = static_cast<std::size_t>(columns_.mask_size);
     return {columns_.action_masks + static_cast<std::size_t>(step(t)) * size, size};
   }
   /// Only where the info says has_behavior_probability.
   [[nodiscard]] float behavior_probability(int t) const {
-    ICRL_ASSERT(columns_.behavior_probabilities != nullptr, "the history has no behavior probabilities");
+    ICRL_ASSERT(columns_.behavior_probabilities != nullptr,
+                "EpisodeView: the history has no probabilities (see HistoryInfo::has_behavior_probability)");
     return columns_.behavior_probabilities[step(t)];
   }
   /// Only where the info says has_expert_action.
   void expert_action(int t, std::span<float> out) const {
-    ICRL_ASSERT(columns_.expert_actions.data != nullptr, "the history has no expert actions");
+    ICRL_ASSERT(columns_.expert_actions.data != nullptr,
+                "EpisodeView: the history has no expert actions (see HistoryInfo::has_expert_action)");
     columns_.expert_actions.read(step(t), out);
   }
   /// The numbers of all extra features, in the order of the info; empty without any.
@@ -117,7 +120,7 @@ public:
 
 private:
   [[nodiscard]] std::int64_t step(int t) const {
-    ICRL_ASSERT(0 <= t && t < length_, "an episode has length steps");
+    ICRL_ASSERT(0 <= t && t < length_, "EpisodeView: t must lie in 0 .. length() - 1");
     return first_step_ + t;
   }
   [[nodiscard]] bool has_ending(std::uint8_t bit) const { return (columns_.episode_endings[index_] & bit) != 0; }
@@ -128,8 +131,8 @@ private:
   int length_;
 };
 
-/// One learner's life on one task, episode after episode. Does not own what it shows: it lives as long as the
-/// LearningHistory or HistoryFile it came from, moved or not, and no longer.
+/// The history of one learner on one task, episode after episode. Does not own its data: it is valid as long as the
+/// LearningHistory or HistoryFile that it came from exists, even if that is moved.
 class HistoryView {
 public:
   HistoryView(const HistoryInfo& info, const HistoryColumns& columns) : info_{&info}, columns_{columns} {}
@@ -140,7 +143,8 @@ public:
     return episode_count() == 0 ? 0 : static_cast<std::int64_t>(columns_.episode_ends[episode_count() - 1]);
   }
   [[nodiscard]] EpisodeView episode(int index) const {
-    ICRL_ASSERT(0 <= index && index < episode_count(), "an episode's index is below episode_count()");
+    ICRL_ASSERT(0 <= index && index < episode_count(),
+                "HistoryView::episode: index must lie in 0 .. episode_count() - 1");
     return {columns_, index, first_step(index), episode_length(index)};
   }
   /// Steps before an episode, and those of one, without making a view of it.

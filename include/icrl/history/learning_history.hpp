@@ -14,11 +14,11 @@
 
 namespace icrl {
 
-/// A learning history in memory: the finished episodes of one learner on one task. A HistoryRecorder fills it. What was
-/// moved from can be assigned to or destroyed, no more.
+/// A learning history in memory: the finished episodes of one learner on one task. A HistoryRecorder fills it. A
+/// moved-from history can only be assigned to or destroyed.
 class LearningHistory {
 public:
-  /// Throws Error for an info that makes no sense.
+  /// Throws Error for an invalid info.
   explicit LearningHistory(HistoryInfo info)
       : info_{checked(std::move(info))},
         observations_{info_->observation_space},
@@ -33,8 +33,8 @@ public:
   [[nodiscard]] EpisodeView episode(int index) const& { return view().episode(index); }
   EpisodeView episode(int index) const&& = delete;
 
-  /// Valid until the history is recorded into, assigned to or destroyed, also where it is moved: as when the vector
-  /// grows that it lies in.
+  /// Valid until the history is recorded into, assigned to or destroyed. It may be moved, for example when a vector of
+  /// histories grows.
   [[nodiscard]] HistoryView view() const& {
     HistoryColumns columns{.episode_count = episode_count(),
                            .episode_ends = episode_ends_.data(),

@@ -13,7 +13,7 @@
 
 namespace icrl {
 
-/// contains() for many elements of one space: the space is looked at once, not for every element.
+/// contains() for many elements of one space: the space is examined once, not for every element.
 class SpaceCheck {
 public:
   explicit SpaceCheck(const Space& space) : whole_{is_whole(space)} {

@@ -34,10 +34,10 @@ struct StepFlag {
   static constexpr int count = 8;          ///< flags are ids in [0, count)
 };
 
-/// How one environment step looks to a model: a row of `feature_count()` floats,
+/// How a model sees one environment step: a row of `feature_count()` floats,
 ///   [ observation | extra features | previous action | previous reward | flag ].
-/// The past comes with the observation it led to, so one row is all that a decision adds to a context. Extra features
-/// belong to the action that follows; a closing row, which no action follows, has zeros.
+/// The previous action and reward are in the row of the observation that they led to, so a decision adds only one row
+/// to a context. Extra features belong to the action that follows; a closing row, which no action follows, has zeros.
 struct StepLayout {
   Space observation_space, action_space;
   bool closing_token = false;  ///< an ended episode gets one more row: final observation, last action, last reward
@@ -63,10 +63,11 @@ struct StepLayout {
   }
 
   /// Fills `row`; extra features become zero. With the flag no_previous the previous action and reward are not read.
-  /// The observation and the action may already lie at their place in the row.
+  /// The observation and the action may already be at their place in the row.
   void write(std::span<float> row, std::span<const float> observation, std::span<const float> previous_action,
              float previous_reward, int flags) const {
-    ICRL_ASSERT(row.size() == static_cast<std::size_t>(feature_count()), "a row has feature_count() values");
+    ICRL_ASSERT(row.size() == static_cast<std::size_t>(feature_count()),
+                "step layout: row must have feature_count() values");
     put(observation, observation_of(row));
     const std::span<float> extra = extra_features_of(row);
     std::fill(extra.begin(), extra.end(), 0.0f);
@@ -77,7 +78,7 @@ struct StepLayout {
   void write_past(std::span<float> past, std::span<const float> previous_action, float previous_reward,
                   int flags) const {
     const auto action = past.first(static_cast<std::size_t>(action_size()));
-    ICRL_ASSERT(past.size() == action.size() + 2, "a past is action, reward and flag");
+    ICRL_ASSERT(past.size() == action.size() + 2, "step layout: past must have action_size() + 2 values");
     if ((flags & StepFlag::no_previous) != 0) {
       write_null_action(action);
       previous_reward = 0.0f;
@@ -90,7 +91,8 @@ struct StepLayout {
 
   /// Turns a row into one without a past, as the first row of a context is.
   void forget_previous(std::span<float> row) const {
-    ICRL_ASSERT(row.size() == static_cast<std::size_t>(feature_count()), "a row has feature_count() values");
+    ICRL_ASSERT(row.size() == static_cast<std::size_t>(feature_count()),
+                "step layout: row must have feature_count() values");
     write_null_action(previous_action_of(row));
     row[static_cast<std::size_t>(reward_offset())] = 0.0f;
     float& flags = row[row.size() - 1];
@@ -99,7 +101,7 @@ struct StepLayout {
 
   friend bool operator==(const StepLayout&, const StepLayout&) = default;
 
-  /// Where two layouts differ first, `one` named before `other`; empty where they are equal.
+  /// The first difference of two layouts, `one` before `other`; empty if they are equal.
   [[nodiscard]] friend std::string difference(const StepLayout& one, const StepLayout& other) {
     if (one.observation_space != other.observation_space)
       return "observation spaces " + difference(one.observation_space, other.observation_space);
@@ -111,7 +113,7 @@ struct StepLayout {
     return fmt::format("extra features {} and {}", to_string(one.extra_features), to_string(other.extra_features));
   }
 
-  /// Throws Error unless both spaces and the extra features make sense.
+  /// Throws Error unless both spaces and the extra features are valid.
   friend void validate(const StepLayout& layout) {
     validate(layout.observation_space, "step layout, observations");
     validate_actions(layout.action_space, "step layout, actions");
@@ -120,7 +122,8 @@ struct StepLayout {
 
 private:
   static void put(std::span<const float> values, std::span<float> place) {
-    ICRL_ASSERT(values.size() == place.size(), "a value has the size its space says");
+    ICRL_ASSERT(values.size() == place.size(),
+                "step layout: an observation or action must have the value_count() of its space");
     if (values.data() != place.data()) std::copy(values.begin(), values.end(), place.begin());
   }
 

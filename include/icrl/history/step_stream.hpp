@@ -47,7 +47,7 @@ private:
 /// Makes the rows of an ongoing stream of steps across episodes, one before each action.
 class StepStream {
 public:
-  /// All that decides the rows to come, for saving and resuming a stream.
+  /// Everything that determines the next rows, for saving and resuming a stream.
   struct State {
     StreamPhase phase;
     std::vector<float> previous_action;
@@ -64,14 +64,15 @@ public:
   void observe(std::span<const float> observation, std::span<const float> extra_features, std::span<float> row) const {
     layout_.write(row, observation, state_.previous_action, state_.previous_reward, state_.phase.flags());
     ICRL_ASSERT(extra_features.size() == static_cast<std::size_t>(layout_.extra_size()),
-                "a row has all extra features of its layout");
+                "step stream: extra_features must have the layout's extra_size() numbers");
     std::copy(extra_features.begin(), extra_features.end(), layout_.extra_features_of(row).begin());
   }
   void observe(std::span<const float> observation, std::span<float> row) const { observe(observation, {}, row); }
 
-  /// Remembers the action taken and what it brought; `ended`: it was the last of its episode.
+  /// Stores the action taken and its reward; `ended`: it was the last of its episode.
   void record(std::span<const float> action, float reward, bool ended) {
-    ICRL_ASSERT(action.size() == state_.previous_action.size(), "an action has the size its space says");
+    ICRL_ASSERT(action.size() == state_.previous_action.size(),
+                "step stream: action must have the layout's action_size() numbers");
     std::copy(action.begin(), action.end(), state_.previous_action.begin());
     state_.previous_reward = reward;
     state_.phase.record(ended);
@@ -79,8 +80,9 @@ public:
 
   /// Writes the closing row of the episode that record() ended. Only for layouts with a closing token.
   void close(std::span<const float> final_observation, std::span<float> row) {
-    ICRL_ASSERT(layout_.closing_token, "only layouts with a closing token have closing rows");
-    ICRL_ASSERT(state_.phase.at_episode_start() && state_.phase.has_previous(), "only an ended episode is closed");
+    ICRL_ASSERT(layout_.closing_token, "step stream: close() needs a layout with a closing token");
+    ICRL_ASSERT(state_.phase.at_episode_start() && state_.phase.has_previous(),
+                "step stream: close() must follow a record() that ended its episode");
     layout_.write(row, final_observation, state_.previous_action, state_.previous_reward, StepFlag::closing);
     state_.phase.close();
   }
@@ -93,7 +95,8 @@ public:
 
   [[nodiscard]] const State& state() const { return state_; }
   void restore(State state) {
-    ICRL_ASSERT(state.previous_action.size() == state_.previous_action.size(), "a state belongs to its layout");
+    ICRL_ASSERT(state.previous_action.size() == state_.previous_action.size(),
+                "step stream: the state belongs to another layout");
     state_ = std::move(state);
   }
 

@@ -36,7 +36,7 @@ public:
         action_{from_action_},
         expert_action_{from_action_} {
     if (!info_.extra_features.empty()) {
-      fail("symmetric image: the history has extra features ({}), which no symmetry maps (add them to the image)",
+      fail("symmetric image: the history has extra features ({}), which a symmetry cannot map (add them to the image)",
            to_string(info_.extra_features));
     }
     if (info_.has_action_mask) map_action_ids();
@@ -44,7 +44,8 @@ public:
 
   [[nodiscard]] LearningHistory made() {
     constexpr int least = std::numeric_limits<int>::min(), most = std::numeric_limits<int>::max();
-    if (info_.task < least || info_.task > most) fail("symmetric image: no family has a task {}", info_.task);
+    if (info_.task < least || info_.task > most)
+      fail("symmetric image: the history's task is {}, which is out of the range of an int", info_.task);
     HistoryInfo info = info_;
     info.task = symmetry_.map_task(static_cast<int>(info.task));
     LearningHistory image{info};
@@ -111,14 +112,14 @@ private:
 }  // namespace detail
 
 /// The same history on the image of its task: observations, actions and expert actions mapped, masks with their
-/// actions, rewards and endings as they were, and so the probabilities of actions. Throws Error where a mapped value
-/// leaves its space, and for a task that is no int. The spaces must be those that the symmetry maps.
+/// actions, rewards, endings and the probabilities of actions unchanged. Throws Error if a mapped value leaves its
+/// space, and for a task that is out of the range of an int. The spaces must be those that the symmetry maps.
 template <Symmetry S>
 [[nodiscard]] LearningHistory symmetric_image(const HistoryView& history, const S& symmetry) {
   return detail::ImageOfHistory<S>{history, symmetry}.made();
 }
 
-/// What became of the images of some histories, the identity's left out.
+/// How many images of some histories were kept and dropped, without those of the identity.
 struct ImageCounts {
   std::size_t kept = 0;
   std::size_t dropped = 0;  ///< because their task is not a training task
@@ -129,7 +130,7 @@ struct ImageCounts {
 template <HasSymmetries F>
 class SymmetricImages {
 public:
-  /// Throws Error where one of `training_tasks` is none of the family.
+  /// Throws Error if one of `training_tasks` is not a task of the family.
   SymmetricImages(const F& family, std::span<const int> training_tasks)
       : symmetries_{family.symmetries()},
         task_count_{family.task_count()},
@@ -141,13 +142,14 @@ public:
   }
 
   /// Calls `take(LearningHistory&&)` with each image whose task is a training task, in the order of the symmetries.
-  /// Throws Error where the history is of no task of the family, or of other spaces than its tasks.
+  /// Throws Error if the history's task is not one of the family, or if its spaces differ from those of the tasks.
   template <typename Take>
   void make(const HistoryView& history, Take&& take) {
     if (history.info().task < 0 || history.info().task >= task_count_)
       fail("symmetric images: task {} is not one of the family's {} tasks", history.info().task, task_count_);
     const StepLayout spaces{history.info().observation_space, history.info().action_space};
-    if (spaces != spaces_) fail("symmetric images: the family and the history differ: {}", difference(spaces_, spaces));
+    if (spaces != spaces_)
+      fail("symmetric images: the spaces of the family and the history differ: {}", difference(spaces_, spaces));
     for (std::size_t i = 1; i < static_cast<std::size_t>(std::ranges::size(symmetries_)); ++i) {
       const auto& symmetry = detail::nth(symmetries_, i);
       const int task = symmetry.map_task(static_cast<int>(history.info().task));

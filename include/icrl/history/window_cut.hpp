@@ -36,7 +36,7 @@ struct WindowCut {
   const StepLayout& layout;
   bool use_expert_action;
 
-  /// Calls visit(part) for each episode that the window shows steps of: the one walk over a window.
+  /// Calls visit(part) for each episode of which the window shows steps.
   template <typename Visit>
   void for_each_part(Visit&& visit) const {
     int rows_left = context;
@@ -51,7 +51,7 @@ struct WindowCut {
   }
 
   /// Calls visit(bytes) for all that write() reads from the columns of steps: column by column, and within it episode
-  /// by episode. It may be one reward more.
+  /// by episode. It may include one reward that is not read.
   template <typename Visit>
   void for_each_read(Visit&& visit) const {
     const HistoryColumns& columns = kept.history.columns();

@@ -52,7 +52,7 @@ struct KeptEpisodes {
     return first + stride * (is_shuffled ? shuffled_place(i, count, order_key) : i);
   }
   /// Length and first step of episode e of the history. Where episodes end is looked up only if it does not follow from
-  /// the lengths: in a mapped file it costs a look at one more page.
+  /// the lengths: in a mapped file this reads one more page.
   [[nodiscard]] int length_of(int e) const { return lengths.are_even ? lengths.longest : history.episode_length(e); }
   [[nodiscard]] std::int64_t first_step_of(int e) const {
     return lengths.are_even ? std::int64_t{lengths.longest} * e : history.first_step(e);
@@ -66,8 +66,7 @@ struct WindowBegin {
   int episode = 0, step = 0;
 };
 
-/// A window that is drawn in two steps: construction needs no look at the history, begin() looks at where its episodes
-/// end.
+/// A window that is drawn in two steps: construction does not read the history, begin() reads where its episodes end.
 struct WindowDraw {
   KeptEpisodes kept;
   bool is_from_start;
@@ -104,7 +103,7 @@ struct WindowDraw {
     return {i, static_cast<int>(std::min<std::int64_t>(left, begin_count(i) - 1))};
   }
 
-  /// Where the episodes end that begin() and the cut look at, or some more; empty where the lengths say it.
+  /// The ends of the episodes that begin() and the cut read, and possibly more; empty if they follow from the lengths.
   [[nodiscard]] std::span<const std::byte> ends(int context) const {
     if (kept.lengths.are_even) return {};
     constexpr int most = 1 << 17;  // 1 MB
@@ -115,7 +114,7 @@ struct WindowDraw {
   }
 
 private:
-  /// The last begin from which a full window fits, or the very first.
+  /// The last beginning from which a full window fits, or the first beginning if none does.
   [[nodiscard]] WindowBegin last_begin(int context, bool has_closing_rows) const {
     int rows = 0;
     for (int i = kept.count - 1; i >= 0; --i) {

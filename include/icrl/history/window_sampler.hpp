@@ -23,15 +23,15 @@
 
 namespace icrl {
 
-/// Cuts random windows out of histories, as training sequences. A window lies inside one history, goes on across its
-/// kept episodes, and begins without a past, as an agent does that wakes with an empty memory.
+/// Cuts random windows out of histories, as training sequences. A window lies inside one history, continues across its
+/// kept episodes, and begins without a previous action, like an agent with an empty memory.
 ///
 /// Sequence b of a batch is a function of rng.fork(b): a history uniformly; the phase of the thinning uniformly; the
-/// begin uniformly among those from which a full window still fits, the first kept episode where none does.
+/// beginning uniformly among those from which a full window fits, or the first kept episode if none does.
 class WindowSampler {
 public:
-  /// The histories outlive the sampler. Those without an episode are left out. Throws Error where none is left, where
-  /// spaces differ from the layout's, or where extra features or expert actions are asked for and missing.
+  /// The histories outlive the sampler. Those without an episode are left out. Throws Error if none is left, if spaces
+  /// differ from the layout's, or if requested extra features or expert actions are missing.
   WindowSampler(std::vector<HistoryView> histories, StepLayout layout, const WindowConfig& config)
       : histories_{std::move(histories)}, layout_{std::move(layout)}, config_{config} {
     validate(config_);
@@ -46,7 +46,8 @@ public:
     }
   }
 
-  /// All that the windows depend on, except what stands in the histories: to tell one run's windows from another's.
+  /// Everything that the windows depend on, except the contents of the histories, to tell the windows of different runs
+  /// apart.
   [[nodiscard]] std::string describe() const {
     std::int64_t steps = 0;
     for (const HistoryView& history : histories_) steps += history.step_count();
@@ -60,7 +61,7 @@ public:
 
   [[nodiscard]] const StepLayout& layout() const { return layout_; }
   [[nodiscard]] const WindowConfig& config() const { return config_; }
-  /// Rows of the longest episode of all histories, a closing row among them.
+  /// Rows of the longest episode of all histories, including a closing row.
   [[nodiscard]] int longest_episode() const {
     int longest = 0;
     for (const detail::EpisodeLengths& lengths : lengths_) longest = std::max(longest, lengths.longest);
@@ -76,8 +77,8 @@ public:
     }
   }
 
-  /// Asks the system to read what sample(count, rng, ...) will look at in mapped files, and does not wait for it,
-  /// except for where episodes of uneven lengths end. Allocates nothing, changes nothing, and does nothing where all
+  /// Asks the system to prefetch what sample(count, rng, ...) will read in mapped files. It does not wait, except for
+  /// the ends of episodes if their lengths differ. Allocates nothing, changes nothing, and does nothing if all
   /// histories are in memory.
   void prefetch(int count, const Rng& rng) const {
     if (!is_mapped_) return;
@@ -90,7 +91,7 @@ public:
   }
 
   /// Calls visit(b, bytes) for all that sample(count, rng, ...) reads for its window b from the columns of steps:
-  /// column by column, and within it episode by episode. It may be one reward more per window.
+  /// column by column, and within it episode by episode. It may include one reward per window that is not read.
   template <typename Visit>
   void visit_reads(int count, const Rng& rng, Visit&& visit) const {
     for (int b = 0; b < count; ++b) {
@@ -119,7 +120,7 @@ private:
     }
   }
 
-  /// The choice of window b, as far as it needs no look at the history.
+  /// The part of the choice of window b that does not read the history.
   [[nodiscard, gnu::noinline]] detail::WindowDraw draw(int b, const Rng& rng) const {
     Rng own = rng.fork(static_cast<std::uint64_t>(b));
     const auto h = static_cast<std::size_t>(own.below(static_cast<int>(histories_.size())));

@@ -69,7 +69,7 @@ template <HasFields Config>
     if (!field.is_set(config)) return;
     if constexpr (requires { field.names; }) {
       const auto* const entry = field.find(config.*field.member);
-      ICRL_ASSERT(entry != nullptr, "json_text: a configuration has to be valid");
+      ICRL_ASSERT(entry != nullptr, "json_text: the configuration has an invalid value (call validate first)");
       fields.emplace(field.key, entry->name);
     } else {
       fields.emplace(field.key, config.*field.member);

@@ -32,7 +32,6 @@ namespace detail {
 
 /// Checks the limits while a text is read, before values are created. It stops at malformed text without an error; the
 /// parser that creates the values then reports it.
-/// is wrong with it is said by the parser that makes values of it.
 class JsonInspector {
 public:
   explicit JsonInspector(std::string_view what) : what_{what} {}

@@ -166,7 +166,7 @@ template <LoadableModel M>
   return guess;
 }
 
-/// Calls `make`, and adds the file's name to an Error: of a configuration and a layout that do not go together.
+/// Calls `make`, and adds the file's name to an Error, for example if configuration and layout do not fit each other.
 template <typename Make>
 [[nodiscard]] auto at_file(const SafetensorsFile& file, Make&& make) {
   try {
@@ -183,7 +183,7 @@ void check_plausible_size(const SafetensorsFile& file, const ModelInfoOf<ConfigO
   const std::int64_t expected =
       at_file(file, [&] { return static_cast<std::int64_t>(M::weight_count(info.config, info.layout)); });
   if (expected > 16 * info.weight_count + (1 << 20)) {
-    fail("{}: holds {} weights, the configuration wants {}{}", file.what(), info.weight_count, expected,
+    fail("{}: holds {} weights, the configuration needs {}{}", file.what(), info.weight_count, expected,
          guess_size<M>(file, info).hint());
   }
 }
@@ -209,7 +209,7 @@ void read_numbers(const TensorView& tensor, const std::string& what, std::span<s
 inline void read_tensor(const TensorView& tensor, const std::string& what, const MutableTensorView& target) {
   const std::string_view from = tensor.dtype, to = target.dtype, f32 = dtype_of<float>, f64 = dtype_of<double>;
   if (to != f32 && to != f64) {
-    if (from != to) fail("{}: {} is {}, the model wants {}", what, tensor.name, from, to);
+    if (from != to) fail("{}: {} is {}, the model needs {}", what, tensor.name, from, to);
     std::copy(tensor.bytes.begin(), tensor.bytes.end(), target.bytes.begin());
   } else if (from == f32) {
     to == f32 ? read_numbers<float, float>(tensor, what, target.bytes)
@@ -218,7 +218,7 @@ inline void read_tensor(const TensorView& tensor, const std::string& what, const
     to == f32 ? read_numbers<double, float>(tensor, what, target.bytes)
               : read_numbers<double, double>(tensor, what, target.bytes);
   } else {
-    fail("{}: {} is {}, the model wants F32 or F64", what, tensor.name, from);
+    fail("{}: {} is {}, the model needs F32 or F64", what, tensor.name, from);
   }
 }
 
@@ -229,12 +229,12 @@ void read_weights(const SafetensorsFile& file, const ModelInfoOf<ConfigOf<M>>& i
   for (const MutableTensorView& target : tensors_of(model)) {
     const auto found = unread.find(target.name);
     if (found == unread.end()) {
-      fail("{}: {} is missing, the configuration wants {}{}", file.what(), target.name, to_string(target.shape),
+      fail("{}: {} is missing, the configuration needs {}{}", file.what(), target.name, to_string(target.shape),
            guess_size<M>(file, info).hint());
     }
     const TensorView& tensor = *found->second;
     if (tensor.shape != target.shape) {
-      fail("{}: {} is {}, the configuration wants {}{}", file.what(), target.name, to_string(tensor.shape),
+      fail("{}: {} is {}, the configuration needs {}{}", file.what(), target.name, to_string(tensor.shape),
            to_string(target.shape), guess_size<M>(file, info).hint());
     }
     read_tensor(tensor, file.what(), target);
@@ -249,8 +249,8 @@ void read_weights(const SafetensorsFile& file, const ModelInfoOf<ConfigOf<M>>& i
 
 }  // namespace detail
 
-/// Optional: a model that has more to do once its tensors hold what a file says. It checks what has ranges of its own,
-/// throws Error, which begins with `what`, for numbers outside, and makes ready what follows from the tensors.
+/// Optional: a model that has work to do after its tensors were read from a file. It checks numbers that have ranges,
+/// throws Error, which begins with `what`, for those outside, and computes what depends on the tensors.
 template <typename M>
 concept FinishesLoading = requires(M& model, const std::string& what) {
   model.finish_loading(what);

@@ -87,10 +87,11 @@ private:
   }
 
   void read_metadata(const Json& entry) {
-    if (!entry.is_object()) fail("{}: {} is {}, not an object", what_, Format::metadata_key, entry.type_name());
+    if (!entry.is_object())
+      fail("{}: {} is {}, it must be a JSON object", what_, Format::metadata_key, entry.type_name());
     for (const auto& [key, text] : entry.items()) {
       if (!text.is_string())
-        fail("{}: \"{}\" in {} is {}, not a text", what_, key, Format::metadata_key, text.type_name());
+        fail("{}: \"{}\" in {} is {}, it must be a string", what_, key, Format::metadata_key, text.type_name());
       if (key != Format::checksum_key) {
         metadata_.emplace(key, text.get<std::string>());
       } else if (!has_checksum_) {
@@ -104,7 +105,7 @@ private:
     TensorView tensor{.name = name, .dtype = entry.text("dtype"), .shape = numbers(entry, "shape"), .bytes = {}};
     const auto offsets = numbers(entry, "data_offsets");
     entry.expect_no_other();
-    if (offsets.size() != 2 || offsets[0] > offsets[1]) fail("{}: data_offsets are not [begin, end]", entry.what());
+    if (offsets.size() != 2 || offsets[0] > offsets[1]) fail("{}: data_offsets must be [begin, end]", entry.what());
     const std::uint64_t begin = offsets[0], end = offsets[1];
     if (end > data_.size())
       fail("{}: ends at byte {}, but there are only {} bytes of data (was the file cut?)", entry.what(), end,

@@ -19,14 +19,14 @@ class ActionFinder {
 public:
   /// For a room of `side` x `side` cells, side >= 2. In a single cell all actions have the same outcome.
   explicit ActionFinder(int side) : side_{side} {
-    ICRL_ASSERT(side >= 2, "moves can only be told apart in rooms with a side of at least 2");
+    ICRL_ASSERT(side >= 2, "action finder: side must be at least 2");
     for (int number = 0; number < ActionPermutation::count; ++number) possible_.emplace_back(number);
   }
 
   [[nodiscard]] bool is_done() const { return possible_.size() == 1; }
   /// The permutation, once it is done.
   [[nodiscard]] const ActionPermutation& permutation() const {
-    ICRL_ASSERT(is_done(), "the permutation is not known yet: call it when is_done()");
+    ICRL_ASSERT(is_done(), "action finder: permutation() needs is_done()");
     return possible_.front();
   }
 

@@ -17,7 +17,7 @@ namespace icrl {
 template <typename S>
 void forbid(std::span<const std::uint8_t> masks, Matrix<S>& outputs, Index rows) {
   ICRL_ASSERT(masks.empty() || masks.size() == static_cast<std::size_t>(rows * outputs.cols()),
-              "one byte per output of a softmax");
+              "forbid: masks must have one byte per output");
   for (std::size_t i = 0; i < masks.size(); ++i)
     if (masks[i] == 0) outputs.data()[i] = S(-1e30);
 }
@@ -73,7 +73,7 @@ struct ActorCritic {
     ICRL_ASSERT(batch.advantages.size() == static_cast<std::size_t>(rows) &&
                     batch.returns.size() == static_cast<std::size_t>(rows) &&
                     batch.actions.size() == static_cast<std::size_t>(rows) * action_size,
-                "actor-critic: an action, an advantage and a return per step");
+                "actor-critic: the batch must have one action, advantage and return per step");
     forbid(batch.masks, cache.outputs, rows);
     reserve_rows(cache.doutputs, rows, policy.output_size());
     reserve_rows(cache.dvalues, rows, Index{1});

@@ -24,7 +24,7 @@ struct ValuedStep {
 /// lambda 1 gives n-step returns minus the value (Mnih et al., 2016); lambda 0 gives the one-step error.
 inline void generalized_advantages(std::span<const ValuedStep> steps, double discount, double lambda,
                                    std::span<double> advantages) {
-  ICRL_ASSERT(advantages.size() == steps.size(), "one advantage per step");
+  ICRL_ASSERT(advantages.size() == steps.size(), "generalized_advantages: advantages must have one number per step");
   double next_advantage = 0;
   for (std::size_t t = steps.size(); t-- > 0;) {
     const ValuedStep& step = steps[t];

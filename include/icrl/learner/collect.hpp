@@ -108,8 +108,8 @@ template <typename MakeLearner, Environment E>
   }
 }
 
-/// Records all histories, a batch at a time on all threads, and passes them to `take(history)` in order: by task, then
-/// by history. A history depends only on the seed, its task and its number.
+/// Records all histories in batches, on all threads, and passes them to `take(history)` in order: by task, then by
+/// history. A history depends only on the seed, its task and its number.
 template <TaskFamily F, typename MakeLearner>
 void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make_learner, const CollectConfig& config,
                   FunctionRef<void(LearningHistory&&)> take, Progress progress) {

@@ -25,8 +25,8 @@ struct Transition {
   /// The actions allowed by the next observation, one byte per action of a Discrete space. Empty allows all actions; it
   /// is always empty after a termination.
   std::span<const std::uint8_t> next_allowed{};
-  /// What came beside the observation, for a model whose layout has extra features. Only an agent that learns by
-  /// watching reads it here; one that acts was told by `act`.
+  /// The extra features of the observation, for a model whose layout has them. Only an agent that learns by watching
+  /// reads them here; an agent that acts got them from `act`.
   std::span<const float> extra_features{};
 
   [[nodiscard]] bool ends_episode() const { return terminated || truncated; }

@@ -38,7 +38,7 @@ public:
   void act(std::span<const float>, std::span<const std::uint8_t> allowed, std::span<float> action, Rng& rng) {
     const auto* const discrete = std::get_if<Discrete>(&action_space_);
     if (discrete == nullptr || allowed.size() != static_cast<std::size_t>(discrete->count))
-      fail("random policy: a mask over {} actions, but its actions are {}", allowed.size(),
+      fail("random policy: the mask has {} actions, but the action space is {}", allowed.size(),
            to_short_string(action_space_));
     action[0] = static_cast<float>(random_allowed(allowed, rng));
   }

@@ -173,7 +173,7 @@ inline void check_optional_columns(const HistoryInfo& info, bool has_expert_acti
   if (info.has_behavior_probability && !has_behavior_probability)
     fail("run: the history records behavior probabilities, but this learner has no behavior_probability()");
   if (!info.extra_features.empty()) {
-    fail("run: the history has extra features ({}), which a run does not record (add them with with_extra_feature)",
+    fail("run: the history has extra features ({}), which run() does not record (add them with with_extra_feature)",
          to_string(info.extra_features));
   }
 }

@@ -20,7 +20,7 @@ public:
   /// the table.
   TableIndex(const Space& space, std::string_view what) : counts_{id_counts(space)} {
     if (!has_ids(space))
-      fail("{}: a table needs a space of ids (discrete or multi_discrete), not {}", what, to_short_string(space));
+      fail("{}: a table needs a discrete or multi_discrete space, not {}", what, to_short_string(space));
     validate(space, what);
     constexpr std::int64_t most = std::int64_t{1} << 28;
     std::int64_t rows = 1;

@@ -16,8 +16,8 @@ namespace icrl {
 namespace detail {
 
 /// 2^x within 1.02e-4 of it for -125 <= x <= 126; between 0 and 2^-125 below, 2^126 or more above, maybe infinity.
-/// Rounding to bfloat16 may change 40 times as much. NaN stays NaN, unless its lowest 9 bits, the tail of its payload,
-/// say otherwise: no operation makes such a one.
+/// Rounding to bfloat16 may change 40 times as much. NaN stays NaN, except for NaN with certain values of its lowest 9
+/// payload bits, which no operation produces.
 inline Packet<float> rough_exp2(const Packet<float>& x) {
   // 2^x = 2^n 2^r with n = round(x).
 #if defined(__AVX512DQ__)
@@ -58,8 +58,8 @@ inline Packet<float> rough_gelu(const Packet<float>& x, Packet<float>& slope) {
   return gelu<float>(x, slope, log2_e, [](const Packet<float>& u) { return rough_reciprocal(1.0f + rough_exp2(u)); });
 }
 
-/// How a kernel reads and writes packets of a row, and the part of a packet that ends one: beyond its end, zeros are
-/// read and nothing is written.
+/// How a kernel reads and writes the packets of a row. The last packet may be partial: beyond its end, zeros are read
+/// and nothing is written.
 struct WholePacket {
   static Packet<float> read(const float* from) { return load(from); }
   static Packet<Bf16Pair> read(const Bf16Pair* from) { return load(from); }
@@ -85,8 +85,8 @@ struct PartOfPacket {
   }
 };
 
-/// Calls kernel(access, i) for the packets of a row of `size` numbers. Kernels hold their pointers by value: compilers
-/// cannot know that what is written is not a pointer held by reference.
+/// Calls kernel(access, i) for the packets of a row of `size` numbers. Kernels hold their pointers by value: if they
+/// held them by reference, compilers would have to assume that every store may change the pointers.
 template <typename Kernel>
 [[gnu::always_inline]] inline void for_each_packet(Index size, Kernel kernel) {
   const Index whole = size - size % lanes<float>;
@@ -106,8 +106,8 @@ struct Bf16Rows {
 
 namespace detail {
 
-/// Rows r and r + 1 of a block on their way to both orders. Where there is no row r + 1, row r stands in for it and
-/// zeros are paired with it.
+/// Rows r and r + 1 of a block, which are written in both orders. If there is no row r + 1, row r is read in its place,
+/// and its half of every pair is set to zero.
 struct RowPair {
   Index lower;
   Bf16Pair *to_upper, *to_lower, *to_pairs;
@@ -204,7 +204,8 @@ inline void round_scaled_row(const float* x, float factor, Index size, Bf16Pair*
       size, to, [&](Index i) -> Packet<float> { return load(x + i) * factor; }, [&](Index i) { return x[i] * factor; });
 }
 
-/// The same, and the sum of to * other: of the rounded numbers, so that it takes exactly what their product gives.
+/// The same, and returns the sum of to * other, computed from the rounded numbers, so that it matches products of them
+/// exactly.
 inline float round_scaled_row(const float* x, float factor, Index size, Bf16Pair* to, const Bf16Pair* other) {
   using namespace detail;
   round_scaled_row(x, factor, size, to);
@@ -223,10 +224,10 @@ struct TwoRows {
   Number *upper, *lower;
 };
 
-/// Softmax of two rows of scores, but for the division: e^(scale * (x - largest x)) over the first `count` numbers of
-/// the upper row and one more of the lower one, 0 beyond, rounded. Goes to two rows, in pairs of neighbors, and in
-/// pairs of the two rows, packet i to column(i). Returns 1 / the rows' sums. `size` > count is a whole number of
-/// packets.
+/// Softmax of two rows of scores without the division: e^(scale * (x - largest x)), rounded, over the first `count`
+/// numbers of the upper row and `count` + 1 of the lower one, then 0. Writes the result twice: to two rows, in pairs of
+/// neighbors, and in pairs of the two rows, packet i to column(i). Returns 1 / the sum of each row. `size` > count is a
+/// whole number of packets.
 template <typename Column>
 std::array<float, 2> round_exponentials(const TwoRows<const float>& x, Index count, Index size, float scale,
                                         const TwoRows<Bf16Pair>& to, Column&& column) {
@@ -269,9 +270,9 @@ std::array<float, 2> round_exponentials(const TwoRows<const float>& x, Index cou
 }
 
 /// The derivatives of two rows of scores: p * (d - mean) * scale, where p are pairs of the two rows, packet i of them
-/// at p(i), and d and `mean` belong to one row each. Goes to two rows and to columns, as `round_exponentials` does.
-/// Behind p(i) are expected, and asked for, the packets of the pairs of rows that come next: every i is a stream of its
-/// own, too many for the hardware to read ahead.
+/// at p(i), and d and `mean` are given per row. Writes to two rows and to columns, as `round_exponentials` does.
+/// Prefetches the memory after p(i), which holds the packets of the next pairs of rows: every i is a separate stream,
+/// too many for the hardware prefetcher.
 template <typename Probabilities, typename Column>
 void round_score_derivatives(const TwoRows<const float>& d, std::array<float, 2> mean, Index size, float scale,
                              Probabilities&& p, const TwoRows<Bf16Pair>& to, Column&& column) {

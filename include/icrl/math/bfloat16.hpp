@@ -14,9 +14,9 @@ namespace icrl {
 
 using Bf16Pair = detail::Bf16Pair;
 
-/// Whether this CPU multiplies pairs quicker than floats. Having the instruction is not enough: AMD's cores (Zen 4, Zen
-/// 5) start as many per cycle as FMAs of floats, Intel's (measured on Sapphire Rapids) about a quarter, so that
-/// products of pairs take 1.8 times as long there as products of floats.
+/// Whether this CPU multiplies pairs faster than floats. Having the instruction is not enough: AMD's cores (Zen 4, Zen
+/// 5) start it as often per cycle as an FMA of floats, Intel's (measured on Sapphire Rapids) about a quarter as often,
+/// so that products of pairs take 1.8 times as long there as products of floats.
 [[nodiscard]] inline bool bfloat16_is_quicker() {
 #if defined(__AVX512BF16__)
   return __builtin_cpu_is("amd") != 0;
@@ -30,7 +30,7 @@ constexpr Index pair_count(Index count) { return (count + 1) / 2; }
 
 namespace detail {
 
-/// To the nearest, ties to the even one; what lies beyond the largest number becomes infinite.
+/// Rounds to nearest, ties to even; numbers beyond the largest bfloat16 become infinite.
 inline std::uint32_t to_bfloat16(float x) {
   std::uint32_t bits;
   std::memcpy(&bits, &x, sizeof bits);
@@ -53,7 +53,7 @@ inline Packet<Bf16Pair> to_bfloat16(const Packet<float>& x) {
   return x != x ? broadcast<Bf16Pair>(0x7fc0u) : rounded;
 }
 
-/// Pairs of what stands in the same lane of two packets.
+/// Pairs of the numbers in the same lane of two packets.
 inline Packet<Bf16Pair> round_pairs(const Packet<float>& first, const Packet<float>& second) {
 #if defined(__AVX512BF16__)
   using Shorts = std::uint16_t __attribute__((vector_size(packet_bytes)));
@@ -98,8 +98,8 @@ inline Packet<float> load_rounded(const Bf16Pair* from) {
   return first_of(__builtin_convertvector(shorts, Packet<Bf16Pair>));
 }
 
-/// Stores a row of numbers, rounded, in pairs of neighbors: packet(i) gives those from i on, number(i) a single one of
-/// the tail. An odd last number is followed by 0.
+/// Stores a row of numbers, rounded, in pairs of neighbors: packet(i) returns a packet that begins at number i,
+/// number(i) a single number of the tail. An odd last number is followed by 0.
 template <typename Compute, typename ComputeOne>
 inline void round_numbers(Index size, Bf16Pair* to, Compute&& packet, ComputeOne&& number) {
   constexpr Index step = lanes<float>;
@@ -156,10 +156,11 @@ inline void round_rows(MatrixIn<float> x, Buffer<Bf16Pair>& to) {
   for (Index r = 0; r < x.rows(); ++r) detail::round_row(row_data(x, r), x.cols(), row_data(to, r));
 }
 
-/// The first `size` columns of them in pairs along the columns: `to` (pairs of T, size), a factor whose depth is T.
-/// `rounded` comes from `round_rows`.
+/// The first `size` columns of `rounded`, in pairs along the columns: `to` (pairs of T, size), a factor whose depth is
+/// T. `rounded` comes from `round_rows`.
 inline void pair_rows(const Buffer<Bf16Pair>& rounded, Index rows, Index size, Buffer<Bf16Pair>& to) {
-  ICRL_ASSERT(rounded.rows() >= rows && 2 * rounded.cols() >= size, "pair_rows: there are no such columns");
+  ICRL_ASSERT(rounded.rows() >= rows && 2 * rounded.cols() >= size,
+              "pair_rows: rounded has fewer rows or columns than asked for");
   reserve_rows(to, pair_count(rows), size);
   for (Index r = 0; r < rows; r += 2) {
     const Bf16Pair* const lower = r + 1 < rows ? row_data(rounded, r + 1) : nullptr;

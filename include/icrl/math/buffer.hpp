@@ -49,11 +49,11 @@ public:
   }
   ~Buffer() = default;
 
-  /// Allocates only if it has never been so large, and then, unless it is the first time, half as much again as it had
-  /// before: windows that grow step by step. What it holds then is unspecified. Throws std::bad_alloc where there is
-  /// not so much memory, and is empty or as before.
+  /// Allocates only if it has never been this large. From the second time on, it allocates at least 1.5 times its
+  /// previous size, because windows may grow step by step. What it holds then is unspecified. Throws std::bad_alloc if
+  /// there is not enough memory; it is then empty or unchanged.
   void resize(Index rows, Index columns) {
-    ICRL_ASSERT(rows >= 0 && columns >= 0, "a buffer has no fewer than 0 rows and columns");
+    ICRL_ASSERT(rows >= 0 && columns >= 0, "buffer: rows and columns must not be negative");
     if (columns > 0 && rows > std::numeric_limits<Index>::max() / columns) throw std::bad_alloc{};
     const auto count = static_cast<std::size_t>(rows * columns);
     if (count > capacity_) {
@@ -76,7 +76,7 @@ public:
 
 private:
   [[nodiscard]] Index place(Index row, Index column) const {
-    ICRL_ASSERT(row >= 0 && row < rows_ && column >= 0 && column < columns_, "there is no such number in a buffer");
+    ICRL_ASSERT(row >= 0 && row < rows_ && column >= 0 && column < columns_, "buffer: row or column is out of range");
     return row * columns_ + column;
   }
 

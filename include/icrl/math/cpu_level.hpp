@@ -15,7 +15,7 @@ namespace icrl {
 
 /// The instruction sets that integer kernels are written for: AVX2 and AVX-512 with VNNI of x86-64, NEON of aarch64
 /// without and with the dot-product extension, SIMD128 of WebAssembly. They are chosen at run time, whatever `-march` a
-/// program was compiled with; only WebAssembly has no way to ask, so there `-msimd128` decides. All levels give the
+/// program was compiled with; WebAssembly cannot ask at run time, so there `-msimd128` decides. All levels give the
 /// same bits.
 enum class CpuLevel { scalar, avx2, avx512_vnni, neon, neon_dot, wasm_simd128 };
 
@@ -59,7 +59,7 @@ enum class CpuLevel { scalar, avx2, avx512_vnni, neon, neon_dot, wasm_simd128 };
   return level == CpuLevel::scalar;
 }
 
-/// All levels that this CPU runs, the quickest one last.
+/// All levels that this CPU runs, the fastest one last.
 [[nodiscard]] inline std::vector<CpuLevel> available_cpu_levels() {
   std::vector<CpuLevel> levels;
   for (const CpuLevel level : {CpuLevel::scalar, CpuLevel::avx2, CpuLevel::avx512_vnni, CpuLevel::neon,

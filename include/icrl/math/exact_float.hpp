@@ -30,7 +30,7 @@ inline S hidden(S value) {
   return value;
 }
 
-/// a * b, rounded, whatever is done with it next.
+/// a * b, rounded, even if the product is then added to something (never fused).
 template <typename S>
 inline S exact_product(S a, S b) {
   return hidden(a * b);
@@ -51,8 +51,8 @@ inline float float_of(std::uint32_t bits) {
 /// low bits.
 inline constexpr float rounding_shift = 12582912.0f;
 
-/// The nearest whole number, ties to even, of |value| < 2^22; NaN and larger ones give some number. `value` is no
-/// unhidden product.
+/// The nearest whole number, ties to even, of |value| < 2^22; for NaN and larger values the result is unspecified.
+/// `value` is no unhidden product.
 inline std::int32_t exact_round(float value) {
   return static_cast<std::int32_t>(bits_of(value + rounding_shift) - bits_of(rounding_shift));
 }

@@ -13,7 +13,7 @@ namespace icrl::detail {
 struct Turn {
   double cosine, sine;
 
-  /// |angle| <= 1: Taylor's series up to angle^21.
+  /// |angle| <= 1: the Taylor series up to angle^21.
   static Turn by(double angle) {
     const double square = exact_product(angle, angle);
     double cosine = 1, sine = 1;
@@ -23,7 +23,7 @@ struct Turn {
     }
     return {cosine, exact_product(sine, angle)};
   }
-  /// One turn after the other.
+  /// One rotation after the other.
   [[nodiscard]] Turn then(const Turn& next) const {
     return {exact_product(cosine, next.cosine) - exact_product(sine, next.sine),
             exact_product(sine, next.cosine) + exact_product(cosine, next.sine)};
@@ -44,8 +44,8 @@ inline double exact_exp2(double x) {
 
 namespace icrl {
 
-/// The rotary positions of `RotaryTable` (nn/rotary.hpp), with the same bits on every target: no function of a math
-/// library takes part. Its numbers are those of the other one up to rounding.
+/// The rotary positions of `RotaryTable` (nn/rotary.hpp), bit-identical on every target, because no math library is
+/// used. Its numbers equal those of `RotaryTable` up to rounding.
 class ExactRotary {
 public:
   ExactRotary() = default;
@@ -65,14 +65,14 @@ public:
     }
   }
 
-  /// Whether there is anything to turn.
+  /// Whether the table is empty, as for a model with learned positions.
   [[nodiscard]] bool empty() const { return cosines_.size() == 0; }
 
   /// (positions, head_size / 2).
   [[nodiscard]] const Matrix<float>& cosines() const { return cosines_; }
   [[nodiscard]] const Matrix<float>& sines() const { return sines_; }
 
-  /// Turns `row`, a whole number of heads, as position t wants it.
+  /// Rotates `row`, a whole number of heads, for position t.
   void rotate(float* row, Index size, Index t) const {
     using detail::exact_product;
     const Index half = cosines_.cols();

@@ -14,8 +14,8 @@
 // registers' upper halves dirty, which slows all code of the base target that follows.
 namespace icrl::detail {
 
-/// ScalarInt8 in AVX2, bit by bit. Sixteen lanes are two registers. The tail of a row, less than eight numbers, goes
-/// through a small array.
+/// ScalarInt8 in AVX2, with bit-identical results. Sixteen lanes are two registers. The tail of a row, less than eight
+/// numbers, goes through a small array.
 struct Avx2Int8 {
   ICRL_AVX2 static float quantize(const float* x, Index size, std::uint8_t flip, std::uint8_t* codes) {
     const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
@@ -181,7 +181,7 @@ private:
     return _mm256_set1_epi32(word);
   }
   /// sums + the products of 4 codes each. Neither factor has -128, except where the other one is zero or the result is
-  /// not used, so that no sum of two products leaves 16 bits.
+  /// not used, so that no sum of two products overflows 16 bits.
   ICRL_AVX2_INLINE __m256i add_products(__m256i sums, __m256i x, __m256i y) {
     const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(y, x));
     return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));

@@ -12,7 +12,7 @@
 // registers' upper halves dirty, which slows all code of the base target that follows.
 namespace icrl::detail {
 
-/// ScalarInt8 in AVX-512 with VNNI, bit by bit.
+/// ScalarInt8 in AVX-512 with VNNI, with bit-identical results.
 struct Avx512Int8 : Avx512Rows {
   /// Not inlined: within a long function g++ 12 at -O3 keeps the sums in memory, and takes twice as long.
   ICRL_VNNI [[gnu::noinline]] static void multiply(const Int8MapView& map, const Int8Rows& x, bool add, float* y,
@@ -165,7 +165,7 @@ private:
     __m512 largest, probabilities, weights, most;
   };
 
-  /// A block's scores become its weights; tokens that are not `kept` weigh nothing.
+  /// Turns the scores of a block into weights; tokens that are not `kept` get weight 0.
   ICRL_VNNI [[gnu::always_inline]] static inline void weigh(float* scores, const float* value_scales, __mmask16 kept,
                                                             Weights& sums) {
     const __m512 p = _mm512_maskz_mov_ps(kept, exp2<false>(_mm512_sub_ps(_mm512_loadu_ps(scores), sums.largest)));

@@ -11,10 +11,10 @@
 
 namespace icrl::detail {
 
-/// Loops over rows in AVX-512: ScalarInt8's, bit by bit.
+/// The loops over rows of ScalarInt8 in AVX-512, with bit-identical results.
 struct Avx512Rows {
-  /// All lanes. Intrinsics without a mask leave a register undefined on purpose, of which g++ 12 warns when it links
-  /// with -flto, where no pragma reaches.
+  /// All lanes. Intrinsics without a mask leave a register undefined on purpose, about which g++ 12 warns when it links
+  /// with -flto, where pragmas have no effect.
   static constexpr __mmask16 every = 0xffff;
 
   ICRL_VNNI [[gnu::always_inline]] static inline float largest_of(__m512 numbers) {
@@ -155,7 +155,7 @@ protected:
     asm("" : "+v"(product));
     return product;
   }
-  /// As exact_exp2. Without `is_limited` x has to be no larger than 0.
+  /// As exact_exp2. Without `is_limited`, x must be at most 0.
   template <bool is_limited>
   ICRL_VNNI [[gnu::always_inline]] static inline __m512 exp2(__m512 x) {
     x = _mm512_maskz_max_ps(every, _mm512_set1_ps(Exp2::min), x);  // NaN: the second one

@@ -25,7 +25,7 @@ inline auto with_int8_kernels(CpuLevel level, Call&& call) {
 #elif defined(__wasm_simd128__)
   if (level == CpuLevel::wasm_simd128) return call(WasmInt8{});
 #endif
-  ICRL_ASSERT(level == CpuLevel::scalar, "integer kernels: this target has no such level");
+  ICRL_ASSERT(level == CpuLevel::scalar, "integer kernels: this program has no kernels for the level");
   return call(ScalarInt8{});
 }
 

@@ -22,7 +22,7 @@ constexpr Index whole_blocks(Index count) { return (count + int8_block - 1) / in
 /// panel p from begins[p] to begins[p + 1].
 struct Int8MapView {
   const std::int8_t* panels;
-  const std::int32_t* offsets;  ///< 128 times the sum of an output's codes, which undoes the + 128 of inputs
+  const std::int32_t* offsets;  ///< 128 times the sum of an output's codes, which cancels the + 128 of inputs
   const float *scales, *bias;
   Index words, outputs;
   const std::int32_t* begins = nullptr;  ///< (panels + 1), none if the map is dense
@@ -79,12 +79,13 @@ struct Int8AttentionScratch {
   std::uint8_t* weights;  ///< two bytes per token
 };
 
-/// What the sum of all integer weights of one attention may not exceed, so that sums of 127 times them fit 32 bits;
-/// half a unit per token for rounding stays free.
+/// The largest allowed sum of the integer weights of one attention, so that sums of 127 times the weights fit into 32
+/// bits; it leaves half a unit per token for rounding.
 inline constexpr float int8_weight_budget = 14680064.0f;
 inline constexpr float int8_max_weight = 32767.0f;
 
-/// Rows whose largest number is smaller than this are zero: the quotient of 127 and it must not overflow.
+/// Rows whose largest number is smaller than this are treated as zero, because 127 divided by that number must not
+/// overflow.
 inline constexpr float int8_least = 7.888609e-31f;  // 2^-100
 
 }  // namespace icrl::detail

@@ -10,7 +10,8 @@
 
 namespace icrl::detail {
 
-/// Products of int8 for every aarch64, see Simd128Int8. Products of 8 bits have 16, in which two of them are summed.
+/// Products of int8 for every aarch64, see Simd128Int8. Products of 8-bit numbers have 16 bits; two of them are summed
+/// in 16 bits.
 struct NeonProducts {
   static constexpr int panels = 2;
   using Sum = Int32x4;
@@ -24,7 +25,7 @@ struct NeonProducts {
   }
   static Int32x4 total(const Sum& sum) { return sum; }
 
-  /// Of every column the products of 4 tokens.
+  /// For every column, the products of 4 tokens.
   struct WeightedSum {
     int32x4_t columns[4];
   };
@@ -49,8 +50,8 @@ struct NeonProducts {
   }
 };
 
-/// The same by the dot-product extension, which has both factors signed. A weight of 15 bits is 256 high + low, and low
-/// is stored less 128, which the sum of the values makes good.
+/// The same with the dot-product extension, whose factors are both signed. A weight of 15 bits is 256 high + low. Low
+/// is stored minus 128, which the sum of the values compensates.
 struct NeonDotProducts : NeonProducts {
   static constexpr int panels = 4;
 

@@ -24,14 +24,14 @@ inline float fold_lanes(float* lanes) {
   return lanes[0];
 }
 
-/// 1 / the standard deviation; NaN for a variance that overflows, because zeros would go unnoticed.
+/// 1 / the standard deviation; NaN for a variance that overflows, because zeros would hide the error.
 inline float exact_inverse_stddev(float variance, float epsilon) {
   const float inverse = 1.0f / std::sqrt(variance + epsilon);
   return variance <= std::numeric_limits<float>::max() ? inverse : std::numeric_limits<float>::quiet_NaN();
 }
 
-/// By what a row is multiplied to make codes of it, and what a code then stands for. `largest`: the bits of its largest
-/// magnitude, which order NaN above infinity above all numbers.
+/// The factor that turns a row into codes, and the value of code 1. `largest`: the bits of its largest magnitude, which
+/// order NaN above infinity above all numbers.
 struct CodeScale {
   float inverse, scale;
 
@@ -43,8 +43,8 @@ struct CodeScale {
   }
 };
 
-/// How the weights of an attention become whole numbers, and their sums of values a result. A sum of probabilities that
-/// is NaN makes NaN of the result.
+/// The factors that turn the weights of an attention into whole numbers, and its sums of values into the result. If the
+/// sum of probabilities is NaN, the result is NaN.
 struct MixScale {
   float to_whole, from_whole;
 
@@ -56,11 +56,11 @@ struct MixScale {
   }
 };
 
-/// The kernels of acting in integers, for every CPU; what the other levels have to equal bit by bit. Nothing but the
-/// arrays named is touched, which need no alignment.
+/// The kernels of integer models for every CPU. The other levels must give bit-identical results. Kernels only access
+/// the named arrays, which need no alignment.
 struct ScalarInt8 {
-  /// codes = x * 127 / max |x|, to the nearest, exclusive-or `flip`: 0 for codes, 128 for code + 128. Returns what a
-  /// code of 1 stands for. A row that is not finite has codes of 0 and the scale NaN.
+  /// codes = x * 127 / max |x|, to the nearest, exclusive-or `flip`: 0 for codes, 128 for code + 128. Returns the value
+  /// of code 1. A row that is not finite has codes of 0 and the scale NaN.
   static float quantize(const float* x, Index size, std::uint8_t flip, std::uint8_t* codes) {
     std::uint32_t largest = 0;
     for (Index i = 0; i < size; ++i) largest = std::max(largest, bits_of(x[i]) & 0x7fffffffu);
@@ -76,12 +76,12 @@ struct ScalarInt8 {
     return by.scale;
   }
 
-  /// The same for `heads` runs of `size` numbers, each with a scale of its own: codes (heads, whole words).
+  /// The same for `heads` runs of `size` numbers, each with its own scale: codes (heads, whole words).
   static void quantize_heads(const float* x, Index heads, Index size, std::uint8_t* codes, float* scales) {
     for (Index h = 0; h < heads; ++h) scales[h] = quantize(x + h * size, size, 0, codes + h * whole_words(size));
   }
 
-  /// Writes a token's value to its place, 0 .. 3, in words of 4 tokens. Those behind it become zero.
+  /// Writes a token's value to its place, 0 .. 3, in words of 4 tokens. The places after it become zero.
   static void put_value(const std::int8_t* codes, Index size, Index place, std::int8_t* words) {
     const auto shift = static_cast<unsigned>(8 * place);
     for (Index c = 0; c < size; ++c) {

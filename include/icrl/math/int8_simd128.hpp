@@ -12,8 +12,8 @@
 
 namespace icrl::detail {
 
-/// ScalarInt8 in registers of 128 bits, bit by bit. Sixteen lanes are four registers. `Products` says how codes are
-/// multiplied:
+/// ScalarInt8 in registers of 128 bits, with bit-identical results. Sixteen lanes are four registers. `Products` says
+/// how codes are multiplied:
 ///   panels                       of 16 outputs, whose sums one row keeps in registers
 ///   Sum{}, Factor                of 4 outputs; a word of 4 codes in every lane
 ///   factor(word)

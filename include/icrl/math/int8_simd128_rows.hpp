@@ -26,7 +26,7 @@ inline To bits_as(const From& from) {
   std::memcpy(&to, &from, sizeof to);
   return to;
 }
-/// What lies at an address, aligned or not.
+/// Loads from an address that need not be aligned.
 template <typename To>
 inline To load_bits(const void* from) {
   To to;
@@ -55,8 +55,8 @@ inline Int32x4 four_codes(const UInt8x16& codes) {
          24;
 }
 
-/// The loops of ScalarInt8 without products of integers in registers of 128 bits, bit by bit: one source for aarch64
-/// and WebAssembly. Sixteen lanes are four registers.
+/// The loops of ScalarInt8 without integer products in registers of 128 bits, with bit-identical results: one source
+/// for aarch64 and WebAssembly. Sixteen lanes are four registers.
 struct Simd128Rows {
   static float quantize(const float* x, Index size, std::uint8_t flip, std::uint8_t* codes) {
     UInt32x4 most{};
@@ -158,7 +158,7 @@ protected:
     const auto limit = static_cast<std::int32_t>(std::clamp<Index>(count, 0, 4));
     return Int32x4{0, 1, 2, 3} < Int32x4{limit, limit, limit, limit};
   }
-  /// Zero in lane `count` and behind it.
+  /// Zero from lane `count` on.
   static Float32x4 first_of(const Float32x4& value, Index count) {
     return bits_as<Float32x4>(bits_as<Int32x4>(value) & lanes_below(count));
   }

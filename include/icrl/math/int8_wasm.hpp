@@ -14,7 +14,7 @@ namespace icrl::detail {
 /// summed in one instruction.
 struct WasmProducts {
   static constexpr int panels = 1;
-  /// Of every output two sums, those of the first two outputs in `low`.
+  /// Two sums per output, those of the first two outputs in `low`.
   struct Sum {
     UInt32x4 low, high;
   };

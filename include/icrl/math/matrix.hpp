@@ -20,9 +20,9 @@
 #if defined(__ELF__) && !defined(__wasm__)
 namespace icrl::detail {
 
-/// Files compiled for different targets do not link, in place of corrupting each other's memory: a linker keeps one
-/// copy of what is inline, be it the other target's. This function, too, is kept once for each target, and the name
-/// that its copies define is the same for all: defined twice, it is what the linker reports.
+/// Makes files that were compiled for different targets fail to link. Otherwise they would corrupt each other's memory:
+/// a linker keeps only one copy of an inline function, which may be that of the other target. This function exists once
+/// per target, and all its copies define the same symbol, so the linker reports a second definition.
 template <int packet, int alignment, int static_alignment, bool... features>
 [[gnu::noinline]] void define_target() {
   asm volatile(
@@ -43,7 +43,7 @@ namespace icrl {
 
 using Index = Eigen::Index;
 
-/// Row-major everywhere: one row is one token, so a token's numbers lie side by side.
+/// Row-major everywhere: one row is one token, so the numbers of a token are contiguous.
 template <typename S>
 using Matrix = Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 template <typename S>
@@ -61,15 +61,15 @@ auto* row_data(M& matrix, Index r) {
   return matrix.data() + r * matrix.outerStride();
 }
 
-/// Makes `buffer` hold at least `rows` x `columns`. A pass that asks again for no more rows than before allocates
-/// nothing; it works on the top rows.
+/// Makes `buffer` hold at least `rows` x `columns`. A pass that needs no more rows than before allocates nothing; it
+/// uses the top rows.
 template <typename M>
 void reserve_rows(M& buffer, Index rows, Index columns) {
   if (buffer.rows() < rows || buffer.cols() != columns) buffer.resize(rows, columns);
 }
 
-/// Zeros in `count` columns from `first` on of the top rows. In place of setZero(), which is compiled anew for every
-/// kind of block.
+/// Sets `count` columns of the top rows to zero, from `first` on. Used instead of setZero(), which is compiled again
+/// for every kind of block.
 template <typename M>
 void clear_columns(M& buffer, Index rows, Index first, Index count) {
   for (Index r = 0; r < rows; ++r) std::fill_n(row_data(buffer, r) + first, count, typename M::Scalar(0));

@@ -59,7 +59,8 @@ inline void store(S* to, const Packet<S>& value) {
   std::memcpy(to, &value, sizeof value);
 }
 
-/// The first `count` numbers of a packet in memory, of which no other is touched: zeros beyond, and only these written.
+/// Loads or stores only the first `count` numbers of a packet; no other memory is accessed. Loading sets the rest to
+/// zero.
 template <typename S>
 inline Packet<S> load_first(const S* from, Index count) {
 #if defined(__AVX512F__)
@@ -105,9 +106,9 @@ inline Packet<In> load_to_all(const In* from) {
   return broadcast(*from);
 }
 
-/// a * b + c, rounded once where the target can. Said outright, because compilers decide loop by loop whether to fuse
-/// (g++ tunes for Zen by not fusing single chains), and a row's result would depend on how many rows are computed with
-/// it.
+/// a * b + c, rounded once where the target can. Fused explicitly, because compilers decide for each loop whether to
+/// fuse (when tuning for Zen, g++ does not fuse single chains), and the result of a row would then depend on how many
+/// rows are computed with it.
 template <typename S>
 inline Packet<S> multiply_add(const Packet<S>& a, const Packet<S>& b, const Packet<S>& c) {
 #if defined(__AVX512F__)
@@ -145,7 +146,7 @@ inline Packet<float> second_of(const Packet<Bf16Pair>& pairs) {
   return values;
 }
 
-/// What products of such numbers are summed in.
+/// The type in which products of such numbers are summed.
 template <typename In>
 using ProductSum = std::conditional_t<std::is_same_v<In, Bf16Pair>, float, In>;
 
@@ -163,7 +164,7 @@ inline Packet<ProductSum<In>> add_product(const Packet<In>& a, const Packet<In>&
   }
 }
 
-/// The same on one number: the tail of a row agrees with its packets.
+/// The same for one number, for the tail of a row. It gives the same result as a packet.
 template <typename S>
 inline S multiply_add_one(S a, S b, S c) {
   if constexpr (fuses_multiply_add)
@@ -172,7 +173,7 @@ inline S multiply_add_one(S a, S b, S c) {
     return a * b + c;
 }
 
-/// The value where its lane's number is below `count`, elsewhere `other`.
+/// `value` in the lanes below `count`, `other` in the rest.
 template <typename S>
 inline Packet<S> first_lanes(const Packet<S>& value, Index count, S other) {
   using Bits = typename PacketTraits<S>::Bits;
@@ -183,8 +184,8 @@ inline Packet<S> first_lanes(const Packet<S>& value, Index count, S other) {
   return kept ? value : broadcast(other);
 }
 
-/// Combines the lanes in a tree: the upper half with the lower one, then the halves of what is left. The order is
-/// fixed, so the result does not depend on the compiler.
+/// Combines the lanes in a tree: the upper half with the lower one, then the halves of the result, and so on. The order
+/// is fixed, so the result does not depend on the compiler.
 template <typename S, std::size_t count, typename Vector, typename Combine>
 inline S fold(const Vector& value, Combine combine) {
   if constexpr (count == 2) {
@@ -241,7 +242,7 @@ inline Packet<float> at_most(const Packet<float>& x, float most) {
 
 inline constexpr float log2_e = 1.44269504088896341f;
 
-/// e^x, within 2 units in the last place; 0 below -87, which is where a masked score lies. NaN stays NaN.
+/// e^x, within 2 units in the last place; 0 below -87, as for a masked score. NaN stays NaN.
 inline Packet<float> exp(const Packet<float>& x) {
   using Float = Packet<float>;
   using Bits = Packet<std::uint32_t>;  // unsigned: those of a NaN may wrap around

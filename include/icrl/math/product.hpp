@@ -34,8 +34,8 @@ void product_of_panel(const Gemm<In>& gemm) {
   }
 }
 
-/// A last panel whose width is no whole number of packets: computed beside C, a few rows at a time, and copied.
-/// `panel` is changed while it works and put back: copying it would stall on the stores that have just filled it.
+/// A last panel whose width is not a whole number of packets is computed in a temporary buffer, a few rows at a time,
+/// and copied. Changes `panel` and restores it: copying it would stall on the stores that have just filled it.
 template <typename In>
 void product_of_ragged_panel(Gemm<In>& panel) {
   using S = ProductSum<In>;
@@ -65,7 +65,7 @@ void product_of_ragged_panel(Gemm<In>& panel) {
   panel.bias = bias;
 }
 
-/// The last columns of C, fewer than a packet, for one or two rows: B's numbers are read where they lie.
+/// The last columns of C, fewer than a packet, for one or two rows: B is read in place.
 template <typename In>
 void product_of_last_columns(const Gemm<In>& gemm, Index column) {
   using S = ProductSum<In>;
@@ -84,8 +84,8 @@ void product_of_last_columns(const Gemm<In>& gemm, Index column) {
   }
 }
 
-/// One or two rows take B's numbers from memory only once, so that reading sets the pace: panels twice as wide read
-/// longer runs. The columns of C from `column` on.
+/// One or two rows read every number of B only once, so memory bandwidth limits them: panels twice as wide read longer
+/// runs. The columns of C from `column` on.
 template <typename In, std::size_t packets = 2 * panel_packets>
 void product_of_few_rows(const Gemm<In>& gemm, Index column = 0) {
   constexpr Index panel = static_cast<Index>(packets) * lanes<In>;
@@ -104,8 +104,8 @@ void product_of_few_rows(const Gemm<In>& gemm, Index column = 0) {
   }
 }
 
-/// Block after block of the depth, panel after panel of C. `part_of_b(k, j, depth, width)` is the part of B that begins
-/// at (k, j), with contiguous rows.
+/// Loops over blocks of the depth and, within them, over panels of C. `part_of_b(k, j, depth, width)` is the part of B
+/// that begins at (k, j), with contiguous rows.
 template <typename In, typename PartOfB>
 void product_by_panels(const Gemm<In>& gemm, PartOfB part_of_b) {
   constexpr auto panel = static_cast<Index>(panel_size<In>), block = static_cast<Index>(depth_block);
@@ -147,7 +147,7 @@ void product(const Gemm<In>& gemm) {
   });
 }
 
-/// A right-hand factor that many products share: panel after panel, each of its rows one after another.
+/// A right-hand factor that many products share, stored panel by panel, and row by row within each panel.
 template <typename In>
 class PackedMatrix {
 public:
@@ -164,7 +164,8 @@ public:
 
   /// `gemm` with this matrix as B.
   void multiply(const Gemm<In>& gemm) const {
-    ICRL_ASSERT(gemm.depth == depth_ && gemm.width == width_, "a product with a packed matrix: shapes disagree");
+    ICRL_ASSERT(gemm.depth == depth_ && gemm.width == width_,
+                "PackedMatrix::multiply: gemm must have the depth and width of the packed matrix");
     product_by_panels(gemm, [&](Index k, Index j, Index, Index) -> Strided<In> {
       return {panels_.data() + (j / panel * depth_ + k) * panel, panel, 1};
     });
@@ -185,7 +186,7 @@ Strided<S> transposed_view(MatrixIn<S> m) {
   return {m.data(), 1, m.outerStride()};
 }
 
-/// C = A B, where C is a whole matrix and A has `depth` columns.
+/// The product C = A B, where A has `depth` columns and the sizes of C give the rest.
 template <typename S>
 Gemm<S> gemm_of(const Strided<S>& a, const Strided<S>& b, Index depth, MatrixOut<S>& c) {
   return {
@@ -197,7 +198,8 @@ Gemm<S> gemm_of(const Strided<S>& a, const Strided<S>& b, Index depth, MatrixOut
 /// y = x w + bias, row by row. x (T, in), w (in, out), bias (out), y (T, out).
 template <typename S>
 void affine(MatrixIn<S> x, const Matrix<S>& w, const RowVector<S>& bias, MatrixOut<S> y) {
-  ICRL_ASSERT(x.cols() == w.rows() && y.rows() == x.rows() && y.cols() == w.cols(), "affine: shapes disagree");
+  ICRL_ASSERT(x.cols() == w.rows() && y.rows() == x.rows() && y.cols() == w.cols(),
+              "affine: x must be (T, in) and y (T, out) for w (in, out)");
   detail::Gemm<S> gemm = detail::gemm_of<S>(detail::view<S>(x), detail::view<S>(w), x.cols(), y);
   gemm.bias = bias.data();
   detail::product(gemm);
@@ -206,7 +208,8 @@ void affine(MatrixIn<S> x, const Matrix<S>& w, const RowVector<S>& bias, MatrixO
 /// y += x w + bias.
 template <typename S>
 void add_affine(MatrixIn<S> x, const Matrix<S>& w, const RowVector<S>& bias, MatrixOut<S> y) {
-  ICRL_ASSERT(x.cols() == w.rows() && y.rows() == x.rows() && y.cols() == w.cols(), "add_affine: shapes disagree");
+  ICRL_ASSERT(x.cols() == w.rows() && y.rows() == x.rows() && y.cols() == w.cols(),
+              "add_affine: x must be (T, in) and y (T, out) for w (in, out)");
   detail::Gemm<S> gemm = detail::gemm_of<S>(detail::view<S>(x), detail::view<S>(w), x.cols(), y);
   gemm.accumulate = true;
   gemm.bias = bias.data();
@@ -217,7 +220,7 @@ void add_affine(MatrixIn<S> x, const Matrix<S>& w, const RowVector<S>& bias, Mat
 template <typename S>
 void multiply_transposed(MatrixIn<S> a, MatrixIn<S> b, MatrixOut<S> c) {
   ICRL_ASSERT(a.cols() == b.cols() && c.rows() == a.rows() && c.cols() == b.rows(),
-              "multiply_transposed: shapes disagree");
+              "multiply_transposed: a must be (T, n), b (m, n) and c (T, m)");
   detail::product(detail::gemm_of<S>(detail::view<S>(a), detail::transposed_view<S>(b), a.cols(), c));
 }
 
@@ -225,7 +228,7 @@ void multiply_transposed(MatrixIn<S> a, MatrixIn<S> b, MatrixOut<S> c) {
 template <typename S>
 void add_transposed_product(MatrixIn<S> a, MatrixIn<S> b, MatrixOut<S> c) {
   ICRL_ASSERT(a.rows() == b.rows() && c.rows() == a.cols() && c.cols() == b.cols(),
-              "add_transposed_product: shapes disagree");
+              "add_transposed_product: a must be (T, m), b (T, n) and c (m, n)");
   detail::Gemm<S> gemm = detail::gemm_of<S>(detail::transposed_view<S>(a), detail::view<S>(b), a.rows(), c);
   gemm.accumulate = true;
   detail::product(gemm);

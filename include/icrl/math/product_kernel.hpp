@@ -19,8 +19,8 @@ inline constexpr std::size_t register_count = 32;
 inline constexpr std::size_t register_count = 16;
 #endif
 
-/// Rows of a tile that is `packets` wide: as many accumulators as leave room for B's packets and one number of A. Of
-/// more than 8 rows, the offsets would not fit into the scalar registers.
+/// Rows of a tile that is `packets` wide: as many as leave registers for B's packets and one number of A. With more
+/// than 8 rows, the offsets would not fit into the scalar registers.
 constexpr std::size_t tile_rows(std::size_t packets) {
   return std::min<std::size_t>(8, (register_count - packets - 1) / packets);
 }
@@ -41,15 +41,15 @@ struct Gemm {
 
   Index rows, width, depth;
   Strided<In> a;
-  Strided<In> b{};  ///< not of a product with a PackedMatrix, which is B
+  Strided<In> b{};  ///< unused with a PackedMatrix, which is B itself
   Sum* c;
   Index c_stride;
   bool accumulate = false;    ///< C += A B
   const Sum* bias = nullptr;  ///< added to every row of C
 };
 
-/// Moves on by `stride` and hides the sum from the compiler. It would compute the addresses of all rows of a tile at
-/// once, for which scalar registers do not suffice, and what goes through vector registers instead waits behind
+/// Advances by `stride` and hides the sum from the compiler. Otherwise the compiler would compute the addresses of all
+/// rows of a tile at once. They do not fit into the scalar registers, and in vector registers they would wait for
 /// multiply-adds.
 template <typename S>
 inline void next_row(S*& row, Index stride) {
@@ -57,8 +57,8 @@ inline void next_row(S*& row, Index stride) {
   asm("" : "+r"(row));
 }
 
-/// The tile of C that begins at (row, column). B's rows are contiguous. `next_rows` is how many rows of C right below
-/// this tile come next: they are asked for while the depth runs.
+/// The tile of C that begins at (row, column). B's rows are contiguous. `next_rows` is the number of rows of C directly
+/// below this tile that are computed next; they are prefetched during the loop over the depth.
 template <typename In, std::size_t rows, std::size_t packets>
 inline void product_tile(const Gemm<In>& gemm, Index row, Index column, Index next_rows) {
   using S = ProductSum<In>;
@@ -111,8 +111,8 @@ inline void product_tile(const Gemm<In>& gemm, Index row, Index column, Index ne
   }
 }
 
-/// All rows of one column panel of C: tiles of full height, then lower ones for the rows that are left. Of those there
-/// are few heights, because every tile takes its time to compile.
+/// All rows of one column panel of C: tiles of full height, then lower ones for the remaining rows. There are only a
+/// few such heights, because every tile adds to the compile time.
 template <typename In, std::size_t packets>
 void product_panel(const Gemm<In>& gemm) {
   constexpr auto most = static_cast<Index>(tile_rows(packets));

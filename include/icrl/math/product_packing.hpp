@@ -31,7 +31,7 @@ void transpose_8x8(const In* in, Index in_stride, In* out, Index out_stride) {
   }
 }
 
-/// Copies `depth` x `width` numbers of b into rows `panel` long, the ragged end filled with zeros.
+/// Copies `depth` x `width` numbers of b into rows `panel` long, with the incomplete end filled with zeros.
 template <typename S>
 void pack_panel(const Strided<S>& b, Index depth, Index width, S* packed, Index panel) {
   if (b.column_stride == 1) {
@@ -62,7 +62,7 @@ void pack_panel(const Strided<S>& b, Index depth, Index width, S* packed, Index 
     for (Index k = 0; k < depth; ++k) packed[k * panel + j] = S(0);
 }
 
-/// Whether reading b where it lies would make its rows push each other out of the first-level cache.
+/// Whether the rows of b, if read in place, would evict each other from the L1 cache.
 template <typename S>
 bool wants_packing(const Strided<S>& b, Index rows, Index depth, Index width, Index panel) {
   if (b.column_stride != 1 || width % lanes<S> != 0) return true;

@@ -61,7 +61,7 @@ S normalize_row(const S* x, const S* gain, const S* bias, Index size, S epsilon,
   return inverse_stddev;
 }
 
-/// Derivative of `normalize_row`. Adds to dgain and dbias; adds to dx when `add_to_dx`, else overwrites it. With g = dy
+/// Derivative of `normalize_row`. Adds to dgain and dbias; adds to dx if `add_to_dx`, else overwrites it. With g = dy
 /// * gain:
 ///   dx = (g - mean(g) - x_hat * mean(g * x_hat)) * inverse_stddev
 template <typename S>

@@ -15,7 +15,7 @@ inline constexpr int packet_bytes = 32;
 inline constexpr int packet_bytes = 16;
 #endif
 
-/// Whether a * b + c is rounded once.
+/// Whether a * b + c is rounded only once (fused).
 inline constexpr bool fuses_multiply_add =
 #if defined(__AVX512F__) || defined(__FMA__) || defined(__aarch64__)
     true;
@@ -23,7 +23,7 @@ inline constexpr bool fuses_multiply_add =
     false;
 #endif
 
-/// Whether the rough exponential has instructions of its own.
+/// Whether the target has instructions for the approximate exponential.
 inline constexpr bool scales_by_exponents =
 #if defined(__AVX512DQ__)
     true;
@@ -35,8 +35,8 @@ inline constexpr bool scales_by_exponents =
 
 namespace icrl {
 
-/// Whether the target multiplies pairs of bfloat16 in one instruction. Elsewhere their products are right, but slower
-/// than floats'.
+/// Whether the target multiplies pairs of bfloat16 in one instruction. On other targets, bfloat16 products are correct
+/// but slower than float products.
 inline constexpr bool has_bfloat16_products =
 #if defined(__AVX512BF16__)
     true;

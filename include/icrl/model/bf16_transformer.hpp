@@ -13,9 +13,9 @@
 
 namespace icrl {
 
-/// Training passes over a transformer whose blocks multiply in bfloat16, see Bf16Block; the ends, whatever they are
-/// made of, are the model's own. The model must outlive it and may not be replaced. `pack` has to be called before the
-/// first pass and again after every change of the weights.
+/// Training passes over a transformer whose blocks multiply in bfloat16, see Bf16Block; embedding, final norm and head
+/// are those of the model. The model must outlive it and may not be replaced. `pack` has to be called before the first
+/// pass and again after every change of the weights.
 template <typename Parts>
 class Bf16TransformerOf {
 public:
@@ -29,7 +29,7 @@ public:
     std::vector<Bf16Block::Scratch> scratch;  ///< one, or one per block where their sizes differ
   };
 
-  /// Whether there can be one: heads have to be of an even size.
+  /// Whether the model supports this pass: the size of a head must be even.
   [[nodiscard]] static bool can_be(const Model& model) { return Bf16Attention::can_be(model.config.head_size()); }
   explicit Bf16TransformerOf(const Model& model) : model_{&model} {
     blocks_.reserve(model.blocks.size());
@@ -44,9 +44,9 @@ public:
 
   [[nodiscard]] const Model& model() const { return *model_; }
 
-  /// As the model's own.
+  /// As the model's function.
   void forward(std::span<const float> features, int steps, Cache& cache, MatrixOut<float> outputs) const {
-    ICRL_ASSERT(is_packed_, "a pass in bfloat16: pack() has to be called first");
+    ICRL_ASSERT(is_packed_, "bfloat16 pass: call pack() first");
     cache.blocks.resize(blocks_.size());
     cache.scratch.resize(model_->scratch_count());
     MatrixOut<float> stream = model_->embed(features, steps, cache.ends);

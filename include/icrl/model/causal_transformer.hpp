@@ -56,7 +56,7 @@ struct CausalTransformer {
   Head head;              ///< (C, outputs); `actions` reads the first of them, with a plain head all
   RotaryTable<S> rotary;  ///< follows from the configuration; not a weight
 
-  /// All weights zero, all norms one. Throws Error for a configuration or a layout that makes no model.
+  /// All weights zero, all norms one. Throws Error for an invalid configuration or layout.
   CausalTransformer(const Config& shape, const StepLayout& steps)
       : config{checked(shape)},
         layout{checked(steps)},
@@ -74,7 +74,7 @@ struct CausalTransformer {
     if (shape.positions == PositionScheme::rotary) rotary = {shape.token_count(), shape.head_size()};
   }
 
-  /// Weights of such a model, without making it.
+  /// Number of weights of such a model, without constructing it.
   [[nodiscard]] static std::int64_t weight_count(const Config& shape, const StepLayout& steps) {
     std::int64_t count = Encoder::weight_count(detail::embedding_config(shape), steps) +
                          LayerNorm<S>::weight_count(shape.width) +
@@ -89,9 +89,9 @@ struct CausalTransformer {
     return count;
   }
 
-  /// For a fresh model: normal weights of deviation 0.4 / sqrt(C), those that write into the residual stream divided by
-  /// sqrt(2 * layers) (Radford et al., 2019); biases and norms stay. At C = 64 that is 0.05, as the small width wants
-  /// more than the usual 0.02.
+  /// For a fresh model: normal weights of standard deviation 0.4 / sqrt(C), divided by sqrt(2 * layers) for weights
+  /// that write into the residual stream (Radford et al., 2019); biases and norms stay. At C = 64 this is 0.05, because
+  /// a small width needs more than the usual 0.02.
   void initialize(Rng& rng) requires is_trainable {
     const double stddev = 0.4 / std::sqrt(config.width), residual = stddev / std::sqrt(2.0 * config.layer_count);
     embedding.initialize(stddev, rng);
@@ -99,7 +99,7 @@ struct CausalTransformer {
     head.initialize({stddev, stddev}, rng);
   }
 
-  /// What is before and behind the blocks in one training pass over one window.
+  /// Memory of the parts before and after the blocks in one training pass over one window.
   struct EndsCache {
     Matrix<S> stream, dstream;  ///< (tokens, C), the residual stream and its derivative
     Matrix<S> normed, dnormed;  ///< (T, C), what the head reads
@@ -108,7 +108,7 @@ struct CausalTransformer {
     LayerCache<Head> head;
     typename Head::Scratch head_scratch;
   };
-  /// Numbers per step that the model puts out, P here and below.
+  /// Outputs per step, P here and below.
   [[nodiscard]] int output_count() const { return static_cast<int>(head.output_size()); }
 
   /// The memory of one training pass over one window; sized by the first pass, then reused.
@@ -143,13 +143,13 @@ struct CausalTransformer {
   /// The tokens of a window, which are the residual stream: (tokens, C).
   [[nodiscard]] MatrixOut<S> embed(std::span<const float> features, int steps,
                                    EndsCache& cache) const requires is_trainable {
-    ICRL_ASSERT(steps > 0 && steps <= config.context, "forward: a window has 1 .. context steps");
+    ICRL_ASSERT(steps > 0 && steps <= config.context, "forward: steps must lie in 1 .. context");
     const Index tokens = Index{steps} * config.tokens_per_step();
     reserve_rows(cache.stream, tokens, config.width);
     embedding.forward(features, steps, cache.embedding, cache.stream.topRows(tokens));
     return cache.stream.topRows(tokens);
   }
-  /// outputs (T, P) of what the blocks made of the residual stream.
+  /// outputs (T, P) from the residual stream after the blocks.
   void read_out(int steps, EndsCache& cache, MatrixOut<S> outputs) const requires is_trainable {
     reserve_rows(cache.normed, steps, config.width);
     auto normed = cache.normed.topRows(steps);
@@ -185,7 +185,7 @@ struct CausalTransformer {
   [[nodiscard]] std::optional<int> max_stream_length() const { return config.context; }
 
   [[nodiscard]] State make_state() const { return State{config}; }
-  /// The states of `count` streams, side by side in memory, which is quicker to read.
+  /// The states of `count` streams, side by side in memory, which is faster to read.
   [[nodiscard]] std::vector<State> make_states(std::size_t count) const { return State::side_by_side(config, count); }
 
   /// Scratch memory of `step`, for any number of lanes; sized by `reserve` or by the largest pass so far.
@@ -219,11 +219,11 @@ struct CausalTransformer {
 
   /// Appends one step to every lane's cache, none of which may be full, and writes the rows of outputs (lanes, P) that
   /// are wanted. A lane's result is the last row of `forward` over the steps in its cache, and does
-  /// not depend on the other lanes. Where no output is wanted, the work after the last layer's keys and values is left
-  /// out.
+  /// not depend on the other lanes. If no output is wanted, the work after the last layer's keys and values is skipped.
   void step(std::span<const StreamInput<State>> lanes, StreamWorkspace& workspace, MatrixOut<S> outputs) const {
     const auto count = static_cast<Index>(lanes.size());
-    ICRL_ASSERT(outputs.rows() >= count && outputs.cols() == head.output_size(), "step: outputs' shape");
+    ICRL_ASSERT(outputs.rows() >= count && outputs.cols() == head.output_size(),
+                "step: outputs must have a row per lane and the head's output_size() columns");
     reserve(workspace, count);
     workspace.acting.clear();
     const std::span<const Index> all{workspace.all.data(), lanes.size()};

@@ -22,9 +22,9 @@
 
 namespace icrl {
 
-/// What any model of histories tells about itself: the name of its kind, which files hold; its configuration, which
-/// `describe` puts into words (a configuration with `fields()` has that, see core/config_fields.hpp); how a step is
-/// laid out for it; how its outputs are read.
+/// A model of histories: it has the name of its kind, which files hold; its configuration, which `describe` turns into
+/// text (automatic for a configuration with `fields()`, see core/config_fields.hpp); the layout of a step; and an
+/// ActionDistribution that reads its outputs.
 template <typename M>
 concept SequenceModel = requires(const M& model) {
   typename M::Scalar;
@@ -51,14 +51,14 @@ template <SequenceModel M>
   return WindowStart::anywhere;
 }
 
-/// Optional: a model says how many numbers it puts out per step, where those are more than its `actions` read: values,
-/// say. `actions` reads the first.
+/// Optional: the number of outputs per step, if there are more than its `actions` read, such as values. `actions` reads
+/// the first.
 template <typename M>
 concept HasOutputCount = requires(const M& model) {
   { model.output_count() } -> std::convertible_to<int>;
 };
 
-/// P, the numbers per step that a model puts out.
+/// P, the outputs of a model per step.
 template <SequenceModel M>
 [[nodiscard]] int output_count_of(const M& model) {
   if constexpr (HasOutputCount<M>) return model.output_count();
@@ -66,7 +66,7 @@ template <SequenceModel M>
 }
 
 /// A model that can be trained: windows forward and back, and a list of its weights. `max_window()`: the rows of its
-/// windows; none if windows of any length will do.
+/// windows; none if windows may have any length.
 template <typename M>
 concept Trainable = SequenceModel<M> && Parameterized<M> && std::copyable<M> &&
     requires(const M& model, std::span<const float> features, typename M::Cache& cache, M& grad,
@@ -76,8 +76,8 @@ concept Trainable = SequenceModel<M> && Parameterized<M> && std::copyable<M> &&
   model.backward(features, 1, outputs, cache, grad);
 };
 
-/// A training pass over a model: the model itself, or an object of its own, such as one with products in bfloat16,
-/// which says by `model()` whose pass it is.
+/// A training pass over a model: the model itself, or a separate object, such as one with products in bfloat16, whose
+/// `model()` returns the model.
 template <typename P, typename M>
 concept TrainingPass = requires(const P& pass, std::span<const float> features, typename P::Cache& cache, M& grad,
                                 Matrix<typename M::Scalar>& outputs) {
@@ -85,7 +85,7 @@ concept TrainingPass = requires(const P& pass, std::span<const float> features, 
   pass.backward(features, 1, outputs, cache, grad);
 };
 
-/// The pass of a model whose products are in bfloat16; void where it has none. Such a pass is made of a model, if
+/// The pass of a model whose products are in bfloat16; void if it has none. Such a pass is made of a model, if
 /// `can_be(model)`, and `pack()` takes over its weights.
 template <typename M>
 struct Bf16PassOf {
@@ -111,12 +111,12 @@ concept StreamState = std::copyable<State> &&
   state.restore(in);
 };
 
-/// One stream that takes one step in a pass.
+/// The next step of one stream in a pass.
 template <typename State>
 struct StreamInput {
   State* state;
   const float* features;     ///< (F), a row of the model's layout
-  bool wants_output = true;  ///< if not, only the state changes, and its row of the outputs is left alone
+  bool wants_output = true;  ///< if not, only the state changes, and its row of the outputs is not written
 };
 
 /// A model that can act: one step in, outputs out, over states that the caller owns. `max_stream_length()`: the steps

@@ -35,7 +35,7 @@ struct ContextPolicy {
     return may_start && open_count < context_count && has_share(youngest_length);
   }
 
-  /// Throws Error for a number of contexts that no stream can have.
+  /// Throws Error for an invalid number of contexts.
   friend void validate(const ContextPolicy& policy) {
     const int min = policy.starts_anywhere() ? 1 : 2, max = policy.max_length ? 1024 : 1;
     if (policy.context_count >= min && policy.context_count <= max) return;

@@ -26,12 +26,11 @@ struct ImageEncoderConfig {
   friend bool operator==(const ImageEncoderConfig&, const ImageEncoderConfig&) = default;
 };
 
-/// Throws Error for a configuration that makes no encoder of such images.
+/// Throws Error for a configuration that does not fit such images.
 inline void validate(const ImageEncoderConfig& config, const Box& image) {
   validate(image, "image encoder");
   if (image.shape.size() != 3) {
-    fail("image encoder: the box has the shape ({}), an image has (height, width, channels)",
-         joined(image.shape, ", "));
+    fail("image encoder: the box has the shape ({}), it must be (height, width, channels)", joined(image.shape, ", "));
   }
   if (config.convolutions.empty()) fail("image encoder: there are no convolutions, it needs at least one");
   if (!std::isfinite(static_cast<float>(config.input_scale)) || config.input_scale == 0)
@@ -41,49 +40,50 @@ inline void validate(const ImageEncoderConfig& config, const Box& image) {
   for (std::size_t i = 0; i < config.convolutions.size(); ++i) {
     const auto& [channels, kernel, stride] = config.convolutions[i];
     if (channels < 1 || channels > 4096)
-      fail("image encoder: convolution {} has {} channels, 1 .. 4096 are possible", i, channels);
+      fail("image encoder: convolution {} has {} channels, it must have 1 .. 4096", i, channels);
     if (stride < 1) fail("image encoder: convolution {} has stride {}, it must be at least 1", i, stride);
     if (kernel < 1 || kernel > height || kernel > width) {
-      fail("image encoder: convolution {} has kernel {}, which must lie within its image of {} x {} pixels", i, kernel,
-           height, width);
+      fail("image encoder: convolution {} has kernel size {}, which must fit into its image of {} x {} pixels", i,
+           kernel, height, width);
     }
     const std::int64_t weights = std::int64_t{kernel} * kernel * channels_in * channels;
     if (weights > most_weights)
-      fail("image encoder: convolution {} has {} weights, {} are possible", i, weights, most_weights);
+      fail("image encoder: convolution {} has {} weights, at most {} are possible", i, weights, most_weights);
     height = (height - kernel) / stride + 1;
     width = (width - kernel) / stride + 1;
     const std::int64_t numbers =
         std::int64_t{height} * width * (std::int64_t{kernel} * kernel * channels_in + channels);
     if (numbers > most_numbers)
-      fail("image encoder: convolution {} takes {} numbers per image, {} are possible", i, numbers, most_numbers);
+      fail("image encoder: convolution {} takes {} numbers per image, at most {} are possible", i, numbers,
+           most_numbers);
     channels_in = channels;
   }
 }
 
-/// Images to tokens: convolutions with ReLU, then a linear map. One image per row, each encoded by itself: streaming is
-/// a forward pass over one row, and gives what a window's pass gives.
+/// Images to tokens: convolutions with ReLU, then a linear map. One image per row, each encoded separately: streaming
+/// is a forward pass over one row and gives the same tokens as the pass over a window.
 template <std::floating_point S>
 struct ImageEncoder {
   std::vector<Conv2d<S>> convolutions;
   Linear<S> output;  ///< (numbers of the last convolution, C)
   S input_scale;     ///< of the configuration; not a weight
 
-  /// What backward needs of the forward pass, and the memory of both. Sized by the first pass; one over no more rows
-  /// allocates nothing.
+  /// What backward needs of the forward pass, and temporary memory of both passes. Sized by the first pass; a pass over
+  /// no more rows allocates nothing.
   struct Cache {
     Matrix<S> images;                    ///< (T, numbers) scaled
-    std::vector<Matrix<S>> activations;  ///< one (T, numbers of its output) per convolution, behind its ReLU
+    std::vector<Matrix<S>> activations;  ///< one (T, numbers of its output) per convolution, after its ReLU
     std::vector<Matrix<S>> dactivations;
     typename Conv2d<S>::Scratch scratch;
   };
 
-  /// All weights are zero. Throws Error for a configuration that makes no encoder of such images.
+  /// All weights are zero. Throws Error for a configuration that does not fit such images.
   ImageEncoder(const Box& image, Index width, const ImageEncoderConfig& config = {})
       : convolutions{convolutions_of(image, config)},
         output{convolutions.back().output().number_count(), width},
         input_scale{static_cast<S>(config.input_scale)} {}
 
-  /// Weights of such an encoder, without making it. Throws Error for a configuration that makes none.
+  /// Number of weights of such an encoder, without constructing it. Throws Error for an invalid configuration.
   [[nodiscard]] static std::int64_t weight_count(const Box& image, Index width, const ImageEncoderConfig& config = {}) {
     validate(config, image);
     std::int64_t height = image.shape[0], columns = image.shape[1], channels_in = image.shape[2], count = 0;
@@ -113,7 +113,7 @@ struct ImageEncoder {
   void forward(MatrixIn<S> observations, Cache& cache, MatrixOut<S> tokens) const {
     const Index rows = observations.rows();
     ICRL_ASSERT(observations.cols() == convolutions.front().input.number_count() && tokens.rows() == rows,
-                "image encoder: shapes disagree");
+                "image encoder: observations must be (T, numbers of an image) and tokens (T, C)");
     reserve(cache, rows);
     cache.images.topRows(rows) = input_scale * observations;
     for (std::size_t i = 0; i < convolutions.size(); ++i) {

@@ -45,7 +45,7 @@ namespace detail {
 [[nodiscard]] inline const Box& image_space(const StepLayout& layout) {
   const auto* box = std::get_if<Box>(&layout.observation_space);
   if (box == nullptr || box->shape.size() != 3) {
-    fail("image step encoder: observations are {}, an image is a box of shape (height, width, channels)",
+    fail("image step encoder: observations are {}, they must be a box of shape (height, width, channels)",
          to_short_string(layout.observation_space));
   }
   return *box;
@@ -54,7 +54,7 @@ namespace detail {
 }  // namespace detail
 
 /// Steps whose observation is an image. The image goes through convolutions (ImageEncoder), all else of a step through
-/// a StepEmbedding; a fused token is the sum of both, of separate tokens the last one has the image.
+/// a StepEmbedding; a fused token is the sum of both; of separate tokens, the last one has the image.
 template <std::floating_point S>
 struct ImageStepEncoder {
   using Scalar = S;
@@ -81,7 +81,7 @@ struct ImageStepEncoder {
     NoMemory steps;
   };
 
-  /// All weights are zero. Throws Error where observations are no images, and for convolutions that do not fit them.
+  /// All weights are zero. Throws Error if observations are not images, and for convolutions that do not fit them.
   ImageStepEncoder(const StepEmbeddingConfig& shape, const StepLayout& layout)
       : images{detail::image_space(layout), shape.width,
                detail::image_encoder_config(detail::image_space(layout), shape.convolutions)},
@@ -126,7 +126,7 @@ struct ImageStepEncoder {
     }
     for (Index i = 0; i < scratch.token.cols(); ++i) out[i] += scratch.token(0, i);
   }
-  /// At the beginning of a pass: the weights may have changed since the last one.
+  /// Call this at the beginning of a pass: the weights may have changed since the last one.
   void reserve(Scratch& scratch) const {
     scratch.image.resize(static_cast<std::size_t>(image_size));
     reserve_rows(scratch.picture, 1, image_size);
@@ -135,8 +135,8 @@ struct ImageStepEncoder {
     scratch.has_token = false;
   }
 
-  /// Images whose pixels have a root mean square of 1/2 begin with tokens of deviation `stddev`, as all other parts of
-  /// a step do.
+  /// Images whose pixels have a root mean square of 1/2 begin with tokens of standard deviation `stddev`, as all other
+  /// parts of a step do.
   void initialize(double stddev, Rng& rng) {
     images.initialize(rng);
     images.output.weight *= static_cast<S>(2 * stddev);
@@ -157,12 +157,13 @@ private:
     return layout;
   }
 
-  /// Where the token with the image of step t stands.
+  /// The row of the token with the image of step t.
   [[nodiscard]] Index image_token(Index t) const { return (t + 1) * steps.config.tokens_per_step() - 1; }
 
   void split(std::span<const float> features, int count, Cache& cache) const {
     const auto size = static_cast<std::size_t>(image_size), row_size = static_cast<std::size_t>(feature_count);
-    ICRL_ASSERT(features.size() >= static_cast<std::size_t>(count) * row_size, "a window's features are too few");
+    ICRL_ASSERT(features.size() >= static_cast<std::size_t>(count) * row_size,
+                "image step encoder: features must have count rows");
     reserve_rows(cache.pictures, count, image_size);
     cache.rest.resize(static_cast<std::size_t>(count) * (row_size - size));
     for (std::size_t t = 0; t < static_cast<std::size_t>(count); ++t) {

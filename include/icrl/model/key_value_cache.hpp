@@ -37,7 +37,7 @@ public:
   [[nodiscard]] Index token_count() const { return token_count_; }
   void clear() { token_count_ = 0; }
 
-  /// All numbers, also those that no step has written, and how many steps of them count.
+  /// All numbers, including those that no step has written, and how many steps are valid.
   [[nodiscard]] std::span<S> storage() { return {numbers_.data(), numbers_.size()}; }
   [[nodiscard]] std::span<const S> storage() const { return {numbers_.data(), numbers_.size()}; }
   void set_length(int steps) { token_count_ = Index{steps} * tokens_per_step_; }

@@ -22,13 +22,13 @@ struct MixtureTransformerConfig : TransformerConfig, MixtureConfig {
   friend bool operator==(const MixtureTransformerConfig&, const MixtureTransformerConfig&) = default;
 };
 
-/// Throws Error naming the first value that makes no model.
+/// Throws Error naming the first invalid value.
 inline void validate(const MixtureTransformerConfig& config) {
   validate(static_cast<const TransformerConfig&>(config));
   validate(static_cast<const MixtureConfig&>(config));
 }
 
-/// Experts in place of the feed-forward layer of every block.
+/// The parts of a transformer with experts instead of the feed-forward layer of every block.
 template <std::floating_point S>
 struct MixtureParts : DenseParts<S> {
   static constexpr std::string_view kind = "mixture_of_experts_transformer";
@@ -40,7 +40,7 @@ struct MixtureParts : DenseParts<S> {
 template <std::floating_point S>
 using MixtureTransformer = CausalTransformer<S, MixtureParts<S>>;
 
-/// How the choices of tokens in a batch's windows fall on the experts of each layer.
+/// How the tokens of a batch's windows are distributed over the experts of each layer.
 template <std::floating_point S>
 [[nodiscard]] std::vector<ExpertLoad> expert_loads(const MixtureTransformer<S>& model, const ContextBatch& batch) {
   std::vector<ExpertLoad> loads(model.blocks.size());

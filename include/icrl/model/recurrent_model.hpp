@@ -47,11 +47,11 @@ struct RecurrentConfig {
   friend bool operator==(const RecurrentConfig&, const RecurrentConfig&) = default;
 };
 
-/// Throws Error naming the first value that makes no model.
+/// Throws Error naming the first invalid value.
 inline void validate(const RecurrentConfig& config) { validate_fields(config, "recurrent model"); }
 
-/// A sequence model of Algorithm Distillation whose memory is a state of fixed size: it reads a step at a time, is
-/// trained on windows of any length, and acts without end, each step as quick as the first.
+/// A sequence model of Algorithm Distillation whose memory is a state of fixed size: it reads one step at a time, is
+/// trained on windows of any length, and streams forever at a constant time per step.
 template <std::floating_point S>
 struct RecurrentModel {
   using Scalar = S;
@@ -65,7 +65,7 @@ struct RecurrentModel {
   LayerNorm<S> final_norm;
   Linear<S> head;  ///< (C, parameters of the action distribution)
 
-  /// All weights zero, all norms one. Throws Error for a configuration or a layout that makes no model.
+  /// All weights zero, all norms one. Throws Error for an invalid configuration or layout.
   RecurrentModel(const RecurrentConfig& shape, const StepLayout& steps)
       : config{checked(shape)},
         layout{checked(steps)},
@@ -76,7 +76,7 @@ struct RecurrentModel {
         final_norm{shape.width},
         head{shape.width, actions.parameter_count()} {}
 
-  /// Weights of such a model, without making it.
+  /// Number of weights of such a model, without constructing it.
   [[nodiscard]] static std::int64_t weight_count(const RecurrentConfig& shape, const StepLayout& steps) {
     return StepEmbedding<S>::weight_count(embedding_config(shape), steps) +
            shape.layer_count * RecurrentBlock<S>::weight_count(shape.width, shape.state_size, shape.hidden) +
@@ -130,7 +130,7 @@ struct RecurrentModel {
   [[nodiscard]] std::optional<int> max_window() const { return {}; }
   [[nodiscard]] std::optional<int> max_stream_length() const { return {}; }
 
-  /// What is remembered of one stream: N numbers per block.
+  /// The state of one stream: N numbers per block.
   class State {
   public:
     explicit State(std::size_t size) : numbers_(size) {}
@@ -144,12 +144,13 @@ struct RecurrentModel {
       out.value(length_);
       out.values(std::span{numbers_});
     }
-    /// Throws Error for a number that no state can hold.
+    /// Throws Error for a number that is not finite.
     void restore(ByteReader& in) {
       length_ = in.value_in<std::int64_t>("length of a state", 0, std::int64_t{1} << 62);
       in.values(std::span{numbers_});
       for (std::size_t i = 0; i < numbers_.size(); ++i)
-        if (!std::isfinite(numbers_[i])) fail("{}: number {} of a state is {}", in.what(), i, numbers_[i]);
+        if (!std::isfinite(numbers_[i]))
+          fail("{}: number {} of a state is {}, it must be finite", in.what(), i, numbers_[i]);
     }
 
   private:
@@ -182,7 +183,8 @@ struct RecurrentModel {
   /// the last row of `forward` over all its steps, and does not depend on the other streams.
   void step(std::span<const StreamInput<State>> inputs, StreamWorkspace& workspace, MatrixOut<S> outputs) const {
     const auto count = static_cast<Index>(inputs.size());
-    ICRL_ASSERT(outputs.rows() >= count && outputs.cols() == head.output_size(), "step: outputs' shape");
+    ICRL_ASSERT(outputs.rows() >= count && outputs.cols() == head.output_size(),
+                "step: outputs must have a row per input and the head's output_size() columns");
     reserve(workspace, count);
     auto stream = workspace.stream.topRows(count), normed = workspace.normed.topRows(count);
     for (Index i = 0; i < count; ++i) {

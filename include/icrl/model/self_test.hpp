@@ -8,9 +8,9 @@
 
 namespace icrl {
 
-/// Whether this program computes what its source says: whole sequences of `CausalTransformer<float>::step` and the
-/// kernels under it, as this compiler with these options made them, against plain arithmetic in double; random numbers
-/// and checksums against known values. Takes less than 50 ms when optimized. Throws Error that names the
+/// Checks whether the compiler translated this program correctly: compares whole sequences of
+/// `CausalTransformer<float>::step` and its kernels with plain arithmetic in double, and random numbers and checksums
+/// with known values. Takes less than 50 ms when optimized. Throws Error that names the
 /// part, both values, the compiler and the target. For programs that train, see also `self_test_training`.
 inline void self_test() {
   using namespace detail;

@@ -48,8 +48,8 @@ inline double plain_product(Bf16Pair a, Bf16Pair b) {
 template <typename In>
 using ProductFunction = FunctionRef<void(const Gemm<In>& gemm)>;
 
-/// Every height and width of tile with every tail behind it, one, two and more blocks of the depth, factors as they
-/// come and transposed.
+/// Every height and width of tile with every tail after it, one, two and more blocks of the depth, and plain and
+/// transposed factors.
 template <typename In>
 void check_products(ProductFunction<In> product) {
   constexpr const char* part = std::is_same_v<In, float> ? "products of matrices" : "products in bfloat16";
@@ -219,7 +219,7 @@ inline void check_norm(NormFunction norm) {
                    [&] { return fmt::format("number {} of a row of {}", i, size); });
       }
       check_untouched(part, &y(1, 0), static_cast<std::size_t>(size) * sizeof(float),
-                      [&] { return fmt::format("the memory behind a row of {}", size); });
+                      [&] { return fmt::format("the memory after a row of {}", size); });
     }
   }
 }
@@ -270,7 +270,7 @@ inline void check_attention(AttendFunction attend) {
     }
     mixed.check_margins(part, place);
     check_untouched(part, &scores(heads, 0), static_cast<std::size_t>(2 * capacity) * sizeof(float),
-                    [&] { return "the memory behind the scores of " + place(); });
+                    [&] { return "the memory after the scores of " + place(); });
   }
 }
 

@@ -17,8 +17,8 @@
 // The streaming transformer of this program against the same formulas in loops over double.
 namespace icrl::detail {
 
-/// A transformer of 3 numbers per observation, 5 actions and fused tokens, written down a second time: step by step, in
-/// double, with loops that do nothing clever. Shares no kernel with the library.
+/// A transformer of 3 numbers per observation, 5 actions and fused tokens, implemented a second time: step by step, in
+/// double, with plain loops. Shares no kernel with the library.
 class PlainTransformer {
 public:
   explicit PlainTransformer(const CausalTransformer<float>& model) : config_{model.config} {
@@ -112,7 +112,7 @@ private:
     }
   }
 
-  /// All heads of one layer and the map behind them; `qkv` holds queries, keys and values.
+  /// All heads of one layer and the map after them; `qkv` holds queries, keys and values.
   Numbers attend(Numbers qkv, std::size_t layer) {
     const auto heads = static_cast<std::size_t>(config_.head_count), size = width() / heads;
     for (std::size_t h = 0; h < 2 * heads && config_.positions == PositionScheme::rotary; ++h)
@@ -151,7 +151,7 @@ inline CausalTransformer<float> self_test_model(const TransformerConfig& config)
   return model;
 }
 
-/// Features (steps, 6) of a made-up life.
+/// Features (steps, 6) of an artificial history.
 inline std::vector<float> self_test_features(int steps) {
   Rng rng{8};
   std::vector<float> rows;
@@ -169,9 +169,8 @@ using StepFunction =
     FunctionRef<void(const CausalTransformer<float>&, std::span<const StreamInput<KeyValueCache<float>>>,
                      CausalTransformer<float>::StreamWorkspace&, Matrix<float>&)>;
 
-/// Fills the contexts of `lane_count` lanes, lane i from step i on, and compares every output. Where there are many,
-/// every third one does not act in its turn. All memory is larger than `step` asks for, so that what it writes out of
-/// place lies there.
+/// Fills the contexts of `lane_count` lanes, lane i from step i on, and compares every output. If there are many lanes,
+/// every third one does not act in turn. All memory is larger than `step` needs, to catch writes past the end.
 inline void check_steps(const TransformerConfig& config, int lane_count, StepFunction step) {
   constexpr const char* part = "streaming steps";
   using Model = CausalTransformer<float>;
@@ -217,9 +216,9 @@ inline void check_steps(const TransformerConfig& config, int lane_count, StepFun
       }
     }
     check_untouched(part, &scores(heads, 0), bytes(2 * tokens),
-                    [&] { return "the memory behind the scores of attention, at " + place(first) + ","; });
+                    [&] { return "the memory after the scores of attention, at " + place(first) + ","; });
     check_untouched(part, &outputs(last - first, 0), bytes(outputs_count),
-                    [&] { return "the memory behind the outputs, at " + place(first) + ","; });
+                    [&] { return "the memory after the outputs, at " + place(first) + ","; });
   }
 }
 

@@ -20,7 +20,7 @@ namespace icrl::detail {
 /// As `round_row` takes them.
 using RoundFunction = FunctionRef<void(const float* from, Index size, Bf16Pair* to)>;
 
-/// The nearest number of 8 bits, of two the even one, of what is neither too large nor too small for a float.
+/// The nearest number with 8 significant bits, ties to even, of a number in the range of a float.
 inline double plain_bfloat16(double x) {
   int exponent;
   const double mantissa = std::frexp(x, &exponent) * 256, below = std::floor(mantissa), rest = mantissa - below;

@@ -78,8 +78,8 @@ namespace icrl {
 
 namespace detail {
 
-/// The same value, of which the compiler knows nothing: what is computed from it is computed by the code that the
-/// program runs.
+/// Returns `value`, hidden from the optimizer, so that results are computed by the code that the program runs and not
+/// at compile time.
 template <typename T>
 T opaque(T value) {
   volatile T copy = value;
@@ -90,20 +90,20 @@ T opaque(T value) {
 [[noreturn, gnu::cold, gnu::noinline]] inline void self_test_failed(const std::string& part,
                                                                     const std::string& difference) {
   fail(
-      "self test: {}: {}. The compiler made wrong code of this program, or a compiler option changed its arithmetic: "
-      "{}. Do not trust its results: compile it with -mtune=generic, with -O1 or with another compiler, and "
-      "report this text with your compiler's command line",
+      "self test: {}: {}. The compiler generated wrong code for this program, or a compiler option changed its "
+      "arithmetic: {}. Do not trust its results: compile it with -mtune=generic, with -O1 or with another compiler, "
+      "and report this text with your compiler's command line",
       part, difference, describe_build());
 }
 
-/// Whether a number is neither infinite nor NaN, also where an option lets the compiler think that none is.
+/// Whether a number is neither infinite nor NaN, even if a compiler option assumes that all numbers are finite.
 inline bool is_finite(double x) {
   std::uint64_t bits;
   std::memcpy(&bits, &x, sizeof bits);
   return (opaque(bits) >> 52 & 0x7ff) != 0x7ff;
 }
 
-/// Throws unless `value` is within `tolerance` of `expected`; `place` tells what it is.
+/// Throws unless `value` is within `tolerance` of `expected`; `place` describes it.
 inline void check_near(const char* part, double value, double expected, double tolerance,
                        FunctionRef<std::string()> place) {
   if (is_finite(value) && std::abs(value - expected) <= tolerance) return;
@@ -137,8 +137,8 @@ inline double half_of(Bf16Pair pair, Index i) {
   return static_cast<double>(x);
 }
 
-/// `size` numbers between margins. What a kernel writes beyond them harms nothing and is noticed, and what it reads
-/// there is NaN: so a wrong kernel ends in a report, not in a broken heap.
+/// `size` numbers between margins. Writes into the margins are detected and harmless, and reads from them give NaN, so
+/// a wrong kernel is reported instead of corrupting the heap.
 template <typename T>
 class Guarded {
 public:
@@ -153,7 +153,7 @@ public:
   void check_margins(const char* part, FunctionRef<std::string()> place) const {
     check_untouched(part, all_.data(), margin * sizeof(T), [&] { return "the memory before " + place(); });
     check_untouched(part, all_.data() + margin + size_, margin * sizeof(T),
-                    [&] { return "the memory behind " + place(); });
+                    [&] { return "the memory after " + place(); });
   }
 
 private:

@@ -20,8 +20,8 @@ using TrainingFunction =
     FunctionRef<void(const CausalTransformer<float>& model, std::span<const float> features, int steps,
                      MatrixIn<float> doutputs, bool rounded, Matrix<float>& outputs, CausalTransformer<float>& grad)>;
 
-/// A window as long as the context. The derivatives of every tensor of weights are compared along one direction in
-/// which all of its numbers change: with how much the plain outputs change along it. Those of the pass in bfloat16 are
+/// A window as long as the context. The derivative of every weight tensor is compared with the change of the plain
+/// outputs along one direction, in which all of its numbers change. The derivatives of the pass in bfloat16 are
 /// compared with the others one by one.
 inline void check_training(const TransformerConfig& config, TrainingFunction pass) {
   constexpr const char* part = "training pass";
@@ -87,8 +87,8 @@ inline void check_training(const TransformerConfig& config, TrainingFunction pas
 }  // namespace detail
 
 /// The same as `self_test` for what training adds: passes forward and back over whole windows of
-/// `CausalTransformer<float>`, with products in float and in bfloat16. A function of its own, because programs that
-/// only act need not compile passes that go back. Takes about 10 ms when optimized. Throws Error as
+/// `CausalTransformer<float>`, with products in float and in bfloat16. A separate function, so that programs that only
+/// act need not compile backward passes. Takes about 10 ms when optimized. Throws Error as
 /// `self_test`.
 inline void self_test_training() {
   using Model = CausalTransformer<float>;

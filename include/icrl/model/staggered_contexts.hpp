@@ -23,21 +23,22 @@ namespace icrl {
 
 /// The memory of one endless stream, exact at every step. A model with a maximum stream length gets several contexts,
 /// opened one after another as ContextPolicy says, all of which take every row; the oldest acts and is evicted when it
-/// is full. So what acts is always the plain model over one contiguous window, which began `acting_steps()` rows ago
-/// with a row that has no past. (Dropping the oldest keys and values of a single context would not be exact: what is
-/// left was computed while looking at them.) A model without one gets one context, which is never evicted.
+/// is full. So the acting context is always the plain model over one contiguous window, which began `acting_steps()`
+/// rows ago with a row without a previous action. (Dropping the oldest keys and values of a single context would not be
+/// exact, because the remaining ones were computed while attending to them.) A model without a maximum gets one
+/// context, which is never evicted.
 ///
-/// With share = max_length / context_count rounded up, at least max_length - share rows are remembered once it was
-/// full. Subtract the longest episode if windows start at episode starts, and 1 if there are closing rows.
+/// With share = max_length / context_count rounded up, at least max_length - share rows are remembered after the first
+/// context was full. Subtract the longest episode if windows start at episode starts, and 1 if there are closing rows.
 ///
-/// The memory runs nothing itself. One row of the stream takes
+/// This class does not run the model itself. For every row of the stream:
 ///
-///     const int count = contexts.prepare();                          // 0 but for rare cases
+///     const int count = contexts.prepare();                          // 0 except in rare cases
 ///     for (int t = 0; t < count; ++t) run contexts.refill(t);        // one pass each
 ///     write the row to contexts.next_row(flags);
 ///     contexts.add_inputs(inputs);                                   // then one pass over all inputs
 ///
-/// A value: a copy is a snapshot. What was moved from can be assigned to or destroyed, no more.
+/// A value: a copy is a snapshot. A moved-from object can only be assigned to or destroyed.
 template <Streaming M>
 class StaggeredContexts {
 public:
@@ -69,7 +70,7 @@ public:
   [[nodiscard]] const M& model() const { return *model_; }
   [[nodiscard]] int context_count() const { return policy_.context_count; }
 
-  /// Rows in the window that acts, closing rows included; counts no further than the largest int.
+  /// Rows in the acting window, including closing rows; at most the largest int.
   [[nodiscard]] int acting_steps() const {
     constexpr std::int64_t largest = std::numeric_limits<int>::max();
     return open_count_ == 0 ? 0 : static_cast<int>(std::min(length(0), largest));
@@ -80,8 +81,8 @@ public:
     episode_length_ = 0;
   }
 
-  /// Throws Error if a row with these flags (see StepFlag) finds no context to go to; changes nothing. To be called
-  /// before `prepare`.
+  /// Throws Error if no context can take a row with these flags (see StepFlag); changes nothing. Call it before
+  /// `prepare`.
   void check_capacity(int flags) const {
     const bool is_stuck = open_count_ == 0 || (open_count_ == 1 && policy_.is_full(length(0)));
     if (!is_stuck || can_refill() || may_begin(flags)) return;
@@ -92,8 +93,8 @@ public:
         *policy_.max_length);
   }
 
-  /// Evicts the oldest context if it is full. If that leaves none, opens an empty one and returns how many rows of the
-  /// last episode have to be fed to it again, else 0.
+  /// Evicts the oldest context if it is full. If that leaves no context, opens an empty one and returns how many rows
+  /// of the last episode must be fed to it again, else 0.
   [[nodiscard]] int prepare() {
     if (open_count_ > 0 && policy_.is_full(length(0))) evict();
     if (open_count_ > 0 || !can_refill()) return 0;
@@ -101,14 +102,15 @@ public:
     write_first_row(0);
     return episode_length_;
   }
-  /// Input t of those; they have to be run in order, each in a pass of its own, before next_row() is called.
+  /// Input t of these rows; run them in order, each in a separate pass, before calling next_row().
   [[nodiscard]] Input refill(int t) {
     return {&context(0), t == 0 ? first_row_.data() : row(t).data(), /*wants_output*/ false};
   }
 
-  /// Where the row with these flags has to be written: (F), of the model's layout.
+  /// Where to write the row with these flags: (F), in the model's layout.
   [[nodiscard]] std::span<float> next_row(int flags) {
-    ICRL_ASSERT(open_count_ > 0 || may_begin(flags), "next_row: check_capacity() refuses this row");
+    ICRL_ASSERT(open_count_ > 0 || may_begin(flags),
+                "next_row: no context can take this row (call check_capacity() first)");
     if (!keeps_episode()) return row(row_ = 0);
     if ((flags & StepFlag::episode_start) != 0) episode_length_ = 0;
     row_ = episode_length_;
@@ -116,8 +118,8 @@ public:
     return row(row_);
   }
 
-  /// Appends an input for every context that takes the row, the acting one first. None is added for a closing row that
-  /// no context is open for. They have to be run before `prepare` is called again.
+  /// Appends an input for every context that takes the row, the acting one first. Adds none for a closing row if no
+  /// context is open. Run the inputs before calling `prepare` again.
   void add_inputs(std::vector<Input>& inputs) {
     const std::int64_t youngest_length = open_count_ > 0 ? length(open_count_ - 1) : 0;
     if (policy_.opens_at(static_cast<int>(row(row_).back()), open_count_, youngest_length)) {
@@ -140,7 +142,7 @@ public:
     out.values(episode_rows());
   }
 
-  /// Takes over what `save` wrote, for the same model and number of contexts. After an Error the contexts have to be
+  /// Takes over what `save` wrote, for the same model and number of contexts. After an Error the contexts must be
   /// cleared.
   void restore(ByteReader& in) {
     clear();
@@ -174,7 +176,7 @@ private:
     return policy;
   }
 
-  /// The open contexts by age, 0 the oldest, lie in a ring; behind them the unused ones.
+  /// The open contexts are in a ring, ordered by age (0 is the oldest), followed by the unused ones.
   [[nodiscard]] std::size_t slot(int age) const { return static_cast<std::size_t>((oldest_ + age) % context_count()); }
   [[nodiscard]] State& context(int age) { return contexts_[slot(age)]; }
   [[nodiscard]] const State& context(int age) const { return contexts_[slot(age)]; }
@@ -186,12 +188,12 @@ private:
     --open_count_;
   }
 
-  /// Whether a row with these flags needs no context that is open: one may begin with it, or it may be dropped.
+  /// Whether a row with these flags needs no open context: a context may begin with it, or it may be dropped.
   [[nodiscard]] bool may_begin(int flags) const {
     return policy_.starts_anywhere() || (flags & (StepFlag::episode_start | StepFlag::closing)) != 0;
   }
 
-  /// Only contexts that begin at episode starts may need the last episode again.
+  /// Only contexts that begin at episode starts may have to be fed the last episode again.
   [[nodiscard]] bool keeps_episode() const { return !policy_.starts_anywhere(); }
   /// Whether the last episode leaves room for another row.
   [[nodiscard]] bool can_refill() const { return episode_length_ > 0 && episode_length_ < *policy_.max_length; }
@@ -209,7 +211,7 @@ private:
     model_->layout.forget_previous(first_row_);
   }
 
-  /// A row that comes from a file must not lead the model out of its tables.
+  /// Checks a row from a file, so that the model does not read outside its tables.
   void check_row(int t, const std::string& what) {
     const StepLayout& layout = model_->layout;
     const std::span<float> checked = row(t);
@@ -222,7 +224,7 @@ private:
     if (!has_flags || !std::isfinite(reward) || !has_finite_extras ||
         !contains(layout.observation_space, layout.observation_of(checked)) ||
         (has_previous && !contains(layout.action_space, layout.previous_action_of(checked))))
-      fail("{}: row {} of the last episode, ({}), is no row of the model's layout", what, t, shortened(checked));
+      fail("{}: row {} of the last episode, ({}), does not fit the model's layout", what, t, shortened(checked));
     if (!has_previous) layout.forget_previous(checked);
   }
 

@@ -16,13 +16,13 @@
 
 namespace icrl {
 
-/// What an encoder of steps is told about the model that it serves.
+/// What an encoder of steps must know about its model.
 struct StepEmbeddingConfig {
   int width;  ///< C, numbers per token
   TokenScheme tokens = TokenScheme::fused;
-  int position_count = 0;           ///< tokens that get a learned position; 0 where positions come from elsewhere
+  int position_count = 0;           ///< tokens that get a learned position; 0 if positions are rotary or not used
   double reward_scale = 1;          ///< rewards are multiplied by this first
-  std::vector<int> convolutions{};  ///< see TransformerConfig; for encoders of images alone
+  std::vector<int> convolutions{};  ///< see TransformerConfig; only for encoders of images
 
   [[nodiscard]] int tokens_per_step() const { return tokens == TokenScheme::fused ? 1 : 3; }
 };
@@ -78,7 +78,7 @@ struct StepEmbedding {
         flag_offset{layout.flag_offset()},
         feature_count{layout.feature_count()} {
     if (!shape.convolutions.empty()) {
-      fail("step embedding: the configuration has convolutions ({}), this model has no encoder of images (ImageParts?)",
+      fail("step embedding: convolutions is ({}), but this model has no image encoder (use ImageParts)",
            joined(shape.convolutions, ", "));
     }
     for (const int count : id_counts(layout.observation_space)) add_zeros(observation_tables, count);
@@ -150,14 +150,14 @@ private:
   void for_each_token(std::span<const float> features, int steps, Visit&& visit) const {
     const int each = config.tokens_per_step();
     ICRL_ASSERT(features.size() >= static_cast<std::size_t>(steps) * static_cast<std::size_t>(feature_count),
-                "a window's features are too few");
+                "step embedding: features must have a row per step");
     for (int t = 0; t < steps; ++t)
       for (int token = 0; token < each; ++token)
         visit(features.data() + Index{t} * feature_count, parts_of(token), Index{t * each + token});
   }
 
-  /// Not inlined, like `take_derivative`: one call per token costs nothing, and inlining all kinds of parts at every
-  /// call makes compilation slow.
+  /// Not inlined, like `take_derivative`: one call per token costs little, and inlining all kinds of parts at every
+  /// call would slow down compilation.
   [[gnu::noinline]] void write_token(const float* row, Parts parts, Index position, S* out) const {
     const Index width = bias.size();
     std::copy_n(bias.data(), width, out);

@@ -14,7 +14,7 @@
 
 namespace icrl {
 
-/// Where a token's position enters: as a learned vector added to the token, or by turning queries and keys (RoPE).
+/// Where a token's position enters: as a learned vector added to the token, or by rotating queries and keys (RoPE).
 enum class PositionScheme { learned, rotary };
 inline constexpr EnumName<PositionScheme> position_names[] = {{PositionScheme::learned, "learned"},
                                                               {PositionScheme::rotary, "rotary"}};
@@ -52,7 +52,8 @@ struct TransformerConfig {
   /// Hidden width of layer `layer`, from 0.
   [[nodiscard]] int hidden_of(int layer) const { return entry_or(layer_hidden, layer, hidden_size()); }
 
-  /// Keys are those of model files, texts those of descriptions in checkpoints and agent memories: both stay.
+  /// Model files hold the keys, and descriptions in checkpoints and agent memories hold the texts: do not change
+  /// either.
   static constexpr auto fields() {
     using C = TransformerConfig;
     constexpr double max_scale = static_cast<double>(std::numeric_limits<float>::max());
@@ -86,12 +87,12 @@ private:
   }
 };
 
-/// Throws Error naming the first value that makes no model. Sizes are bounded so that a damaged file cannot ask for the
-/// machine's whole memory.
+/// Throws Error naming the first invalid value. Sizes are bounded so that a damaged file cannot cause a huge
+/// allocation.
 inline void validate(const TransformerConfig& config) {
   validate_fields(config, "transformer");
   if (config.width % config.head_count != 0)
-    fail("transformer: width {} is no multiple of head_count {}", config.width, config.head_count);
+    fail("transformer: width is {}, it must be a multiple of head_count, {}", config.width, config.head_count);
   const auto check_layers = [&](const char* name, const std::vector<int>& values) {
     if (!values.empty() && values.size() != static_cast<std::size_t>(config.layer_count)) {
       fail("transformer: {} has {} entries, layer_count is {} (leave it empty if all layers are alike)", name,
@@ -102,21 +103,20 @@ inline void validate(const TransformerConfig& config) {
   check_layers("layer_hidden", config.layer_hidden);
   for (int i = 0; i < config.layer_count; ++i) {
     if (config.heads_of(i) > config.head_count) {
-      fail("transformer: layer_heads[{}] is {}, head_count is {}, and no layer can have more", i, config.heads_of(i),
+      fail("transformer: layer_heads[{}] is {}, it can be at most head_count, {}", i, config.heads_of(i),
            config.head_count);
     }
   }
   if (config.positions == PositionScheme::rotary && config.head_size() % 2 != 0) {
-    fail("transformer: rotary positions turn pairs, but a head has {} numbers (width / head_count)",
-         config.head_size());
+    fail("transformer: rotary positions need heads of an even size, but width / head_count is {}", config.head_size());
   }
   if (config.convolutions.size() % 3 != 0) {
-    fail("transformer: convolutions has {} entries, each convolution takes 3: channels, kernel and stride",
+    fail("transformer: convolutions has {} entries, it needs 3 per convolution: channels, kernel and stride",
          config.convolutions.size());
   }
   constexpr int max_angles = 1 << 26;  // of a rotary table, which no weight of a file pays for
   if (config.positions == PositionScheme::rotary && config.token_count() > max_angles / config.head_size()) {
-    fail("transformer: rotary positions of {} tokens in heads of {} numbers take a table of more than {} numbers",
+    fail("transformer: rotary positions of {} tokens with heads of size {} need a table of more than {} numbers",
          config.token_count(), config.head_size(), max_angles);
   }
   constexpr std::int64_t max_cached = 1 << 28;  // keys and values of one context, which no weight pays for either

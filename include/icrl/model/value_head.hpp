@@ -12,7 +12,7 @@
 
 namespace icrl {
 
-/// A linear head with `extra` outputs behind those that actions read: values, or what else an objective learns.
+/// A linear head with `extra` outputs after those for actions: values, or anything else that an objective learns.
 template <std::floating_point S, int extra = 1>
 struct ValueHead : Linear<S> {
   static_assert(extra > 0, "ValueHead: a head without extra outputs is a Linear");
@@ -41,8 +41,8 @@ struct ValueKind {
 
 }  // namespace detail
 
-/// A transformer's parts with `extra` outputs behind those that actions read: CausalTransformer<float,
-/// ValueParts<float>>. Agents act by the first outputs alone; `outputs()` has all of them.
+/// A transformer's parts with `extra` outputs after those for actions: CausalTransformer<float, ValueParts<float>>.
+/// Agents only use the first outputs; `outputs()` has all of them.
 template <std::floating_point S, typename Parts = DenseParts<S>, int extra = 1>
 struct ValueParts : Parts {
   static constexpr std::string_view kind = detail::ValueKind<Parts>::text;

@@ -17,8 +17,8 @@
 // Not part of icrl.hpp: nobody who trains with one process needs mpi.h. Link icrl::mpi.
 namespace icrl {
 
-/// MPI for as long as it lives: the first object of a program that trains on several machines. Where an exception ends
-/// its life, it ends all ranks: the others would wait for this one for ever.
+/// Initializes MPI, and finalizes it when destroyed. Make it the first object of a program that trains on several
+/// machines. If an exception destroys it, it aborts all ranks, because the others would wait forever.
 class MpiSession {
 public:
   /// Throws Error where MPI does not start.
@@ -39,7 +39,7 @@ public:
     MPI_Finalize();
   }
 
-  /// Ends all ranks, for a rank that cannot go on: the others would wait for it for ever.
+  /// Aborts all ranks. For a rank that cannot continue, because the others would wait for it forever.
   [[noreturn]] static void abort() {
     MPI_Abort(MPI_COMM_WORLD, 1);
     std::abort();
@@ -60,7 +60,7 @@ public:
   [[nodiscard]] int rank() const { return rank_; }
   [[nodiscard]] int size() const { return size_; }
 
-  /// Both wait for the other rank, and throw Error where MPI reports one.
+  /// Both wait for the other rank, and throw Error if MPI reports an error.
   void send(std::span<const std::byte> bytes, int to) const {
     for_each_piece(bytes.size(), [&](std::size_t first, int count) {
       if (const int status = MPI_Send(bytes.data() + first, count, MPI_BYTE, to, tag, MPI_COMM_WORLD);

@@ -15,7 +15,8 @@
 
 namespace icrl {
 
-/// One update by Adam with decoupled weight decay (Loshchilov and Hutter, 2019, algorithm 2) of any run of weights.
+/// One update by Adam with decoupled weight decay (Loshchilov and Hutter, 2019, algorithm 2) of a contiguous array of
+/// weights.
 template <std::floating_point S>
 struct AdamWUpdate {
   S rate, beta1, beta2, epsilon;
@@ -28,7 +29,7 @@ struct AdamWUpdate {
   ///   w = (1 - rate decay) w - rate (m / mean_bias) / (sqrt(v) / deviation_bias + epsilon)
   void apply(std::span<const S> gradient, std::span<S> weights, std::span<S> mean, std::span<S> variance) const {
     ICRL_ASSERT(gradient.size() == weights.size() && mean.size() == weights.size() && variance.size() == weights.size(),
-                "AdamW: a gradient and two moments for every weight");
+                "AdamW: gradient, mean and variance must be as long as weights");
     using Numbers = Eigen::Array<S, Eigen::Dynamic, 1>;
     const auto size = static_cast<Index>(weights.size());
     const Eigen::Map<const Numbers> g{gradient.data(), size};
@@ -69,13 +70,13 @@ inline void validate(const AdamWConfig& config) {
 }
 
 /// AdamW as an object: owns the moments and the number of updates, for any type that lists its weights. Frozen weights
-/// have no moments and are not changed. A copy goes on by itself.
+/// have no moments and are not changed. A copy is independent.
 template <Parameterized M>
 class AdamW {
 public:
   using Scalar = ParameterScalar<M>;
 
-  /// For models of the shape of `model`. Throws Error for a configuration that makes no sense.
+  /// For models of the shape of `model`. Throws Error for an invalid configuration.
   AdamW(const M& model, const AdamWConfig& config) : config_{config}, mean_{model}, variance_{model} {
     validate(config);
     check_representable(config);
@@ -86,7 +87,7 @@ public:
   }
 
   /// One update at the configured learning rate. Returns the gradient's norm before clipping. Throws Error, with
-  /// nothing changed, where that is not finite.
+  /// nothing changed, if that is not finite.
   double step(M& model, const M& gradient) { return step(model, gradient, config_.learning_rate); }
   /// The same at another learning rate, for schedules.
   double step(M& model, const M& gradient, double learning_rate) {
@@ -102,20 +103,20 @@ public:
     const auto weights = weight_chunks<Scalar>(model), means = weight_chunks<Scalar>(mean_),
                variances = weight_chunks<Scalar>(variance_);
     ICRL_ASSERT(weights.size() == means.size() && gradients.size() == means.size(),
-                "AdamW: model and gradient have the shape that the optimizer was made for");
+                "AdamW: model and gradient must have the shape that the optimizer was made for");
     const AdamWUpdate<Scalar> update = next_update(learning_rate, clip_factor(norm));
     for (std::size_t i = 0; i < weights.size(); ++i)
       update.apply(gradients[i].weights, weights[i], means[i].weights, variances[i].weights);
     return norm;
   }
 
-  /// What a gradient of this norm is multiplied by.
+  /// The factor by which a gradient of this norm is clipped.
   [[nodiscard]] double clip_factor(double norm) const {
     return config_.max_gradient_norm > 0 && norm > config_.max_gradient_norm ? config_.max_gradient_norm / norm : 1.0;
   }
 
-  /// Counts an update and returns its numbers, for a caller who applies it to the chunks of weights and moments
-  /// himself, on several threads. The gradient is multiplied by `gradient_scale` first.
+  /// Counts an update and returns its parameters, for callers that apply it to the chunks of weights and moments
+  /// themselves, on several threads. The gradient is multiplied by `gradient_scale` first.
   [[nodiscard]] AdamWUpdate<Scalar> next_update(double learning_rate, double gradient_scale) {
     ++step_count_;
     return {.rate = Scalar(learning_rate),

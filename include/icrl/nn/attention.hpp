@@ -14,15 +14,16 @@
 
 namespace icrl {
 
-/// Where the next token of one stream stands in a layer: behind the `position` tokens whose keys and values lie there.
+/// The place of the next token of one stream in a layer: after the `position` tokens whose keys and values are already
+/// stored.
 template <std::floating_point S>
 struct StreamPlace {
   StreamKeyValues<S> past;
   Index position;
 };
 
-/// Causal multi-head self-attention (Vaswani et al., 2017, section 3.2): every token looks at itself and at what came
-/// before. H heads of D numbers; H D need not be C, the tokens' width. The queries, keys and values of a token lie side
+/// Causal multi-head self-attention (Vaswani et al., 2017, section 3.2): every token attends to itself and to earlier
+/// tokens. H heads of D numbers; H D need not be C, the tokens' width. The queries, keys and values of a token lie side
 /// by side: (T, 3 H D) = q | k | v, each split into heads.
 template <std::floating_point S, LinearMap L = Linear<S>>
 struct CausalAttention {
@@ -32,15 +33,15 @@ struct CausalAttention {
   L output;  ///< (H D, C)
   Index head_count;
 
-  /// What backward needs of the forward pass. The triangle above the diagonal is neither computed nor read, except in
-  /// the blocks on the diagonal.
+  /// The results of the forward pass that backward needs. The triangle above the diagonal is neither computed nor read,
+  /// except in the blocks on the diagonal.
   struct Cache {
-    Matrix<S> qkv;            ///< (T, 3 H D), queries and keys already turned
-    Buffer<S> probabilities;  ///< (H, triangle): blocks of rows one after another, each as wide as its last row looks
+    Matrix<S> qkv;            ///< (T, 3 H D), queries and keys already rotated
+    Buffer<S> probabilities;  ///< (H, triangle): blocks of rows one after another, each as wide as its last row attends
     Matrix<S> mixed;          ///< (T, H D): values weighted by attention, heads side by side
     LayerCache<L> qkv_map, output_map;
   };
-  /// What is of use within one call only, and so may serve all layers of a pass.
+  /// Temporary memory of one call, which all layers of a pass may share.
   struct Scratch {
     Buffer<S> transposed;  ///< (D, padded T): one head's keys or values
     Buffer<S> dscores;     ///< (block, padded T)
@@ -67,7 +68,7 @@ struct CausalAttention {
     return L::weight_count(width, 3 * heads * head_size) + L::weight_count(heads * head_size, width);
   }
 
-  /// y += attention(x). x, y (T, C). An empty `rotary` means that positions come from elsewhere.
+  /// y += attention(x). x, y (T, C). An empty `rotary` means that positions are not rotary.
   void add_forward(MatrixIn<S> x, const RotaryTable<S>& rotary, Cache& cache, Scratch& scratch,
                    MatrixOut<S> y) const requires TrainableLinearMap<L> {
     const Index tokens = x.rows(), inner = inner_width();
@@ -106,8 +107,8 @@ struct CausalAttention {
     output.reserve(scratch.output_map, streams);
   }
 
-  /// One token of every stream, x (streams, C): writes their keys and values behind the past and keeps their queries
-  /// for `attend`.
+  /// One token of every stream, x (streams, C): appends their keys and values to the cache and keeps their queries for
+  /// `attend`.
   void append(MatrixIn<S> x, const RotaryTable<S>& rotary, std::span<const StreamPlace<S>> places,
               StreamScratch& scratch) const {
     const Index inner = inner_width();
@@ -120,7 +121,7 @@ struct CausalAttention {
     }
   }
 
-  /// y += attention of the tokens just appended, those of the streams `wanted` alone: y (wanted, C).
+  /// y += attention of the tokens just appended, only for the streams in `wanted`: y (wanted, C).
   void attend(std::span<const Index> wanted, std::span<const StreamPlace<S>> places, StreamScratch& scratch,
               MatrixOut<S> y) const {
     for (std::size_t i = 0; i < wanted.size(); ++i) {
@@ -144,8 +145,8 @@ private:
   using Blocks = detail::ScoreBlocks;
   static constexpr Index block = Blocks::rows;
 
-  /// Transposes the D columns of qkv from `column` on, so that products over them read whole rows. Those are padded
-  /// with zeros: what lies beyond is multiplied by zeros, which would not undo an infinity.
+  /// Transposes the D columns of qkv from `column` on, so that products over them read whole rows. The rest is filled
+  /// with zeros: it is multiplied by zeros later, and an infinity left there would give NaN.
   static void transpose(const Cache& cache, Index column, Index tokens, Index size, Scratch& scratch) {
     detail::pack_panel<S>({&cache.qkv(0, column), 1, cache.qkv.cols()}, size, tokens, scratch.transposed.data(),
                           scratch.transposed.cols());
@@ -193,8 +194,8 @@ private:
     }
   }
 
-  /// Head h of the tokens first .. last: their dQ, and what they add to dK and dV of all tokens that they looked at.
-  /// Their rows of P and dS are used while they are in the first-level cache. `transposed` holds the head's values.
+  /// Head h of the tokens first .. last: their dQ, and their contribution to dK and dV of all tokens that they attend
+  /// to. Their rows of P and dS are used while they are in the L1 cache. `transposed` holds the head's values.
   void block_backward(const Cache& cache, Scratch& scratch, Index h, Index first, Index tokens, Index size) const {
     const Index last = std::min(first + block, tokens), rows = last - first;
     const Index width = inner_width(), stride = first + block;

@@ -11,16 +11,16 @@
 namespace icrl {
 
 /// A `CausalAttention` in a training pass with factors in bfloat16, for heads of an even size. It takes a window in
-/// blocks of rows, as `detail::for_each_row_block` cuts it, and looks over all of them in between.
+/// blocks of rows, as `detail::for_each_row_block` cuts it, and attends over the whole window after the last block.
 class Bf16Attention {
 public:
-  /// What backward needs of the forward pass.
+  /// The results of the forward pass that backward needs.
   struct Cache {
     Bf16Heads::Cache heads;
     Buffer<Bf16Pair> x_pairs;     ///< (pairs of T, C): the caller writes the input here
     Buffer<Bf16Pair> mixed_rows;  ///< (T, pairs of H D)
   };
-  /// What is of use within one call only, and so may serve all layers of a pass.
+  /// Temporary memory of one call, which all layers of a pass may share.
   struct Scratch {
     Bf16Heads::Scratch heads;
     Buffer<Bf16Pair> rows;      ///< (block, pairs of C): the caller writes the input's rows here
@@ -34,7 +34,7 @@ public:
 
   explicit Bf16Attention(const CausalAttention<float>& layer)
       : layer_{&layer}, qkv_{layer.qkv}, output_{layer.output}, heads_{layer.inner_width(), layer.head_count} {
-    ICRL_ASSERT(can_be(layer.head_size()), "attention in bfloat16: a head's numbers have to come in pairs");
+    ICRL_ASSERT(can_be(layer.head_size()), "attention in bfloat16: the size of a head must be even");
   }
   static bool can_be(Index head_size) { return head_size % 2 == 0; }
 
@@ -43,19 +43,19 @@ public:
     output_.pack(scratch);
   }
 
-  /// Sizes both for a window; before its first block.
+  /// Sizes both for a window. Call it before the first block.
   void reserve(Index tokens, Cache& cache, Scratch& scratch) const {
     reserve_blocks(tokens, scratch);
     reserve_rows(cache.x_pairs, pair_count(tokens), layer_->width());
     heads_.reserve(tokens, cache.heads, scratch.heads);
   }
-  /// The same before the way back, whose scratch memory may be another.
+  /// The same before the backward pass, which may use another scratch memory.
   void reserve(Index tokens, Scratch& scratch) const {
     reserve_blocks(tokens, scratch);
     heads_.reserve(tokens, scratch.heads);
   }
 
-  /// Takes `count` rows from `first` on, of which `scratch.rows` and `cache.x_pairs` hold x.
+  /// Reads `count` rows from `first` on, whose x is in `scratch.rows` and `cache.x_pairs`.
   void take_input(const RotaryTable<float>& rotary, Index first, Index count, Cache& cache, Scratch& scratch) const {
     auto qkv = scratch.qkv.topRows(count);
     qkv_.forward(scratch.rows, qkv);
@@ -63,13 +63,13 @@ public:
       rotary.rotate(&scratch.qkv(r, 0), 2 * layer_->inner_width(), first + r);
     heads_.take_input(qkv, first, cache.heads, scratch.heads);
   }
-  /// y += attention(x), once all blocks are taken. y (T, C).
+  /// y += attention(x), after the last block. y (T, C).
   void add_forward(Cache& cache, Scratch& scratch, MatrixOut<float> y) const {
     heads_.forward(y.rows(), cache.heads, scratch.heads, cache.mixed_rows);
     output_.add_forward(cache.mixed_rows, y);
   }
 
-  /// The way back down to the heads' inputs, for all rows: dy (T, C). dy is not read after it.
+  /// The backward pass down to the heads' inputs, for all rows: dy (T, C). dy is not read afterwards.
   void begin_backward(MatrixIn<float> dy, const Cache& cache, Scratch& scratch, CausalAttention<float>& grad) const {
     const Index tokens = dy.rows();
     add_column_sums<float>(dy, grad.output.bias);
@@ -82,7 +82,7 @@ public:
     Bf16Linear::add_gradient(scratch.mixed_pairs, scratch.dy_pairs, tokens, grad.output);
     heads_.backward(tokens, cache.heads, scratch.heads, scratch.dqkv);
   }
-  /// Leaves dx of `count` rows from `first` on in the top rows of `scratch.dx`.
+  /// Writes dx of `count` rows from `first` on to the top rows of `scratch.dx`.
   void backward(const RotaryTable<float>& rotary, Index first, Index count, Scratch& scratch,
                 CausalAttention<float>& grad) const {
     auto dqkv = scratch.dqkv.middleRows(first, count);
@@ -92,7 +92,7 @@ public:
     add_column_sums<float>(dqkv, grad.qkv.bias);
     qkv_.backward(scratch.qkv_rows, scratch.dx.topRows(count));
   }
-  /// Adds the rest of the window's to `grad`. After its blocks.
+  /// Adds the rest of the window's gradient to `grad`. Call it after the last block.
   static void end_backward(Index tokens, const Cache& cache, const Scratch& scratch, CausalAttention<float>& grad) {
     Bf16Linear::add_gradient(cache.x_pairs, scratch.dqkv_pairs, tokens, grad.qkv);
   }

@@ -12,13 +12,13 @@ namespace icrl {
 /// the products want. Sums, norms, softmax and gradients are float. The block must outlive it.
 class Bf16Block {
 public:
-  /// What backward needs of the forward pass.
+  /// The results of the forward pass that backward needs.
   struct Cache {
     LayerNorm<float>::Cache attention_norm, feed_forward_norm;
     Bf16Attention::Cache attention;
     Bf16FeedForward::Cache feed_forward;
   };
-  /// What is of use within one call only. All blocks of a pass share it, so that it stays in a core's cache.
+  /// Temporary memory of one call. All blocks of a pass share it, so that it stays in a core's cache.
   struct Scratch {
     Bf16Attention::Scratch attention;
     Bf16FeedForward::Scratch feed_forward;
@@ -27,7 +27,7 @@ public:
   explicit Bf16Block(const Block<float>& block)
       : block_{&block}, attention_{block.attention}, feed_forward_{block.feed_forward} {}
 
-  /// To be called again after every change of the weights.
+  /// Call it again after every change of the weights.
   void pack(Bf16Linear::PackScratch& scratch) {
     attention_.pack(scratch);
     feed_forward_.pack(scratch);

@@ -9,17 +9,17 @@
 
 namespace icrl {
 
-/// A `FeedForward` in a training pass with factors in bfloat16. It is given a window in blocks of rows, as
-/// `detail::for_each_row_block` cuts it: what lies between its two maps then stays in the second-level cache.
+/// A `FeedForward` in a training pass with factors in bfloat16. It processes a window in blocks of rows, as
+/// `detail::for_each_row_block` cuts it, so that the data between its two maps stays in the L2 cache.
 class Bf16FeedForward {
 public:
-  /// What backward needs of the forward pass.
+  /// The results of the forward pass that backward needs.
   struct Cache {
     Buffer<Bf16Pair> x_pairs;          ///< (pairs of T, C): the caller writes the input here, and
     Buffer<Bf16Pair> hidden_pairs;     ///< (pairs of T, hidden), after the GELU
     Buffer<Bf16Pair> gelu_grad_pairs;  ///< (pairs of T, hidden)
   };
-  /// What is of use within one call only, and so may serve all layers of a pass.
+  /// Temporary memory of one call, which all layers of a pass may share.
   struct Scratch {
     Buffer<Bf16Pair> rows;                     ///< (block, pairs of C): the caller writes the input's rows here
     Buffer<Bf16Pair> hidden_rows;              ///< (block, pairs of hidden)
@@ -35,7 +35,7 @@ public:
     down_.pack(scratch);
   }
 
-  /// Sizes both for a window; before its first block, and before the first block on the way back.
+  /// Sizes both for a window. Call it before the first block, forward and backward.
   void reserve(Index tokens, Cache& cache, Scratch& scratch) const {
     reserve_rows(cache.x_pairs, pair_count(tokens), layer_->input_size());
     reserve_rows(cache.hidden_pairs, pair_count(tokens), layer_->hidden_size());
@@ -52,7 +52,7 @@ public:
     reserve_rows(scratch.dhidden_pairs, pair_count(tokens), hidden);
   }
 
-  /// y += layer(x) for a block of rows, those from `first` on, of which `scratch.rows` and `cache.x_pairs` hold x.
+  /// y += layer(x) for a block of rows, from `first` on, whose x is in `scratch.rows` and `cache.x_pairs`.
   void add_forward(Index first, Cache& cache, Scratch& scratch, MatrixOut<float> y) const {
     auto hidden = scratch.hidden.topRows(y.rows());
     up_.forward(scratch.rows, hidden);
@@ -60,11 +60,11 @@ public:
     down_.add_forward(scratch.hidden_rows, y);
   }
 
-  /// Adds to `grad` what is of the whole window: dy (T, C). Before its blocks.
+  /// Adds the part of the gradient that needs the whole window: dy (T, C). Call it before the first block.
   static void begin_backward(MatrixIn<float> dy, FeedForward<float>& grad) {
     add_column_sums<float>(dy, grad.down.bias);
   }
-  /// Leaves dx of a block of rows in the top rows of `scratch.dx`.
+  /// Writes dx of a block of rows to the top rows of `scratch.dx`.
   void backward(MatrixIn<float> dy, Index first, const Cache& cache, Scratch& scratch, FeedForward<float>& grad) const {
     auto dhidden = scratch.hidden.topRows(dy.rows());
     round_both(dy, first, scratch.rows, scratch.dy_pairs);
@@ -72,7 +72,7 @@ public:
     round_product(dhidden, first, cache.gelu_grad_pairs, scratch.hidden_rows, scratch.dhidden_pairs, grad.up.bias);
     up_.backward(scratch.hidden_rows, scratch.dx.topRows(dy.rows()));
   }
-  /// Adds the rest of the window's to `grad`. After its blocks.
+  /// Adds the rest of the window's gradient to `grad`. Call it after the last block.
   static void end_backward(Index tokens, const Cache& cache, const Scratch& scratch, FeedForward<float>& grad) {
     Bf16Linear::add_gradient(cache.hidden_pairs, scratch.dy_pairs, tokens, grad.down);
     Bf16Linear::add_gradient(cache.x_pairs, scratch.dhidden_pairs, tokens, grad.up);

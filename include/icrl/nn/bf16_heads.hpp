@@ -12,20 +12,20 @@
 namespace icrl {
 
 /// The heads of causal attention with factors in bfloat16 and sums, softmax and derivatives in float. Each head has an
-/// even number D of numbers. Formulas: see CausalAttention. Where those have P, here is E = e^(scores - largest): P = E
-/// / r with r the rows' sums. What leaves a head and what comes back is divided by r instead: O = E V / r; and with dO'
-/// = dO / r, dV = E^T dO' and dS = E * (dO' V^T - rowsum(dO' * O)) s.
+/// even number D of numbers. Formulas: see CausalAttention. Instead of P, this class stores E = e^(scores - largest),
+/// where P = E / r and r are the sums of the rows. It divides the outputs and their derivatives by r instead: O = E V /
+/// r; and with dO' = dO / r, dV = E^T dO' and dS = E * (dO' V^T - rowsum(dO' * O)) s.
 struct Bf16Heads {
   Index width, head_count;
 
-  /// What backward needs of the forward pass.
+  /// The results of the forward pass that backward needs.
   struct Cache {
     Buffer<Bf16Pair> query_key_pairs;  ///< (pairs of T, 2C)
     Buffer<Bf16Pair> value_rows;       ///< (T, pairs of C)
     Buffer<Bf16Pair> exponentials;     ///< (H, triangle): E in ScoreColumns
     Buffer<float> inverse_sums;        ///< (T, H): 1 / r
   };
-  /// What is of use within one call only, and so may serve all layers of a pass.
+  /// Temporary memory of one call, which all layers of a pass may share.
   struct Scratch {
     Buffer<Bf16Pair> query_key_rows, value_pairs;  ///< (T, pairs of 2C), (pairs of T, C)
     Buffer<Bf16Pair> dmixed_rows, dmixed_pairs;    ///< (T, pairs of C), (pairs of T, C): dO'
@@ -37,7 +37,7 @@ struct Bf16Heads {
     Buffer<float> mixed;                           ///< (block, D): E V
   };
 
-  /// Sizes both for a pass; the scratch memory of its backward half may be another.
+  /// Sizes both for a pass. The backward pass may use another scratch memory.
   void reserve(Index tokens, Cache& cache, Scratch& scratch) const {
     reserve_rows(cache.query_key_pairs, pair_count(tokens), 2 * width);
     reserve_rows(cache.value_rows, tokens, pair_count(width));
@@ -90,8 +90,8 @@ struct Bf16Heads {
     }
   }
 
-  /// Makes dO' of the tokens first .. of dO: dmixed (block, C). mixed (T, pairs of C) is what forward gave. Blocks as
-  /// in `take_input`.
+  /// Computes dO' of the tokens first .. from dO: dmixed (block, C). mixed (T, pairs of C) is the result of forward.
+  /// Blocks as in `take_input`.
   void take_derivative(const Buffer<Bf16Pair>& mixed, MatrixIn<float> dmixed, Index first, const Cache& cache,
                        Scratch& scratch) const {
     const Index size = width / head_count, last = first + dmixed.rows();
@@ -132,8 +132,8 @@ private:
 
   static Index triangle(Index tokens) { return Columns{tokens}.begin(Blocks::count(tokens)); }
 
-  /// Transposes one head's columns, from `column` on, and pads them with zeros: what lies beyond is multiplied
-  /// by zeros, which would not undo an infinity.
+  /// Transposes one head's columns, from `column` on, and pads them with zeros: the padding is multiplied by zeros
+  /// later, and an infinity left there would give NaN.
   void transpose(const Buffer<Bf16Pair>& rows, Index column, Index tokens, Scratch& scratch) const {
     const Index pairs = width / head_count / 2;
     detail::pack_panel<Bf16Pair>({&rows(0, column / 2), 1, rows.cols()}, pairs, tokens, scratch.transposed.data(),
@@ -141,7 +141,8 @@ private:
     clear_columns(scratch.transposed, pairs, tokens, padded<float>(tokens) - tokens);
   }
 
-  /// scores = a block of rows of `a` times what is transposed. A row that is missing to a pair becomes zero.
+  /// scores = a block of rows of `a` times the transposed matrix. If the last pair has only one row, the other becomes
+  /// zero.
   static void score_block(const detail::Strided<Bf16Pair>& a, Index pairs, Index first, Index tokens,
                           Scratch& scratch) {
     const Index last = std::min(first + block, tokens), rows = last - first, stride = first + block;
@@ -172,7 +173,7 @@ private:
     }
   }
 
-  /// Where the pair of queries that begins with `query` has its packet of keys from `key` on.
+  /// The packet of keys from `key` on, for the pair of queries that begins with `query`.
   static Index at(const Columns& columns, Index key, Index query) {
     return columns.at(key / Columns::keys, query / 2) + key % Columns::keys;
   }

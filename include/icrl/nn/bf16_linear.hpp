@@ -9,8 +9,8 @@
 namespace icrl {
 
 /// A linear map in a training pass whose factors are bfloat16 and whose sums are float: a copy of the weights of a
-/// `Linear`, which must outlive it, in the layout that the products want. The pass sees the weights as they were when
-/// `pack` was last called.
+/// `Linear`, which must outlive it, in the layout that the products want. The pass uses the weights as of the last call
+/// of `pack`.
 class Bf16Linear {
 public:
   /// Memory for `pack`, which all maps may share.

@@ -33,17 +33,17 @@ struct Block {
   LayerNorm<S> feed_forward_norm;
   F feed_forward;
 
-  /// What backward needs of the forward pass.
+  /// The results of the forward pass that backward needs.
   struct Cache {
     typename LayerNorm<S>::Cache attention_norm, feed_forward_norm;
     typename CausalAttention<S, L>::Cache attention;
     LayerCache<F> feed_forward;
   };
-  /// What is of use within one call only. All blocks of a pass share it, so that it stays in a core's cache.
+  /// Temporary memory of one call. All blocks of a pass share it, so that it stays in a core's cache.
   struct Scratch {
     typename CausalAttention<S, L>::Scratch attention;
     typename F::Scratch feed_forward;
-    Matrix<S> normed, dnormed;  ///< (T, C), what a norm gave and its derivative
+    Matrix<S> normed, dnormed;  ///< (T, C), the output of a norm and its derivative
   };
   /// The same for passes that act.
   struct StreamScratch {
@@ -53,7 +53,7 @@ struct Block {
     Matrix<S> normed;  ///< (streams, C)
   };
 
-  /// `config`: what the feed-forward layer is to know beside its sizes, nothing for most.
+  /// `config`: further arguments of the feed-forward layer, none for most types.
   template <typename... Config>
   explicit Block(const BlockShape& shape, const Config&... config)
       : attention_norm{shape.width},
@@ -102,8 +102,8 @@ struct Block {
     reserve_rows(scratch.normed, streams, attention.width());
   }
 
-  /// One token of every stream, in place: x (streams, C). Only the streams `wanted`, in ascending order, are
-  /// attended and fed forward; their results are the top rows. Of the others only keys and values are stored.
+  /// Advances every stream by one token, in place: x (streams, C). Attention and feed-forward run only for the streams
+  /// in `wanted` (in ascending order), whose results are the top rows. For the others, only keys and values are stored.
   void step(const RotaryTable<S>& rotary, std::span<const StreamPlace<S>> places, std::span<const Index> wanted,
             StreamScratch& scratch, MatrixOut<S> x) const {
     const auto count = static_cast<Index>(wanted.size());
@@ -127,7 +127,7 @@ struct Block {
     feed_forward.initialize(scale, rng);
   }
 
-  /// Keys and values of so few streams are still in a core's cache when their next token comes.
+  /// The keys and values of this many streams are still in a core's cache when their next token comes.
   static constexpr std::size_t few_streams = 4;
 
   /// The feed-forward layer's names are those of the first model files.

@@ -23,8 +23,8 @@ struct ImageSize {
 };
 
 /// A two-dimensional convolution without padding. Output pixel (i, j) is a linear map of the kernel x kernel patch that
-/// begins at pixel (i * stride, j * stride) of the image; pixels on the right and at the bottom that fill no patch are
-/// not read. D = kernel * kernel * channels in, the numbers of a patch in the image's order.
+/// begins at pixel (i * stride, j * stride) of the image; pixels on the right and at the bottom that do not fill a
+/// patch are not read. D = kernel * kernel * channels in, the numbers of a patch in the image's order.
 template <std::floating_point S>
 struct Conv2d {
   Matrix<S> weight;   ///< (D, channels out)
@@ -45,7 +45,7 @@ struct Conv2d {
         kernel{kernel_size},
         stride{stride_size} {
     ICRL_ASSERT(kernel >= 1 && stride >= 1 && kernel <= std::min(input.height, input.width),
-                "a convolution's kernel lies within the image");
+                "convolution: kernel and stride must be at least 1, and the kernel must fit into the image");
   }
 
   [[nodiscard]] ImageSize output() const {
@@ -58,7 +58,7 @@ struct Conv2d {
   /// One image per row: x (T, input numbers) -> y (T, output numbers). An image's result does not depend on the others.
   void forward(MatrixIn<S> x, Scratch& scratch, MatrixOut<S> y) const {
     ICRL_ASSERT(x.cols() == input.number_count() && y.rows() == x.rows() && y.cols() == output().number_count(),
-                "convolution: shapes disagree");
+                "convolution: x must be (T, input numbers) and y (T, output numbers)");
     PatchMap patches = patches_in(scratch.patches);
     for (Index t = 0; t < x.rows(); ++t) {
       copy_patches(row_data(x, t), patches);
@@ -70,7 +70,7 @@ struct Conv2d {
   /// += P^T dy, db += the sum of dy's pixels, dP = dy W^T; a pixel of dx is the sum over the patches that it lies in.
   void backward(MatrixIn<S> x, MatrixIn<S> dy, Scratch& scratch, Conv2d& grad, MatrixOut<S> dx) const {
     backward_parameters(x, dy, scratch, grad);
-    ICRL_ASSERT(dx.rows() == x.rows() && dx.cols() == x.cols(), "convolution: shapes disagree");
+    ICRL_ASSERT(dx.rows() == x.rows() && dx.cols() == x.cols(), "convolution: dx must have the shape of x");
     PatchMap dpatches = patches_in(scratch.dpatches);
     for (Index t = 0; t < dy.rows(); ++t) {
       multiply_transposed<S>(pixels_of(dy, t), weight, dpatches);
@@ -79,10 +79,10 @@ struct Conv2d {
     }
   }
 
-  /// Backward without the input's derivative, for a layer that reads data.
+  /// Backward without the derivative with respect to the input, for a first layer.
   void backward_parameters(MatrixIn<S> x, MatrixIn<S> dy, Scratch& scratch, Conv2d& grad) const {
     ICRL_ASSERT(x.cols() == input.number_count() && dy.rows() == x.rows() && dy.cols() == output().number_count(),
-                "convolution: shapes disagree");
+                "convolution: x must be (T, input numbers) and dy (T, output numbers)");
     PatchMap patches = patches_in(scratch.patches);
     for (Index t = 0; t < x.rows(); ++t) {
       copy_patches(row_data(x, t), patches);
@@ -104,7 +104,7 @@ struct Conv2d {
 private:
   using PatchMap = Eigen::Map<Matrix<S>>;
 
-  /// (output pixels, D) in a buffer that is made large enough.
+  /// (output pixels, D) in a buffer that grows if necessary.
   PatchMap patches_in(RowVector<S>& buffer) const {
     const Index pixels = output().pixel_count();
     if (buffer.size() < pixels * weight.rows()) buffer.resize(pixels * weight.rows());
@@ -117,7 +117,7 @@ private:
   }
 
   /// Calls visit(number of the first of a run in the image, the same in the patches, length) for each run of numbers
-  /// that lie side by side in both: a row of a patch.
+  /// that is contiguous in both: a row of a patch.
   template <typename Visit>
   void for_each_run(Visit&& visit) const {
     const ImageSize size = output();

@@ -43,7 +43,7 @@ struct MixtureConfig {
   friend bool operator==(const MixtureConfig&, const MixtureConfig&) = default;
 };
 
-/// Throws Error naming the first value that makes no mixture.
+/// Throws Error naming the first invalid value.
 inline void validate(const MixtureConfig& config) {
   validate_fields(config, "mixture of experts");
   if (config.experts_per_token > config.expert_count) {
@@ -73,7 +73,7 @@ struct ExpertRoutes {
     next_.reserve(static_cast<std::size_t>(experts));
   }
 
-  /// Takes the k largest of each row of logits (T, E), of equal ones the first. The gate of one expert is its
+  /// Takes the k largest of each row of logits (T, E); among equal ones, the first. The gate of one expert is its
   /// probability among all (Fedus et al., 2022); those of several are a softmax over them (Shazeer et al., 2017).
   /// An expert takes its first `capacity` tokens, so that no token depends on later ones.
   void choose(MatrixIn<S> logits, Index k, Index capacity) {
@@ -184,7 +184,7 @@ struct RouterLosses {
   }
 };
 
-/// How many choices of tokens fell on each expert of a layer.
+/// How many tokens chose each expert of a layer.
 struct ExpertLoad {
   std::vector<std::int64_t> choices;  ///< by expert
 
@@ -196,7 +196,7 @@ struct ExpertLoad {
     for (const std::int64_t count : choices) shares.push_back(total == 0 ? 0 : static_cast<double>(count) / total);
     return shares;
   }
-  /// Standard deviation of the shares over their mean: 0 where all experts do the same work.
+  /// Standard deviation of the shares divided by their mean: 0 if all experts do the same work.
   [[nodiscard]] double coefficient_of_variation() const {
     const auto experts = static_cast<double>(choices.size());
     double squares = 0;

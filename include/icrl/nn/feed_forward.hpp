@@ -10,20 +10,20 @@
 namespace icrl {
 
 /// y = GELU(x Up + b) Down + c, token by token: a transformer's feed-forward layer. Up is (C, hidden), Down is
-/// (hidden, C), both of any linear map.
+/// (hidden, C), both of any type of linear map.
 template <std::floating_point S, LinearMap L = Linear<S>>
 struct FeedForward {
   using Scalar = S;
 
   L up, down;
 
-  /// What backward needs of the forward pass.
+  /// The results of the forward pass that backward needs.
   struct Cache {
     Matrix<S> hidden;     ///< (T, hidden), after the GELU
     Matrix<S> gelu_grad;  ///< (T, hidden), the GELU's derivative
     LayerCache<L> up, down;
   };
-  /// What is of use within one call only.
+  /// Temporary memory of one call.
   struct Scratch {
     Matrix<S> hidden;  ///< (T, hidden), its numbers or their derivative
     typename L::Scratch up, down;

@@ -12,10 +12,10 @@
 
 namespace icrl {
 
-/// A gated linear recurrence, which remembers a stream in a state of N numbers however long it gets (Feng et al., 2024,
-/// "Were RNNs all we needed?", section 3.1.3; the output gate is that of De et al., 2024, "Griffin", section 2.3):
+/// A gated linear recurrence, which summarizes a stream of any length in a state of N numbers (Feng et al., 2024, "Were
+/// RNNs all we needed?", section 3.1.3; the output gate is that of De et al., 2024, "Griffin", section 2.3):
 ///   (a, v, g) = x W + b,  z = sigmoid(a),  h = (1 - z) * h_before + z * v,  y += (sigmoid(g) * h) Out + c
-/// What enters is independent of the state, so that all products of a window are done at once.
+/// a, v and g do not depend on the state, so all products of a window are computed at once.
 template <std::floating_point S>
 struct GatedRecurrence {
   using Scalar = S;
@@ -23,13 +23,13 @@ struct GatedRecurrence {
   Linear<S> in;   ///< (C, 3N) = update gates | values | output gates
   Linear<S> out;  ///< (N, C)
 
-  /// What backward needs of the forward pass.
+  /// The results of the forward pass that backward needs.
   struct Cache {
     Matrix<S> gates;   ///< (T, 3N): z, v, sigmoid(g)
     Matrix<S> states;  ///< (T, N): h
     Matrix<S> read;    ///< (T, N): sigmoid(g) * h
   };
-  /// What is of use within one call only.
+  /// Temporary memory of one call.
   struct Scratch {
     Matrix<S> dgates;  ///< (T, 3N)
     Matrix<S> dread;   ///< (T, N)
@@ -66,7 +66,7 @@ struct GatedRecurrence {
   }
 
   /// Adds to `grad`, overwrites dx. x is what forward was given, dy the derivative of what it added. With dh the
-  /// derivative of a state, by way of y and of the next state:
+  /// derivative with respect to a state, through y and through the next state:
   ///   dv = dh z,  dz = dh (v - h_before),  dh_before = dh (1 - z),  da = dz z (1 - z),  dg = dread h s (1 - s)
   void backward(MatrixIn<S> x, MatrixIn<S> dy, const Cache& cache, Scratch& scratch, GatedRecurrence& grad,
                 MatrixOut<S> dx) const {
@@ -98,7 +98,7 @@ struct GatedRecurrence {
     reserve_rows(scratch.read, streams, state_size());
   }
 
-  /// One step of every stream: x, y (streams, C). `states` points to N numbers of each, zeros where it begins.
+  /// One step of every stream: x, y (streams, C). `states` points to N numbers per stream, zeros at its start.
   void step(MatrixIn<S> x, std::span<S* const> states, StreamScratch& scratch, MatrixOut<S> y) const {
     reserve(scratch, x.rows());
     in.forward(x, scratch.gates.topRows(x.rows()));
@@ -108,7 +108,7 @@ struct GatedRecurrence {
   }
 
   /// Normal weights. Update gates are biased so that the units' memories reach back about 1 .. `longest` steps, evenly
-  /// in the logarithm (as Tallec & Ollivier, 2018, section 2, do it for units that forget).
+  /// in the logarithm (as in Tallec & Ollivier, 2018, section 2).
   void initialize(const WeightScale& scale, double longest, Rng& rng) {
     in.initialize(scale, rng);
     out.initialize(scale.residual, rng);
@@ -124,7 +124,8 @@ struct GatedRecurrence {
   }
 
 private:
-  /// The step of one stream: `gates` hold a, v and g on entry and z, v and sigmoid(g) on return; `h` moves on.
+  /// The step of one stream: `gates` hold a, v and g on entry and z, v and sigmoid(g) on return; `h` becomes the next
+  /// state.
   void advance(S* gates, S* h, S* read) const {
     const Index n = state_size();
     for (Index i = 0; i < n; ++i) {

@@ -16,12 +16,12 @@ struct LayerNorm {
 
   RowVector<S> gain, bias;
 
-  /// What backward needs of the forward pass.
+  /// The results of the forward pass that backward needs.
   struct Cache {
     Matrix<S> x_hat;
     Matrix<S> inverse_stddev;  ///< (T, 1)
   };
-  /// Memory of a call that nothing remembers: one row of x_hat.
+  /// Temporary memory of one call: one row of x_hat.
   struct Scratch {
     RowVector<S> x_hat;
   };
@@ -55,18 +55,18 @@ struct LayerNorm {
     reserve_rows(cache.inverse_stddev, rows, 1);
   }
 
-  /// y (T, C) once more, from what forward left behind.
+  /// Computes y (T, C) again, from the cache of forward.
   void restore(const Cache& cache, MatrixOut<S> y) const {
     for (Index r = 0; r < y.rows(); ++r)
       scale_row(row_data(cache.x_hat, r), gain.data(), bias.data(), y.cols(), row_data(y, r));
   }
 
-  /// Adds to `grad`, overwrites dx; the formula stands at `normalize_row_backward`.
+  /// Adds to `grad`, overwrites dx; see `normalize_row_backward` for the formula.
   void backward(MatrixIn<S> dy, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx) const {
     backward(dy, 0, cache, grad, dx, false);
   }
 
-  /// Adds to `grad` and to dx: for residual streams. Of a block of rows, those from `first` on.
+  /// Adds to `grad` and to dx: for residual streams. Only for a block of rows, from `first` on.
   void add_backward(MatrixIn<S> dy, Index first, const Cache& cache, LayerNorm& grad, MatrixOut<S> dx) const {
     backward(dy, first, cache, grad, dx, true);
   }

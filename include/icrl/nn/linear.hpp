@@ -39,7 +39,7 @@ struct Linear {
     multiply_transposed<S>(dy, weight, dx);
   }
 
-  /// Backward without the input's derivative, for a layer that reads data.
+  /// Backward without the derivative with respect to the input, for a first layer.
   static void backward_parameters(MatrixIn<S> x, MatrixIn<S> dy, Linear& grad) {
     add_transposed_product<S>(x, dy, grad.weight);
     add_column_sums<S>(dy, grad.bias);
@@ -55,7 +55,7 @@ struct Linear {
     backward(x, dy, grad, dx);
   }
 
-  /// Normal weights of deviation `stddev`; the bias stays.
+  /// Normal weights of standard deviation `stddev`; the bias is not changed.
   void initialize(double stddev, Rng& rng) { fill_normal(weight, stddev, rng); }
   void initialize(const WeightScale& scale, Rng& rng) { initialize(scale.inner, rng); }
 

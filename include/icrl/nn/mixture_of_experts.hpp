@@ -15,11 +15,11 @@
 namespace icrl {
 
 /// A sparse feed-forward layer (Shazeer et al., 2017; Fedus et al., 2022): of E experts, each a feed-forward layer, a
-/// linear router takes k per token, y += sum over them of gate * expert(x). Its weights are those of E layers, its work
-/// per token that of k.
+/// linear router takes k per token, y += sum over them of gate * expert(x). It has the weights of E layers and does the
+/// work of k layers per token.
 ///
 /// In training two auxiliary losses keep the load even and the router's logits small, see RouterLosses. `backward` adds
-/// their gradients, summed over tokens as an objective sums over labels; the objective does not know of them.
+/// their gradients, summed over tokens as an objective sums over labels; they are not part of the objective.
 template <std::floating_point S, FeedForwardLayer Expert = FeedForward<S>>
 struct MixtureOfExperts {
   using Scalar = S;
@@ -29,16 +29,16 @@ struct MixtureOfExperts {
   Linear<S> router;             ///< (C, E)
   std::vector<Expert> experts;  ///< (E)
 
-  /// What backward needs of the forward pass. Rows of experts lie by expert, see ExpertRoutes.
+  /// The results of the forward pass that backward needs. Rows are sorted by expert, see ExpertRoutes.
   struct Cache {
     Matrix<S> logits;  ///< (T, E)
     ExpertRoutes<S> routes;
     RouterLosses<S> losses;
-    Matrix<S> x, y;  ///< (T * k, C), what the experts read and gave
+    Matrix<S> x, y;  ///< (T * k, C), inputs and outputs of the experts
     std::vector<LayerCache<Expert>> experts;
     Index reserved_rows = 0;  ///< that every expert's cache has room for
   };
-  /// What is of use within one call only.
+  /// Temporary memory of one call.
   struct Scratch {
     Matrix<S> logits;  ///< (T, E), or their derivative
     ExpertRoutes<S> routes;
@@ -47,7 +47,7 @@ struct MixtureOfExperts {
     typename Expert::Scratch expert;
   };
 
-  /// `hidden` is the width inside each expert. Throws Error for a configuration that makes no mixture.
+  /// `hidden` is the width inside each expert. Throws Error for an invalid configuration.
   MixtureOfExperts(Index width, Index hidden, const MixtureConfig& mixture = {})
       : config{checked(mixture)},
         router{width, mixture.expert_count},
@@ -70,7 +70,7 @@ struct MixtureOfExperts {
     experts.front().reserve(scratch.expert, rows);
   }
 
-  /// y += layer(x), for a pass that acts: no token is dropped. x, y (T, C). A row of y has the same bits whatever the
+  /// y += layer(x), for a pass that acts: no token is dropped. x, y (T, C). A row of y is bit-identical whatever the
   /// other rows are.
   void add_forward(MatrixIn<S> x, Scratch& scratch, MatrixOut<S> y) const {
     reserve(scratch, x.rows());
@@ -168,8 +168,8 @@ private:
     routes.choose(logits, config.experts_per_token, capacity);
   }
 
-  /// How many tokens an expert gets differs from window to window. So that later passes allocate nothing, the first one
-  /// gives every expert all of them once.
+  /// The number of tokens per expert differs from window to window. The first pass gives every expert all tokens once,
+  /// so that later passes allocate nothing.
   void reserve_experts(MatrixIn<S> x, Cache& cache, Scratch& scratch) const {
     if (cache.reserved_rows >= x.rows()) return;
     cache.routes.reserve(x.rows(), expert_count(), config.experts_per_token);
@@ -197,7 +197,7 @@ private:
       add_scaled(routes.gate_of(row), row_data(rows, row), y.cols(), row_data(y, routes.token_of(row)));
   }
 
-  /// y += scale * x, with the same operations wherever the row lies in memory.
+  /// y += scale * x, with the same operations for any alignment of the row.
   static void add_scaled(S scale, const S* x, Index size, S* y) {
     using namespace detail;
     const Index whole = size - size % lanes<S>;

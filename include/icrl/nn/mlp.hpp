@@ -12,7 +12,7 @@
 
 namespace icrl {
 
-/// What stands between the linear maps of an Mlp.
+/// The activation between the linear maps of an Mlp.
 enum class Activation { tanh, relu };
 
 /// A multilayer perceptron: linear maps with an activation between them, none after the last. For policies and values;
@@ -22,11 +22,11 @@ struct Mlp {
   std::vector<Linear<S>> layers;
   Activation activation;
 
-  /// What backward needs of the forward pass.
+  /// The results of the forward pass that backward needs.
   struct Cache {
     std::vector<Matrix<S>> hidden;  ///< (T, size) after the activation, of every layer but the last
   };
-  /// What is of use within one call only.
+  /// Temporary memory of one call.
   struct Scratch {
     std::vector<Matrix<S>> dhidden;  ///< (T, size), of every layer but the last
   };
@@ -35,7 +35,7 @@ struct Mlp {
   /// fewer than two sizes, or for one below 1.
   explicit Mlp(const std::vector<Index>& sizes, Activation between = Activation::tanh) : activation{between} {
     if (sizes.size() < 2)
-      fail("mlp: {} sizes were given, it needs at least an input size and an output size", sizes.size());
+      fail("mlp: sizes has {} entries, it needs at least an input size and an output size", sizes.size());
     for (std::size_t i = 0; i < sizes.size(); ++i)
       if (sizes[i] < 1) fail("mlp: size {} of {} is {}, it must be at least 1", i, sizes.size(), sizes[i]);
     for (std::size_t i = 0; i + 1 < sizes.size(); ++i) layers.emplace_back(sizes[i], sizes[i + 1]);
@@ -44,7 +44,7 @@ struct Mlp {
   [[nodiscard]] Index input_size() const { return layers.front().weight.rows(); }
   [[nodiscard]] Index output_size() const { return layers.back().weight.cols(); }
 
-  /// Normal weights that keep the size of what passes through: standard deviation sqrt(1 / in) before tanh (LeCun et
+  /// Normal weights that preserve the variance of activations: standard deviation sqrt(1 / in) before tanh (LeCun et
   /// al., 1998), sqrt(2 / in) before ReLU (He et al., 2015). The last layer's is `output_scale` times sqrt(1 / in): a
   /// small one makes a policy begin with nearly equal probabilities. Biases are zero.
   void initialize(Rng& rng, double output_scale = 1) {
@@ -79,7 +79,7 @@ struct Mlp {
     layers.front().backward(x, derivative_of(0, dy, scratch), grad.layers.front(), dx);
   }
 
-  /// Backward without the input's derivative, for a network that reads data.
+  /// Backward without the derivative with respect to the input.
   void backward_parameters(MatrixIn<S> x, MatrixIn<S> dy, const Cache& cache, Scratch& scratch, Mlp& grad) const {
     backward_hidden(dy, cache, scratch, grad);
     Linear<S>::backward_parameters(x, derivative_of(0, dy, scratch), grad.layers.front());
@@ -93,7 +93,7 @@ private:
   static Rows input_of(std::size_t layer, MatrixIn<S> x, const Cache& cache) {
     return layer == 0 ? Rows{x} : Rows{cache.hidden[layer - 1].topRows(x.rows())};
   }
-  /// Of the output of a layer, before the activation.
+  /// The derivative with respect to a layer's output before the activation.
   Rows derivative_of(std::size_t layer, MatrixIn<S> dy, const Scratch& scratch) const {
     return layer + 1 == layers.size() ? Rows{dy} : Rows{scratch.dhidden[layer].topRows(dy.rows())};
   }

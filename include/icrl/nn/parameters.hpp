@@ -29,8 +29,8 @@ template <typename Layer, typename Member>
 Field(const char*, Member Layer::*) -> Field<Layer, Member>;
 
 /// A Field whose weights are not trained, such as the base of a low-rank adapter: they are saved and loaded as all are,
-/// but no update changes them, they do not decay and they have no moments. A gradient has room for them, so that a
-/// layer's backward may write there, and nobody reads it.
+/// but no update changes them, they do not decay and they have no moments. A gradient has memory for them, so that a
+/// layer's backward may write there, but it is never read.
 template <typename Layer, typename Member>
 struct Frozen {
   std::string_view name;
@@ -48,7 +48,7 @@ concept Parameterized = requires {
 template <typename T, typename U>
 concept SameLayerAs = std::same_as<std::remove_const_t<T>, std::remove_const_t<U>>;
 
-/// One weight tensor of a layer, where it lies. Valid as long as no tensor of the layer is replaced or resized.
+/// One weight tensor of a layer, in place. Valid as long as no tensor of the layer is replaced or resized.
 template <typename S>
 struct Parameter {
   std::string name;  ///< its path, such as "blocks.0.attention.qkv.weight"
@@ -140,8 +140,8 @@ template <Parameterized Layer>
 using ParameterScalar = std::conditional_t<std::is_void_v<typename detail::ScalarOf<std::remove_const_t<Layer>>::Type>,
                                            float, typename detail::ScalarOf<std::remove_const_t<Layer>>::Type>;
 
-/// All weight tensors of a layer, in a fixed order. What is to be done with them is a plain loop over the list: a
-/// visitor would be compiled once for each layer and kind of tensor.
+/// All weight tensors of a layer, in a fixed order. Use a plain loop over this list: a visitor would be compiled once
+/// per layer and kind of tensor.
 template <Parameterized Layer>
 [[nodiscard]] std::vector<Parameter<const ParameterScalar<Layer>>> parameters_of(const Layer& layer) {
   std::vector<Parameter<const ParameterScalar<Layer>>> list;
@@ -158,7 +158,7 @@ template <Parameterized Layer>
 
 namespace detail {
 
-/// Whether two lists are of layers of one shape.
+/// Whether two lists belong to layers of the same shape.
 template <typename S, typename T>
 bool have_one_shape(const std::vector<Parameter<S>>& a, const std::vector<Parameter<T>>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -197,7 +197,7 @@ void release_frozen(Layer& layer) {
   detail::release_frozen(layer, /*is_trained*/ true);
 }
 
-/// Copies numbers alone, so that whoever points at the weights of `to` still does.
+/// Copies only the numbers, so that pointers to the weights of `to` stay valid.
 template <Parameterized M>
 void copy_weights(const M& from, M& to) {
   const auto sources = parameters_of(from);

@@ -21,17 +21,17 @@ struct RecurrentBlock {
   LayerNorm<S> feed_forward_norm;
   FeedForward<S> feed_forward;
 
-  /// What backward needs of the forward pass.
+  /// The results of the forward pass that backward needs.
   struct Cache {
     typename LayerNorm<S>::Cache recurrence_norm, feed_forward_norm;
     typename GatedRecurrence<S>::Cache recurrence;
     typename FeedForward<S>::Cache feed_forward;
   };
-  /// What is of use within one call only. All blocks of a pass share it.
+  /// Temporary memory of one call. All blocks of a pass share it.
   struct Scratch {
     typename GatedRecurrence<S>::Scratch recurrence;
     typename FeedForward<S>::Scratch feed_forward;
-    Matrix<S> normed, dnormed;  ///< (T, C), what a norm gave and its derivative
+    Matrix<S> normed, dnormed;  ///< (T, C), the output of a norm and its derivative
   };
   /// The same for passes that act.
   struct StreamScratch {

@@ -9,8 +9,8 @@
 namespace icrl {
 
 /// Rotary positions (Su et al., 2021, section 3.2; pairs as in GPT-NeoX): numbers i and i + D/2 of a head of D numbers
-/// are one pair, turned by position * 10000^(-2i/D). Queries and keys so turned have products that depend on the
-/// distance of their positions.
+/// are one pair, rotated by the angle position * 10000^(-2i/D). The products of rotated queries and keys depend only on
+/// the distance between their positions.
 template <std::floating_point S>
 class RotaryTable {
 public:
@@ -29,13 +29,13 @@ public:
     }
   }
 
-  /// Whether there is anything to turn: a model with learned positions has an empty table.
+  /// Whether the table is empty, as for a model with learned positions.
   [[nodiscard]] bool empty() const { return cosines_.size() == 0; }
 
-  /// Turns `row`, a whole number of heads, as position t wants it.
+  /// Rotates `row`, a whole number of heads, for position t.
   void rotate(S* row, Index size, Index t) const { turn(row, size, t, S(1)); }
 
-  /// The inverse, which is also the transpose: the derivative's way back.
+  /// The inverse rotation, which is also the transpose, for the backward pass.
   void rotate_back(S* row, Index size, Index t) const { turn(row, size, t, S(-1)); }
 
 private:

@@ -13,7 +13,7 @@ namespace icrl {
 
 namespace detail {
 
-/// Few enough rows to stay in the second-level cache with all that is made of them.
+/// Few enough rows to stay in the L2 cache with all intermediate results.
 inline constexpr Index row_block = 48;
 
 /// Calls compute(first, count) for blocks of up to `row_block` rows of nearly equal size, of which only the last may

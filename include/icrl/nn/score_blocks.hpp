@@ -9,8 +9,8 @@
 
 namespace icrl::detail {
 
-/// The lower triangle of a (T, T) matrix of scores in blocks of rows, one after another, each has as many columns as
-/// its last row attends to. A block's rows are computed together, a whole number of cache lines.
+/// The lower triangle of a (T, T) matrix of scores in blocks of rows, one after another; each block has the columns
+/// that its last row attends to. The rows of a block are computed together; their number fills whole cache lines.
 struct ScoreBlocks {
   static constexpr Index rows = 16;
   static_assert(rows == padded<float>(1), "the width of a block is a whole number of packets, too");
@@ -22,21 +22,21 @@ struct ScoreBlocks {
   static constexpr Index triangle(Index blocks) { return rows * rows * (blocks * (blocks + 1) / 2); }
 };
 
-/// The same triangle in columns of 16 keys, pairs along the queries: column after column, each from its first query
-/// down to the last one. A column's pairs are a left factor transposed, whose depth is the queries.
+/// The same triangle in columns of 16 keys, with pairs along the queries: column after column, each from its first
+/// query down to the last one. The pairs of a column are the transpose of a left factor whose depth is the queries.
 struct ScoreColumns {
   static constexpr Index keys = ScoreBlocks::rows;
   Index query_pairs;
 
   explicit ScoreColumns(Index tokens) : query_pairs{pair_count(tokens)} {}
 
-  /// The first pair of queries that sees a column.
+  /// The first pair of queries that attends to a column.
   static constexpr Index first(Index column) { return column * keys / 2; }
   /// Where a column begins, and the number of pairs in all columns before it.
   [[nodiscard]] Index begin(Index column) const {
     return keys * (column * query_pairs - keys / 2 * (column * (column - 1) / 2));
   }
-  /// Where the `keys` pairs of a pair of queries stand in a column.
+  /// The position of the `keys` pairs of a pair of queries in a column.
   [[nodiscard]] Index at(Index column, Index pair) const { return begin(column) + (pair - first(column)) * keys; }
 };
 

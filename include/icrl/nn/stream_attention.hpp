@@ -24,7 +24,7 @@ struct StreamKeyValues {
   S* values;    ///< (tokens, C)
   Index width;  ///< C
 
-  /// Asks for the memory that `put` will write: every number of a key has a cache line of its own.
+  /// Prefetches the memory that `put` will write: every number of a key is in another cache line.
   void prefetch(Index t) const {
     const S* const column = keys + t / block * width * block + t % block;
     for (Index c = 0; c < width; ++c) __builtin_prefetch(column + c * block, 1);
@@ -100,7 +100,7 @@ inline void mix_columns(const Matrix<S>& weights, Index head_size, const S* valu
 
 }  // namespace detail
 
-/// One token's attention over the `count` tokens of a stream, its own among them: for each head, softmax(query keys^T /
+/// One token's attention over the `count` tokens of a stream, including itself: for each head, softmax(query keys^T /
 /// sqrt(D)) values. query, mixed (C); `scores` (heads, padded count or more) is scratch memory.
 template <std::floating_point S>
 void attend(const S* query, Index head_count, const StreamKeyValues<S>& past, Index count, Matrix<S>& scores,
@@ -108,7 +108,8 @@ void attend(const S* query, Index head_count, const StreamKeyValues<S>& past, In
   using namespace detail;
   constexpr Index block = StreamKeyValues<S>::block;
   const Index width = past.width, size = width / head_count;
-  ICRL_ASSERT(scores.rows() >= head_count && scores.cols() >= padded<S>(count), "attend: the scratch memory is small");
+  ICRL_ASSERT(scores.rows() >= head_count && scores.cols() >= padded<S>(count),
+              "attend: scores must be at least (head_count, padded count)");
   const Index blocks = (count + block - 1) / block;
   // All heads of a few blocks, then the next blocks: keys are read from first to last.
   for (Index b = 0; b < blocks;) {

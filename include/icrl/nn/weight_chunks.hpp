@@ -12,8 +12,8 @@
 
 namespace icrl {
 
-/// A run of neighboring weights of one tensor, small enough that all that an update reads of it fits into a core's own
-/// cache.
+/// A contiguous part of the weights of one tensor, small enough that the data of an update of it fits into the L1 or L2
+/// cache of a core.
 template <typename S>
 struct WeightChunk {
   std::span<S> weights;
@@ -37,7 +37,7 @@ template <typename S, Parameterized M>
 
 namespace detail {
 
-/// In double and in lanes of its own: a compiler may not reorder a plain sum, and so could not vectorize it.
+/// Sums in double and in separate lanes: compilers may not reorder a plain sum and could not vectorize it.
 template <typename S>
 [[nodiscard]] double sum_of_squares(std::span<const S> numbers) {
   constexpr std::size_t lane_count = 16;

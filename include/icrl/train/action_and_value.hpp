@@ -19,9 +19,9 @@ namespace icrl {
 
 namespace detail {
 
-/// Fills `returns` (T) with what each row's action and those after it earned in the row's episode, a reward k steps
-/// later times discount^k. NaN where the window does not tell: in an episode that goes on behind it, where the reward
-/// of the last row is not known, and in closing rows and padding.
+/// Fills `returns` (T) with the discounted return from each row to the end of its episode: a reward k steps later
+/// counts discount^k times. NaN where it is unknown: in an episode that continues after the window, where the reward of
+/// the last row is missing, and in closing rows and padding.
 inline void returns_of(const ContextBatch& batch, int window, double discount, std::vector<double>& returns) {
   const auto rows = batch.features_of(window);
   const auto width = static_cast<std::size_t>(batch.feature_count - batch.image_size),
@@ -41,9 +41,9 @@ inline void returns_of(const ContextBatch& batch, int window, double discount, s
 
 /// Actions, and the return that follows each: the sum over a window's rows of weight * (-log p(action) + value_weight /
 /// 2
-/// * (value - return)^2). The value is the model's first output behind those that its actions read (see ValueHead); the
-/// return is the discounted sum of the rewards to the end of the episode. Rows whose episode goes on behind the window
-/// have no return and teach the action alone: windows have to be longer than episodes.
+/// * (value - return)^2). The value is the model's first output after those for actions (see ValueHead); the return is
+/// the discounted sum of the rewards to the end of the episode. Rows whose episode continues after the window have no
+/// return and only train the action, so windows must be longer than episodes.
 struct ActionAndValue {
   double value_weight = 0.5;
   double discount = 0.99;
@@ -60,7 +60,7 @@ struct ActionAndValue {
     using S = typename M::Scalar;
     const Index place = model.actions.parameter_count();
     if (outputs.cols() <= place) {
-      fail("action and value: the model has {} outputs, and its actions read all of them (give it a ValueHead)",
+      fail("action and value: the model has {} outputs, all for actions; it needs one for the value (use a ValueHead)",
            outputs.cols());
     }
     double loss = ActionCrossEntropy{label_smoothing}.loss(model, batch, window, outputs, doutputs, scratch.actions);
@@ -82,7 +82,7 @@ struct ActionAndValue {
   }
 };
 
-/// Throws Error naming the first number that makes no sense.
+/// Throws Error naming the first invalid value.
 inline void validate(const ActionAndValue& objective) {
   if (!(objective.discount >= 0 && objective.discount <= 1))
     fail("action and value: discount is {}, it must lie in 0 .. 1", objective.discount);

@@ -48,7 +48,7 @@ void write_weights(ByteWriter& out, const M& model) {
   for (const auto& p : parameters_of(model)) out.values(p.numbers());
 }
 
-/// Throws Error for a number outside `least` .. `most`, and for one that is none: nothing could be learned with it.
+/// Throws Error for NaN and for a number outside `least` .. `most`, because training could not continue from it.
 template <Trainable M>
 void read_weights(ByteReader& in, std::string_view role, typename M::Scalar least, typename M::Scalar most, M& model) {
   for (const auto& p : parameters_of(model)) {
@@ -56,7 +56,8 @@ void read_weights(ByteReader& in, std::string_view role, typename M::Scalar leas
     in.values(numbers);
     for (std::size_t i = 0; i < numbers.size(); ++i) {
       if (!(numbers[i] >= least && numbers[i] <= most))
-        fail("{}: {}: number {} of {} is {}", in.what(), role, i, p.name, numbers[i]);
+        fail("{}: {}: number {} of {} is {}, from which training cannot continue", in.what(), role, i, p.name,
+             numbers[i]);
     }
   }
 }
@@ -92,8 +93,8 @@ void write_checkpoint(const std::filesystem::path& path, std::string_view config
   write_checked_file(path, detail::checkpoint_kind, out.bytes());
 }
 
-/// Throws Error unless the file is whole, was written for such a model and this configuration, and holds numbers that a
-/// run can go on with. `prunes`: whether it is to hold masks.
+/// Throws Error unless the file is whole, was written for such a model and this configuration, and holds numbers from
+/// which a run can continue. `prunes`: whether it must hold masks.
 template <Trainable M>
 [[nodiscard]] Checkpoint<M> read_checkpoint(const std::filesystem::path& path, std::string_view config, const M& like,
                                             bool prunes = false) {
@@ -101,7 +102,7 @@ template <Trainable M>
   ByteReader in = file.reader();
   if (const auto theirs = in.text(), ours = describe(like); theirs != ours) {
     const TextDifference found = text_difference(theirs, ours);
-    fail("{}: is of another model ({}); this one is ({})", in.what(), found.one, found.other);
+    fail("{}: belongs to another model ({}); this one is ({})", in.what(), found.one, found.other);
   }
   if (const auto theirs = in.text(); theirs != config) {
     const TextDifference found = text_difference(theirs, config);

@@ -15,7 +15,7 @@
 
 namespace icrl {
 
-/// An observer that wants to know of every update.
+/// An observer that is called after every update.
 template <typename O>
 concept HasOnUpdate = requires(O& observer, const DistilMetrics& metrics) {
   observer.on_update(metrics);
@@ -39,11 +39,12 @@ struct DistilResult {
 
 namespace detail {
 
-/// Whether there is a checkpoint to go on from. Throws Error where that cannot be told: it is not to be overwritten.
+/// Whether there is a checkpoint to resume from. Throws Error if that is unknown, because an existing one must not be
+/// overwritten.
 [[nodiscard]] inline bool has_checkpoint(const DistilConfig& config) {
   std::error_code error;
   const bool exists = !config.checkpoint.empty() && std::filesystem::exists(config.checkpoint, error);
-  if (error) fail("checkpoint \"{}\": cannot be looked at: {}", config.checkpoint.string(), error.message());
+  if (error) fail("checkpoint \"{}\": cannot tell whether it exists: {}", config.checkpoint.string(), error.message());
   return exists;
 }
 
@@ -57,15 +58,15 @@ constexpr void check_observer() {
       "distil: the observer's on_evaluate takes (const Model&, int update) and returns a score");
 }
 
-/// Whether what happens every so many updates happens after the present one.
+/// Whether something that happens every `every` updates, and after the last one, happens now.
 template <typename Trainer>
 [[nodiscard]] bool is_due(const Trainer& trainer, int every) {
   const int update = trainer.progress().update;
   return every > 0 && (update % every == 0 || update == trainer.config().updates);
 }
 
-/// Steps the trainer until it has done `last_update` updates; the observer sees each, and then `after_update()` is
-/// called.
+/// Steps the trainer until it has done `last_update` updates. After each, it calls the observer and then
+/// `after_update()`.
 template <typename M, typename Trainer, typename Watcher, Ranks R, typename AfterUpdate>
 void run_updates(Trainer& trainer, int last_update, Watcher& observer, R& ranks, AfterUpdate&& after_update) {
   while (trainer.progress().update < last_update) {
@@ -99,14 +100,14 @@ template <typename Trainer, typename M>
 
 }  // namespace detail
 
-/// Trains the model from where it stands and leaves in it the weights with the best score, or the last ones if the
-/// observer scores none; either way averaged, if the configuration says so. The observer may have `on_update(const
-/// DistilMetrics&)` and `on_evaluate(const M&, int update) -> double`. If the checkpoint file exists, training resumes
-/// from it.
+/// Trains the model from its current weights. It then holds the weights with the best score, or the last ones if the
+/// observer scores none; these are averaged weights if the configuration says so. The observer may have
+/// `on_update(const DistilMetrics&)` and `on_evaluate(const M&, int update) -> double`. If the checkpoint file exists,
+/// training resumes from it.
 ///
 /// `objective` is what training minimizes (objective.hpp), `ranks` are the processes that train together (ranks.hpp):
-/// each calls this with the same arguments, rank 0 writes the checkpoint, and all read it. Throws Error on all of them
-/// where they do not begin alike. Scores are those of rank 0. `pruner` says which weights are pruned
+/// each calls this with the same arguments, rank 0 writes the checkpoint, and all read it. Throws Error on all ranks if
+/// they do not start from the same state. Scores are those of rank 0. `pruner` says which weights are pruned
 /// (weight_masks.hpp): those stay at exactly zero, and the best weights are chosen among those of the last masks.
 ///
 /// Throws what the observer throws; the model then holds the raw weights of the last update.

@@ -41,7 +41,7 @@ void check_representable(const DistilConfig& config) {
          config.beta2);
 }
 
-/// Throws Error where bfloat16 is asked for and the model has no such pass.
+/// Throws Error if bfloat16 is requested and the model has no such pass.
 template <Trainable M>
 [[nodiscard]] Products used_products(const M& model, Products wanted) {
   bool can_be = false;
@@ -62,10 +62,11 @@ void validate_pairing(const M& model, const WindowSampler& sampler) {
   const WindowConfig& windows = sampler.config();
   const std::optional<int> max_window = model.max_window();
   if (max_window && windows.context != *max_window)
-    fail("distil: windows of {} steps for a model with a context of {}", windows.context, *max_window);
+    fail("distil: the windows have {} steps, but the model's context is {}; they must be equal", windows.context,
+         *max_window);
   if (HasWindowStart<M> && windows.start != window_start_of(model)) {
-    fail("distil: the windows start {}, but the model says that it is trained on windows that start {}",
-         to_string(windows.start), to_string(window_start_of(model)));
+    fail("distil: the windows start {}, but the model's window_start is {}", to_string(windows.start),
+         to_string(window_start_of(model)));
   }
   if (max_window && windows.start == WindowStart::episode && sampler.longest_episode() > windows.context) {
     fail(
@@ -77,21 +78,21 @@ void validate_pairing(const M& model, const WindowSampler& sampler) {
     return p.rows != 1 && std::any_of(p.data, p.data + p.rows * p.columns, [](Scalar x) { return x != 0; });
   };
   if (const auto all = parameters_of(model); std::none_of(all.begin(), all.end(), has_weight))
-    fail("distil: all matrices of the model are zero, nothing can be learned (was it initialized?)");
+    fail("distil: all matrices of the model are zero, so it cannot learn (call initialize() first)");
   if (const std::string differ = difference(sampler.layout(), model.layout); !differ.empty())
     fail("distil: the windows' step layout differs from the model's: {}", differ);
 }
 
-/// Throws Error unless all ranks get the same number of gradient slots, a power of two: those are a branch of the tree
-/// along which slots are summed.
+/// Throws Error unless all ranks get the same number of gradient slots, a power of two, so that the slots of a rank are
+/// a subtree of the tree along which slots are summed.
 inline void validate_ranks(int rank_count, const DistilConfig& config) {
   const int each = config.gradient_slots / rank_count;
   if (rank_count == 1 || (each * rank_count == config.gradient_slots && (each & (each - 1)) == 0)) return;
-  fail("distil: gradient_slots is {}, but {} ranks need 1, 2, 4, 8, .. slots each", config.gradient_slots, rank_count);
+  fail("distil: gradient_slots is {}, but it must be {} ranks times a power of two", config.gradient_slots, rank_count);
 }
 
-/// An objective may have a `validate` of its own. Label smoothing is the one part of the configuration that an
-/// objective has to agree with: a checkpoint's description has it from there.
+/// An objective may have its own `validate`. It must have the label smoothing of the configuration, from which a
+/// checkpoint's description takes it.
 template <typename O>
 void validate_objective(const O& objective, const DistilConfig& config) {
   if constexpr (requires { validate(objective); }) validate(objective);
@@ -101,7 +102,7 @@ void validate_objective(const O& objective, const DistilConfig& config) {
   fail("distil: label_smoothing is {}, but the objective has {} (give both the same)", config.label_smoothing, used);
 }
 
-/// Throws Error unless all ranks, each with the checksum of its state, begin alike.
+/// Throws Error unless all ranks start from the same state, by the checksums of their states.
 inline void validate_equal_ranks(const std::vector<std::uint32_t>& checksums) {
   for (std::size_t rank = 1; rank < checksums.size(); ++rank) {
     if (checksums[rank] == checksums[0]) continue;
@@ -112,7 +113,8 @@ inline void validate_equal_ranks(const std::vector<std::uint32_t>& checksums) {
   }
 }
 
-/// Tensors that training leaves alone and no checkpoint holds: a run belongs to them, too. Empty where there are none.
+/// Checksum of the tensors that training does not change and checkpoints do not hold, because a run depends on them,
+/// too. Empty where there are none.
 template <Trainable M>
 [[nodiscard]] std::string describe_fixed_tensors(const M& model) {
   std::vector<std::string> trained;
@@ -137,7 +139,7 @@ template <Trainable M>
           .max_gradient_norm = config.max_gradient_norm};
 }
 
-/// Throws Error for a loss or a gradient's norm that is not finite, of the update behind `update`.
+/// Throws Error if the loss or the norm of the gradient of update `update` + 1 is not finite.
 inline void check_finite(double loss, double norm, int update, const DistilConfig& config) {
   if (std::isfinite(loss) && std::isfinite(norm)) return;
   fail(

@@ -14,7 +14,8 @@
 
 namespace icrl {
 
-/// What the factors of a training pass's matrix products are; sums, norms, softmax and weights are not touched by it.
+/// The precision of the factors of matrix products in training. Sums, norms, softmax and weights keep the model's
+/// precision.
 enum class Products {
   automatic,  ///< bfloat16 where `bfloat16_is_quicker()` and the model can, else full
   full,       ///< the model's own numbers
@@ -50,18 +51,18 @@ struct DistilConfig {
 
   int evaluate_every = 300;            ///< updates; the last one is evaluated too; 0 = never
   int checkpoint_every = 0;            ///< updates; 0 = never
-  std::filesystem::path checkpoint{};  ///< the file; a run that finds it goes on from there
+  std::filesystem::path checkpoint{};  ///< the file; a run that finds it resumes from it
 
   Products products = Products::automatic;  ///< results depend on it
 
-  int gradient_slots = 4;  ///< the gradient is summed in so many parts: results depend on it, not on the threads
-  int thread_count = 0;    ///< 0 = all cores; more than gradient_slots find no work
-  std::uint64_t seed = 0;  ///< of the windows' choice
+  int gradient_slots = 4;  ///< the gradient is summed in this many parts: results depend on it, not on the threads
+  int thread_count = 0;    ///< 0 = all cores; at most gradient_slots are used
+  std::uint64_t seed = 0;  ///< of the random choice of windows
 
   [[nodiscard]] int used_threads() const { return std::min(threads_or_all(thread_count), gradient_slots); }
 };
 
-/// Throws Error naming the first value that makes no sense.
+/// Throws Error naming the first invalid value.
 inline void validate(const DistilConfig& c) {
   constexpr int any = std::numeric_limits<int>::max();
   const auto whole = [](const char* name, int value, int least, int most) {
@@ -88,17 +89,18 @@ inline void validate(const DistilConfig& c) {
   whole("evaluate_every", c.evaluate_every, 0, any);
   whole("checkpoint_every", c.checkpoint_every, 0, any);
   if (c.checkpoint_every > 0 && c.checkpoint.empty())
-    fail("distil: checkpoint_every is {}, but checkpoint names no file", c.checkpoint_every);
+    fail("distil: checkpoint_every is {}, but checkpoint is empty (give it a path)", c.checkpoint_every);
   if (c.checkpoint_every == 0 && !c.checkpoint.empty())
-    fail("distil: checkpoint is \"{}\", but checkpoint_every is 0", c.checkpoint.string());
+    fail("distil: checkpoint is \"{}\", but checkpoint_every is 0 (set it, or leave checkpoint empty)",
+         c.checkpoint.string());
   whole("products", static_cast<int>(c.products), static_cast<int>(Products::automatic),
         static_cast<int>(Products::bfloat16));
   whole("gradient_slots", c.gradient_slots, 1, 1024);
   whole("thread_count", c.thread_count, 0, 1024);
 }
 
-/// All values of it that the result depends on: a run can be resumed by another one with the same description. Call it
-/// with `trainer.config()`, where automatic products have been replaced by the choice.
+/// All values that the result depends on: a run can resume another one with the same description. Call it with
+/// `trainer.config()`, where automatic products have been replaced by the choice.
 [[nodiscard]] inline std::string describe(const DistilConfig& c) {
   return fmt::format(
       "updates {}, batch {}, learning rate {}, final share {}, warm-up {}, betas {} {}, epsilon {}, weight decay {}, "

@@ -30,21 +30,21 @@
 
 namespace icrl {
 
-/// Distils histories into a model, one update per call: the weights follow from the seed and the configuration, bit for
-/// bit, at any number of threads and over any number of interruptions. After the first steps an update
-/// allocates nothing, where there is one rank.
+/// Distils histories into a model, one update per call. For a given seed and configuration, the weights are
+/// bit-identical with any number of threads and interruptions. With one rank, an update allocates nothing after the
+/// first ones.
 ///
 /// Several ranks (see ranks.hpp) may train one model: each has the whole model and a share of the gradient slots, all
-/// do the same update, and the weights have the bits that one rank alone gives them. `objective` is what training
-/// minimizes. `pruner` says which weights are pruned (see weight_masks.hpp): their gradients count for nothing, and
+/// do the same update, and the weights are bit-identical to those of a single rank. `objective` is what training
+/// minimizes. `pruner` says which weights are pruned (see weight_masks.hpp): their gradients are ignored, and their
 /// weights, moments and averages are exactly zero.
 template <Trainable M, Objective<M> O = ActionCrossEntropy, Ranks R = OneRank, Pruner<M> P = NoPruner>
 class DistilTrainer {
 public:
   using Scalar = typename M::Scalar;
 
-  /// Model and sampler must outlive the trainer. Throws Error if they do not fit each other or the configuration makes
-  /// no sense.
+  /// Model and sampler must outlive the trainer. Throws Error if they do not fit each other or the configuration is
+  /// invalid.
   DistilTrainer(M& model, const WindowSampler& sampler,
                 const DistilConfig& config) requires std::same_as<O, ActionCrossEntropy>
       : DistilTrainer{model, sampler, config, O{config.label_smoothing}} {}
@@ -76,8 +76,8 @@ public:
   DistilTrainer(const DistilTrainer&) = delete;
   DistilTrainer& operator=(const DistilTrainer&) = delete;
 
-  /// One update. Throws Error, with weights and all else as before the call, when the loss or its gradient is not
-  /// finite; what the pruner has pruned by then stays pruned.
+  /// One update. Throws Error, with everything as before the call, if the loss or its gradient is not finite; weights
+  /// that the pruner has pruned in this call stay pruned.
   DistilMetrics step() {
     const auto begin = std::chrono::steady_clock::now();
     prune();
@@ -108,17 +108,17 @@ public:
             .tokens_per_second = static_cast<double>(batch.tokens) / seconds.count()};
   }
 
-  /// What is to be evaluated: the moving average of the weights if there is one, else the model itself.
+  /// The model to evaluate: the moving average of the weights if there is one, else the model itself.
   [[nodiscard]] const M& averaged() const { return average_ ? *average_ : model_; }
-  /// The averaged weights that were offered with the highest score so far; without any the present ones.
+  /// The averaged weights that were offered with the highest score so far; the current ones if none were offered.
   [[nodiscard]] const M& best() const { return best_ ? *best_ : averaged(); }
   [[nodiscard]] const DistilProgress& progress() const { return progress_; }
   [[nodiscard]] const DistilConfig& config() const { return config_; }
   /// Those of the last update.
   [[nodiscard]] const WeightMasks& masks() const { return masks_; }
 
-  /// Throws Error, on all ranks, unless all have the same weights, update, configuration and windows, as far as their
-  /// descriptions tell. All ranks have to call it.
+  /// Throws Error, on all ranks, unless all have the same weights, update, configuration and windows, judging by their
+  /// descriptions. All ranks have to call it.
   void expect_equal_ranks() {
     if (ranks_.size() == 1) return;
     const std::string state = fmt::format("{}; {}; update {}", fingerprint(model_), description(), progress_.update);
@@ -137,21 +137,22 @@ public:
     progress_.best_update = progress_.update;
   }
 
-  /// Writes all that the rest of the run depends on.
+  /// Writes everything that the rest of the run depends on.
   void save(const std::filesystem::path& path) const {
     write_checkpoint<M>(path, description(), progress_, model_, optimizer_.mean(), optimizer_.variance(),
                         pointer(average_), pointer(best_), prunes ? &masks_ : nullptr);
   }
-  /// Goes on, bit for bit, where `save` was called. Throws Error, and changes nothing, for a damaged checkpoint or one
-  /// of another model or configuration.
+  /// Continues, bit for bit, from where `save` was called. Throws Error, and changes nothing, for a damaged checkpoint
+  /// or one of another model or configuration.
   void restore(const std::filesystem::path& path) {
     Checkpoint<M> found = read_checkpoint(path, description(), model_, prunes);
     if (found.average.has_value() != average_.has_value()) {
       fail("checkpoint \"{}\": {} averaged weights, this run {}", path.string(), found.average ? "has" : "has no",
-           average_ ? "wants them" : "wants none");
+           average_ ? "needs them" : "has none");
     }
     if (const int update = found.progress.update; update > config_.updates)
-      fail("checkpoint \"{}\": is of update {}, this run has {}", path.string(), update, config_.updates);
+      fail("checkpoint \"{}\": is of update {}, but this run has only {} updates", path.string(), update,
+           config_.updates);
     progress_ = found.progress;
     if (prunes) set_masks(std::move(found.masks));
     copy_weights(found.model, model_);
@@ -164,7 +165,7 @@ private:
   using Bf16 = detail::Bf16PassOrNone<M>;
   static constexpr bool prunes = !std::same_as<P, NoPruner>;
 
-  /// The memory of a thread's passes; of one of them, the other stays empty.
+  /// The memory of a thread's passes. Only one of the two kinds of pass is used; the memory of the other stays empty.
   struct Worker {
     WindowScratch<M, O> plain;
     WindowScratch<Bf16, O> bf16;
@@ -231,7 +232,7 @@ private:
     return detail::sum_totals(ranks_, std::span<const detail::SlotTotals>{totals_});
   }
 
-  /// By the pass that the run has chosen.
+  /// With the pass that the run uses.
   double loss_of(const ContextBatch& windows, int window, Worker& worker, M& gradient) const {
     if constexpr (HasBf16Pass<M>) {
       if (bf16_) return window_loss(*bf16_, objective_, windows, window, worker.bf16, gradient);
@@ -251,8 +252,8 @@ private:
     });
   }
 
-  /// What new masks leave out becomes zero in weights, moments and average, and stays so: an update of zeros by a
-  /// gradient of zero is zero. The best weights so far had other masks, so they are forgotten.
+  /// Sets weights that new masks prune to zero, with their moments and average. They stay zero, because AdamW with a
+  /// zero gradient keeps zeros. The best weights so far had other masks, so they are forgotten.
   void prune() {
     std::optional<WeightMasks> masks = pruner_.next_masks(progress_.update, std::as_const(model_), masks_);
     if (!masks) return;

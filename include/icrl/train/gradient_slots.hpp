@@ -18,8 +18,8 @@
 namespace icrl {
 
 /// The gradient of a batch in a fixed number of parts. Each part sums a fixed run of the batch in order and the parts
-/// are summed along a fixed tree, so that the sum has the same bits whichever thread worked on what. Frozen weights
-/// have no part in it.
+/// are summed along a fixed tree, so that the sum is bit-identical however threads share the work. Frozen weights have
+/// no part in it.
 template <Parameterized M>
 class GradientSlots {
 public:
@@ -35,17 +35,18 @@ public:
   [[nodiscard]] int slot_count() const { return static_cast<int>(gradients_.size()); }
   [[nodiscard]] int chunk_count() const { return static_cast<int>(squares_.size()); }
 
-  /// Slot `slot` with all its numbers zero, but for those of frozen weights.
+  /// Slot `slot` with all its numbers set to zero, except those of frozen weights.
   [[nodiscard]] M& cleared(int slot) {
     for (const auto& chunk : chunks_[static_cast<std::size_t>(slot)])
       std::fill(chunk.weights.begin(), chunk.weights.end(), Scalar(0));
     return gradients_[static_cast<std::size_t>(slot)];
   }
 
-  /// From now on weights that are pruned have no part in the sum and its norm. One mask per chunk, empty where all
-  /// weights are kept; none at all: nothing is pruned. The masks must outlive their use.
+  /// From now on, pruned weights are left out of the sum and its norm. One mask per chunk, empty if all its weights are
+  /// kept; no masks at all if nothing is pruned. The masks must outlive their use.
   void set_masks(std::vector<std::span<const std::uint8_t>> masks) {
-    ICRL_ASSERT(masks.empty() || masks.size() == squares_.size(), "gradient slots: one mask per chunk");
+    ICRL_ASSERT(masks.empty() || masks.size() == squares_.size(),
+                "gradient slots: masks must be empty or have one mask per chunk");
     masks_ = std::move(masks);
   }
 
@@ -54,7 +55,7 @@ public:
     OneRank alone;
     return reduce(pool, alone);
   }
-  /// The same with the slots of all ranks, on all of them. A rank's slots are a branch of the tree.
+  /// The same with the slots of all ranks, on all of them. A rank's slots are a subtree.
   template <Ranks R>
   double reduce(WorkerPool& pool, R& ranks) {
     pool.run(chunk_count(), [&](int chunk, int) {
@@ -105,14 +106,14 @@ private:
 
 namespace detail {
 
-/// What the windows of a slot add up to.
+/// The totals over the windows of a slot.
 struct SlotTotals {
   double loss = 0, label_count = 0;
   std::int64_t tokens = 0;
 };
 
-/// The sum over the slots of all ranks, in their order. All ranks have as many slots as this one, whose totals are
-/// `mine`.
+/// The sum over the slots of all ranks, in their order. All ranks have the same number of slots; `mine` are the totals
+/// of this rank.
 template <Ranks R>
 [[nodiscard]] SlotTotals sum_totals(R& ranks, std::span<const SlotTotals> mine) {
   std::vector<SlotTotals> all;

@@ -20,8 +20,8 @@ namespace icrl {
       m.update, m.tokens, m.loss, m.gradient_norm, m.rate, m.seconds, m.tokens_per_second);
 }
 
-/// A file of JSON lines, one an update. A run that goes on adds to it: of several lines with one update the last one
-/// counts.
+/// A file of JSON lines, one per update. A resumed run appends to it: if several lines have the same update, the last
+/// one counts.
 class MetricsFile {
 public:
   explicit MetricsFile(const std::filesystem::path& path) : file_{path} {

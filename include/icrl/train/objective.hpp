@@ -27,11 +27,11 @@ concept Objective = std::copyable<O> && requires(const O& objective, typename O:
 };
 
 /// The objective of Algorithm Distillation (Laskin et al., 2022, equation 6): the sum of weight * -log p(action) over a
-/// window's rows. Outputs that actions do not read have no part in it.
+/// window's rows. It ignores outputs that are not for actions.
 struct ActionCrossEntropy {
   struct Scratch {};
 
-  double label_smoothing = 0;  ///< share of the label's probability that is spread over all ids
+  double label_smoothing = 0;  ///< fraction of the label's probability that is spread over all ids
 
   template <SequenceModel M>
   double loss(const M& model, const ContextBatch& batch, int window, MatrixIn<typename M::Scalar> outputs,
@@ -55,7 +55,7 @@ struct ActionCrossEntropy {
     }
     return loss;
   }
-  /// Label smoothing stands in the description of the configuration.
+  /// The description of the configuration has the label smoothing.
   [[nodiscard]] static std::string describe() { return {}; }
 };
 

@@ -13,8 +13,8 @@
 namespace icrl {
 
 /// The processes that train one model together, each with a share of every batch. `send` and `receive` hand a run of
-/// bytes from one rank to another, in order; both may wait, and throw where the other is gone. What they do together is
-/// made of these two, along fixed trees, so that results have the same bits at any number of ranks.
+/// bytes from one rank to another, in order; both may wait, and throw if the other rank has ended. All communication
+/// uses these two functions, along fixed trees, so that results are bit-identical for any number of ranks.
 template <typename R>
 concept Ranks = requires(R& ranks, std::span<const std::byte> out, std::span<std::byte> in) {
   { ranks.rank() } -> std::convertible_to<int>;
@@ -23,18 +23,16 @@ concept Ranks = requires(R& ranks, std::span<const std::byte> out, std::span<std
   ranks.receive(in, /*from*/ 0);
 };
 
-/// A process by itself.
+/// A single process.
 struct OneRank {
   static constexpr int rank() { return 0; }
   static constexpr int size() { return 1; }
-  static void send(std::span<const std::byte>, int) { ICRL_ASSERT(false, "a process by itself has nobody to send to"); }
-  static void receive(std::span<std::byte>, int) {
-    ICRL_ASSERT(false, "a process by itself has nobody to receive from");
-  }
+  static void send(std::span<const std::byte>, int) { ICRL_ASSERT(false, "OneRank::send: there is no other rank"); }
+  static void receive(std::span<std::byte>, int) { ICRL_ASSERT(false, "OneRank::receive: there is no other rank"); }
 };
 static_assert(Ranks<OneRank>);
 
-/// Makes `numbers` on every rank what rank 0 has.
+/// Copies the `numbers` of rank 0 to all ranks.
 template <Ranks R, typename T>
 void broadcast_from_first(R& ranks, std::span<T> numbers) {
   int reach = 1;  // ranks below it have the numbers

@@ -36,7 +36,8 @@ using WeightMasks = std::vector<WeightMask>;
   return found == masks.end() ? nullptr : &*found;
 }
 
-/// Throws Error unless every mask belongs to another trained tensor of the model, has its shape and holds 0 and 1 only.
+/// Throws Error unless every mask belongs to a different trained tensor of the model, has its shape and holds only 0
+/// and 1.
 template <Parameterized M>
 void validate_masks(const WeightMasks& masks, const M& model) {
   const auto parameters = parameters_of(model);
@@ -44,11 +45,11 @@ void validate_masks(const WeightMasks& masks, const M& model) {
     const auto p = std::find_if(parameters.begin(), parameters.end(),
                                 [&](const auto& parameter) { return parameter.name == mask.name; });
     if (p == parameters.end()) fail("masks: the model has no tensor \"{}\"", mask.name);
-    if (!p->is_trained) fail("masks: {} is not trained, so it cannot be pruned in training", mask.name);
-    if (find_mask(masks, mask.name) != &mask) fail("masks: {} has two", mask.name);
+    if (!p->is_trained) fail("masks: {} is frozen, so it cannot be pruned in training", mask.name);
+    if (find_mask(masks, mask.name) != &mask) fail("masks: two masks are for {}", mask.name);
     const bool is_whole = mask.kept.size() == static_cast<std::size_t>(p->rows * p->columns);
     if (mask.rows != p->rows || mask.columns != p->columns || !is_whole) {
-      fail("masks: the mask of {} is {}x{} of {} numbers, the tensor is {}x{}", mask.name, mask.rows, mask.columns,
+      fail("masks: the mask of {} is {}x{} with {} numbers, the tensor is {}x{}", mask.name, mask.rows, mask.columns,
            mask.kept.size(), p->rows, p->columns);
     }
     const auto bad = std::find_if(mask.kept.begin(), mask.kept.end(), [](std::uint8_t kept) { return kept > 1; });
@@ -65,7 +66,8 @@ void apply_masks(const WeightMasks& masks, M& model) {
   for (const auto& p : parameters_of(model)) {
     const WeightMask* const mask = find_mask(masks, p.name);
     if (mask == nullptr) continue;
-    ICRL_ASSERT(mask->rows == p.rows && mask->columns == p.columns, "apply_masks: a mask of another shape");
+    ICRL_ASSERT(mask->rows == p.rows && mask->columns == p.columns,
+                "apply_masks: a mask has another shape than its tensor");
     for (std::size_t i = 0; i < mask->kept.size(); ++i)
       if (mask->kept[i] == 0) p.data[i] = 0;
   }
@@ -81,10 +83,10 @@ void apply_masks(const WeightMasks& masks, M& model) {
   return all == 0 ? 0 : static_cast<double>(pruned) / static_cast<double>(all);
 }
 
-/// Decides which weights are pruned while a model is trained. It is asked before every update and answers with new
-/// masks, or with none where they stay as they are. The answer may depend on nothing but the number of the update, the
-/// weights and the masks so far, so that a run that is resumed gets the same one. `validate` throws Error where it does
-/// not fit a run of so many updates; `describe` tells runs with different pruners apart.
+/// Decides which weights are pruned while a model is trained. It is called before every update and returns new masks,
+/// or none if they do not change. The result may depend only on the number of the update, the weights and the current
+/// masks, so that a resumed run gets the same masks. `validate` throws Error if the pruner does not fit a run of this
+/// many updates; `describe` tells runs with different pruners apart.
 template <typename P, typename M>
 concept Pruner = std::copyable<P> && requires(const P& pruner, const M& model, const WeightMasks& masks) {
   { pruner.next_masks(/*update*/ 0, model, masks) } -> std::same_as<std::optional<WeightMasks>>;
@@ -123,8 +125,8 @@ struct FixedMasks {
 
 namespace detail {
 
-/// The masks of all chunks of a model, in the order of `weight_chunks`; empty where all weights are kept. They point
-/// into `masks`.
+/// The masks of all chunks of a model, in the order of `weight_chunks`; empty if all weights are kept. They point into
+/// `masks`.
 template <Parameterized M>
 [[nodiscard]] std::vector<std::span<const std::uint8_t>> mask_chunks(const WeightMasks& masks, const M& model) {
   const auto weights = weight_chunks<const ParameterScalar<M>>(model);
@@ -148,7 +150,7 @@ inline void write_masks(ByteWriter& out, const WeightMasks& masks) {
   }
 }
 
-/// Throws Error unless they are masks of such a model.
+/// Throws Error unless they fit the model.
 template <Parameterized M>
 [[nodiscard]] WeightMasks read_masks(ByteReader& in, const M& like) {
   const auto parameters = parameters_of(like);
@@ -158,7 +160,8 @@ template <Parameterized M>
     mask.name = in.text();
     const auto p =
         std::find_if(parameters.begin(), parameters.end(), [&](const auto& q) { return q.name == mask.name; });
-    if (p == parameters.end()) fail("{}: has a mask of \"{}\", which the model does not have", in.what(), mask.name);
+    if (p == parameters.end())
+      fail("{}: has a mask of the tensor \"{}\", which the model does not have", in.what(), mask.name);
     mask.rows = p->rows;
     mask.columns = p->columns;
     mask.kept.resize(static_cast<std::size_t>(p->rows * p->columns));
