@@ -185,7 +185,7 @@ TEST_CASE("A map refuses tensors that no quantizer gives", "[compress]") {
 
   CHECK(error_with(8, [](auto& m) { m.weight(1, 1) = -128; }) == "file: map: code 4 is -128, outside -127 .. 127");
   CHECK(error_with(8, [](auto& m) { m.scale(2) = Eigen::half(-1024.0f); }) ==
-        "file: map: scale 2 is -1, it has to be finite and not negative");
+        "file: map: scale 2 is -1, it must be finite and not negative");
   CHECK(error_with(4, [](auto& m) { m.group_scale[0](0, 1) = 0; }) == "file: map: group scale 1 is 0, outside 1 .. 15");
   CHECK(error_with(2, [](auto& m) { m.group_scale[0](0, 1) = 43; }) ==
         "file: map: group scale 1 is 43, outside 1 .. 42");
@@ -194,7 +194,7 @@ TEST_CASE("A map refuses tensors that no quantizer gives", "[compress]") {
   CHECK(error_with(4, [](auto& m) { m.weight(2, 1) = 0x70; }) ==
         "file: map: the padding after the last weight of output 1 is not zero (is the file damaged?)");
   CHECK(error_with(8, [](auto& m) { m.bias(0) = Eigen::half(std::numeric_limits<float>::infinity()); }) ==
-        "file: map: number 0 is inf");
+        "file: map: number 0 is inf, it must be finite");
   CHECK(error_of([&] {
           (void)Int8Linear{random_quantized(5, 3, 8, 0, rng), RowVector<float>::Constant(3, 1e6f), "map"};
         }) == "map: number 0 is 1000000, but half precision holds at most 65504");

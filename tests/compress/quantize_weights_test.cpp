@@ -98,7 +98,7 @@ TEST_CASE("What cannot be quantized is refused with its reason", "[compress]") {
   CHECK(has(error_with({.refinements = -1}, nullptr), "refinements is -1"));
   CHECK(has(error_with({.rounding = Rounding::gptq}, nullptr), "GPTQ needs a calibration"));
   const InputStatistics other{5}, empty{48};
-  CHECK(has(error_with({}, &other), "calibration saw 5 inputs, the map has 48"));
+  CHECK(has(error_with({}, &other), "the calibration has 5 inputs, the map has 48"));
   CHECK(has(error_with({}, &empty), "calibration of the map is empty"));
   c.map.weight(3, 3) = std::numeric_limits<float>::infinity();
   CHECK(has(error_with({}, nullptr), "not finite"));

@@ -83,7 +83,7 @@ TEST_CASE("A quantized matrix that makes no map is refused", "[compress]") {
   CHECK(error_with([](auto& m) { m.codes[3] = -9; }) == "map: code 3 is -9, outside -8 .. 7");
   CHECK(error_with([](auto& m) { m.group_scales[1] = 0; }) == "map: group scale 1 is 0, outside 1 .. 15");
   CHECK(error_with([](auto& m) { m.group_scales[1] = 16; }) == "map: group scale 1 is 16, outside 1 .. 15");
-  CHECK(error_with([](auto& m) { m.scales[1] = -1; }) == "map: scale 1 is -1, it has to be finite and not negative");
+  CHECK(error_with([](auto& m) { m.scales[1] = -1; }) == "map: scale 1 is -1, it must be finite and not negative");
   CHECK(error_with([](auto& m) { m.scales[0] = std::numeric_limits<float>::infinity(); }) ==
-        "map: scale 0 is inf, it has to be finite and not negative");
+        "map: scale 0 is inf, it must be finite and not negative");
 }

@@ -84,7 +84,7 @@ TEST_CASE("Maps that make no model are refused by name", "[compress]") {
   CHECK(error_with("blocks.2.mlp.up", random_quantized(16, 64, 8, 0, rng)) ==
         "to_int8: 0 of 1 quantized maps are the model's (names such as \"blocks.0.mlp.up\"; given: blocks.2.mlp.up)");
   CHECK(error_with("blocks.1.mlp.up", random_quantized(16, 64, 4, 8, rng)) ==
-        "to_int8: blocks.1 has maps of 8 and of 4 bits, a layer has one width");
+        "to_int8: blocks.1 has maps of 8 and of 4 bits, all maps of a block must have the same");
   QuantizedMaps maps = random_maps(model, 4, 8, rng);
   maps["head"] = random_quantized(16, 3, 3, 4, rng);
   CHECK(has(error_of([&] { (void)to_int8(model, maps); }), "has groups of"));

@@ -190,7 +190,7 @@ TEST_CASE("A checkpoint that cannot be looked at is not taken for a missing one"
   std::filesystem::create_symlink("run.ckpt", config.checkpoint);  // a link to itself
 
   CHECK(has(error_of([&] { distil(model, run.sampler, config); }),
-            "checkpoint \"" + config.checkpoint.string() + "\": cannot tell whether it exists:  "));
+            "checkpoint \"" + config.checkpoint.string() + "\": cannot tell whether it exists: "));
   CHECK(std::filesystem::is_symlink(config.checkpoint));
 }
 
