@@ -4,7 +4,7 @@
 #
 # The long checks:
 #   format   clang-format and shellcheck
-#   test     the tests by g++, headers, consumers and README included; warnings are errors
+#   test     the tests by g++, each header alone, consumers and README included; warnings are errors
 #   clang    the same by clang
 #   release  examples and benchmarks at -O3, where g++ sees more; warnings are errors
 #   dev      the tests under the address and the undefined-behavior sanitizer
@@ -56,7 +56,7 @@ case ${checks[0]} in
     git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
     ;;
   test)
-    ICRL_WERROR=ON scripts/test.sh
+    ICRL_WERROR=ON ICRL_LONG_TESTS=ON scripts/test.sh
     ;;
   clang)
     need clang
