@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -16,9 +17,17 @@
 
 namespace icrl::detail {
 
-/// A number as C++ reads it back, bit for bit.
-[[nodiscard]] inline std::string cpp_number(float number) { return fmt::format("{:a}f", number); }
-[[nodiscard]] inline std::string cpp_number(double number) { return fmt::format("{:a}", number); }
+/// A finite number as C++ reads it back, bit for bit: a whole number times a power of two. It has no point, which fmt 9
+/// takes from the locale of the C library in hexadecimal.
+[[nodiscard]] inline std::string cpp_number(double number) {
+  int exponent = 0;
+  constexpr int digits = std::numeric_limits<double>::digits;
+  const auto whole = static_cast<std::uint64_t>(std::ldexp(std::frexp(std::abs(number), &exponent), digits));
+  const int zeros = whole == 0 ? 0 : std::countr_zero(whole);
+  exponent = whole == 0 ? 0 : exponent - digits + zeros;
+  return fmt::format("{}0x{:x}p{}", std::signbit(number) ? "-" : "", whole >> zeros, exponent);
+}
+[[nodiscard]] inline std::string cpp_number(float number) { return cpp_number(static_cast<double>(number)) + "f"; }
 
 /// The initializer of an array, in lines of up to 120 characters.
 class CppArray {
