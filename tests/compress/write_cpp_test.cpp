@@ -66,6 +66,9 @@ TEST_CASE("A header is refused where its agent could not do what the library's d
   CHECK(has(refusal({.name_space = "my policy"}), "name_space is \"my policy\""));
   CHECK(has(refusal({.name_space = "2nd"}), "name_space is \"2nd\""));
   CHECK(has(refusal({.name_space = ""}), "name_space is \"\""));
+  for (const char* name : {"class", "alignas", "xor_eq", "std", "my__policy", "_policy", "politik\xfcr"})
+    CHECK(has(refusal({.name_space = name}), fmt::format("name_space is \"{}\"", name)));
+  for (const char* name : {"classes", "my_policy2", "P", "detail"}) CHECK(refusal({.name_space = name}).empty());
   CHECK(has(refusal({.decoding = {.temperature = -1}}), "temperature is -1"));
   CHECK(has(refusal({.context_count = 1}), "context_count is 1"));
 

@@ -3,13 +3,13 @@
 #pragma once
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include <icrl/compress/cpp_agent_text.hpp>
@@ -38,13 +38,33 @@ struct CppHeader {
   std::int64_t ram_bytes = 0;    ///< sizeof(Agent)
 };
 
+namespace detail {
+
+/// Whether a header may give its namespace this name. Identifiers with two underscores in a row are C++'s own, as are
+/// its words, up to C++20, and std.
+[[nodiscard]] inline bool is_cpp_name(std::string_view name) {
+  constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", others = "0123456789_";
+  constexpr std::string_view taken =
+      " alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t char8_t class "
+      "co_await co_return co_yield compl concept const const_cast consteval constexpr constinit continue decltype "
+      "default delete do double dynamic_cast else enum explicit export extern false float for friend goto if inline "
+      "int long mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected public register "
+      "reinterpret_cast requires return short signed sizeof static static_assert static_cast std struct switch "
+      "template this thread_local throw true try typedef typeid typename union unsigned using virtual void volatile "
+      "wchar_t while xor xor_eq ";
+  const auto is_possible = [&](char c) { return letters.find(c) != letters.npos || others.find(c) != others.npos; };
+  return !name.empty() && letters.find(name.front()) != letters.npos && std::ranges::all_of(name, is_possible) &&
+         name.find("__") == name.npos && taken.find(fmt::format(" {} ", name)) == taken.npos;
+}
+
+}  // namespace detail
+
 /// Throws Error naming the first value that makes no agent.
 inline void validate(const CppConfig& config, const Int8Transformer& model) {
-  const auto is_letter = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
-  const std::string& name = config.name_space;
-  if (name.empty() || !std::all_of(name.begin(), name.end(), is_letter) || name.front() == '_' ||
-      std::isdigit(static_cast<unsigned char>(name.front())) != 0)
-    fail("write_cpp: name_space is \"{}\", it must be an identifier such as \"policy\"", name);
+  if (!detail::is_cpp_name(config.name_space)) {
+    fail("write_cpp: name_space is \"{}\", it must be an identifier such as \"policy\", and no word of C++",
+         config.name_space);
+  }
   validate(config.decoding);
   validate(ContextPolicy{.max_length = model.max_stream_length(),
                          .window_start = model.window_start(),
