@@ -31,6 +31,22 @@ needs() {
     sed "s|^|${1##*/} calls |" || true
 }
 
+# refuses TEXT FLAG: no header compiles with that flag, and the error says TEXT.
+refuses() {
+  local said
+  said=$("$compiler" -std=c++17 "$2" -fsyntax-only -DPOLICY="\"$folder/bits8.hpp\"" "$here/alone.cpp" 2>&1) || true
+  [[ $said == *"$1"* ]] || echo "$2 is not refused"
+}
+
+{
+  refuses "change the results" -ffast-math
+  if [[ $("$compiler" --version) != *clang* ]]; then # which reports no others
+    refuses "change the results" -freciprocal-math
+    refuses "change the results" -fno-signed-zeros
+    refuses "need 64 bits" -fsingle-precision-constant
+  fi
+} >"$folder/flags.log"
+
 for expected in "$folder"/*.expected; do
   policy=${expected%.expected}
   {

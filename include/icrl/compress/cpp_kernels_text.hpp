@@ -11,11 +11,14 @@ namespace icrl::detail {
 /// The first part of the program that `write_cpp` writes: numbers, kernels, random numbers. C++17 without a library
 /// function; the operations of exact_float.hpp, exact_rotary.hpp, int8_scalar.hpp and rng.hpp in the same order.
 inline constexpr std::string_view cpp_kernels_text = R"icrl(
-#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || defined(__ASSOCIATIVE_MATH__)
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || \
+    defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || defined(__NO_SIGNED_ZEROS__)
 #error "-ffast-math and its parts change the results: leave them out for every file that includes this header"
 #elif defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 1 || __FLT_EVAL_METHOD__ == 2)
 #error "sums of float and double are needed in their own precision: on x86 compile with -msse2 -mfpmath=sse"
 #endif
+static_assert(sizeof(double) == 8 && sizeof(1.0) == 8,
+              "double and numbers such as 1.0 need 64 bits: leave out -fsingle-precision-constant and its like");
 
 namespace detail {
 
