@@ -150,6 +150,40 @@ TEST_CASE("A map that is packed again follows its weights", "[compress]") {
   CHECK(forward(map, x) == forward(full, x));
 }
 
+TEST_CASE("A map that cannot be packed multiplies as before", "[compress]") {
+  Rng rng{8};
+  QuantizedMatrix matrix = random_quantized(64, 32, 8, 0, rng);
+  std::fill(matrix.codes.begin() + 128, matrix.codes.end(), std::int8_t{0});
+  Int8Linear map{matrix, counted_bias(32), "map"};
+  Matrix<float> x(1, 64);
+  for (Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(rng.normal());
+  const Matrix<float> before = forward(map, x);
+
+  map.weight.setConstant(1);
+  map.bias(3) = Eigen::half(std::numeric_limits<float>::infinity());
+  CHECK_THROWS_AS(map.pack("map"), Error);
+
+  CHECK(map.is_sparse());
+  CHECK(forward(map, x) == before);
+}
+
+TEST_CASE("Sums of the most inputs and the largest codes fit into 32 bits", "[compress]") {
+  constexpr Index most = Int8Linear::max_inputs;
+  const auto map_of = [](Index in) {
+    const QuantizedMatrix matrix{.in = in,
+                                 .out = 1,
+                                 .codes = std::vector<std::int8_t>(static_cast<std::size_t>(in), 127),
+                                 .group_scales = {},
+                                 .scales = {1}};
+    return Int8Linear{matrix, RowVector<float>::Zero(1), "map"};
+  };
+  const Matrix<float> x = Matrix<float>::Constant(1, most, 127);
+
+  CHECK(forward(map_of(most), x)(0, 0) == 127.0f * 127.0f * static_cast<float>(most));
+  CHECK(error_of([&] { (void)map_of(most + 1); }) ==
+        "int8 linear map: has 131073 inputs, an integer map has at most 131072");
+}
+
 TEST_CASE("Scales that are stored are no smaller, and come back", "[compress]") {
   Rng rng{5};
   for (int i = 0; i < 2000; ++i) {

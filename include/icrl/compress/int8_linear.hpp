@@ -95,6 +95,9 @@ struct Int8Linear {
   RowVector<Eigen::half> scale;                   ///< (out), in units of 2^-10
   RowVector<Eigen::half> bias;                    ///< (out)
 
+  /// So that sums of products of codes fit into 32 bits.
+  static constexpr Index max_inputs = Index{1} << 17;
+
   /// All zero. `group` counts below 8 bits only.
   Int8Linear(Index inputs, Index outputs, int weight_bits = 8, int group_size = 0)
       : in{inputs},
@@ -149,10 +152,14 @@ struct Int8Linear {
     return (detail::packed_size(in, bits) + detail::packed_size(groups, scale_bits(bits)) + 2) * out;
   }
 
-  /// Packs the tensors for products. Throws Error, which begins with `what`, for numbers outside their ranges.
+  /// Packs the tensors for products. Throws Error, which begins with `what`, and leaves the packed ones as they are,
+  /// for numbers outside their ranges and too many inputs.
   void pack(std::string_view what) {
+    if (in > max_inputs) fail("{}: has {} inputs, an integer map has at most {}", what, in, max_inputs);
     const QuantizedMatrix matrix = quantized();
     validate(matrix, what);
+    RowVector<float> biases(out);
+    detail::from_half(bias, what, biases.data());
     for (Index o = 0; o < out; ++o) {
       if (!detail::ends_in_zeros(weight, in, o, bits))
         fail("{}: the padding after the last weight of output {} is not zero (is the file damaged?)", what, o);
@@ -174,7 +181,7 @@ struct Int8Linear {
       }
     }
     std::copy(matrix.scales.begin(), matrix.scales.end(), numbers_.data());
-    detail::from_half(bias, what, numbers_.data() + outputs);
+    std::copy_n(biases.data(), out, numbers_.data() + outputs);
     leave_out_zeros();
   }
 
@@ -243,6 +250,7 @@ private:
   /// word that is kept takes up to 8/5 of the time that it takes in a dense panel, and every panel that of 6 such
   /// words.
   void leave_out_zeros() {
+    static_assert(max_inputs / 4 <= 1 << 16, "the numbers of words fit into 16 bits");
     begins_.clear();
     kept_.clear();
     const Index words = panels_.cols() / 4, panels = panels_.rows() / 16;
@@ -251,17 +259,21 @@ private:
     Index zeros = 0;
     for (Index i = 0; i < words * panels; ++i) zeros += is_zero(i) ? 1 : 0;
     const Index kept = words * panels - zeros;
-    if (words > 65536 || 8 * (kept + 6 * panels) > 5 * words * panels) return;
+    if (8 * (kept + 6 * panels) > 5 * words * panels) return;
     Buffer<std::int8_t> sparse;
     sparse.resize(kept, 64);
+    std::vector<std::int32_t> begins;
+    std::vector<std::uint16_t> numbers;
     for (Index i = 0; i < words * panels; ++i) {
-      if (i % words == 0) begins_.push_back(static_cast<std::int32_t>(kept_.size()));
+      if (i % words == 0) begins.push_back(static_cast<std::int32_t>(numbers.size()));
       if (is_zero(i)) continue;
-      std::copy(word_at(i), word_at(i + 1), sparse.data() + static_cast<Index>(kept_.size()) * 64);
-      kept_.push_back(static_cast<std::uint16_t>(i % words));
+      std::copy(word_at(i), word_at(i + 1), sparse.data() + static_cast<Index>(numbers.size()) * 64);
+      numbers.push_back(static_cast<std::uint16_t>(i % words));
     }
-    begins_.push_back(static_cast<std::int32_t>(kept_.size()));
-    panels_ = std::move(sparse);
+    begins.push_back(static_cast<std::int32_t>(numbers.size()));
+    panels_ = std::move(sparse);  // from here on nothing throws
+    begins_ = std::move(begins);
+    kept_ = std::move(numbers);
   }
 
   Buffer<std::int8_t> panels_;        // (whole blocks of outputs, whole words of inputs), or the words that are
