@@ -180,6 +180,13 @@ TEST_CASE("What a later step would refuse is refused before the first one begins
   check({Quantize{.rules = {{.pattern = "blocks.*.mlp.up", .how = four_bits}}}},
         "all maps of a block must have the same");
   check({Quantize{.rules = {{.pattern = "*", .how = WeightQuantization{.bits = 5}}}}}, "bits is 5");
+  check({TrainQuantized{.fine_tuning = {.training = {.updates = 4, .warmup = 2, .products = Products::bfloat16}}}},
+        "this model cannot multiply in bfloat16");
+  check({FineTune{.training = {.updates = 4, .learning_rate = 1e-300, .warmup = 2}}}, "learning_rate is 1e-300");
+  check({PruneGradually{
+            .schedule = {.end = 2},
+            .fine_tuning = {.training = {.updates = 4, .learning_rate = 1e-300, .warmup = 2, .evaluate_every = 0}}}},
+        "learning_rate is 1e-300");
   CHECK_THROWS_WITH(compress(model, {{NewStudent{{.context = 9}}}}, run.sampler),
                     Catch::Contains("the new student's context is 9, it must be the original's, 8"));
   CHECK_THROWS_WITH(compress(model, {{NewStudent{{.context = 8, .window_start = WindowStart::anywhere}}}}, run.sampler),

@@ -79,10 +79,10 @@ namespace detail {
 }
 
 /// Checks a recipe without windows and without training, so that an error of a later step is found at once: names of
-/// tensors and maps, numbers of parts, schedules, widths that differ within a layer.
+/// tensors and maps, numbers of parts, schedules, widths that differ within a layer, products that a model cannot have.
 class Rehearsal {
 public:
-  explicit Rehearsal(const CausalTransformer<float>& model) : model_{model} {}
+  explicit Rehearsal(const CausalTransformer<float>& original) : original_{original}, model_{original} {}
 
   void run(const NewStudent& step) {
     if (step.shape.context != model_.config.context) {
@@ -94,12 +94,13 @@ public:
     model_ = CausalTransformer<float>{step.shape, model_.layout};
   }
   void run(const KeepBestParts& step) { model_ = smaller_model(model_, best_parts(norm_scores(model_), step.counts)); }
-  void run(const FineTune&) {}
+  void run(const FineTune& step) const { check_training(step, model_); }
   void run(const PruneGradually& step) {
     GradualPruning pruning{.config = step.weights, .schedule = step.schedule};
     pruning.validate(step.fine_tuning.training.updates);
     pruning.config.criterion = PruneCriterion::magnitude;  // needs no norms
     (void)pruning.next_masks(step.schedule.end, model_, {});
+    check_training(step.fine_tuning, model_);
   }
   void run(const Quantize& step) {
     std::vector<QuantizationRule> rules = complete_rules(step.rules);
@@ -109,9 +110,21 @@ public:
     }
     (void)to_int8(quantize_weights(model_, rules));
   }
-  void run(const TrainQuantized&) {}
+  void run(const TrainQuantized& step) const {
+    check_training(step.fine_tuning,
+                   FakeQuantTransformer<FakeQuant{.bits = 4}>{model_.config, model_.layout});  // as any bits
+  }
 
 private:
+  /// What a trainer and its objective refuse whatever the windows are.
+  template <typename M>
+  void check_training(const FineTune& step, const M& model) const {
+    check_representable<float>(step.training);
+    (void)used_products(model, step.training.products);
+    (void)SoftLabels<CausalTransformer<float>>{original_, step.labels};
+  }
+
+  const CausalTransformer<float>& original_;
   CausalTransformer<float> model_;
 };
 
@@ -179,14 +192,9 @@ public:
   }
 
   void run(const TrainQuantized& step, Compressed& result) {
-    switch (step.bits) {
-      case 4:
-        return train_quantized<FakeQuant{.bits = 4}>(step.fine_tuning, result);
-      case 3:
-        return train_quantized<FakeQuant{.bits = 3}>(step.fine_tuning, result);
-      default:
-        return train_quantized<FakeQuant{.bits = 2}>(step.fine_tuning, result);
-    }
+    if (step.bits == 4) return train_quantized<FakeQuant{.bits = 4}>(step.fine_tuning, result);
+    if (step.bits == 3) return train_quantized<FakeQuant{.bits = 3}>(step.fine_tuning, result);
+    train_quantized<FakeQuant{.bits = 2}>(step.fine_tuning, result);
   }
 
 private:
