@@ -28,7 +28,8 @@ namespace icrl::detail {
 /// Values that are valid in double may overflow or underflow in the model's precision.
 template <typename Scalar>
 void check_representable(const DistilConfig& config) {
-  constexpr auto least = std::numeric_limits<Scalar>::min(), most = std::numeric_limits<Scalar>::max();
+  constexpr auto least = static_cast<double>(std::numeric_limits<Scalar>::min()),
+                 most = static_cast<double>(std::numeric_limits<Scalar>::max());
   const auto in_range = [](const char* name, double value, double low, double high) {
     if (!(value >= low && value <= high))
       fail("distil: {} is {}, for this model it must lie in {} .. {}", name, value, low, high);
