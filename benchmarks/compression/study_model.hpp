@@ -25,8 +25,8 @@ struct StudyOptions {
   std::filesystem::path out = "out/compression";
   std::uint64_t seed = 1;
   int threads = 0, permuted = 1, task_count = 0;
-  std::vector<double> temperatures{0.5, 0.7, 1, 1.4,
-                                   2};  ///< of decoding; a model acts at the one of them that suits it
+  /// Of decoding. Validation tasks choose one for each model.
+  std::vector<double> temperatures{0.5, 0.7, 1, 1.4, 2};
   bool quick = false;
 };
 

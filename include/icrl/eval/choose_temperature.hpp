@@ -25,10 +25,10 @@ struct TemperatureChoice {
 };
 
 /// Chooses the temperature at which a frozen model earns most: evaluates it on `tasks` at each candidate, with the same
-/// seeds. The best temperature depends on the model: exploration needs some randomness, and a weak model already has
-/// too much. Give validation tasks, never the held-out tasks that a claim is made on. `decoding` is used except for its
-/// temperature; `progress(done, total)` counts the runs of all candidates. Throws Error if there are no candidates or
-/// no tasks.
+/// seeds. The best temperature depends on the model and the task: randomness helps an agent to explore and to leave a
+/// mistake that it repeats, and costs it return afterwards. Give validation tasks, never the held-out tasks that a
+/// claim is made on. `decoding` is used except for its temperature; `progress(done, total)` counts the runs of all
+/// candidates. Throws Error if there are no candidates or no tasks.
 template <TaskFamily F, Streaming M>
 [[nodiscard]] TemperatureChoice choose_temperature(const M& model, const F& family, std::span<const int> tasks,
                                                    std::span<const double> candidates, const EvaluationConfig& config,
