@@ -69,7 +69,7 @@ int main(int argc, char** argv) {
       DarkRoom room = rooms.make(task);
       Rng room_rng{options.seed, 1}, agent_rng{options.seed, 2};
       InContextAgent agent{model, decoding};
-      agent.expect_spaces(room.observation_space(), room.action_space());
+      agent.check_spaces(room.observation_space(), room.action_space());
       std::vector<float> observation(2), next_observation(2), action(1), returns;
       for (int episode = 0; episode < episodes; ++episode) {
         float total = 0;

@@ -29,7 +29,7 @@ template <icrl::TaskFamily F>
   const icrl::Json& returns = json.at("returns");
   const auto tasks = json.at("tasks").get<std::vector<int>>();
   const int runs = json.at("runs").get<int>();
-  icrl::expect_tasks(family, tasks, what);
+  icrl::check_tasks(family, tasks, what);
   if (tasks.empty() || runs < 1 || returns.size() != tasks.size() * static_cast<std::size_t>(runs)) {
     icrl::fail("{}: curves of {} tasks and {} runs per task, but returns of {} runs", what, tasks.size(), runs,
                returns.size());

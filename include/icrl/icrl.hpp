@@ -79,11 +79,11 @@
 #include <icrl/env/action_distribution.hpp>
 #include <icrl/env/action_permutation.hpp>
 #include <icrl/env/check_environment.hpp>
+#include <icrl/env/check_symmetries.hpp>
 #include <icrl/env/dark_plane.hpp>
 #include <icrl/env/dark_room.hpp>
 #include <icrl/env/decoding.hpp>
 #include <icrl/env/environment.hpp>
-#include <icrl/env/expect_symmetries.hpp>
 #include <icrl/env/key_to_door.hpp>
 #include <icrl/env/key_to_door_task.hpp>
 #include <icrl/env/space.hpp>

@@ -559,7 +559,7 @@ TEST_CASE("An agent of pictures names the one number that is wrong, in a short t
   const std::string value =
       error_of([&] { agents.learn(0, {.observation = seen, .action = told, .next_observation = seen}); });
   picture.high[4321] = 255;
-  const std::string space = error_of([&] { agents.expect_spaces(picture, Discrete{2}); });
+  const std::string space = error_of([&] { agents.check_spaces(picture, Discrete{2}); });
 
   CHECK(has(value, "number 4321 is nan, outside 0 .. 1"));
   CHECK(value.size() < 300);

@@ -40,7 +40,7 @@ TEST_CASE("A reader gives back what was written", "[core]") {
   CHECK(read == numbers);
   CHECK(reader.text().empty());
   CHECK(reader.text() == "a task");
-  CHECK_NOTHROW(reader.expect_end());
+  CHECK_NOTHROW(reader.check_end());
 }
 
 TEST_CASE("Bytes that end too soon are an error that says where", "[core]") {
@@ -54,7 +54,7 @@ TEST_CASE("Bytes that end too soon are an error that says where", "[core]") {
   (void)number.value<std::uint32_t>();
   CHECK(error_of([&] { (void)number.value<std::uint8_t>(); }) == "a note: ends 1 bytes too soon, at byte 4");
   const ByteReader nothing_read{writer.bytes(), "a note"};
-  CHECK(error_of([&] { nothing_read.expect_end(); }) == "a note: 4 bytes follow the last value");
+  CHECK(error_of([&] { nothing_read.check_end(); }) == "a note: 4 bytes follow the last value");
 }
 
 TEST_CASE("A number outside its range is an error that names it", "[core]") {

@@ -41,14 +41,14 @@ TEST_CASE("A checked file gives back its payload", "[core]") {
   ByteReader reader = file.reader();
   CHECK(reader.value<std::uint32_t>() == 77);
   CHECK(reader.text() == "remember");
-  CHECK_NOTHROW(reader.expect_end());
+  CHECK_NOTHROW(reader.check_end());
 }
 
 TEST_CASE("A checked file may be empty inside", "[core]") {
   const test::TemporaryFolder folder;
   write_checked_file(folder / "a", note_kind, {});
 
-  CHECK_NOTHROW(CheckedFile{folder / "a", note_kind}.reader().expect_end());
+  CHECK_NOTHROW(CheckedFile{folder / "a", note_kind}.reader().check_end());
 }
 
 TEST_CASE("A file of another kind or version is refused by name", "[core]") {

@@ -105,14 +105,14 @@ TEST_CASE("A step that would lose a part of an id is none, any that takes all of
 }
 
 TEST_CASE("An environment that steps by one id has to have actions of one id", "[env]") {
-  CHECK(error_of([] { expect_step_takes<ById>(Discrete{3}, "the task"); }).empty());
-  CHECK(error_of([] { expect_step_takes<ByValues>(MultiDiscrete{{3, 4}}, "the task"); }).empty());
+  CHECK(error_of([] { check_step_takes<ById>(Discrete{3}, "the task"); }).empty());
+  CHECK(error_of([] { check_step_takes<ByValues>(MultiDiscrete{{3, 4}}, "the task"); }).empty());
   CHECK(error_of([] {
-          expect_step_takes<OfTwoIds>(MultiDiscrete{{3, 4}}, "the task");
+          check_step_takes<OfTwoIds>(MultiDiscrete{{3, 4}}, "the task");
         }) ==
         "the task: step takes one id, but its action space is multi_discrete(3, 4) (write step(std::span<const float>, "
         "Rng&))");
-  CHECK(has(error_of([] { expect_step_takes<ById>(Box{{0}, {1}}, "the task"); }), "is box([0], [1])"));
+  CHECK(has(error_of([] { check_step_takes<ById>(Box{{0}, {1}}, "the task"); }), "is box([0], [1])"));
 }
 
 TEST_CASE("A mask is an offer, not a duty", "[env]") {

@@ -87,8 +87,7 @@ TEST_CASE("An object names what it lacks, what has the wrong kind, and what nobo
   CHECK(error_of([&] { (void)object.boolean("name"); }) == "notes: \"name\" should be true or false, it is \"x\"");
   CHECK(error_of([&] { (void)object.number("list"); }) == "notes: \"list\" should be a number, it is of type array");
   CHECK(error_of([&] { (void)object.list("name"); }) == "notes: \"name\" should be a list, it is \"x\"");
-  CHECK(error_of([&] { object.expect_no_other(); }) ==
-        "notes: unknown key \"is_on\" (known: count, list, name, share)");
+  CHECK(error_of([&] { object.check_no_other(); }) == "notes: unknown key \"is_on\" (known: count, list, name, share)");
   CHECK(error_of([&] { (void)object.text("nome"); }) == "notes: \"nome\" is missing");
   CHECK(error_of([&] {
           const JsonObject list{json["list"], "notes"};

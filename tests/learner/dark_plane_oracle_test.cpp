@@ -25,8 +25,8 @@ TEST_CASE("The Dark Plane's oracle refuses actions and observations of other num
   const DarkPlane plane{{}, {0.5f, 0.5f}};
   const DarkPlaneOracle oracle{plane.target(), plane.options().max_move};
 
-  CHECK_NOTHROW(oracle.expect_spaces(plane.observation_space(), plane.action_space()));
-  CHECK_THROWS_AS(oracle.expect_spaces(plane.observation_space(), Box{{-0.2f}, {0.2f}}), Error);
-  CHECK_THROWS_AS(oracle.expect_spaces(plane.observation_space(), Box{{-1, -1}, {1, 1}}), Error);
-  CHECK_THROWS_AS(oracle.expect_spaces(Box{{-1}, {1}}, plane.action_space()), Error);
+  CHECK_NOTHROW(oracle.check_spaces(plane.observation_space(), plane.action_space()));
+  CHECK_THROWS_AS(oracle.check_spaces(plane.observation_space(), Box{{-0.2f}, {0.2f}}), Error);
+  CHECK_THROWS_AS(oracle.check_spaces(plane.observation_space(), Box{{-1, -1}, {1, 1}}), Error);
+  CHECK_THROWS_AS(oracle.check_spaces(Box{{-1}, {1}}, plane.action_space()), Error);
 }

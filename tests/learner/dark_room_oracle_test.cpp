@@ -25,8 +25,8 @@ TEST_CASE("The dark room's oracle earns what the rooms say an oracle earns", "[l
 TEST_CASE("The dark room's oracle refuses rooms of another size and other actions", "[learner]") {
   const DarkRoomOracle oracle{9, {1, 2}};
 
-  CHECK_NOTHROW(oracle.expect_spaces(MultiDiscrete{{9, 9}}, Discrete{5}));
-  CHECK_THROWS_AS(oracle.expect_spaces(MultiDiscrete{{9, 8}}, Discrete{5}), Error);
-  CHECK_THROWS_AS(oracle.expect_spaces(Discrete{81}, Discrete{5}), Error);
-  CHECK_THROWS_AS(oracle.expect_spaces(MultiDiscrete{{9, 9}}, Discrete{4}), Error);
+  CHECK_NOTHROW(oracle.check_spaces(MultiDiscrete{{9, 9}}, Discrete{5}));
+  CHECK_THROWS_AS(oracle.check_spaces(MultiDiscrete{{9, 8}}, Discrete{5}), Error);
+  CHECK_THROWS_AS(oracle.check_spaces(Discrete{81}, Discrete{5}), Error);
+  CHECK_THROWS_AS(oracle.check_spaces(MultiDiscrete{{9, 9}}, Discrete{4}), Error);
 }

@@ -292,8 +292,8 @@ TEST_CASE("Images of its lives happen in training tasks as recorded, and all oth
 
 TEST_CASE("Key-to-Door's explorers refuse rooms of another size", "[learner]") {
   const Space nine = MultiDiscrete{{9, 9}}, eight = MultiDiscrete{{8, 8}}, moves = Discrete{5};
-  CHECK_NOTHROW(KeyToDoorExplorer{GridMoves{9}}.expect_spaces(nine, moves));
-  CHECK_THROWS_AS(KeyToDoorExplorer{GridMoves{9}}.expect_spaces(eight, moves), Error);
-  CHECK_NOTHROW(PermutedKeyToDoorExplorer{9}.expect_spaces(nine, moves));
-  CHECK_THROWS_AS(PermutedKeyToDoorExplorer{9}.expect_spaces(eight, moves), Error);
+  CHECK_NOTHROW(KeyToDoorExplorer{GridMoves{9}}.check_spaces(nine, moves));
+  CHECK_THROWS_AS(KeyToDoorExplorer{GridMoves{9}}.check_spaces(eight, moves), Error);
+  CHECK_NOTHROW(PermutedKeyToDoorExplorer{9}.check_spaces(nine, moves));
+  CHECK_THROWS_AS(PermutedKeyToDoorExplorer{9}.check_spaces(eight, moves), Error);
 }

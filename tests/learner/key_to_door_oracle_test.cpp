@@ -61,7 +61,7 @@ TEST_CASE("The oracle takes a shortest way from wherever an episode begins", "[l
 
 TEST_CASE("Key-to-Door's oracle refuses rooms of another size and other actions", "[learner]") {
   const KeyToDoorOracle oracle{9, {{0, 1}, {2, 3}}};
-  CHECK_NOTHROW(oracle.expect_spaces(MultiDiscrete{{9, 9}}, Discrete{5}));
-  CHECK_THROWS_AS(oracle.expect_spaces(MultiDiscrete{{8, 8}}, Discrete{5}), Error);
-  CHECK_THROWS_AS(oracle.expect_spaces(MultiDiscrete{{9, 9}}, Discrete{4}), Error);
+  CHECK_NOTHROW(oracle.check_spaces(MultiDiscrete{{9, 9}}, Discrete{5}));
+  CHECK_THROWS_AS(oracle.check_spaces(MultiDiscrete{{8, 8}}, Discrete{5}), Error);
+  CHECK_THROWS_AS(oracle.check_spaces(MultiDiscrete{{9, 9}}, Discrete{4}), Error);
 }

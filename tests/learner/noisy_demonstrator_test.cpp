@@ -128,8 +128,8 @@ TEST_CASE("A noisy demonstrator refuses other actions than its own and what its 
   const NoisyDemonstrator<Rightwards> blind{{}, Box{{-1, -1}, {1, 1}}, {}};
   const NoisyDemonstrator<DarkRoomOracle> seeing{{9, {0, 0}}, Discrete{5}, {}};
 
-  CHECK_NOTHROW(blind.expect_spaces(Discrete{4}, Box{{-1, -1}, {1, 1}}));
-  CHECK(has(error_of([&] { blind.expect_spaces(Discrete{4}, Discrete{2}); }), "noisy demonstrator: its action space"));
-  CHECK_NOTHROW(seeing.expect_spaces(MultiDiscrete{{9, 9}}, Discrete{5}));
-  CHECK(has(error_of([&] { seeing.expect_spaces(MultiDiscrete{{9, 8}}, Discrete{5}); }), "dark room oracle: its"));
+  CHECK_NOTHROW(blind.check_spaces(Discrete{4}, Box{{-1, -1}, {1, 1}}));
+  CHECK(has(error_of([&] { blind.check_spaces(Discrete{4}, Discrete{2}); }), "noisy demonstrator: its action space"));
+  CHECK_NOTHROW(seeing.check_spaces(MultiDiscrete{{9, 9}}, Discrete{5}));
+  CHECK(has(error_of([&] { seeing.check_spaces(MultiDiscrete{{9, 8}}, Discrete{5}); }), "dark room oracle: its"));
 }

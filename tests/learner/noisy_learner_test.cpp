@@ -200,10 +200,10 @@ TEST_CASE("A noisy learner refuses other actions than its own and what its learn
   const NoisyLearner blind{Insistent{}, Box{{-1, -1}, {1, 1}}, {}, rng};
   const NoisyLearner seeing{explorer(), Discrete{5}, {}, rng};
 
-  CHECK_NOTHROW(blind.expect_spaces(Discrete{4}, Box{{-1, -1}, {1, 1}}));
-  CHECK(has(error_of([&] { blind.expect_spaces(Discrete{4}, Discrete{2}); }), "noisy learner: its action space"));
-  CHECK_NOTHROW(seeing.expect_spaces(MultiDiscrete{{9, 9}}, Discrete{5}));
-  CHECK(has(error_of([&] { seeing.expect_spaces(MultiDiscrete{{9, 8}}, Discrete{5}); }), "systematic explorer: its"));
+  CHECK_NOTHROW(blind.check_spaces(Discrete{4}, Box{{-1, -1}, {1, 1}}));
+  CHECK(has(error_of([&] { blind.check_spaces(Discrete{4}, Discrete{2}); }), "noisy learner: its action space"));
+  CHECK_NOTHROW(seeing.check_spaces(MultiDiscrete{{9, 9}}, Discrete{5}));
+  CHECK(has(error_of([&] { seeing.check_spaces(MultiDiscrete{{9, 8}}, Discrete{5}); }), "systematic explorer: its"));
 }
 
 TEST_CASE("A noisy learner without a mask acts as one whose mask is empty", "[learner]") {

@@ -73,9 +73,9 @@ TEST_CASE("A random policy stays inside a box", "[learner]") {
 TEST_CASE("A random policy refuses an environment of other actions", "[learner]") {
   const RandomPolicy policy{Discrete{4}};
 
-  CHECK_NOTHROW(policy.expect_spaces(Box{{0}, {1}}, Discrete{4}));
+  CHECK_NOTHROW(policy.check_spaces(Box{{0}, {1}}, Discrete{4}));
   CHECK(has(error_of([&] {
-              policy.expect_spaces(Discrete{4}, MultiDiscrete{{2, 2}});
+              policy.check_spaces(Discrete{4}, MultiDiscrete{{2, 2}});
             }),
             "random policy: its action space and the environment's differ: discrete(4) and multi_discrete(2, 2)"));
 }

@@ -274,7 +274,7 @@ TEST_CASE("A mask over actions of several ids is refused with a way out", "[lear
 TEST_CASE("A learner that names its spaces is asked before the run", "[learner]") {
   struct Picky : RandomPolicy {
     using RandomPolicy::RandomPolicy;
-    void expect_spaces(const Space& observation_space, const Space& action_space) const {
+    void check_spaces(const Space& observation_space, const Space& action_space) const {
       fail("no {} and {}", to_string(observation_space), to_string(action_space));
     }
   };

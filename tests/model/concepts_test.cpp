@@ -65,7 +65,7 @@ void check_states(const M& model) {
   ByteReader in{out.bytes(), "state"};
   (void)outputs_of(model, other, future);
   other.restore(in);
-  in.expect_end();
+  in.check_end();
   CHECK(other.length() == 5);
 
   const std::vector<float> said = outputs_of(model, state, future);

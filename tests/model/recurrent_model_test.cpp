@@ -100,7 +100,7 @@ TEST_CASE("A recurrent state is saved, restored and checked", "[model]") {
   {
     ByteReader in{bytes, "state"};
     state.restore(in);
-    in.expect_end();
+    in.check_end();
   }
   bytes.back() = bytes[bytes.size() - 2] = std::byte{0xff};
   ByteReader in{bytes, "state"};

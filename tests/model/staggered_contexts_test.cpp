@@ -235,7 +235,7 @@ TEST_CASE("A restored memory goes on bit for bit", "[model][streaming]") {
       stream.contexts.save(out);
       ByteReader in{out.bytes(), "memory"};
       restored.contexts.restore(in);
-      in.expect_end();
+      in.check_end();
       stream.add(row);
       restored.add(row);
       INFO("step " << step++);

@@ -25,7 +25,7 @@ public:
       : layout_{layout}, observation_check_{layout.observation_space}, action_check_{layout.action_space} {}
 
   /// Throws Error unless these are the spaces that the model was made for.
-  void expect_spaces(const Space& observation_space, const Space& action_space) const {
+  void check_spaces(const Space& observation_space, const Space& action_space) const {
     const std::string differ =
         difference(layout_, StepLayout{observation_space, action_space, layout_.closing_token, layout_.extra_features});
     if (differ.empty()) return;

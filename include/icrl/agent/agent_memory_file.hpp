@@ -48,7 +48,7 @@ requires HasWeights<M>
   (void)in.value_in("number of members", member_count, member_count);
   const detail::AgentChecks checks{model.layout};
   for (int i = 0; i < member_count; ++i) states[static_cast<std::size_t>(i)].restore(in, checks, i);
-  in.expect_end();
+  in.check_end();
   return states;
 }
 

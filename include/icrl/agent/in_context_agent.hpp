@@ -26,8 +26,8 @@ public:
       : group_{model, 1, decoding, context_count} {}
   explicit InContextAgent(const M&&, Decoding = {}, int = 2) = delete;
 
-  void expect_spaces(const Space& observation_space, const Space& action_space) const {
-    group_.expect_spaces(observation_space, action_space);
+  void check_spaces(const Space& observation_space, const Space& action_space) const {
+    group_.check_spaces(observation_space, action_space);
   }
 
   void act(std::span<const float> observation, std::span<float> action, Rng& rng) { act(observation, {}, action, rng); }

@@ -48,8 +48,8 @@ public:
   [[nodiscard]] const M& model() const { return *model_; }
 
   /// Throws Error unless these are the spaces that the model was made for.
-  void expect_spaces(const Space& observation_space, const Space& action_space) const {
-    checks_.expect_spaces(observation_space, action_space);
+  void check_spaces(const Space& observation_space, const Space& action_space) const {
+    checks_.check_spaces(observation_space, action_space);
   }
 
   /// Chooses an action for every member that `group` names. Throws Error, and changes nothing, for an observation

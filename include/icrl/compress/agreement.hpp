@@ -33,8 +33,8 @@ public:
         action_(2 * static_cast<std::size_t>(reference.actions.action_size())) {}
 
   [[nodiscard]] int member_count() const { return agents_.member_count(); }
-  void expect_spaces(const Space& observation_space, const Space& action_space) const {
-    agents_.expect_spaces(observation_space, action_space);
+  void check_spaces(const Space& observation_space, const Space& action_space) const {
+    agents_.check_spaces(observation_space, action_space);
   }
   void act(const GroupObservations& group, std::span<float> actions, std::span<Rng> rngs) {
     agents_.act(group, actions, rngs);

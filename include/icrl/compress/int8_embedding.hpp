@@ -61,7 +61,7 @@ struct Int8Embedding {
   }
 
   /// Throws Error, which begins with `what`, for numbers outside their ranges.
-  void expect_valid(std::string_view what) const {
+  void check_valid(std::string_view what) const {
     for (Index i = 0; i < rows.size(); ++i)
       if (rows.data()[i] == -128) fail("{}: code {} is -128, outside -127 .. 127", what, i);
     for (Index i = 0; i < scale.size(); ++i) {

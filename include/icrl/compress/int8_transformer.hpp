@@ -65,7 +65,7 @@ struct Int8Transformer {
   /// Call this after tensors were changed or read from a file: it packs the weights for products. Throws Error, which
   /// begins with `what`, for a number outside its range.
   void finish_loading(const std::string& what) {
-    embedding.expect_valid(what + ": embedding");
+    embedding.check_valid(what + ": embedding");
     for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i].pack(fmt::format("{}: blocks.{}", what, i));
     final_norm.pack(what + ": final_norm");
     head.pack(what + ": head");

@@ -118,7 +118,7 @@ on_policy_distil(Student& student, const SoftLabels<Teacher>& labels, const F& f
   using Watcher = std::remove_reference_t<Observer>;
   detail::check_observer<Student, Watcher>();
   validate(on_policy);
-  expect_tasks(family, tasks, "on-policy distillation");
+  check_tasks(family, tasks, "on-policy distillation");
   if (tasks.empty()) fail("on-policy distillation: there are no tasks to act on, it needs at least one");
   if (labels.config().mix < 1 && !windows.use_expert_action) {
     fail(

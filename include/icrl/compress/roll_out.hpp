@@ -46,7 +46,7 @@ namespace detail {
 template <TaskFamily F, typename Live>
 void roll_out_groups(const F& family, std::span<const int> tasks, const RollOutConfig& config, Live&& live) {
   validate(config);
-  expect_tasks(family, tasks, "rollout");
+  check_tasks(family, tasks, "rollout");
   if (tasks.size() > std::size_t{std::numeric_limits<int>::max() / 2})
     fail("rollout: {} tasks are too many", tasks.size());
   const int total = static_cast<int>(tasks.size()), group_count = (total + config.group_size - 1) / config.group_size;

@@ -32,8 +32,8 @@ public:
   }
 
   [[nodiscard]] int member_count() const { return actors_.member_count(); }
-  void expect_spaces(const Space& observation_space, const Space& action_space) const {
-    actors_.expect_spaces(observation_space, action_space);
+  void check_spaces(const Space& observation_space, const Space& action_space) const {
+    actors_.check_spaces(observation_space, action_space);
   }
 
   void act(const GroupObservations& group, std::span<float> actions, std::span<Rng> rngs) {

@@ -81,7 +81,7 @@ public:
   }
 
   /// Throws Error if bytes are left.
-  void expect_end() const {
+  void check_end() const {
     if (position_ != bytes_.size()) fail("{}: {} bytes follow the last value", what_, bytes_.size() - position_);
   }
   [[nodiscard]] const std::string& what() const { return what_; }

@@ -109,13 +109,13 @@ concept HasActionMask = requires(const E& env, std::span<std::uint8_t> allowed) 
 /// Throws Error, which begins with `what`, if the environment has only `step(int, rng)` but its action space is not
 /// Discrete.
 template <Environment E>
-void expect_step_takes(const Space& action_space, std::string_view what) {
+void check_step_takes(const Space& action_space, std::string_view what) {
   if (StepsByValues<E> || std::holds_alternative<Discrete>(action_space)) return;
   fail("{}: step takes one id, but its action space is {} (write step(std::span<const float>, Rng&))", what,
        to_short_string(action_space));
 }
 
-/// Calls the `step` that the environment has; the one with an int only if an action is one id (see expect_step_takes).
+/// Calls the `step` that the environment has; the one with an int only if an action is one id (see check_step_takes).
 template <Environment E>
 StepResult step(E& env, std::span<const float> action, Rng& rng) {
   if constexpr (StepsByValues<E>) {

@@ -183,7 +183,7 @@ private:
     return static_cast<std::size_t>(cell.row) * side() + static_cast<std::size_t>(cell.column);
   }
   [[nodiscard]] KeyToDoorTask task_of(int number) const {
-    expect_tasks(*this, std::array{number}, "key to door");
+    check_tasks(*this, std::array{number}, "key to door");
     return numbering_.task(number);
   }
   /// The cells in which an episode begins, with equal probability.

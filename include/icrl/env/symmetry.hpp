@@ -36,7 +36,7 @@ template <std::ranges::random_access_range R>
 }  // namespace detail
 
 /// Optional: `symmetries()` returns a random-access range, usually a std::vector, of the symmetries of the family. The
-/// first is the identity. expect_symmetries checks them.
+/// first is the identity. check_symmetries checks them.
 template <typename F>
 concept HasSymmetries = TaskFamily<F> && requires {
   requires std::ranges::random_access_range<const detail::SymmetriesOf<F>>;

@@ -45,7 +45,7 @@ concept TaskFamily = HasTaskCount<F> && MakesEnvironments<F> && MakeKeepsTasks<F
 
 /// Throws Error, which begins with `what`, if one of these is not a task of the family.
 template <HasTaskCount F>
-void expect_tasks(const F& family, std::span<const int> tasks, std::string_view what) {
+void check_tasks(const F& family, std::span<const int> tasks, std::string_view what) {
   for (const int task : tasks) {
     if (task < 0 || task >= family.task_count())
       fail("{}: task {} is not one of the family's {} tasks", what, task, family.task_count());

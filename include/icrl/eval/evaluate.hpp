@@ -48,7 +48,7 @@ template <TaskFamily F, Streaming M>
                                       Progress progress = no_progress) {
   validate(config);
   LearningCurves curves{{tasks.begin(), tasks.end()}, config.runs, config.episodes};
-  expect_tasks(family, tasks, "evaluation");
+  check_tasks(family, tasks, "evaluation");
   const std::int64_t lives = std::int64_t{config.runs} * curves.task_count();
   constexpr int most_lives = std::numeric_limits<int>::max() / 2;
   if (lives > most_lives) {

@@ -131,7 +131,7 @@ inline void write_space(ByteWriter& writer, const Space& space) {
       feature.name = reader.text();
     }
   }
-  reader.expect_end();
+  reader.check_end();
   try {
     validate(info);
   } catch (const Error& error) {

@@ -135,7 +135,7 @@ public:
       : symmetries_{family.symmetries()},
         task_count_{family.task_count()},
         training_tasks_(training_tasks.begin(), training_tasks.end()) {
-    expect_tasks(family, training_tasks, "symmetric images");
+    check_tasks(family, training_tasks, "symmetric images");
     if (task_count_ < 1) return;
     const auto env = family.make(0);
     spaces_ = {env.observation_space(), env.action_space()};

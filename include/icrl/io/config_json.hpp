@@ -102,10 +102,10 @@ void read_field(JsonObject& object, const IntListField<Config>& field, std::type
         shape.push_back(whole_number(size, 1, SpaceLimits::components, what + ": box shape"));
     }
     const ElementType element = box.has("element") ? detail::element_from_json(box) : ElementType::f32;
-    box.expect_no_other();
+    box.check_no_other();
     space = Box{std::move(low), std::move(high), std::move(shape), element};
   }
-  object.expect_no_other();
+  object.check_no_other();
   validate(space, what);
   return space;
 }
@@ -121,11 +121,11 @@ void read_field(JsonObject& object, const IntListField<Config>& field, std::type
       JsonObject extra{feature, what + ": extra_features"};
       layout.extra_features.push_back(
           {.name = extra.text("name"), .size = extra.integer("size", 1, ExtraFeatureLimits::all_sizes)});
-      extra.expect_no_other();
+      extra.check_no_other();
     }
     validate(layout.extra_features, what);
   }
-  object.expect_no_other();
+  object.check_no_other();
   return layout;
 }
 
@@ -136,7 +136,7 @@ template <HasFields Config>
   JsonObject object{json, what};
   Config config{};
   for_each_field<Config>([&](const auto& field) { detail::read_field(object, field, config); });
-  object.expect_no_other();
+  object.check_no_other();
   if constexpr (requires { validate(config); }) {
     try {
       validate(config);
@@ -161,7 +161,7 @@ template <HasFields Config>
     return components;
   };
   SpaceLabels labels{.observations = list("observations"), .actions = list("actions")};
-  object.expect_no_other();
+  object.check_no_other();
   return labels;
 }
 

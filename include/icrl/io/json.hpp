@@ -166,7 +166,7 @@ public:
   }
 
   /// Throws Error if there is a key that was not read.
-  void expect_no_other() const {
+  void check_no_other() const {
     for (const auto& [key, unused] : json_->items()) {
       if (!asked_for_.contains(key)) fail("{}: unknown key \"{}\" (known: {})", what_, key, joined(asked_for_, ", "));
     }

@@ -104,7 +104,7 @@ private:
     JsonObject entry{json, fmt::format("{}: tensor \"{}\"", what_, name)};
     TensorView tensor{.name = name, .dtype = entry.text("dtype"), .shape = numbers(entry, "shape"), .bytes = {}};
     const auto offsets = numbers(entry, "data_offsets");
-    entry.expect_no_other();
+    entry.check_no_other();
     if (offsets.size() != 2 || offsets[0] > offsets[1]) fail("{}: data_offsets must be [begin, end]", entry.what());
     const std::uint64_t begin = offsets[0], end = offsets[1];
     if (end > data_.size())

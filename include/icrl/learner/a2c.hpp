@@ -72,7 +72,7 @@ public:
   [[nodiscard]] int member_count() const { return config_.actor_count; }
 
   /// Throws Error unless these are the spaces of the networks.
-  void expect_spaces(const Space& observation_space, const Space& action_space) const {
+  void check_spaces(const Space& observation_space, const Space& action_space) const {
     detail::check_observation_space(observation_space_, observation_space, "A2C");
     detail::check_action_space(action_space_, action_space, "A2C");
   }

@@ -114,7 +114,7 @@ template <TaskFamily F, typename MakeLearner>
 void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make_learner, const CollectConfig& config,
                   FunctionRef<void(LearningHistory&&)> take, Progress progress) {
   validate(config);
-  expect_tasks(family, tasks, "collect");
+  check_tasks(family, tasks, "collect");
   const auto per_task = static_cast<std::size_t>(config.histories_per_task);
   const auto live = [&](std::size_t number) {
     const int task = tasks[number / per_task];

@@ -26,7 +26,7 @@ public:
   void learn(const Transition&) {}
 
   /// Throws Error unless these are the spaces of a Dark Plane with this maximum move.
-  void expect_spaces(const Space& observation_space, const Space& action_space) const {
+  void check_spaces(const Space& observation_space, const Space& action_space) const {
     detail::check_observation_space(Box{{-1, -1}, {1, 1}}, observation_space, "dark plane oracle");
     const Box moves{{-max_move_, -max_move_}, {max_move_, max_move_}};
     detail::check_action_space(moves, action_space, "dark plane oracle");

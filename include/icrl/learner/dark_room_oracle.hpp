@@ -22,7 +22,7 @@ public:
   void learn(const Transition&) {}
 
   /// Throws Error unless these are the spaces of a room with this side.
-  void expect_spaces(const Space& observation_space, const Space& action_space) const {
+  void check_spaces(const Space& observation_space, const Space& action_space) const {
     detail::check_spaces_of(moves_, observation_space, action_space, "dark room oracle");
   }
 

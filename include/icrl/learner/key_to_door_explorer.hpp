@@ -50,9 +50,9 @@ public:
   }
 
   /// Throws Error unless these are the spaces of its move model.
-  void expect_spaces(const Space& observation_space,
-                     const Space& action_space) const requires ExpectsSpaces<SystematicExplorer<M>> {
-    key_search_.expect_spaces(observation_space, action_space);
+  void check_spaces(const Space& observation_space,
+                    const Space& action_space) const requires ExpectsSpaces<SystematicExplorer<M>> {
+    key_search_.check_spaces(observation_space, action_space);
   }
 
 private:
@@ -87,8 +87,8 @@ public:
   }
 
   /// Throws Error unless these are the spaces of a room with this side.
-  void expect_spaces(const Space& observation_space, const Space& action_space) const {
-    explorer_.expect_spaces(observation_space, action_space);
+  void check_spaces(const Space& observation_space, const Space& action_space) const {
+    explorer_.check_spaces(observation_space, action_space);
   }
 
   [[nodiscard]] const ActionFinder& finder() const { return finder_; }

@@ -67,7 +67,7 @@ concept HasBehaviorProbability = requires(const P& policy) {
 /// act in them.
 template <typename L>
 concept ExpectsSpaces = requires(const L& learner, const Space& observation_space, const Space& action_space) {
-  learner.expect_spaces(observation_space, action_space);
+  learner.check_spaces(observation_space, action_space);
 };
 
 namespace detail {
@@ -147,8 +147,8 @@ public:
 
   void learn(int member, const Transition& transition) { at(member).learn(transition); }
 
-  void expect_spaces(const Space& observation_space, const Space& action_space) const requires ExpectsSpaces<L> {
-    for (const L& learner : learners_) learner.expect_spaces(observation_space, action_space);
+  void check_spaces(const Space& observation_space, const Space& action_space) const requires ExpectsSpaces<L> {
+    for (const L& learner : learners_) learner.check_spaces(observation_space, action_space);
   }
   void expert_action(int member, std::span<float> action) const requires HasExpertAction<L> {
     at(member).expert_action(action);

@@ -76,9 +76,9 @@ public:
   }
 
   /// Throws Error if the environment has other actions than it was made for, or if the demonstrator refuses its spaces.
-  void expect_spaces(const Space& observation_space, const Space& action_space) const {
+  void check_spaces(const Space& observation_space, const Space& action_space) const {
     detail::check_action_space(action_space_, action_space, "noisy demonstrator");
-    if constexpr (ExpectsSpaces<P>) demonstrator_.expect_spaces(observation_space, action_space);
+    if constexpr (ExpectsSpaces<P>) demonstrator_.check_spaces(observation_space, action_space);
   }
 
   /// The action of the demonstrator at the last observation.

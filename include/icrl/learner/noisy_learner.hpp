@@ -78,9 +78,9 @@ public:
   void expert_action(std::span<float> action) const { std::ranges::copy(intended_action_, action.begin()); }
 
   /// Throws Error if the environment has other actions than it was made for, or if the learner refuses its spaces.
-  void expect_spaces(const Space& observation_space, const Space& action_space) const {
+  void check_spaces(const Space& observation_space, const Space& action_space) const {
     detail::check_action_space(action_space_, action_space, "noisy learner");
-    if constexpr (ExpectsSpaces<L>) learner_.expect_spaces(observation_space, action_space);
+    if constexpr (ExpectsSpaces<L>) learner_.check_spaces(observation_space, action_space);
   }
 
   /// Probability of a random action in this history.

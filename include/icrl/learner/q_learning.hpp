@@ -67,7 +67,7 @@ public:
   }
 
   /// Throws Error unless these are the spaces of the table.
-  void expect_spaces(const Space& observation_space, const Space& action_space) const {
+  void check_spaces(const Space& observation_space, const Space& action_space) const {
     detail::check_observation_space(observation_space_, observation_space, "Q-learning");
     detail::check_action_space(Discrete{action_count_}, action_space, "Q-learning");
   }

@@ -45,7 +45,7 @@ public:
   void learn(const Transition&) {}
 
   /// Throws Error unless this is the action space that it was made for.
-  void expect_spaces(const Space&, const Space& action_space) const {
+  void check_spaces(const Space&, const Space& action_space) const {
     detail::check_action_space(action_space_, action_space, "random policy");
   }
 

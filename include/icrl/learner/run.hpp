@@ -218,7 +218,7 @@ std::vector<LearningHistory> run_group(G& group, std::vector<E> envs, int episod
     info.observation_space = envs[i].observation_space();
     info.action_space = envs[i].action_space();
     info.has_action_mask = HasActionMask<E>;
-    expect_step_takes<E>(info.action_space, "run: the environment");
+    check_step_takes<E>(info.action_space, "run: the environment");
     detail::check_optional_columns(
         info, requires { group.expert_action(0, std::span<float>{}); }, requires { group.behavior_probability(0); });
     histories.emplace_back(std::move(info));
@@ -226,7 +226,7 @@ std::vector<LearningHistory> run_group(G& group, std::vector<E> envs, int episod
   }
   if (members == 0 || episodes == 0) return histories;
   if constexpr (ExpectsSpaces<G>)
-    group.expect_spaces(histories[0].info().observation_space, histories[0].info().action_space);
+    group.check_spaces(histories[0].info().observation_space, histories[0].info().action_space);
   detail::GroupRun{group, envs, histories, rngs, episodes}.run();
   return histories;
 }

@@ -56,7 +56,7 @@ public:
   }
 
   /// Throws Error unless these are the spaces of its move model.
-  void expect_spaces(const Space& observation_space, const Space& action_space) const requires MoveModelWithSpaces<M> {
+  void check_spaces(const Space& observation_space, const Space& action_space) const requires MoveModelWithSpaces<M> {
     detail::check_spaces_of(moves_, observation_space, action_space, "systematic explorer");
   }
 

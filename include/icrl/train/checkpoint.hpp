@@ -132,7 +132,7 @@ template <Trainable M>
   if (found.average) read("averaged weights", *found.average);
   if (found.best) read("best weights", *found.best);
   if (prunes) found.masks = detail::read_masks(in, like);
-  in.expect_end();
+  in.check_end();
   return found;
 }
 

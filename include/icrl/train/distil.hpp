@@ -122,7 +122,7 @@ DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& 
   } else if (config.checkpoint_every > 0 && writes) {
     trainer.save(config.checkpoint);  // what cannot be written is found out before the work, not after it
   }
-  trainer.expect_equal_ranks();
+  trainer.check_equal_ranks();
   detail::run_updates<M>(trainer, config.updates, observer, ranks, [&] {
     if (writes && detail::is_due(trainer, config.checkpoint_every)) trainer.save(config.checkpoint);
   });

@@ -119,7 +119,7 @@ public:
 
   /// Throws Error, on all ranks, unless all have the same weights, update, configuration and windows, judging by their
   /// descriptions. All ranks have to call it.
-  void expect_equal_ranks() {
+  void check_equal_ranks() {
     if (ranks_.size() == 1) return;
     const std::string state = fmt::format("{}; {}; update {}", fingerprint(model_), description(), progress_.update);
     const std::uint32_t mine = crc32c(std::as_bytes(std::span{state}));

@@ -34,13 +34,13 @@ struct SymmetryCheckConfig {
 
 inline void validate(const SymmetryCheckConfig& config) {
   const auto positive = [](const char* name, int value) {
-    if (value < 1) fail("expect_symmetries: {} is {}, it must be at least 1", name, value);
+    if (value < 1) fail("check_symmetries: {} is {}, it must be at least 1", name, value);
   };
   positive("tasks", config.tasks);
   positive("episodes", config.episodes);
   positive("max_steps", config.max_steps);
   positive("max_resets", config.max_resets);
-  if (!(config.tolerance >= 0)) fail("expect_symmetries: tolerance is {}, it must be 0 or more", config.tolerance);
+  if (!(config.tolerance >= 0)) fail("check_symmetries: tolerance is {}, it must be 0 or more", config.tolerance);
 }
 
 namespace detail {
@@ -54,7 +54,7 @@ public:
 
   void run() {
     if (std::ranges::empty(symmetries_))
-      fail("expect_symmetries: symmetries() is empty; it must begin with the identity");
+      fail("check_symmetries: symmetries() is empty; it must begin with the identity");
     const std::vector<int> tasks = drawn_tasks();
     for (number_ = 0; number_ < static_cast<std::size_t>(std::ranges::size(symmetries_)); ++number_) {
       std::set<int> images;
@@ -109,7 +109,7 @@ private:
   void check_sound_spaces() const {
     validate(observation_space_, "observation space of a family with symmetries");
     validate(action_space_, "action space of a family with symmetries");
-    expect_step_takes<E>(action_space_, "environment of a family with symmetries");
+    check_step_takes<E>(action_space_, "environment of a family with symmetries");
     if (HasActionMask<E> && !std::holds_alternative<Discrete>(action_space_))
       refuse("it has an action mask, but its action space is " + to_short_string(action_space_) + ", not discrete");
   }
@@ -223,7 +223,7 @@ private:
   [[nodiscard]] const auto& symmetry() const { return nth(symmetries_, number_); }
 
   [[noreturn]] void refuse(const std::string& problem) const {
-    fail("expect_symmetries: symmetry {} from task {} to task {}, episode {}, step {}: {}", number_, task_, image_,
+    fail("check_symmetries: symmetry {} from task {} to task {}, episode {}, step {}: {}", number_, task_, image_,
          episode_, step_, problem);
   }
 
@@ -242,7 +242,7 @@ private:
 /// under each symmetry of the family and the first symmetry is the identity. Both environments must draw the same
 /// random numbers in a step. Start states may be random; the image of a start state must then be a start state too.
 template <HasSymmetries F>
-void expect_symmetries(const F& family, const SymmetryCheckConfig& config = {}) {
+void check_symmetries(const F& family, const SymmetryCheckConfig& config = {}) {
   validate(config);
   detail::SymmetryCheck<F>{family, config}.run();
 }

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
-#include <icrl/env/expect_symmetries.hpp>
+#include <icrl/env/check_symmetries.hpp>
 
 #include <algorithm>
 #include <array>
@@ -106,27 +106,27 @@ struct ListOfLines : Lines {
 static_assert(HasSymmetries<ArrayOfLines> && !HasSymmetries<ListOfLines>);
 
 std::string refusal(const Lines& lines, const SymmetryCheckConfig& config = {}) {
-  return error_of([&] { expect_symmetries(lines, config); });
+  return error_of([&] { check_symmetries(lines, config); });
 }
 
 }  // namespace
 
 TEST_CASE("Sound symmetries pass their check", "[env]") {
-  CHECK_NOTHROW(expect_symmetries(Lines{}));
-  CHECK_NOTHROW(expect_symmetries(Lines{.begins_anywhere = true}));
-  CHECK_NOTHROW(expect_symmetries(ArrayOfLines{}));
+  CHECK_NOTHROW(check_symmetries(Lines{}));
+  CHECK_NOTHROW(check_symmetries(Lines{.begins_anywhere = true}));
+  CHECK_NOTHROW(check_symmetries(ArrayOfLines{}));
 }
 
 TEST_CASE("The check names the symmetry, both tasks, the place and both values", "[env]") {
   const std::string text = refusal({.fault = Fault::action});
 
-  CHECK(has(text, "expect_symmetries: symmetry 1 from task 0 to task 4, episode 0, step 1: "));
+  CHECK(has(text, "check_symmetries: symmetry 1 from task 0 to task 4, episode 0, step 1: "));
   CHECK(has(text, "whose image is ["));
 }
 
 TEST_CASE("The check finds every kind of broken promise", "[env]") {
   CHECK(has(refusal({.fault = Fault::no_symmetry}),
-            "expect_symmetries: symmetries() is empty; it must begin with the identity"));
+            "check_symmetries: symmetries() is empty; it must begin with the identity"));
   CHECK(has(refusal({.fault = Fault::no_identity}), "the first symmetry is not the identity"));
   CHECK(has(refusal({.fault = Fault::task}), "earn "));
   CHECK(has(refusal({.fault = Fault::outside}), "is outside 0 .. 4"));
@@ -168,11 +168,11 @@ TEST_CASE("All symmetries that Dark Rooms name hold, and no other would", "[env]
         const auto count = DarkRooms{options}.symmetries().size();
         CAPTURE(side, static_cast<int>(start), ending, count);
 
-        CHECK_NOTHROW(expect_symmetries(DarkRooms{options}, {.episodes = 1}));
+        CHECK_NOTHROW(check_symmetries(DarkRooms{options}, {.episodes = 1}));
         const bool all_hold =
             start == DarkRoomStart::random || side == 1 || (start == DarkRoomStart::center && side % 2 == 1);
         CHECK(count == (all_hold ? 8 : 2));
-        CHECK(error_of([&] { expect_symmetries(AllEight{options}, {.episodes = 1}); }).empty() == all_hold);
+        CHECK(error_of([&] { check_symmetries(AllEight{options}, {.episodes = 1}); }).empty() == all_hold);
       }
     }
   }
@@ -204,7 +204,7 @@ TEST_CASE("The check refuses spaces that make no sense, and actions and masks th
       [[nodiscard]] auto make(int) const { return only; }
       [[nodiscard]] std::vector<Mirror> symmetries() const { return {{5, false}}; }
     };
-    return error_of([&] { expect_symmetries(Family{env}); });
+    return error_of([&] { check_symmetries(Family{env}); });
   };
   struct Lopsided : Line {
     [[nodiscard]] Space observation_space() const { return Box{std::vector<float>(500), {1}}; }
