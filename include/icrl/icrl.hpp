@@ -150,6 +150,7 @@
 #include <icrl/learner/q_learning.hpp>
 #include <icrl/learner/random_learner.hpp>
 #include <icrl/learner/run.hpp>
+#include <icrl/learner/sweeper.hpp>
 #include <icrl/learner/systematic_explorer.hpp>
 #include <icrl/learner/table_index.hpp>
 #include <icrl/math/bf16_rows.hpp>
