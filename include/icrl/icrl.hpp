@@ -134,6 +134,7 @@
 #include <icrl/learner/a2c.hpp>
 #include <icrl/learner/action_finder.hpp>
 #include <icrl/learner/actor_critic.hpp>
+#include <icrl/learner/actor_group.hpp>
 #include <icrl/learner/advantages.hpp>
 #include <icrl/learner/collect.hpp>
 #include <icrl/learner/collect_images.hpp>
@@ -147,6 +148,7 @@
 #include <icrl/learner/noisy_demonstrator.hpp>
 #include <icrl/learner/noisy_learner.hpp>
 #include <icrl/learner/one_hot.hpp>
+#include <icrl/learner/ppo.hpp>
 #include <icrl/learner/q_learning.hpp>
 #include <icrl/learner/random_learner.hpp>
 #include <icrl/learner/run.hpp>

@@ -1,0 +1,57 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#include <icrl/learner/actor_group.hpp>
+
+#include <array>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/errors.hpp"
+
+using namespace icrl;
+using namespace icrl::test;
+
+TEST_CASE("Each actor's steps are valued as a stream of its own, in whatever order they arrive", "[learner]") {
+  Rng rng{1};
+  const Space ids = Discrete{3};
+  ActorGroup actors{"group", 2, {4}, Activation::tanh, ids, Discrete{2}, rng};
+  const std::array<float, 3> cells{0, 1, 2};
+  const std::array<float, 1> action{1};
+  const auto store = [&](int member, std::size_t from, std::size_t to, float reward, bool ends) {
+    actors.store(member, {.observation = std::span{cells}.subspan(from, 1),
+                          .action = action,
+                          .reward = reward,
+                          .next_observation = std::span{cells}.subspan(to, 1),
+                          .terminated = ends});
+  };
+  store(0, 0, 1, 1, false);
+  store(1, 2, 0, 5, false);
+  store(0, 1, 2, 2, true);
+  store(1, 0, 1, 7, true);
+  REQUIRE(actors.step_count() == 4);
+  REQUIRE(actors.taken().size() == 4);
+
+  // With lambda 1 a return is the discounted sum of the rewards to the end of the episode, whatever the values.
+  const Matrix<float> values = Matrix<float>::Constant(4, 1, 0.25f);
+  actors.estimate_advantages(values, 0.5, 1);
+  const std::array<double, 4> returns{1 + 0.5 * 2, 5 + 0.5 * 7, 2, 7};
+  for (std::size_t i = 0; i < 4; ++i) {
+    // The value of the observation in between is taken as `values` has it, and as the network has it: they cancel only
+    // if both are the same.
+    const bool is_last = i >= 2;
+    if (is_last) CHECK(static_cast<double>(actors.returns()[i]) == Approx(returns[i]));
+    CHECK(static_cast<double>(actors.returns()[i] - actors.advantages()[i]) == Approx(0.25));
+  }
+
+  actors.clear();
+  CHECK(actors.step_count() == 0);
+  CHECK(actors.taken().empty());
+}
+
+TEST_CASE("A group's errors begin with the name of its learner", "[learner]") {
+  Rng rng{1};
+  CHECK(has(error_of([&] { (void)ActorGroup("group", 1, {4}, Activation::tanh, Discrete{2}, Discrete{0}, rng); }),
+            "group, actions: "));
+  CHECK(has(error_of([&] { (void)ActorGroup("group", 1, {4}, Activation::tanh, Discrete{0}, Discrete{2}, rng); }),
+            "group, observations"));
+}
