@@ -1,0 +1,245 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <icrl/core/atomic_write.hpp>
+#include <icrl/eval/choose_temperature.hpp>
+#include <icrl/eval/comparison.hpp>
+#include <icrl/eval/evaluate.hpp>
+#include <icrl/eval/success.hpp>
+#include <icrl/io/json.hpp>
+#include <icrl/io/save_model.hpp>
+#include <icrl/learner/collect_images.hpp>
+#include <icrl/model/causal_transformer.hpp>
+#include <icrl/train/distil.hpp>
+
+#include "support/processor.hpp"
+#include "support/progress.hpp"
+
+// Algorithm Distillation on one family of tasks, from the histories to the curves on held-out tasks. What a study
+// claims is made of what this measures.
+namespace icrl::bench {
+
+/// Episodes first .. last, from 1, over which returns are averaged.
+struct EpisodeRange {
+  int first, last;
+};
+
+/// Protocol and settings of a study. Settings are chosen on validation tasks of seeds 1 to 5.
+struct AdStudy {
+  std::string name;
+  std::string told;  ///< what source and model were told beyond observations, actions and rewards
+  SplitConfig split;
+  int histories_per_task = 1;
+  int episodes = 14;  ///< of each history
+  bool with_images = false;
+  bool closing_token = false;
+  TransformerConfig shape{};
+  WindowConfig windows{};
+  DistilConfig distil{};
+  std::vector<double> temperatures;  ///< one, or candidates to choose from on validation tasks
+  int runs = 8;                      ///< of every held-out task
+  int acting_episodes = 100;
+  int long_run_episodes = 0;  ///< one more run of every task, this long; 0 = none
+  std::vector<EpisodeRange> ranges;
+};
+
+struct StudyOptions {
+  std::uint64_t seed = 1;
+  int threads = 0;
+  bool quick = false;
+  std::filesystem::path out = "out/study";
+};
+
+/// Everything happens, nothing is learned.
+[[nodiscard]] inline AdStudy quick_study(AdStudy study) {
+  study.split.train = std::min(study.split.train, 4);
+  study.split.validation = std::min(study.split.validation, 2);
+  study.split.held_out = std::min(study.split.held_out, 3);
+  study.histories_per_task = std::min(study.histories_per_task, 2);
+  study.distil.updates = 4;
+  study.distil.batch = 8;
+  study.distil.warmup = 2;
+  study.runs = 2;
+  study.acting_episodes = std::min(study.acting_episodes, 10);
+  study.long_run_episodes = std::min(study.long_run_episodes, 20);
+  std::erase_if(study.ranges, [&](const EpisodeRange& range) { return range.last > study.acting_episodes; });
+  return study;
+}
+
+namespace detail {
+
+/// Shows how training goes.
+struct TrainingProgress {
+  example::ProgressBar bar;
+  std::size_t updates;
+
+  void on_update(const DistilMetrics& metrics) {
+    bar.show(static_cast<std::size_t>(metrics.update), updates,
+             fmt::format("loss {:.3f}, {:.0f} tokens/s", metrics.loss, metrics.tokens_per_second));
+  }
+};
+
+/// The mean over the tasks of each episode of a range, and by task.
+[[nodiscard]] inline Json range_json(const LearningCurves& curves, EpisodeRange range) {
+  return {
+      {"first", range.first}, {"last", range.last}, {"return_by_task", curves.mean_by_task(range.first, range.last)}};
+}
+
+/// A distilled model and how its training went.
+struct StudyModel {
+  CausalTransformer<float> model;
+  DistilResult training;
+  ImageCounts images;
+  std::int64_t recorded_steps = 0;
+};
+
+}  // namespace detail
+
+/// Records the histories of `make_learner(task, env, rng)` on the training tasks and distils them. A training that was
+/// interrupted resumes from its checkpoint.
+template <TaskFamily F, typename MakeLearner>
+[[nodiscard]] detail::StudyModel distil_study(const AdStudy& study, const F& family, std::span<const int> train,
+                                              MakeLearner make_learner, const StudyOptions& options) {
+  example::ProgressBar bar{study.name + ": recording"};
+  const CollectConfig collection{.histories_per_task = study.histories_per_task,
+                                 .episodes = study.episodes,
+                                 .seed = options.seed,
+                                 .thread_count = options.threads,
+                                 .algorithm = study.name,
+                                 .with_expert_action = study.windows.use_expert_action};
+  CollectedHistories recorded;
+  if (study.with_images)
+    recorded = collect_with_images(family, train, make_learner, collection, bar.counter());
+  else
+    recorded.histories = collect(family, train, make_learner, collection, bar.counter());
+  std::vector<HistoryView> views;
+  std::int64_t steps = 0;
+  for (const LearningHistory& history : recorded.histories) {
+    views.push_back(history.view());
+    steps += history.step_count();
+  }
+
+  const auto env = family.make(0);
+  CausalTransformer<float> model{study.shape,
+                                 {.observation_space = env.observation_space(),
+                                  .action_space = env.action_space(),
+                                  .closing_token = study.closing_token}};
+  Rng rng{options.seed};
+  model.initialize(rng);
+  const WindowSampler sampler{std::move(views), model.layout, study.windows};
+  DistilConfig config = study.distil;
+  config.thread_count = options.threads;
+  config.seed = options.seed;
+  config.checkpoint = options.out / fmt::format("{}-s{}.checkpoint", study.name, options.seed);
+  config.checkpoint_every = 200;
+  config.evaluate_every = 0;
+  detail::TrainingProgress progress{.bar = example::ProgressBar{study.name + ": distilling"},
+                                    .updates = static_cast<std::size_t>(config.updates)};
+  const DistilResult trained = distil(model, sampler, config, progress);
+  save_model(model, options.out / fmt::format("{}-s{}.safetensors", study.name, options.seed));
+  return {std::move(model), trained, recorded.image_counts, steps};
+}
+
+/// Runs a study and writes `NAME-sSEED.json` into the folder. If the file is there, it does nothing.
+template <TaskFamily F, typename MakeLearner>
+requires HasOracleReturn<F> && HasRandomReturn<F>
+void run_study(AdStudy study, const F& family, MakeLearner make_learner, const StudyOptions& options) {
+  if (options.quick) study = quick_study(std::move(study));
+  std::filesystem::create_directories(options.out);
+  const auto path = options.out / fmt::format("{}-s{}.json", study.name, options.seed);
+  if (std::filesystem::exists(path)) {
+    fmt::print("{}: is there\n", path.string());
+    return;
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  study.split.seed = options.seed;
+  const TaskSplit split = split_tasks(family.task_count(), study.split);
+  const auto [model, trained, images, steps] = distil_study(study, family, split.train, make_learner, options);
+  const std::string weights_before = fmt::format("{:08x}", weights_checksum(model));
+
+  example::ProgressBar bar{study.name + ": acting"};
+  EvaluationConfig acting{.runs = std::max(1, study.runs / 2),
+                          .episodes = study.acting_episodes,
+                          .seed = options.seed + 1,
+                          .thread_count = options.threads};
+  TemperatureChoice choice{.temperature = study.temperatures.front(), .scores = {}};
+  if (study.temperatures.size() > 1)
+    choice = choose_temperature(model, family, split.validation, study.temperatures, acting, {}, bar.counter());
+  const Decoding decoding{.temperature = choice.temperature};
+  acting.runs = study.runs;
+  acting.seed = options.seed;
+  const LearningCurves agent = evaluate(model, family, split.held_out, acting, decoding, bar.counter());
+  const LearningCurves source = evaluate_learner(make_learner, family, split.held_out, acting);
+  const ReferenceReturns references = reference_returns(family, split.held_out);
+
+  Json ranges = Json::array(), source_ranges = Json::array(), scores = Json::array();
+  for (const EpisodeRange range : study.ranges) {
+    ranges.push_back(detail::range_json(agent, range));
+    source_ranges.push_back(detail::range_json(source, range));
+  }
+  for (const TemperatureScore& score : choice.scores)
+    scores.push_back({{"temperature", score.temperature}, {"validation_return", score.mean_return.value}});
+  const SuccessCounts successes = icrl::successes(agent, 0.5);
+  Json result{{"study", study.name},
+              {"seed", options.seed},
+              {"quick", options.quick},
+              {"told", study.told},
+              {"training_tasks", split.train.size()},
+              {"histories_per_task", study.histories_per_task},
+              {"recorded_steps", steps},
+              {"kept_images", images.kept},
+              {"dropped_images", images.dropped},
+              {"weights", parameter_count(model)},
+              {"tokens", trained.tokens},
+              {"train_seconds", trained.train_seconds},
+              {"temperature", choice.temperature},
+              {"temperature_scores", scores},
+              {"tasks", split.held_out},
+              {"runs", study.runs},
+              {"oracle_by_task", references.oracle},
+              {"random_by_task", references.random},
+              {"return_by_episode", agent.mean_by_episode()},
+              {"source_return_by_episode", source.mean_by_episode()},
+              {"ranges", ranges},
+              {"source_ranges", source_ranges},
+              {"ever_found", successes.ever_found()},
+              {"kept_after_first_success", successes.kept_after_first_success().value_or(0)}};
+  if (study.long_run_episodes > 0) {
+    acting.episodes = study.long_run_episodes;
+    acting.runs = 1;
+    const LearningCurves curves = evaluate(model, family, split.held_out, acting, decoding, bar.counter());
+    const int last = study.long_run_episodes;
+    result["long_run"] = {detail::range_json(curves, {last / 10 - 9 > 0 ? last / 10 - 9 : 1, std::max(1, last / 10)}),
+                          detail::range_json(curves, {last - 9, last})};
+  }
+  bar.clear();
+  result["weights_before"] = weights_before;
+  result["weights_after"] = fmt::format("{:08x}", weights_checksum(model));
+  result["cpu"] = processor_name();
+  result["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const std::string text = to_text(result, path.string(), 1) + "\n";
+  write_file_atomically(path, std::as_bytes(std::span{text}));
+  std::filesystem::remove(options.out / fmt::format("{}-s{}.checkpoint", study.name, options.seed));
+
+  std::string shares;
+  for (const EpisodeRange range : study.ranges)
+    shares += fmt::format(" {}-{}: {:.3f} (source {:.3f})", range.first, range.last,
+                          share_of_oracle(agent, references, range.first, range.last),
+                          share_of_oracle(source, references, range.first, range.last));
+  fmt::print(
+      "{} seed {}: trained {:.0f} s, temperature {}; share of the oracle in episodes{}; found {:.3f}, kept {:.3f}\n",
+      study.name, options.seed, trained.train_seconds, choice.temperature, shares, successes.ever_found(),
+      successes.kept_after_first_success().value_or(0));
+}
+
+}  // namespace icrl::bench

@@ -1,0 +1,200 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+//
+// Turns what the studies wrote into claims: one row per claim in study.json, a table in study.md, a picture per study.
+//
+//   study_report [--in out/study] [--out docs/results]
+//
+// A row's value is the mean over seeds of the mean over held-out tasks, as a share of the exact oracle. Its interval
+// resamples seeds and the tasks of each. Rows of other programs that study.json holds are kept.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <icrl/core/atomic_write.hpp>
+#include <icrl/eval/statistics.hpp>
+#include <icrl/eval/svg.hpp>
+#include <icrl/io/json.hpp>
+
+#include "support/program.hpp"
+
+using namespace icrl;
+
+namespace {
+
+struct Claim {
+  std::string study;
+  int first, last;  ///< episodes
+  double bar;       ///< what was to be reached; 0 = none
+  std::string published;
+  bool in_long_run = false;
+};
+
+std::vector<Claim> claims() {
+  return {{"dark_room_hard", 41, 50, 0.95, ""},
+          {"dark_room_hard", 91, 100, 0.97, "AD .24"},
+          {"dark_room_hard", 991, 1000, 0.99, "AD .68, RL2 .70", true},
+          {"dark_room_10x10", 8, 10, 0.985, "ReLIC 89 of 92 in episode 10"},
+          {"dark_room_terminating_70", 1, 100, 0.965, "in-context Q-learning .79, AD .68"},
+          {"dark_room_terminating_20", 1, 100, 0.72, "AD .35"},
+          {"dark_room_terminating_19", 1, 100, 0, ".82 (horizon and start not given)"},
+          {"key_to_door_1000", 1, 100, 0.985, "in-context Q-learning .96 with 5 histories per task"},
+          {"key_to_door_250", 1, 100, 0.98, ".67 without symmetries"},
+          {"key_to_door_100", 1, 100, 0.97, ""},
+          {"key_to_door_13x13", 1, 100, 0.95, ".93 (horizon not given)"}};
+}
+
+std::string text_of(const std::filesystem::path& path) {
+  std::ifstream file{path};
+  if (!file) fail("{}: cannot be read", path.string());
+  return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+void write_text(const std::filesystem::path& path, const std::string& text) {
+  write_file_atomically(path, std::as_bytes(std::span{text}));
+}
+
+/// The results of each study by seed.
+using Results = std::map<std::string, std::map<int, Json>>;
+
+Results read_results(const std::filesystem::path& folder) {
+  Results results;
+  for (const auto& entry : std::filesystem::directory_iterator{folder}) {
+    if (entry.path().extension() != ".json") continue;
+    Json result = parse_json(text_of(entry.path()), entry.path().string());
+    if (!result.contains("study")) continue;
+    const auto name = result["study"].get<std::string>();
+    const int seed = result["seed"].get<int>();
+    results[name][seed] = std::move(result);
+  }
+  return results;
+}
+
+/// The mean return of each task over the claim's episodes.
+std::vector<double> returns_by_task(const Json& result, const Claim& claim) {
+  for (const Json& range : result.at(claim.in_long_run ? "long_run" : "ranges"))
+    if (range.at("first") == claim.first && range.at("last") == claim.last)
+      return range.at("return_by_task").get<std::vector<double>>();
+  fail("study {}: has no episodes {}-{}", claim.study, claim.first, claim.last);
+}
+
+Json row_of(const Claim& claim, const std::map<int, Json>& by_seed) {
+  std::vector<double> shares, seed_means;
+  double seconds = 0;
+  Json seeds = Json::array();
+  std::set<std::string> cpus;
+  for (const auto& [seed, result] : by_seed) {
+    const std::vector<double> returns = returns_by_task(result, claim);
+    const auto oracle = result.at("oracle_by_task").get<std::vector<double>>();
+    const std::size_t before = shares.size();
+    for (std::size_t i = 0; i < returns.size(); ++i) shares.push_back(returns[i] / oracle[i]);
+    seed_means.push_back(mean(std::span{shares}.subspan(before)));
+    seconds += result.at("seconds").get<double>();
+    seeds.push_back(seed);
+    cpus.insert(result.at("cpu").get<std::string>());
+  }
+  const Json& one = by_seed.begin()->second;
+  const Estimate estimate = estimate_mean(shares, {.clusters = static_cast<int>(by_seed.size())});
+  std::string cpu;
+  for (const std::string& name : cpus) cpu += (cpu.empty() ? "" : "; ") + name;
+  return {{"name", fmt::format("{}_{}_{}", claim.study, claim.first, claim.last)},
+          {"value", estimate.value},
+          {"low", estimate.interval.low},
+          {"high", estimate.interval.high},
+          {"iqm", interquartile_mean(shares)},
+          {"worst_task", *std::ranges::min_element(shares)},
+          {"worst_seed", *std::ranges::min_element(seed_means)},
+          {"bar", claim.bar > 0 ? Json(claim.bar) : Json(nullptr)},
+          {"published", claim.published},
+          {"told", one.at("told")},
+          {"seeds", seeds},
+          {"minutes", seconds / 60 / static_cast<double>(by_seed.size())},
+          {"cpu", cpu},
+          {"command", fmt::format("grid_worlds --study {} --seed SEED", claim.study)}};
+}
+
+std::string picture_of(const std::string& name, const std::map<int, Json>& by_seed) {
+  const auto series = [&](std::string title, const char* key, PlotStroke stroke) {
+    PlotSeries line{.name = std::move(title), .stroke = stroke};
+    for (std::size_t e = 0; e < by_seed.begin()->second.at(key).size(); ++e) {
+      std::vector<double> values;
+      for (const auto& [seed, result] : by_seed)
+        values.push_back(result.at(key).at(e).get<double>() /
+                         mean(result.at("oracle_by_task").get<std::vector<double>>()));
+      line.y.push_back(mean(values));
+      const auto [low, high] = std::ranges::minmax_element(values);
+      line.band.push_back({*low, *high});
+    }
+    return line;
+  };
+  Plot plot{.title = name, .y_label = "return / oracle (mean, worst to best seed)"};
+  plot.series = {series("distilled, frozen", "return_by_episode", PlotStroke::solid),
+                 series("source", "source_return_by_episode", PlotStroke::dashed)};
+  plot.levels = {{"oracle", 1}};
+  return to_svg(plot);
+}
+
+/// The rows of study.json that no claim of this program replaces.
+Json kept_rows(const std::filesystem::path& path, const Json& rows) {
+  Json kept = Json::array();
+  if (!std::filesystem::exists(path)) return kept;
+  for (const Json& row : parse_json(text_of(path), path.string())) {
+    const bool is_new =
+        std::ranges::any_of(rows, [&](const Json& other) { return other.at("name") == row.at("name"); });
+    if (!is_new) kept.push_back(row);
+  }
+  return kept;
+}
+
+std::string table_of(const Json& rows) {
+  std::string text =
+      "<!-- SPDX-FileCopyrightText: The icrl authors -->\n<!-- SPDX-License-Identifier: MIT -->\n"
+      "# Claims of the study\n\n"
+      "Written by `study_report` from the results of the study's programs; not by hand. Held-out tasks, frozen weights. "
+      "The value is the mean over seeds, the interval (95 %) resamples seeds and tasks. Claims about episodes are shares of "
+      "the exact oracle.\n\n"
+      "| claim | value | interval | worst seed | worst task | bar | published | seeds | minutes per seed |\n"
+      "|---|---|---|---|---|---|---|---|---|\n";
+  for (const Json& row : rows) {
+    const auto number = [&](const char* key, int digits) {
+      return row.contains(key) && row.at(key).is_number() ? fmt::format("{:.{}f}", row.at(key).get<double>(), digits)
+                                                          : std::string{};
+    };
+    text += fmt::format("| `{}` | {} | {} to {} | {} | {} | {} | {} | {} | {} |\n", row.at("name").get<std::string>(),
+                        number("value", 3), number("low", 3), number("high", 3), number("worst_seed", 3),
+                        number("worst_task", 3), number("bar", 3), row.value("published", ""),
+                        row.contains("seeds") ? row.at("seeds").dump() : std::string{}, number("minutes", 1));
+  }
+  return text;
+}
+
+void report(const std::filesystem::path& in, const std::filesystem::path& out) {
+  const Results results = read_results(in);
+  Json rows = Json::array();
+  for (const Claim& claim : claims())
+    if (const auto found = results.find(claim.study); found != results.end())
+      rows.push_back(row_of(claim, found->second));
+  for (const auto& [name, by_seed] : results) write_text(out / (name + ".svg"), picture_of(name, by_seed));
+  for (Json& row : kept_rows(out / "study.json", rows)) rows.push_back(std::move(row));
+  std::sort(rows.begin(), rows.end(),
+            [](const Json& one, const Json& other) { return one.at("name") < other.at("name"); });
+  write_text(out / "study.json", to_text(rows, "study.json", 1) + "\n");
+  write_text(out / "study.md", table_of(rows));
+  fmt::print("{}", table_of(rows));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::filesystem::path in = "out/study", out = "docs/results";
+  CLI::App app{"Turns the results of the studies into rows, a table and pictures"};
+  app.add_option("--in", in, "folder of the studies' results")->check(CLI::ExistingDirectory);
+  app.add_option("--out", out, "folder of study.json, study.md and the pictures")->check(CLI::ExistingDirectory);
+  return bench::run_program(app, argc, argv, [&] { report(in, out); });
+}

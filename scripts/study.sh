@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: The icrl authors
+# SPDX-License-Identifier: MIT
+#
+# Runs the study and turns its results into claims: docs/results/study.json, study.md and a picture per study.
+#   scripts/study.sh [--quick] [NAME...]     NAME: a study of benchmarks/study/grid_worlds.cpp; by default all
+# Seeds are 21 to 25, or $ICRL_STUDY_SEEDS: nothing was chosen on them. What is in out/study is not made again, and an
+# interrupted training resumes. --quick shows that everything runs; it learns nothing and writes no claims.
+# shellcheck source=common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+need "${build_tools[@]}" "${libraries[@]}" libcli11-dev
+
+quick=()
+studies=()
+for word in "$@"; do
+  if [[ $word == --quick ]]; then quick=(--quick); else studies+=(--study "$word"); fi
+done
+seeds=(21 22 23 24 25)
+[[ -z ${ICRL_STUDY_SEEDS:-} ]] || read -ra seeds <<<"$ICRL_STUDY_SEEDS"
+
+say "building the study"
+configure bench
+build bench grid_worlds study_report
+
+if ((${#quick[@]})); then
+  out=$(mktemp -d)
+  trap 'rm -rf "$out"' EXIT
+  build/bench/benchmarks/grid_worlds --quick --out "$out" "${studies[@]}"
+  exit
+fi
+for seed in "${seeds[@]}"; do
+  say "study: seed $seed"
+  build/bench/benchmarks/grid_worlds --seed "$seed" --out out/study "${studies[@]}"
+done
+build/bench/benchmarks/study_report --in out/study --out docs/results
