@@ -140,6 +140,7 @@
 #include <icrl/learner/collect_images.hpp>
 #include <icrl/learner/dark_plane_oracle.hpp>
 #include <icrl/learner/dark_room_oracle.hpp>
+#include <icrl/learner/dqn.hpp>
 #include <icrl/learner/grid_moves.hpp>
 #include <icrl/learner/key_to_door_explorer.hpp>
 #include <icrl/learner/key_to_door_oracle.hpp>
@@ -151,6 +152,7 @@
 #include <icrl/learner/ppo.hpp>
 #include <icrl/learner/q_learning.hpp>
 #include <icrl/learner/random_learner.hpp>
+#include <icrl/learner/replay_memory.hpp>
 #include <icrl/learner/run.hpp>
 #include <icrl/learner/sweeper.hpp>
 #include <icrl/learner/systematic_explorer.hpp>
