@@ -86,6 +86,7 @@
 #include <icrl/env/environment.hpp>
 #include <icrl/env/key_to_door.hpp>
 #include <icrl/env/key_to_door_task.hpp>
+#include <icrl/env/permuted_dark_room.hpp>
 #include <icrl/env/space.hpp>
 #include <icrl/env/space_labels.hpp>
 #include <icrl/env/space_text.hpp>

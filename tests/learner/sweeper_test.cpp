@@ -20,7 +20,7 @@ using namespace icrl::test;
 
 namespace {
 
-std::set<int> cells_of(const SweepPlan& plan) {
+std::set<int> cells_in(const SweepPlan& plan) {
   std::set<int> cells;
   for (const auto& walk : plan) cells.insert(walk.begin(), walk.end());
   return cells;
@@ -45,7 +45,7 @@ TEST_CASE("Sweeps are walks of one episode that cover each cell within reach", "
         at = cell;
       }
     }
-    const std::set<int> cells = cells_of(plan);
+    const std::set<int> cells = cells_in(plan);
     for (int cell = 0; cell < moves.cell_count(); ++cell) {
       const bool in_reach = moves.distance(room.start, cell) <= room.steps;
       REQUIRE(cells.contains(cell) == in_reach);
@@ -56,7 +56,7 @@ TEST_CASE("Sweeps are walks of one episode that cover each cell within reach", "
 
 TEST_CASE("A narrow beam takes more walks, but covers everything", "[learner]") {
   const SweepPlan plan = plan_sweeps(GridMoves{9}, {.start = 40, .steps = 20, .beam = 1, .distance_power = 0});
-  REQUIRE(cells_of(plan).size() == 81);
+  REQUIRE(cells_in(plan).size() == 81);
   REQUIRE(plan.size() > plan_sweeps(GridMoves{9}, {.start = 40, .steps = 20}).size());
 }
 
