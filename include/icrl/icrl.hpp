@@ -9,6 +9,7 @@
 #include <icrl/agent/agent_state.hpp>
 #include <icrl/agent/in_context_agent.hpp>
 #include <icrl/agent/in_context_agents.hpp>
+#include <icrl/agent/prompt.hpp>
 #include <icrl/compress/action_divergence.hpp>
 #include <icrl/compress/agreement.hpp>
 #include <icrl/compress/block_sparse_linear.hpp>
@@ -112,9 +113,11 @@
 #include <icrl/history/history_description.hpp>
 #include <icrl/history/history_file.hpp>
 #include <icrl/history/history_format.hpp>
+#include <icrl/history/history_quality.hpp>
 #include <icrl/history/history_recorder.hpp>
 #include <icrl/history/history_view.hpp>
 #include <icrl/history/learning_history.hpp>
+#include <icrl/history/select_episodes.hpp>
 #include <icrl/history/space_check.hpp>
 #include <icrl/history/step_layout.hpp>
 #include <icrl/history/step_stream.hpp>
@@ -145,6 +148,7 @@
 #include <icrl/learner/grid_moves.hpp>
 #include <icrl/learner/key_to_door_explorer.hpp>
 #include <icrl/learner/key_to_door_oracle.hpp>
+#include <icrl/learner/labeled_by.hpp>
 #include <icrl/learner/learner.hpp>
 #include <icrl/learner/noise_schedule.hpp>
 #include <icrl/learner/noisy_demonstrator.hpp>

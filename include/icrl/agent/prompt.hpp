@@ -1,0 +1,50 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include <icrl/agent/in_context_agent.hpp>
+#include <icrl/core/fail.hpp>
+#include <icrl/history/history_view.hpp>
+
+namespace icrl {
+
+/// Fills an agent's memory with episodes of a history, as if the agent had lived them: it begins where a source or
+/// another agent left off. Laskin et al. (2022) prompt with a source's history of mediocre returns and see
+/// the agent improve on it. Episodes first .. first + count - 1, from 0. If the memory is shorter than that, the latest
+/// steps remain. Throws Error for episodes that the history does not have, for spaces that differ from the model's, and
+/// if the agent has acted and waits for learn().
+template <Streaming M>
+void prompt(InContextAgent<M>& agent, const HistoryView& history, int first, int count) {
+  if (first < 0 || count < 0 || count > history.episode_count() - first) {
+    fail("prompt: {} episodes from {} on are requested, but the history has {}", count, first, history.episode_count());
+  }
+  if (agent.awaits_learn()) fail("prompt: the agent has acted and waits for learn() with the result");
+  const HistoryInfo& info = history.info();
+  agent.check_spaces(info.observation_space, info.action_space);
+  const auto floats = [](const Space& space) {
+    return std::vector<float>(static_cast<std::size_t>(value_count(space)));
+  };
+  std::vector<float> observation = floats(info.observation_space), next = observation,
+                     action = floats(info.action_space);
+  for (int e = first; e < first + count; ++e) {
+    const EpisodeView episode = history.episode(e);
+    for (int t = 0; t < episode.length(); ++t) {
+      episode.observation(t, observation);
+      episode.action(t, action);
+      episode.observation(t + 1, next);
+      const bool is_last = t + 1 == episode.length();
+      agent.learn({.observation = observation,
+                   .action = action,
+                   .reward = episode.reward(t),
+                   .next_observation = next,
+                   .terminated = is_last && episode.terminated(),
+                   .truncated = is_last && episode.truncated(),
+                   .extra_features = episode.extra_features(t)});
+    }
+  }
+}
+
+}  // namespace icrl
