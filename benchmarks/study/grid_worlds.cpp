@@ -38,7 +38,8 @@ constexpr const char* told_symmetries =
     "the source knows how actions move it; histories are also turned and mirrored, "
     "images of tasks not trained on dropped";
 
-/// What the studies have in common.
+/// What the studies have in common. Temperatures were chosen on the validation tasks of seed 1, of 0.3, 0.5, 0.7 and 1;
+/// the return hardly depends on them.
 bench::AdStudy study(std::string name, SplitConfig split, int context, int updates, int batch) {
   return {.name = std::move(name),
           .told = told_geometry,
@@ -77,7 +78,7 @@ void hard(const bench::StudyOptions& options) {
   bench::AdStudy s = study("dark_room_hard", {.train = 217, .validation = 24, .held_out = 48}, 80, 3000, 32);
   s.histories_per_task = 40;
   s.episodes = 27;
-  s.temperatures = {0.5, 0.7, 1};
+  s.temperatures = {0.7};
   s.long_run_episodes = 1000;
   bench::run_study(std::move(s), DarkRooms{room}, sweeper_maker(room, 0.1), options);
 }
@@ -89,7 +90,7 @@ void ten(const bench::StudyOptions& options) {
   s.with_images = true;
   s.histories_per_task = 100;
   s.episodes = 6;
-  s.temperatures = {0.3, 0.5, 0.7};
+  s.temperatures = {0.3};
   s.acting_episodes = 40;
   s.ranges = {{8, 10}, {31, 40}};
   bench::run_study(std::move(s), DarkRooms{room}, explorer_maker(0.3), options);
@@ -114,7 +115,7 @@ void terminating_19(const bench::StudyOptions& options) {
   s.closing_token = true;
   s.histories_per_task = 5;
   s.episodes = 20;
-  s.temperatures = {0.5, 0.7, 1};
+  s.temperatures = {0.5};
   s.ranges = {{1, 100}, {91, 100}};
   bench::run_study(std::move(s), DarkRooms{room}, sweeper_maker(room, 0.1), options);
 }
@@ -127,7 +128,7 @@ void key_to_door(int side, int tasks, const bench::StudyOptions& options) {
             {.train = tasks, .validation = 64, .held_out = 64}, 4 * horizon, 1200, 32);
   s.told = told_symmetries;
   s.with_images = true;
-  s.temperatures = {0.3, 0.5, 0.7, 1};
+  s.temperatures = {0.5};
   s.runs = 4;
   s.ranges = {{1, 100}, {41, 50}, {91, 100}};
   const auto make_learner = [](int, const KeyToDoor& env, Rng& rng) {
