@@ -64,6 +64,7 @@
 #include <icrl/core/checked_file.hpp>
 #include <icrl/core/checksum.hpp>
 #include <icrl/core/config_fields.hpp>
+#include <icrl/core/distributions.hpp>
 #include <icrl/core/error.hpp>
 #include <icrl/core/fail.hpp>
 #include <icrl/core/file.hpp>
