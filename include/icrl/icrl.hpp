@@ -147,6 +147,8 @@
 #include <icrl/learner/actor_critic.hpp>
 #include <icrl/learner/actor_group.hpp>
 #include <icrl/learner/advantages.hpp>
+#include <icrl/learner/arm_statistics.hpp>
+#include <icrl/learner/change_filter.hpp>
 #include <icrl/learner/collect.hpp>
 #include <icrl/learner/collect_images.hpp>
 #include <icrl/learner/dark_plane_oracle.hpp>
@@ -157,6 +159,7 @@
 #include <icrl/learner/key_to_door_oracle.hpp>
 #include <icrl/learner/labeled_by.hpp>
 #include <icrl/learner/learner.hpp>
+#include <icrl/learner/lin_ucb.hpp>
 #include <icrl/learner/noise_schedule.hpp>
 #include <icrl/learner/noisy_demonstrator.hpp>
 #include <icrl/learner/noisy_learner.hpp>
@@ -169,6 +172,8 @@
 #include <icrl/learner/sweeper.hpp>
 #include <icrl/learner/systematic_explorer.hpp>
 #include <icrl/learner/table_index.hpp>
+#include <icrl/learner/thompson_sampling.hpp>
+#include <icrl/learner/ucb.hpp>
 #include <icrl/math/bf16_rows.hpp>
 #include <icrl/math/bfloat16.hpp>
 #include <icrl/math/buffer.hpp>
