@@ -104,9 +104,12 @@
 #include <icrl/eval/choose_temperature.hpp>
 #include <icrl/eval/comparison.hpp>
 #include <icrl/eval/csv.hpp>
+#include <icrl/eval/each_run.hpp>
 #include <icrl/eval/evaluate.hpp>
 #include <icrl/eval/learning_curves.hpp>
+#include <icrl/eval/learning_speed.hpp>
 #include <icrl/eval/plot.hpp>
+#include <icrl/eval/regret.hpp>
 #include <icrl/eval/statistics.hpp>
 #include <icrl/eval/success.hpp>
 #include <icrl/eval/svg.hpp>
