@@ -92,9 +92,9 @@
 #include <icrl/env/gaussian_bandit.hpp>
 #include <icrl/env/key_to_door.hpp>
 #include <icrl/env/key_to_door_task.hpp>
-#include <icrl/env/permuted_dark_room.hpp>
 #include <icrl/env/linear_bandit.hpp>
 #include <icrl/env/odd_even_bandit.hpp>
+#include <icrl/env/permuted_dark_room.hpp>
 #include <icrl/env/space.hpp>
 #include <icrl/env/space_labels.hpp>
 #include <icrl/env/space_text.hpp>
