@@ -1,11 +1,13 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
 //
-// What is in a history file or a model file.
+// What is in a history file or a model file; with --html FILE also one history as a page that replays it.
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 
 #include <icrl/env/dark_room.hpp>
+#include <icrl/eval/html.hpp>
 #include <icrl/history/curate.hpp>
 #include <icrl/history/history_file.hpp>
 #include <icrl/io/model_file.hpp>
@@ -15,6 +17,7 @@
 
 #include "support/json_summary.hpp"
 #include "support/printable.hpp"
+#include "support/program.hpp"
 
 using namespace icrl;
 
@@ -78,6 +81,22 @@ Json inspect_model(const std::filesystem::path& path) {
           {"metadata", info.metadata}};
 }
 
+/// Writes the page of one history of the first history file.
+void write_page(const std::vector<std::string>& paths, int number, const std::filesystem::path& page) {
+  const auto path = std::ranges::find_if(paths, is_history_file);
+  if (path == paths.end()) fail("--html {}: none of the files holds histories", page.string());
+  const HistoryFile file{*path};
+  if (number >= file.history_count())
+    fail("--history is {}, {} holds {} histories (they are numbered from 0)", number, *path, file.history_count());
+  const HistoryView history = file.history(number);
+  const HistoryInfo& info = history.info();
+  const std::string title =
+      fmt::format("{}, task {}, seed {}: history {} of {}", example::utf8_or_remark(info.algorithm), info.task,
+                  info.seed, number, example::utf8_or_remark(std::filesystem::path{*path}.filename().string()));
+  example::write_text(page, to_html(history, {.title = title}));
+  fmt::print("history {} of {} as a page: {}\n", number, *path, page.string());
+}
+
 /// One file of either kind, for those who have none yet.
 std::vector<std::string> make_files(const std::filesystem::path& folder, std::uint64_t seed) {
   const std::vector<std::string> paths{(folder / "random.histories").string(),
@@ -100,13 +119,18 @@ std::vector<std::string> make_files(const std::filesystem::path& folder, std::ui
 int main(int argc, char** argv) {
   example::Program program{"Tells what history files and model files hold", "out/050_inspect"};
   std::vector<std::string> paths;
+  std::filesystem::path page;
+  int number = 0;
   program.add("files", paths, "history files and model files; without any, two are made");
+  program.add("--html", page, "page to write that replays a history of the first history file");
+  program.add("--history", number, "which history --html shows", 0, 1 << 30);
 
   return program.run(argc, argv, [&](const example::Options& options) {
     if (paths.empty()) paths = make_files(options.out, options.seed);
     Json files = Json::array();
     for (const auto& path : paths)
       files.push_back(is_history_file(path) ? inspect_histories(path) : inspect_model(path));
+    if (!page.empty()) write_page(paths, number, page);
     example::write_json_summary(options.out, {{"files", files}});
   });
 }
