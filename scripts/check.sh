@@ -14,6 +14,7 @@
 #   targets  compilers, levels and processors (scripts/targets.sh); hours, goes on where it was interrupted
 #   aarch64  kernels and tests run by qemu, files exchanged with it (scripts/aarch64.sh)
 #   wasm     integer models in WebAssembly, run by node (scripts/wasm.sh)
+#   browser  the page of examples/browser: its agent in WebAssembly by node, the page by Chromium (scripts/browser.sh)
 #   embedded models as headers on microcontrollers, run by qemu (scripts/embedded.sh)
 #   mpi      training on ranks (scripts/mpi.sh)
 #   tuned    demo.sh and test.sh in a clean clone by a g++ that tunes for skylake-avx512
@@ -27,7 +28,7 @@ checks=()
 for word in "$@"; do
   if [[ $word =~ ^[0-9]+$ ]]; then export ICRL_FUZZ_SECONDS=$word; else checks+=("$word"); fi
 done
-((${#checks[@]})) || checks=(format test clang release dev tsan tidy fuzz targets aarch64 wasm embedded mpi tuned bare claims)
+((${#checks[@]})) || checks=(format test clang release dev tsan tidy fuzz targets aarch64 wasm browser embedded mpi tuned bare claims)
 
 if ((${#checks[@]} > 1)); then
   results=()
@@ -95,6 +96,9 @@ case ${checks[0]} in
     ;;
   wasm)
     scripts/wasm.sh
+    ;;
+  browser)
+    scripts/browser.sh
     ;;
   embedded)
     scripts/embedded.sh

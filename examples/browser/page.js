@@ -17,7 +17,7 @@ const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 
 const state = {
-  core: null, world: "room", model: "int8", places: [12, 70], hidesNext: 0, cursor: 40, seed: 1,
+  core: null, world: "room", model: "int8", places: [76, 10], hidesNext: 0, cursor: 40, seed: 1,
   playing: true, debt: 0, steps: [], returns: [], total: 0, time: 0, found: -1, last: null, micros: Infinity, bytes: 0, clock: 0,
 };
 
@@ -41,7 +41,8 @@ const modelBytes = {};  // by name
 function loadModel() {
   const core = state.core;
   const bytes = modelBytes[`${worlds[state.world].model}_${state.model}`];
-  core.HEAPU8.set(bytes, core._player_buffer(bytes.length));
+  const at = core._player_buffer(bytes.length);  // first: the memory may grow, and its views with it
+  core.HEAPU8.set(bytes, at);
   checked(core._player_load());
   state.micros = Infinity;
   state.bytes = bytes.length;
@@ -123,7 +124,7 @@ function drawRoom() {
       pen.fillStyle = `rgba(${color("heat")}, ${Math.min(0.75, Math.sqrt(heat[cell]) * 0.9)})`;
       pen.fillRect(x + 1, y + 1, size - 2, size - 2);
     }
-    if (document.activeElement === $("room") && cell === state.cursor) {
+    if (cell === state.cursor && $("room").matches(":focus-visible")) {
       pen.strokeStyle = color("ink");
       pen.lineWidth = 2;
       pen.strokeRect(x + 3, y + 3, size - 6, size - 6);
@@ -201,7 +202,7 @@ function drawCurve() {
   pen.setLineDash([]);
   pen.fillStyle = color("goal");
   pen.textAlign = "right";
-  pen.fillText(`who knows the place earns ${Number(oracle.toFixed(2))}`, right, y(oracle) - 5);
+  pen.fillText(`best possible: ${Number(oracle.toFixed(2))}`, right, y(oracle) - 5);
   pen.strokeStyle = pen.fillStyle = color("agent");
   pen.lineWidth = 2;
   pen.beginPath();
@@ -275,6 +276,7 @@ function hideAt(cell) {
     state.places[state.hidesNext] = cell;
     state.hidesNext = 1 - state.hidesNext;
   }
+  ++state.seed;
   hide();
   showHint();
   draw();
@@ -285,8 +287,16 @@ function hideAtRandom() {
   state.places = [cell(), cell()];
   while (state.places[1] === state.places[0]) state.places[1] = cell();
   state.hidesNext = 0;
+  ++state.seed;
   hide();
   showHint();
+  draw();
+}
+
+/// Another life in the same place: with another seed it searches otherwise.
+function clearMemory() {
+  ++state.seed;
+  forget();
   draw();
 }
 
@@ -344,8 +354,7 @@ function onKey(event) {
   } else if (event.key === "e" || event.key === "E") {
     runToEnd();
   } else if (event.key === "c" || event.key === "C") {
-    forget();
-    draw();
+    clearMemory();
   } else if (event.key === "r" || event.key === "R") {
     hideAtRandom();
   } else if (event.key === "-" || event.key === "+" || event.key === "=") {
@@ -366,7 +375,7 @@ function listen() {
   $("step").addEventListener("click", stepOnce);
   $("episode").addEventListener("click", runToEnd);
   $("speed").addEventListener("input", showSpeed);
-  $("forget").addEventListener("click", () => { forget(); draw(); });
+  $("forget").addEventListener("click", clearMemory);
   $("again").addEventListener("click", hideAtRandom);
   for (const radio of document.getElementsByName("model"))
     radio.addEventListener("change", () => { state.model = radio.value; loadModel(); draw(); });
@@ -421,7 +430,7 @@ function takeQuery() {
   };
   if (query.get("tab") === "key") state.world = "key";
   if (query.get("model") === "float32") state.model = "float32";
-  state.places = [cell("goal", 12), cell("door", 70)];
+  state.places = [cell("goal", 76), cell("door", 10)];
   state.seed = Number(query.get("seed") ?? 1) >>> 0;
   for (const radio of document.getElementsByName("model")) radio.checked = radio.value === state.model;
 }

@@ -106,6 +106,8 @@
 #include <icrl/eval/csv.hpp>
 #include <icrl/eval/each_run.hpp>
 #include <icrl/eval/evaluate.hpp>
+#include <icrl/eval/html.hpp>
+#include <icrl/eval/html_page.hpp>
 #include <icrl/eval/learning_curves.hpp>
 #include <icrl/eval/learning_speed.hpp>
 #include <icrl/eval/plot.hpp>

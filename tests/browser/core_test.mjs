@@ -20,7 +20,8 @@ function checked(result) {
 
 function load(name) {
   const bytes = readFileSync(join(models, `${name}.safetensors`));
-  core.HEAPU8.set(bytes, core._player_buffer(bytes.length));
+  const at = core._player_buffer(bytes.length);  // first: the memory may grow, and its views with it
+  core.HEAPU8.set(bytes, at);
   checked(core._player_load());
 }
 
