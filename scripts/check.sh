@@ -19,7 +19,9 @@
 #   mpi      training on ranks (scripts/mpi.sh)
 #   tuned    demo.sh and test.sh in a clean clone by a g++ that tunes for skylake-avx512
 #   bare     demo.sh and test.sh in a bare root of this Debian and of the next one; only root can make one
-#   claims   what the README claims to be learned, over twenty seeds
+#   docs     the API reference, without a warning of Doxygen (scripts/docs.sh)
+#   package  the Debian package, and consumers of it (scripts/package.sh)
+#   claims   what the README and the tutorial claim to be learned, over twenty seeds and three
 #   scripts/check.sh [CHECK...]     by default all of them; goes on after a failure and ends on a line for each
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -29,6 +31,8 @@ for word in "$@"; do
   if [[ $word =~ ^[0-9]+$ ]]; then export ICRL_FUZZ_SECONDS=$word; else checks+=("$word"); fi
 done
 ((${#checks[@]})) || checks=(format test clang release dev tsan tidy fuzz targets aarch64 wasm browser embedded mpi tuned bare claims)
+((${#checks[@]})) || checks=(format test clang release dev tsan tidy fuzz targets aarch64 wasm embedded mpi tuned bare docs
+  package claims)
 
 if ((${#checks[@]} > 1)); then
   results=()
@@ -131,8 +135,17 @@ case ${checks[0]} in
     done
     exit "$failed"
     ;;
+  docs)
+    scripts/docs.sh
+    ;;
+  package)
+    scripts/package.sh
+    ;;
   claims)
-    scripts/claims.sh
+    failed=0
+    scripts/claims.sh || failed=1 # first, because it needs a working tree without changes
+    scripts/tutorial.sh || failed=1
+    exit "$failed"
     ;;
   *)
     echo "$0: there is no check ${checks[0]}" >&2
