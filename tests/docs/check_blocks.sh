@@ -34,6 +34,7 @@ for page in "$root"/README.md "$root"/docs/*.md; do
         name = prefix line ".cpp"
       } else {
         includes = includes block_includes; body = body block
+        has_main = has_main || block ~ /int main\(/
         if (name == "") name = prefix line ".cpp"
       }
       next
