@@ -30,9 +30,8 @@ checks=()
 for word in "$@"; do
   if [[ $word =~ ^[0-9]+$ ]]; then export ICRL_FUZZ_SECONDS=$word; else checks+=("$word"); fi
 done
-((${#checks[@]})) || checks=(format test clang release dev tsan tidy fuzz targets aarch64 wasm browser embedded mpi tuned bare claims)
-((${#checks[@]})) || checks=(format test clang release dev tsan tidy fuzz targets aarch64 wasm embedded mpi tuned bare docs
-  package claims)
+((${#checks[@]})) || checks=(format test clang release dev tsan tidy fuzz targets aarch64 wasm browser embedded mpi tuned bare
+  docs package claims)
 
 if ((${#checks[@]} > 1)); then
   results=()
