@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <iterator>
 #include <span>
 #include <string>
 #include <utility>
@@ -57,6 +58,7 @@ struct StudyOptions {
   std::uint64_t seed = 1;
   int threads = 0;
   bool quick = false;
+  bool on_validation = false;  ///< act on validation tasks instead of held-out ones, to choose settings
   std::filesystem::path out = "out/study";
 };
 
@@ -95,6 +97,17 @@ struct TrainingProgress {
       {"first", range.first}, {"last", range.last}, {"return_by_task", curves.mean_by_task(range.first, range.last)}};
 }
 
+/// All tasks but those of validation and those held out.
+[[nodiscard]] inline std::vector<int> not_tested(int task_count, const TaskSplit& split) {
+  std::vector<bool> is_tested(static_cast<std::size_t>(task_count));
+  for (const auto* tasks : {&split.validation, &split.held_out})
+    for (const int task : *tasks) is_tested[static_cast<std::size_t>(task)] = true;
+  std::vector<int> rest;
+  for (int task = 0; task < task_count; ++task)
+    if (!is_tested[static_cast<std::size_t>(task)]) rest.push_back(task);
+  return rest;
+}
+
 /// A distilled model and how its training went.
 struct StudyModel {
   CausalTransformer<float> model;
@@ -105,10 +118,11 @@ struct StudyModel {
 
 }  // namespace detail
 
-/// Records the histories of `make_learner(task, env, rng)` on the training tasks and distils them. A training that was
-/// interrupted resumes from its checkpoint.
+/// Records the histories of `make_learner(task, env, rng)` on the training tasks and distils them. Images of held-out
+/// and of validation tasks are dropped: to the model these tasks are new. A training that was interrupted resumes from
+/// its checkpoint.
 template <TaskFamily F, typename MakeLearner>
-[[nodiscard]] detail::StudyModel distil_study(const AdStudy& study, const F& family, std::span<const int> train,
+[[nodiscard]] detail::StudyModel distil_study(const AdStudy& study, const F& family, const TaskSplit& split,
                                               MakeLearner make_learner, const StudyOptions& options) {
   example::ProgressBar bar{study.name + ": recording"};
   const CollectConfig collection{.histories_per_task = study.histories_per_task,
@@ -117,11 +131,17 @@ template <TaskFamily F, typename MakeLearner>
                                  .thread_count = options.threads,
                                  .algorithm = study.name,
                                  .with_expert_action = study.windows.use_expert_action};
-  CollectedHistories recorded;
-  if (study.with_images)
-    recorded = collect_with_images(family, train, make_learner, collection, bar.counter());
-  else
-    recorded.histories = collect(family, train, make_learner, collection, bar.counter());
+  CollectedHistories recorded{.histories = collect(family, split.train, make_learner, collection, bar.counter())};
+  if (study.with_images) {
+    if constexpr (HasSymmetries<F>) {
+      SymmetricImages images{family, detail::not_tested(family.task_count(), split)};
+      std::vector<LearningHistory> made;
+      for (const LearningHistory& history : recorded.histories)
+        images.make(history.view(), [&](LearningHistory&& image) { made.push_back(std::move(image)); });
+      std::ranges::move(made, std::back_inserter(recorded.histories));
+      recorded.image_counts = images.counts();
+    }
+  }
   std::vector<HistoryView> views;
   std::int64_t steps = 0;
   for (const LearningHistory& history : recorded.histories) {
@@ -150,12 +170,14 @@ template <TaskFamily F, typename MakeLearner>
   return {std::move(model), trained, recorded.image_counts, steps};
 }
 
-/// Runs a study and writes `NAME-sSEED.json` into the folder. If the file is there, it does nothing.
+/// Runs a study and writes `NAME-sSEED.json` into the folder, or `NAME-validation-sSEED.json`. If the file is there, it
+/// does nothing.
 template <TaskFamily F, typename MakeLearner>
 requires HasOracleReturn<F> && HasRandomReturn<F>
 void run_study(AdStudy study, const F& family, MakeLearner make_learner, const StudyOptions& options) {
   if (options.quick) study = quick_study(std::move(study));
   std::filesystem::create_directories(options.out);
+  if (options.on_validation) study.name += "-validation";
   const auto path = options.out / fmt::format("{}-s{}.json", study.name, options.seed);
   if (std::filesystem::exists(path)) {
     fmt::print("{}: is there\n", path.string());
@@ -164,7 +186,8 @@ void run_study(AdStudy study, const F& family, MakeLearner make_learner, const S
   const auto begin = std::chrono::steady_clock::now();
   study.split.seed = options.seed;
   const TaskSplit split = split_tasks(family.task_count(), study.split);
-  const auto [model, trained, images, steps] = distil_study(study, family, split.train, make_learner, options);
+  const std::vector<int>& tested = options.on_validation ? split.validation : split.held_out;
+  const auto [model, trained, images, steps] = distil_study(study, family, split, make_learner, options);
   const std::string weights_before = fmt::format("{:08x}", weights_checksum(model));
 
   example::ProgressBar bar{study.name + ": acting"};
@@ -178,9 +201,9 @@ void run_study(AdStudy study, const F& family, MakeLearner make_learner, const S
   const Decoding decoding{.temperature = choice.temperature};
   acting.runs = study.runs;
   acting.seed = options.seed;
-  const LearningCurves agent = evaluate(model, family, split.held_out, acting, decoding, bar.counter());
-  const LearningCurves source = evaluate_learner(make_learner, family, split.held_out, acting);
-  const ReferenceReturns references = reference_returns(family, split.held_out);
+  const LearningCurves agent = evaluate(model, family, tested, acting, decoding, bar.counter());
+  const LearningCurves source = evaluate_learner(make_learner, family, tested, acting);
+  const ReferenceReturns references = reference_returns(family, tested);
 
   Json ranges = Json::array(), source_ranges = Json::array(), scores = Json::array();
   for (const EpisodeRange range : study.ranges) {
@@ -204,7 +227,7 @@ void run_study(AdStudy study, const F& family, MakeLearner make_learner, const S
               {"train_seconds", trained.train_seconds},
               {"temperature", choice.temperature},
               {"temperature_scores", scores},
-              {"tasks", split.held_out},
+              {"tasks", tested},
               {"runs", study.runs},
               {"oracle_by_task", references.oracle},
               {"random_by_task", references.random},
@@ -217,7 +240,7 @@ void run_study(AdStudy study, const F& family, MakeLearner make_learner, const S
   if (study.long_run_episodes > 0) {
     acting.episodes = study.long_run_episodes;
     acting.runs = 1;
-    const LearningCurves curves = evaluate(model, family, split.held_out, acting, decoding, bar.counter());
+    const LearningCurves curves = evaluate(model, family, tested, acting, decoding, bar.counter());
     const int last = study.long_run_episodes;
     result["long_run"] = {detail::range_json(curves, {last / 10 - 9 > 0 ? last / 10 - 9 : 1, std::max(1, last / 10)}),
                           detail::range_json(curves, {last - 9, last})};

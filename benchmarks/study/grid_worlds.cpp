@@ -36,7 +36,7 @@ namespace {
 constexpr const char* told_geometry = "the source knows how actions move it; not where rewards are";
 constexpr const char* told_symmetries =
     "the source knows how actions move it; histories are also turned and mirrored, "
-    "images of tasks not trained on dropped";
+    "images of validation and held-out tasks dropped";
 
 /// What the studies have in common. Temperatures were chosen on the validation tasks of seed 1, of 0.3, 0.5, 0.7 and 1;
 /// the return hardly depends on them.

@@ -110,5 +110,5 @@ TEST_CASE("More inputs than can be numbered are refused", "[compress]") {
   CHECK(BlockSparseLinear{65536, 1}.input_size() == 65536);
   CHECK(error_of([] {
           BlockSparseLinear{65537, 1};
-        }) == "block-sparse linear map: the map has 65537 inputs, at most 65536 are possible");
+        }) == "block-sparse linear layer: it has 65537 inputs, at most 65536 are possible");
 }

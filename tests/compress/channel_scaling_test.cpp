@@ -137,8 +137,10 @@ TEST_CASE("Channel scaling refuses what it cannot do", "[compress]") {
   const auto model = run.model<float>();
   const Calibration empty{model}, head{model, "head"};
   CHECK(has(error_of([&] { (void)smooth_channels(model, empty, 2); }), "alpha is 2"));
-  CHECK(has(error_of([&] { (void)smooth_channels(model, empty); }), "no inputs of the map blocks.0.attention.output"));
-  CHECK(has(error_of([&] { (void)smooth_channels(model, head); }), "no inputs of the map blocks.0.attention.output"));
+  CHECK(has(error_of([&] { (void)smooth_channels(model, empty); }),
+            "no inputs of the linear layer blocks.0.attention.output"));
+  CHECK(has(error_of([&] { (void)smooth_channels(model, head); }),
+            "no inputs of the linear layer blocks.0.attention.output"));
   InputStatistics dead{2};
   dead.add(Matrix<float>{{0, 3}});
   const RowVector<float> factors = smoothing_factors(dead, Matrix<float>{{1}, {0}}, 0.5);

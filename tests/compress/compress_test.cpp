@@ -174,9 +174,9 @@ TEST_CASE("What a later step would refuse is refused before the first one begins
   check({PruneGradually{.weights = {.weights = {"nothing"}}, .schedule = {.end = 2}, .fine_tuning = training}},
         "the model has no tensor \"nothing\"");
   check({PruneGradually{.schedule = {.end = 100}, .fine_tuning = training}}, "the schedule ends before update 100");
-  check({Quantize{.rules = {{.pattern = "nothing", .how = four_bits}}}}, "no linear map matches \"nothing\"");
+  check({Quantize{.rules = {{.pattern = "nothing", .how = four_bits}}}}, "no linear layer matches \"nothing\"");
   check({KeepBestParts{.counts = {.layers = 2}}, Quantize{.rules = {{.pattern = "blocks.2.*", .how = four_bits}}}},
-        "no linear map matches \"blocks.2.*\"");
+        "no linear layer matches \"blocks.2.*\"");
   check({Quantize{.rules = {{.pattern = "blocks.*.mlp.up", .how = four_bits}}}},
         "all maps of a block must have the same");
   check({Quantize{.rules = {{.pattern = "*", .how = WeightQuantization{.bits = 5}}}}}, "bits is 5");

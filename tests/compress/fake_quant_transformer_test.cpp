@@ -100,5 +100,5 @@ TEST_CASE("Learned steps and ranges move, and a learned range begins at what cal
 
   const Calibration heads{model, "head"};
   CHECK(has(error_of([&] { (void)to_fake_quant<LearnedRange>(model, &heads); }),
-            "no inputs of the map blocks.0.attention.qkv"));
+            "no inputs of the linear layer blocks.0.attention.qkv"));
 }

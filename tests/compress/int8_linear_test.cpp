@@ -181,7 +181,7 @@ TEST_CASE("Sums of the most inputs and the largest codes fit into 32 bits", "[co
 
   CHECK(forward(map_of(most), x)(0, 0) == 127.0f * 127.0f * static_cast<float>(most));
   CHECK(error_of([&] { (void)map_of(most + 1); }) ==
-        "int8 linear map: has 131073 inputs, an integer map has at most 131072");
+        "int8 linear map: has 131073 inputs, an integer linear layer has at most 131072");
 }
 
 TEST_CASE("Scales that are stored are no smaller, and come back", "[compress]") {

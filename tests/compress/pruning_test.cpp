@@ -85,7 +85,8 @@ TEST_CASE("Wanda weighs by the norms of inputs", "[compress]") {
 
   CHECK(error_of([&] {
           (void)pruning_masks(maps, config, {{"blocks.0", {1, 1, 1}}});
-        }) == "pruning: Wanda needs the input norms of the map \"blocks.1\", which are missing (see input_norms)");
+        }) ==
+        "pruning: Wanda needs the input norms of the linear layer \"blocks.1\", which are missing (see input_norms)");
   CHECK(error_of([&] {
           (void)pruning_masks(maps, config, {{"blocks.0", {1, 1}}});
         }) == "pruning: there are 2 input norms for the map \"blocks.0\", which has 3 inputs");

@@ -68,8 +68,8 @@ TEST_CASE("Rules that make no sense are refused", "[compress]") {
   const auto error_with = [&](const QuantizationRule& rule) {
     return error_of([&] { (void)quantize_weights(model, std::vector{rule}); });
   };
-  CHECK(
-      has(error_with({"blocks.*.mlp.middle", WeightQuantization{}}), "no linear map matches \"blocks.*.mlp.middle\""));
+  CHECK(has(error_with({"blocks.*.mlp.middle", WeightQuantization{}}),
+            "no linear layer matches \"blocks.*.mlp.middle\""));
   CHECK(has(error_with({"*", WeightQuantization{.bits = 7}}), "bits is 7"));
   CHECK(has(error_with({"head", WeightQuantization{.rounding = Rounding::gptq}}), "GPTQ needs a calibration"));
 }

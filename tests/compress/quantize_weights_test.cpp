@@ -99,7 +99,7 @@ TEST_CASE("What cannot be quantized is refused with its reason", "[compress]") {
   CHECK(has(error_with({.rounding = Rounding::gptq}, nullptr), "GPTQ needs a calibration"));
   const InputStatistics other{5}, empty{48};
   CHECK(has(error_with({}, &other), "the calibration has 5 inputs, the map has 48"));
-  CHECK(has(error_with({}, &empty), "calibration of the map is empty"));
+  CHECK(has(error_with({}, &empty), "calibration of the linear layer is empty"));
   c.map.weight(3, 3) = std::numeric_limits<float>::infinity();
   CHECK(has(error_with({}, nullptr), "not finite"));
 }

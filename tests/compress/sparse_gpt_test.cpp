@@ -100,7 +100,7 @@ TEST_CASE("A transformer is pruned by SparseGPT with inputs as a calibration has
   const auto error = error_of([&] {
     (void)prune_by_sparse_gpt(same, {.weights = {"blocks.0.mlp.up.weight", "blocks.9.mlp.up.weight"}}, calibration);
   });
-  CHECK(error == "SparseGPT: the model has no linear map with \"blocks.9.mlp.up.weight\"");
+  CHECK(error == "SparseGPT: the model has no linear layer with \"blocks.9.mlp.up.weight\"");
   CHECK(have_equal_bits(same, before));
   const auto refusal = [&](const PruneConfig& config, const Calibration& known) {
     return error_of([&] { (void)prune_by_sparse_gpt(same, config, known); });

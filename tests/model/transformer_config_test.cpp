@@ -21,8 +21,8 @@ TEST_CASE("A configuration of few weights cannot ask for a key-value cache of gi
 
   CHECK(
       error_of([&] { validate(config); }) ==
-      "transformer: 256 layers of width 2 over 1048576 tokens keep 1073741824 keys and values, 268435456 are possible "
-      "(a smaller context?)");
+      "transformer: with 256 layers of width 2, keys and values of 1048576 tokens are 1073741824 numbers, at most "
+      "268435456 are allowed (use a shorter context)");
   config.context = 1 << 18;
   CHECK_NOTHROW(validate(config));
   config.tokens = TokenScheme::separate;
@@ -68,7 +68,7 @@ TEST_CASE("Layers with fewer heads keep fewer keys and values", "[model]") {
   config.layer_heads = {4, 1, 1, 1};
 
   CHECK_NOTHROW(validate(config));
-  CHECK(has(error_of([&] { validate(uniform); }), "keep 536870912 keys and values"));
+  CHECK(has(error_of([&] { validate(uniform); }), "are 536870912 numbers"));
 }
 
 TEST_CASE("A transformer's configuration explains itself", "[model]") {

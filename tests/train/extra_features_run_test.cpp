@@ -125,7 +125,7 @@ TEST_CASE("Extra features that are missing or not finite are refused, and nothin
   CHECK(refusal({1, 2, 3}) ==
         "in-context agents: extra_features holds 3 numbers; 2 members with far (2), near (1) need 6");
   CHECK(refusal({1, 2, 3, 4, 5, std::numeric_limits<float>::quiet_NaN()}) ==
-        "in-context agents: member 1 has extra features (4, 5, nan), which must be finite");
+        "in-context agents: the extra features of member 1 are (4, 5, nan), each must be finite");
   CHECK(agents.remembered_steps(0) == 0);
   CHECK(refusal({1, 2, 3, 4, 5, 6}).empty());
 

@@ -74,8 +74,8 @@ public:
     }
     for (std::size_t i = 0; i < group.extra_features.size(); ++i) {
       if (!std::isfinite(group.extra_features[i])) {
-        fail("in-context agents: member {} has extra features ({}), which must be finite", group.members[i / size],
-             shortened(group.extra_features.subspan(i / size * size, size)));
+        fail("in-context agents: the extra features of member {} are ({}), each must be finite",
+             group.members[i / size], shortened(group.extra_features.subspan(i / size * size, size)));
       }
     }
   }

@@ -31,8 +31,7 @@ public:
       : in_{dense.input_size()},
         out_{dense.output_size()},
         bias_(static_cast<std::size_t>(detail::panel_count(out_) * detail::sparse_panel)) {
-    if (in_ > max_inputs)
-      fail("block-sparse linear map: the map has {} inputs, at most {} are possible", in_, max_inputs);
+    if (in_ > max_inputs) fail("block-sparse linear layer: it has {} inputs, at most {} are possible", in_, max_inputs);
     std::copy_n(dense.bias.data(), out_, bias_.begin());
     std::vector<float> values;
     for (Index first = 0; first < out_; first += detail::grouped_outputs) add_group(dense.weight, first, values);
@@ -44,7 +43,7 @@ public:
   [[nodiscard]] Index output_size() const { return out_; }
   /// Blocks that hold a weight, out of `in` times the number of panels.
   [[nodiscard]] Index block_count() const { return block_count_; }
-  /// Bytes of memory for weights, their positions and biases.
+  /// Bytes of memory: the weights of the blocks that are kept, the indices of these blocks, the bias.
   [[nodiscard]] std::size_t byte_count() const {
     return inputs_.size() * (detail::sparse_panel * sizeof(float) + sizeof(std::uint16_t)) +
            bias_.size() * sizeof(float);

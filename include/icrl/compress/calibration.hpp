@@ -41,7 +41,7 @@ struct InputStatistics {
   void add(MatrixIn<float> x) {
     const Index in = input_size();
     ICRL_ASSERT(x.cols() == in, "InputStatistics: x must have input_size() columns");
-    if (!x.allFinite()) fail("calibration: an input of a linear map is not finite (did training diverge?)");
+    if (!x.allFinite()) fail("calibration: an input of a linear layer is not finite (did training diverge?)");
     Matrix<float> products = Matrix<float>::Zero(in, in);
     add_transposed_product<float>(x, x, products);
     second_moments += products.cast<double>();

@@ -116,7 +116,7 @@ void scale_all_channels(CausalTransformer<float>& model, Find&& find) {
 [[nodiscard]] inline const InputStatistics& inputs_of(const Calibration& calibration, const std::string& name) {
   const InputStatistics* const inputs = calibration.find(name);
   if (inputs == nullptr || inputs->rows == 0)
-    fail("channel scaling: the calibration has no inputs of the map {} (calibrate it too)", name);
+    fail("channel scaling: the calibration has no inputs of the linear layer {} (include it when calibrating)", name);
   return *inputs;
 }
 

@@ -47,7 +47,8 @@ template <typename M>
   for_each_linear_map(model, result, [&](std::string_view name, const Linear<float>& from, auto& to) {
     if (calibration == nullptr) return to.adopt(from);
     const InputStatistics* const inputs = calibration->find(name);
-    if (inputs == nullptr) fail("to_fake_quant: the calibration has no inputs of the map {} (calibrate it too)", name);
+    if (inputs == nullptr)
+      fail("to_fake_quant: the calibration has no inputs of the linear layer {} (include it when calibrating)", name);
     to.adopt(from, inputs->magnitudes.largest());
   });
   return result;

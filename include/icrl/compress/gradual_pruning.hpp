@@ -45,7 +45,7 @@ inline void validate(const PruningSchedule& s) {
 }
 
 /// Prunes a model gradually while it is trained: a Pruner for `distil`. Pruned weights stay pruned. `config`'s own
-/// sparsity is not used. Norms, which Wanda needs, are of the model that training begins with.
+/// sparsity is not used. The input norms that Wanda needs are measured once, before training begins.
 struct GradualPruning {
   PruneConfig config{};
   PruningSchedule schedule{};

@@ -155,7 +155,7 @@ struct Int8Linear {
   /// Packs the tensors for products. Throws Error, which begins with `what`, and leaves the packed ones as they are,
   /// for numbers outside their ranges and too many inputs.
   void pack(std::string_view what) {
-    if (in > max_inputs) fail("{}: has {} inputs, an integer map has at most {}", what, in, max_inputs);
+    if (in > max_inputs) fail("{}: has {} inputs, an integer linear layer has at most {}", what, in, max_inputs);
     const QuantizedMatrix matrix = quantized();
     validate(matrix, what);
     RowVector<float> biases(out);

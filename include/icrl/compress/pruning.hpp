@@ -116,10 +116,10 @@ BlockScores score_blocks(const Parameter<const S>& p, const PruneConfig& c, cons
     const std::string map = p.name.substr(0, p.name.rfind('.'));
     const auto found = norms.find(map);
     if (found == norms.end())
-      fail("pruning: Wanda needs the input norms of the map \"{}\", which are missing (see input_norms)", map);
+      fail("pruning: Wanda needs the input norms of the linear layer \"{}\", which are missing (see input_norms)", map);
     if (static_cast<Index>(found->second.size()) != p.rows)
-      fail("pruning: there are {} input norms for the map \"{}\", which has {} inputs", found->second.size(), map,
-           p.rows);
+      fail("pruning: there are {} input norms for the linear layer \"{}\", which has {} inputs", found->second.size(),
+           map, p.rows);
     norm = found->second.data();
   }
   const Index in = c.block_inputs, out = c.block_outputs;

@@ -59,7 +59,7 @@ inline void validate_rules(const CausalTransformer<float>& model, std::span<cons
                         [&](std::string_view name, const auto&) { is_used |= matches_pattern(name, rule.pattern); });
     if (!is_used) {
       fail(
-          "quantize: no linear map matches \"{}\" (maps are named blocks.0.attention.qkv, .attention.output, .mlp.up, "
+          "quantize: no linear layer matches \"{}\" (layers are named blocks.0.attention.qkv, .attention.output, .mlp.up, "
           ".mlp.down for {} blocks, and head)",
           rule.pattern, model.blocks.size());
     }

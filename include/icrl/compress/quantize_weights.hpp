@@ -71,10 +71,10 @@ namespace detail {
   const WeightFormat format = how.format();
   if (!weight.allFinite()) fail("quantize: weights are not finite (did training diverge?)");
   if (inputs != nullptr && inputs->input_size() != weight.rows())
-    fail("quantize: the calibration has {} inputs, the map has {} (is it of another map?)", inputs->input_size(),
-         weight.rows());
+    fail("quantize: the calibration has {} inputs, but the linear layer has {} (was it recorded for another layer?)",
+         inputs->input_size(), weight.rows());
   if (inputs != nullptr && inputs->rows == 0)
-    fail("quantize: the calibration of the map is empty (call add() or calibrate() first)");
+    fail("quantize: the calibration of the linear layer is empty (call add() or calibrate() first)");
   if (how.rounding == Rounding::nearest) {
     WeightScales<float> scales;
     Matrix<float> steps;
@@ -88,7 +88,7 @@ namespace detail {
       importance = detail::damped(inputs->second_moments, how.damping).diagonal().transpose().cast<float>();
     return encode_weights(weight, search_scales(weight, importance, format), format);
   }
-  if (inputs == nullptr) fail("quantize: GPTQ needs a calibration of the map's inputs (see calibrate)");
+  if (inputs == nullptr) fail("quantize: GPTQ needs calibration data for the linear layer's inputs (see calibrate)");
   QuantizedMatrix matrix = round_by_gptq(weight, inputs->second_moments, format, how.damping);
   const Matrix<double> moments = detail::damped(inputs->second_moments, how.damping);
   for (int pass = 0;; ++pass) {

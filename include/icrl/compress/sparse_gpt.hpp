@@ -96,7 +96,7 @@ inline WeightMasks prune_by_sparse_gpt(CausalTransformer<float>& model, const Pr
     masks.push_back(prune_by_sparse_gpt(name, inputs->second_moments, config, damping, linear.weight));
   });
   for (const std::string& name : names)
-    if (find_mask(masks, name) == nullptr) fail("SparseGPT: the model has no linear map with \"{}\"", name);
+    if (find_mask(masks, name) == nullptr) fail("SparseGPT: the model has no linear layer with \"{}\"", name);
   copy_weights(pruned, model);
   return masks;
 }

@@ -54,7 +54,7 @@ inline void describe_maps(const std::vector<Int8Block>& blocks, const Int8Linear
   const auto take_group = [&](const Int8Linear& map, const std::string& name) {
     if (map.bits == 8) return;
     if (config.group != 0 && config.group != map.group)
-      fail("to_int8: {} has groups of {} inputs, but another map has groups of {} (use one group size)", name,
+      fail("to_int8: {} has groups of {} inputs, but another linear layer has groups of {} (use one group size)", name,
            map.group, config.group);
     config.group = map.group;
   };

@@ -26,7 +26,7 @@ namespace icrl {
   return static_cast<int>(action);
 }
 
-/// Acts uniformly at random and learns nothing. It is the lower reference for learning curves.
+/// Acts uniformly at random and learns nothing. It is the baseline that any learner has to beat.
 class RandomPolicy {
 public:
   explicit RandomPolicy(Space action_space) : action_space_{std::move(action_space)} {

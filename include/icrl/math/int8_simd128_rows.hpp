@@ -55,8 +55,8 @@ inline Int32x4 four_codes(const UInt8x16& codes) {
          24;
 }
 
-/// The loops of ScalarInt8 without integer products in registers of 128 bits, with bit-identical results: one source
-/// for aarch64 and WebAssembly. Sixteen lanes are four registers.
+/// Those loops of ScalarInt8 that multiply no integers, in registers of 128 bits, with bit-identical results. One
+/// source serves aarch64 and WebAssembly. Sixteen lanes are four registers.
 struct Simd128Rows {
   static float quantize(const float* x, Index size, std::uint8_t flip, std::uint8_t* codes) {
     UInt32x4 most{};

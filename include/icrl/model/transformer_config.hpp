@@ -125,8 +125,8 @@ inline void validate(const TransformerConfig& config) {
     cached += std::int64_t{2} * config.heads_of(i) * config.head_size() * config.token_count();
   if (cached > max_cached) {
     fail(
-        "transformer: {} layers of width {} over {} tokens keep {} keys and values, {} are possible (a smaller "
-        "context?)",
+        "transformer: with {} layers of width {}, keys and values of {} tokens are {} numbers, at most {} are allowed "
+        "(use a shorter context)",
         config.layer_count, config.width, config.token_count(), cached, max_cached);
   }
 }

@@ -29,12 +29,12 @@ public:
     transposed_.assign({scratch.rows.data(), 1, pair_count(out)}, pair_count(out), in);
   }
 
-  /// y = x W + b, of the first rows of x, which are in pairs of neighbors.
+  /// y = x W + b, for as many of the first rows of x as y has. Adjacent rows of x are interleaved in pairs.
   void forward(const Buffer<Bf16Pair>& x, MatrixOut<float> y) const { multiply(x, y, false); }
   /// y += x W + b: for residual streams.
   void add_forward(const Buffer<Bf16Pair>& x, MatrixOut<float> y) const { multiply(x, y, true); }
 
-  /// dx = dy W^T, of the first rows of dy, which are in pairs of neighbors.
+  /// dx = dy W^T, for as many of the first rows of dy as dx has. Adjacent rows of dy are interleaved in pairs.
   void backward(const Buffer<Bf16Pair>& dy, MatrixOut<float> dx) const {
     ICRL_ASSERT(
         dy.rows() >= dx.rows() && dy.cols() == pair_count(linear_->output_size()) && dx.cols() == linear_->input_size(),

@@ -43,8 +43,9 @@ void broadcast_from_first(R& ranks, std::span<T> numbers) {
   }
 }
 
-/// Adds up the numbers of all ranks, rank 2i + 1 to rank 2i, then 4i + 2 to 4i, and so on: the tree by which
-/// GradientSlots adds up slots. All ranks hold the sum afterwards. `work` is memory for as many numbers.
+/// Sums the numbers of all ranks by a tree: rank 2i + 1 is added to rank 2i, then 4i + 2 to 4i, and so on.
+/// GradientSlots sums its slots in the same order. All ranks hold the sum afterwards. `work` is memory for as many
+/// numbers.
 template <Ranks R, typename S>
 void sum_over_ranks(R& ranks, std::span<S> numbers, std::vector<S>& work) {
   work.resize(numbers.size());
