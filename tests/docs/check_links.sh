@@ -14,16 +14,22 @@ anchors() {
     tr '[:upper:]' '[:lower:]' | sed -E 's/[^a-z0-9 _-]//g; s/ /-/g'
 }
 
+declare -A headings
+for page in *.md docs/*.md docs/results/*.md benchmarks/*.md; do
+  headings[$(realpath "$page")]=$'\n'$(anchors "$page")$'\n'
+done
+
 failed=0
 for page in *.md docs/*.md docs/results/*.md benchmarks/*.md; do
+  folder=$(dirname "$page")
   while read -r link; do
     target=${link%%#*}
     file=$page
-    [[ -z $target ]] || file=$(dirname "$page")/$target
+    [[ -z $target ]] || file=$folder/$target
     if [[ ! -e $file ]]; then
       echo "$page: there is no $target"
       failed=1
-    elif [[ $link == *'#'* && $file == *.md ]] && ! grep -qxF -e "${link#*#}" <(anchors "$file"); then
+    elif [[ $link == *'#'* && $file == *.md && ${headings[$(realpath "$file")]} != *$'\n'"${link#*#}"$'\n'* ]]; then
       echo "$page: $file has no heading #${link#*#}"
       failed=1
     fi
