@@ -4,6 +4,8 @@
 // The page's core compiled for this machine (examples/browser/core.cpp): what its integer models do has to be what they
 // do in WebAssembly, bit for bit. core_test.mjs prints the same lines.
 //   native MODELS     a line per task: the name of the model, what is hidden where, and a checksum of 10 episodes
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -11,8 +13,6 @@
 #include <iterator>
 #include <string>
 #include <vector>
-
-#include <cstddef>
 
 extern "C" {
 const char* player_error();

@@ -3,10 +3,11 @@
 //
 // The page in headless Chromium, as a visitor has it: from its file and from a server, on a desktop and on a phone.
 //   page_test.mjs INDEX.HTML REPLAY.HTML FOLDER     pictures go to FOLDER; REPLAY.HTML is a page of to_html
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { gzipSync } from "node:zlib";
 
 import { Chromium } from "./chromium.mjs";
 
@@ -19,6 +20,7 @@ const server = createServer((request, response) => {
 await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
 const served = `http://127.0.0.1:${server.address().port}/`;
 const browser = await Chromium.start(process.env.CHROMIUM ?? "chromium");
+process.on("exit", () => browser.process.kill());  // also after an error
 
 let failures = 0;
 function check(name, holds, found = "") {
@@ -110,11 +112,43 @@ await visit("phone", { width: 390, height: 844, scale: 2, touch: true });
   await close(page, "keys");
 }
 
+{  // a damaged page says so
+  const broken = join(folder, "broken.html"), text = readFileSync(index, "utf8");
+  writeFileSync(broken, text.replace(/"room_int8":"[^"]*"/, `"room_int8":"${gzipSync("no model at all").toString("base64")}"`));
+  const page = await browser.open(pathToFileURL(resolve(broken)).href);
+  await page.until("!document.getElementById('error').hidden");
+  const error = await page.evaluate("document.getElementById('error').textContent");
+  check("a damaged model is an error that the page shows", error.includes("player_model.safetensors"), error);
+  await page.close();
+}
+
 {  // the picture of docs/browser.md
-  const page = await browser.open(`${file}?goal=76&model=float32`, { width: 1060, height: 790 });
+  const page = await browser.open(`${file}?goal=76&model=float32`, { width: 1060, height: 840 });
+  await page.until("state.returns.length > 0");
+  await page.evaluate("new Promise((resolve) => setTimeout(resolve, 6000))");  // until the time per action is that of compiled code
   await page.evaluate("setPlaying(false); forget(); runAlone(6); for (let i = 0; i < 7; ++i) step(); draw()");
   await page.screenshot(join(folder, "picture.png"));
   await close(page, "picture");
+}
+
+{  // a plane, thinned out: a spiral of 120 points, each of 3 steps
+  const path = [], rewards = Array(119).fill(0).map((_, i) => (i > 100 ? 0.5 : 0));
+  for (let i = 0; i < 120; ++i) path.push(i / 120 * Math.cos(i / 6), i / 120 * Math.sin(i / 6));
+  const episode = { number: 1, length: 357, stride: 3, path_length: 119, return: 9, ending: "terminated", path, rewards };
+  const data = { kind: "plane", rows: 0, columns: 0, x: { label: "place (m)", low: -1, high: 1 }, y: { label: "height (m)", low: -1, high: 1 },
+                 episode_count: 40, return_stride: 4, returns: [9, 8, 8, 7, 5, 3, 2, 0, -1, -3], episodes: [episode, { ...episode, number: 40, return: -3 }] };
+  const plane = join(folder, "plane.html"), text = readFileSync(replay, "utf8");
+  writeFileSync(plane, text.replace(/(id="data">)[^<]*/, (_, begin) => begin + JSON.stringify(data)));
+  const page = await browser.open(pathToFileURL(resolve(plane)).href);
+  await page.evaluate("show(0, Infinity)");
+  const status = await page.evaluate("document.getElementById('status').textContent");
+  check("plane: the end of a thinned path", status === "Episode 1, step 357 of 357: return so far 9 of 9 (terminated)", status);
+  await page.click("#curve", 0.95, 0.5);
+  check("plane: a click on the curve shows the nearest episode", await page.evaluate("now().number") === 40);
+  await page.evaluate("show(0, 110)");
+  await page.screenshot(join(folder, "plane.png"));
+  check("plane: no error", page.faults.length === 0, page.faults.join("; "));
+  await page.close();
 }
 
 for (const [name, options] of [["replay", {}], ["replay_dark", { dark: true }], ["replay_phone", { width: 390, height: 844, scale: 2, touch: true }]]) {

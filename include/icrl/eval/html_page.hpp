@@ -4,6 +4,8 @@
 
 #include <string_view>
 
+#include <icrl/core/target.hpp>
+
 // What to_html writes around its numbers: one style sheet, the elements, one script. Nothing is loaded, and the page's
 // own policy forbids it.
 namespace icrl::detail {
