@@ -453,6 +453,7 @@ async function main() {
       measure(0);
       writeResult();
     } else {
+      setPlaying(!matchMedia("(prefers-reduced-motion: reduce)").matches);
       requestAnimationFrame(onFrame);
     }
   } catch (error) {
