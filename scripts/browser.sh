@@ -41,8 +41,8 @@ check() {
 # shellcheck disable=SC2317  # `check` calls these
 float_models() {
   # Compiled at once: node 18 on loads a module from memory only, which emscripten 3.1 does not know.
-  em++ "${flags[@]}" tests/browser/self_test.cpp -o "$out/self_test.js" -sENVIRONMENT=node -sWASM_ASYNC_COMPILATION=0 &&
-    node "$out/self_test.js"
+  em++ "${flags[@]}" tests/browser/float_models.cpp -o "$out/float_models.js" -sENVIRONMENT=node -sWASM_ASYNC_COMPILATION=0 &&
+    node "$out/float_models.js"
 }
 # shellcheck disable=SC2317
 same_actions() {
