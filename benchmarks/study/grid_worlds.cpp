@@ -75,7 +75,7 @@ auto explorer_maker(double max_noise) {
 
 void hard(const bench::StudyOptions& options) {
   const DarkRoomOptions room{.side = 17, .horizon = 20, .reward_once = true};
-  bench::AdStudy s = study("dark_room_hard", {.train = 217, .validation = 24, .held_out = 48}, 80, 3000, 32);
+  bench::AdStudy s = study("dark_room_hard", {.train = 217, .validation = 24, .held_out = 48}, 160, 2000, 32);
   s.histories_per_task = 40;
   s.episodes = 27;
   s.temperatures = {0.7};

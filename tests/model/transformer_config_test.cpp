@@ -19,10 +19,9 @@ TEST_CASE("A configuration of few weights cannot ask for a key-value cache of gi
                            .context = 1 << 20,
                            .positions = PositionScheme::rotary};
 
-  CHECK(
-      error_of([&] { validate(config); }) ==
-      "transformer: with 256 layers of width 2, keys and values of 1048576 tokens are 1073741824 numbers, at most "
-      "268435456 are allowed (use a shorter context)");
+  CHECK(error_of([&] { validate(config); }) ==
+        "transformer: with 256 layers of width 2, keys and values of 1048576 tokens are 1073741824 numbers, at most "
+        "268435456 are allowed (use a shorter context)");
   config.context = 1 << 18;
   CHECK_NOTHROW(validate(config));
   config.tokens = TokenScheme::separate;
