@@ -112,13 +112,15 @@ class Page {
     const { x, y } = await this.evaluate(`(() => { const e = document.querySelector(${JSON.stringify(selector)});
       e.scrollIntoView({ block: "center" }); const b = e.getBoundingClientRect();
       return { x: b.left + b.width * ${across}, y: b.top + b.height * ${down} }; })()`);
+    await this.evaluate("clicked_ = false; document.addEventListener('click', () => setTimeout(() => { clicked_ = true; }), { once: true })");
     if (finger) {
       await this.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [{ x, y }] });
       await this.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
-      return;
+    } else {
+      for (const type of ["mousePressed", "mouseReleased"])
+        await this.send("Input.dispatchMouseEvent", { type, x, y, button: "left", clickCount: 1 });
     }
-    for (const type of ["mousePressed", "mouseReleased"])
-      await this.send("Input.dispatchMouseEvent", { type, x, y, button: "left", clickCount: 1 });
+    await this.until("clicked_");  // a tap becomes a click a while later
   }
 
   async press(key, text = undefined) {

@@ -63,10 +63,11 @@ for (const [name, base] of [["file", file], ["server", served]]) {
 async function visit(name, options) {
   const finger = options.touch === true, page = await browser.open(file, options);
   await page.until("state.returns.length > 0");
+  await page.evaluate("setPlaying(false)");
   await page.click("#room", 7.5 / 9, 1.5 / 9, finger);
   check(`${name}: a click hides the goal`, await page.evaluate("state.places[0]") === 16, await page.evaluate("state.places[0]"));
   check(`${name}: a new task begins with an empty memory`, await page.evaluate("state.returns.length") === 0);
-  await page.evaluate("document.getElementById('speed').value = 10; showSpeed()");
+  await page.evaluate("document.getElementById('speed').value = 10; showSpeed(); setPlaying(true)");
   await page.until("state.returns.length >= 12");
   await page.click("#play", 0.5, 0.5, finger);
   const returns = await page.evaluate("state.returns"), oracle = await page.evaluate("state.core._player_oracle()");
@@ -123,7 +124,7 @@ await visit("phone", { width: 390, height: 844, scale: 2, touch: true });
 }
 
 {  // the picture of docs/browser.md
-  const page = await browser.open(`${file}?goal=76&model=float32`, { width: 1060, height: 840 });
+  const page = await browser.open(`${file}?goal=76&model=float32`, { width: 1060, height: 870 });
   await page.until("state.returns.length > 0");
   await page.evaluate("new Promise((resolve) => setTimeout(resolve, 6000))");  // until the time per action is that of compiled code
   await page.evaluate("setPlaying(false); forget(); runAlone(6); for (let i = 0; i < 7; ++i) step(); draw()");
