@@ -43,7 +43,8 @@ std::vector<Claim> claims() {
           {"dark_room_10x10", 8, 10, 0.985, "ReLIC 89 of 92 in episode 10"},
           {"dark_room_terminating_70", 1, 100, 0.965, "in-context Q-learning .79, AD .68"},
           {"dark_room_terminating_20", 1, 100, 0.72, "AD .35"},
-          {"dark_room_terminating_19", 1, 100, 0, ".82 (horizon and start not given)"},
+          // An ideal sweeper earns .959 of the oracle over all goals; the bar is .95 of that.
+          {"dark_room_terminating_19", 1, 100, 0.911, ".82 (horizon and start not given)"},
           {"key_to_door_1000", 1, 100, 0.985, "in-context Q-learning .96 with 5 histories per task"},
           {"key_to_door_250", 1, 100, 0.98, ".67 without symmetries"},
           {"key_to_door_100", 1, 100, 0.97, ""},
