@@ -15,6 +15,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <icrl/core/atomic_write.hpp>
@@ -134,7 +135,9 @@ std::string picture_of(const std::string& name, const std::map<int, Json>& by_se
     }
     return line;
   };
-  Plot plot{.title = name, .y_label = "return / oracle (mean, worst to best seed)"};
+  std::string title = name;
+  std::ranges::replace(title, '_', ' ');
+  Plot plot{.title = std::move(title), .y_label = "return / oracle (mean, worst to best seed)"};
   plot.series = {series("distilled, frozen", "return_by_episode", PlotStroke::solid),
                  series("source", "source_return_by_episode", PlotStroke::dashed)};
   plot.levels = {{"oracle", 1}};
