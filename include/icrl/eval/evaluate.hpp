@@ -2,89 +2,25 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <limits>
 #include <span>
 #include <utility>
-#include <vector>
 
-#include <icrl/agent/in_context_agents.hpp>
-#include <icrl/core/fail.hpp>
-#include <icrl/core/parallel.hpp>
 #include <icrl/env/task_family.hpp>
+#include <icrl/eval/each_run.hpp>
 #include <icrl/eval/learning_curves.hpp>
-#include <icrl/learner/collect.hpp>
-#include <icrl/learner/run.hpp>
 
 namespace icrl {
 
-struct EvaluationConfig {
-  int runs = 16;      ///< independent runs per task
-  int episodes = 50;  ///< per run; the agent remembers across them
-  std::uint64_t seed = 0;
-  int thread_count = 0;   ///< 0 = all cores
-  int group_size = 32;    ///< agents computed in one pass; affects the speed but not the result
-  int context_count = 2;  ///< contexts per agent, see StaggeredContexts
-};
-
-/// Throws Error for a value outside its range.
-inline void validate(const EvaluationConfig& config) {
-  const auto positive = [](const char* name, int value) {
-    if (value < 1) fail("evaluation: {} is {}, it must be at least 1", name, value);
-  };
-  positive("runs", config.runs);
-  positive("episodes", config.episodes);
-  if (config.thread_count < 0) fail("evaluation: thread_count is {}, it must not be negative", config.thread_count);
-  positive("group_size", config.group_size);
-}
-
-/// Runs fresh agents of a frozen model, with empty memories, on each task. `progress(done, total)` counts runs and is
-/// called on this thread.
+/// The returns of fresh agents of a frozen model, with empty memories, on each task. `progress(done, total)` counts
+/// runs and is called on this thread.
 template <TaskFamily F, Streaming M>
 [[nodiscard]] LearningCurves evaluate(const M& model, const F& family, std::span<const int> tasks,
                                       const EvaluationConfig& config, const Decoding& decoding = {},
                                       Progress progress = no_progress) {
   validate(config);
   LearningCurves curves{{tasks.begin(), tasks.end()}, config.runs, config.episodes};
-  check_tasks(family, tasks, "evaluation");
-  const std::int64_t lives = std::int64_t{config.runs} * curves.task_count();
-  constexpr int most_lives = std::numeric_limits<int>::max() / 2;
-  if (lives > most_lives) {
-    fail("evaluation: {} tasks x {} runs are too many, at most {} runs in all are allowed", curves.task_count(),
-         config.runs, most_lives);
-  }
-  const int total = static_cast<int>(lives), group_size = std::min(config.group_size, std::max(total, 1));
-  const int group_count = (total + group_size - 1) / group_size;
-  const auto live = [&](int group) {
-    const int begin = group * group_size, end = std::min(begin + group_size, total);
-    std::vector<EnvironmentOf<F>> envs;
-    std::vector<Rng> rngs;
-    for (int life = begin; life < end; ++life) {
-      const int task = tasks[static_cast<std::size_t>(life / config.runs)];
-      envs.push_back(family.make(task));
-      rngs.push_back(
-          Rng{config.seed, static_cast<std::uint64_t>(task)}.fork(static_cast<std::uint64_t>(life % config.runs)));
-    }
-    InContextAgents<M> agents{model, end - begin, decoding, config.context_count};
-    std::vector<LearningHistory> histories;
-    try {
-      histories = run_group(agents, std::move(envs), config.episodes, std::span<const Rng>{rngs});
-    } catch (const Error& error) {
-      fail("evaluation: tasks {} to {} of the list: {}", begin / config.runs, (end - 1) / config.runs, error.what());
-    }
-    for (int life = begin; life < end; ++life) {
-      set_returns(curves, life / config.runs, life % config.runs,
-                  histories[static_cast<std::size_t>(life - begin)].view());
-    }
-  };
-  WorkerPool pool{threads_or_all(config.thread_count)};
-  for (int begin = 0; begin < group_count; begin += pool.thread_count()) {
-    const int count = std::min(pool.thread_count(), group_count - begin);
-    pool.run(count, [&](int i, int) { live(begin + i); });
-    progress(static_cast<std::size_t>(std::min((begin + count) * group_size, total)), static_cast<std::size_t>(total));
-  }
+  const auto take = [&](int task, int run, const HistoryView& history) { set_returns(curves, task, run, history); };
+  for_each_run(model, family, tasks, config, decoding, take, progress);
   return curves;
 }
 
@@ -94,17 +30,8 @@ template <TaskFamily F, typename MakeLearner>
                                               const EvaluationConfig& config) {
   validate(config);
   LearningCurves curves{{tasks.begin(), tasks.end()}, config.runs, config.episodes};
-  int life = 0;
-  const auto take = [&](LearningHistory&& history) {
-    set_returns(curves, life / config.runs, life % config.runs, history.view());
-    ++life;
-  };
-  detail::collect_each(family, tasks, make_learner,
-                       {.histories_per_task = config.runs,
-                        .episodes = config.episodes,
-                        .seed = config.seed,
-                        .thread_count = config.thread_count},
-                       take, no_progress);
+  const auto take = [&](int task, int run, const HistoryView& history) { set_returns(curves, task, run, history); };
+  for_each_learner_run(std::move(make_learner), family, tasks, config, take);
   return curves;
 }
 
