@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include <icrl/history/episode_copier.hpp>
 #include <icrl/history/extra_feature.hpp>
-#include <icrl/history/history_recorder.hpp>
 #include <icrl/history/history_view.hpp>
 #include <icrl/history/learning_history.hpp>
 
@@ -24,30 +24,16 @@ template <typename Fill>
   HistoryInfo info = history.info();
   info.extra_features.push_back(std::move(feature));
   LearningHistory made{info};
-  HistoryRecorder recorder{made};
-  const auto floats = [](const Space& space) {
-    return std::vector<float>(static_cast<std::size_t>(value_count(space)));
-  };
-  std::vector<float> observation = floats(info.observation_space), action = floats(info.action_space), expert = action,
-                     extra(static_cast<std::size_t>(extra_size(info.extra_features)));
+  detail::EpisodeCopier copier{made};
+  std::vector<float> extra(static_cast<std::size_t>(extra_size(info.extra_features)));
   const std::size_t added = static_cast<std::size_t>(info.extra_features.back().size), kept = extra.size() - added;
   for (int e = 0; e < history.episode_count(); ++e) {
     const EpisodeView episode = history.episode(e);
-    episode.observation(0, observation);
-    recorder.begin_episode(observation);
-    for (int t = 0; t < episode.length(); ++t) {
-      episode.action(t, action);
-      episode.observation(t + 1, observation);
+    copier.copy(episode, [&](int t) {
       if (kept > 0) std::ranges::copy(episode.extra_features(t), extra.begin());
       fill(episode, t, std::span{extra}.last(added));
-      StepExtras extras{.expert_action = expert, .extra_features = extra};
-      if (info.has_action_mask) extras.action_mask = episode.action_mask(t);
-      if (info.has_behavior_probability) extras.behavior_probability = episode.behavior_probability(t);
-      if (info.has_expert_action) episode.expert_action(t, expert);
-      const bool is_last = t + 1 == episode.length();
-      recorder.step(action, episode.reward(t), observation, is_last && episode.terminated(),
-                    is_last && episode.truncated(), extras);
-    }
+      return std::span<const float>{extra};
+    });
   }
   return made;
 }
