@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
@@ -32,12 +33,21 @@ public:
 
   /// The expert draws from a stream of its own, so that the learner acts as it would alone.
   void act(std::span<const float> observation, std::span<float> action, Rng& rng) {
-    Rng expert_rng = rng.fork(0x6c6162656c);
-    expert_.act(observation, expert_action_, expert_rng);
+    ask_expert(observation, {}, rng);
     learner_.act(observation, action, rng);
   }
+  /// A policy without mask support is called without the mask.
+  void act(std::span<const float> observation, std::span<const std::uint8_t> allowed, std::span<float> action,
+           Rng& rng) {
+    ask_expert(observation, allowed, rng);
+    act_masked(learner_, observation, allowed, action, rng);
+  }
 
-  void learn(const Transition& transition) { learner_.learn(transition); }
+  /// Both receive the transition: an expert may have to know what has happened in the episode.
+  void learn(const Transition& transition) {
+    learner_.learn(transition);
+    if constexpr (Learner<P>) expert_.learn(transition);
+  }
 
   /// What the expert would have done at the last observation.
   void expert_action(std::span<float> action) const { std::ranges::copy(expert_action_, action.begin()); }
@@ -50,9 +60,24 @@ public:
   [[nodiscard]] const L& learner() const { return learner_; }
 
 private:
+  template <typename Policy>
+  static void act_masked(Policy& policy, std::span<const float> observation, std::span<const std::uint8_t> allowed,
+                         std::span<float> action, Rng& rng) {
+    if constexpr (MaskedPolicy<Policy>) {
+      if (!allowed.empty()) return policy.act(observation, allowed, action, rng);
+    }
+    policy.act(observation, action, rng);
+  }
+
+  void ask_expert(std::span<const float> observation, std::span<const std::uint8_t> allowed, const Rng& rng) {
+    Rng expert_rng = rng.fork(0x6c6162656c).fork(step_++);
+    act_masked(expert_, observation, allowed, expert_action_, expert_rng);
+  }
+
   L learner_;
   P expert_;
   std::vector<float> expert_action_;
+  std::uint64_t step_ = 0;  // steps of this history: each has random numbers of its own
 };
 
 }  // namespace icrl
