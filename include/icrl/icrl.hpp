@@ -120,6 +120,7 @@
 #include <icrl/history/column.hpp>
 #include <icrl/history/context_batch.hpp>
 #include <icrl/history/curate.hpp>
+#include <icrl/history/episode_copier.hpp>
 #include <icrl/history/episode_order.hpp>
 #include <icrl/history/extra_feature.hpp>
 #include <icrl/history/history_description.hpp>

@@ -36,7 +36,7 @@ TEST_CASE("An arm of a Gaussian bandit pays its mean with the noise that was ask
 }
 
 TEST_CASE("Means of Gaussian bandits are normal, and the returns are those of the best and of all arms", "[env]") {
-  const GaussianBandits bandits{{.arms = 4, .mean_deviation = 3}};
+  const GaussianBandits bandits{{.arms = 4, .mean_stddev = 3}};
   double sum = 0, squares = 0;
   for (int task = 0; task < 5000; ++task) {
     const GaussianBandit bandit = bandits.make(task);
@@ -56,9 +56,11 @@ TEST_CASE("Means of Gaussian bandits are normal, and the returns are those of th
 
 TEST_CASE("What is no Gaussian bandit is refused", "[env]") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  CHECK(error_of([&] { (void)GaussianBandit{{0, nan}, 1}; }) == "gaussian bandit: a mean is nan, it must be finite");
+  CHECK(error_of([&] {
+          (void)GaussianBandit{{0, nan}, 1};
+        }) == "gaussian bandit: a mean is nan, it must lie in [-1e6, 1e6]");
   CHECK(error_of([] { (void)GaussianBandits{{.noise = -1}}; }) ==
         "gaussian bandits: noise is -1, it must lie in [0, 1e6]");
-  CHECK(error_of([&] { (void)GaussianBandits{{.mean_deviation = nan}}; }) ==
-        "gaussian bandits: mean_deviation is nan, it must lie in [0, 1e6]");
+  CHECK(error_of([&] { (void)GaussianBandits{{.mean_stddev = nan}}; }) ==
+        "gaussian bandits: mean_stddev is nan, it must lie in [0, 1e6]");
 }

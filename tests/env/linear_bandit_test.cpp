@@ -54,7 +54,7 @@ TEST_CASE("An arm of a linear bandit pays the product of weights and context, pl
 }
 
 TEST_CASE("The oracle of a linear bandit with two arms earns what a normal difference gives", "[env]") {
-  const LinearBandits bandits{{.features = 3, .arms = 2, .weight_deviation = 2}};
+  const LinearBandits bandits{{.features = 3, .arms = 2, .weight_stddev = 2}};
   for (int task = 0; task < 5; ++task) {
     const LinearBandit bandit = bandits.make(task);
     const std::vector<double>& w = bandit.weights();
@@ -67,8 +67,8 @@ TEST_CASE("The oracle of a linear bandit with two arms earns what a normal diffe
   }
 }
 
-TEST_CASE("Weights of linear bandits are normal, and expected rewards vary by weight_deviation", "[env]") {
-  const LinearBandits bandits{{.features = 4, .arms = 3, .weight_deviation = 2}};
+TEST_CASE("Weights of linear bandits are normal, and expected rewards vary by weight_stddev", "[env]") {
+  const LinearBandits bandits{{.features = 4, .arms = 3, .weight_stddev = 2}};
   double squares = 0;
   for (int task = 0; task < 3000; ++task)
     for (const double weight : bandits.make(task).weights()) squares += weight * weight / (3000 * 3);
@@ -84,5 +84,5 @@ TEST_CASE("What is no linear bandit is refused", "[env]") {
         }) == "linear bandit: there are 3 weights, 2 arms of 2 features need 4");
   CHECK(error_of([] {
           (void)LinearBandit{{.features = 1, .arms = 2}, {1, std::numeric_limits<double>::infinity()}};
-        }) == "linear bandit: a weight is inf, it must be finite");
+        }) == "linear bandit: a weight is inf, it must lie in [-1e6, 1e6]");
 }

@@ -65,6 +65,7 @@ TEST_CASE("17 sweeps cover the large room, and one cell is entered by staying", 
   REQUIRE(plan_sweeps(GridMoves{17}, {.start = 8 * 17 + 8, .steps = 20}).size() == 17);
   REQUIRE(plan_sweeps(GridMoves{1}, {}) == SweepPlan{{0}});
   REQUIRE(plan_sweeps(GridMoves{1}, {.steps = 3}) == SweepPlan{{0}});
+  REQUIRE(plan_sweeps(GridMoves{5}, {.start = 12, .steps = 65536}).size() == 1);  // long after all are covered
 }
 
 TEST_CASE("A sweeper finds every goal in one round and then goes straight to it", "[learner]") {
@@ -121,6 +122,7 @@ TEST_CASE("Sweeps and plans outside their range are refused", "[learner]") {
   REQUIRE_THROWS_AS(plan_sweeps(moves, {.start = 9}), Error);
   REQUIRE_THROWS_AS(plan_sweeps(moves, {.start = -1}), Error);
   REQUIRE_THROWS_AS(plan_sweeps(moves, {.steps = 0}), Error);
+  REQUIRE_THROWS_AS(plan_sweeps(moves, {.steps = 65537}), Error);
   REQUIRE_THROWS_AS(plan_sweeps(moves, {.beam = 0}), Error);
   REQUIRE_THROWS_AS(plan_sweeps(moves, {.distance_power = -1}), Error);
   REQUIRE_THROWS_AS(plan_sweeps(moves, {.distance_power = std::numeric_limits<double>::quiet_NaN()}), Error);

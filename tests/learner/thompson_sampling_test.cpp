@@ -103,7 +103,7 @@ TEST_CASE("Thompson sampling refuses rewards and settings that it cannot use", "
   CHECK(error_of([] { BernoulliThompson(2, {.prior_failures = 0}); }) ==
         "thompson sampling: prior_successes is 1 and prior_failures is 0, they must lie in (0, 1e9]");
   CHECK(error_of([] { GaussianThompson(2, {.noise = 0}); }) ==
-        "gaussian thompson sampling: prior_deviation is 1 and noise is 0, they must lie in [1e-6, 1e6]");
+        "gaussian thompson sampling: prior_stddev is 1 and noise is 0, they must lie in [1e-6, 1e6]");
   CHECK(has(error_of([] { BernoulliThompson{2}.check_spaces(Discrete{1}, Discrete{3}); }),
             "thompson sampling: its action space"));
 }

@@ -46,6 +46,8 @@ namespace detail {
   ICRL_ASSERT(b > 0 && std::isfinite(b), "beta_number: b must be positive and finite");
   const double log_x = detail::log_gamma_number(a, rng);
   const double log_y = detail::log_gamma_number(b, rng);
+  // Both may be too small even for a logarithm; then the number is 0 or 1.
+  if (std::isinf(log_x) && std::isinf(log_y)) return rng.uniform() * (a + b) < a ? 1 : 0;
   return 1 / (1 + std::exp(log_y - log_x));
 }
 

@@ -24,12 +24,12 @@ namespace icrl {
 class GaussianBandit {
 public:
   /// `noise` is the standard deviation of a reward around its mean. Throws Error for fewer than two arms, or numbers
-  /// that are not finite.
+  /// outside [-1e6, 1e6].
   GaussianBandit(std::vector<double> means, double noise) : means_{std::move(means)}, noise_{noise} {
     detail::check_arm_count(static_cast<int>(std::min<std::size_t>(means_.size(), 1 << 30)), "gaussian bandit");
     detail::check_deviation(noise, "noise", "gaussian bandit");
     for (const double mean : means_)
-      if (!std::isfinite(mean)) fail("gaussian bandit: a mean is {}, it must be finite", mean);
+      if (!(std::abs(mean) <= 1e6)) fail("gaussian bandit: a mean is {}, it must lie in [-1e6, 1e6]", mean);
   }
 
   [[nodiscard]] Space observation_space() const { return Discrete{1}; }
@@ -59,8 +59,8 @@ static_assert(HasExpectedReward<GaussianBandit>);
 
 struct GaussianBanditOptions {
   int arms = 10;
-  double mean_deviation = 1;  ///< standard deviation of the arms' means, which are normal around 0
-  double noise = 1;           ///< standard deviation of a reward around its mean
+  double mean_stddev = 1;  ///< standard deviation of the arms' means, which are normal around 0
+  double noise = 1;        ///< standard deviation of a reward around its mean
   int task_count = 1'000'000;
   std::uint64_t seed = 0;  ///< of the means
 };
@@ -68,7 +68,7 @@ struct GaussianBanditOptions {
 /// Throws Error for a value outside its range.
 inline void validate(const GaussianBanditOptions& options) {
   detail::check_arm_count(options.arms, "gaussian bandits");
-  detail::check_deviation(options.mean_deviation, "mean_deviation", "gaussian bandits");
+  detail::check_deviation(options.mean_stddev, "mean_stddev", "gaussian bandits");
   detail::check_deviation(options.noise, "noise", "gaussian bandits");
   detail::check_task_count(options.task_count, "gaussian bandits");
 }
@@ -85,7 +85,7 @@ public:
     ICRL_ASSERT(task >= 0 && task < options_.task_count, "gaussian bandits: task must lie in 0 .. task_count() - 1");
     Rng rng = Rng{options_.seed, 0x67617573}.fork(static_cast<std::uint64_t>(task));
     std::vector<double> means(static_cast<std::size_t>(options_.arms));
-    for (double& mean : means) mean = options_.mean_deviation * rng.normal();
+    for (double& mean : means) mean = options_.mean_stddev * rng.normal();
     return {std::move(means), options_.noise};
   }
 

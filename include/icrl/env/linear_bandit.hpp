@@ -24,8 +24,8 @@ struct LinearBanditOptions {
   int features = 5;  ///< d, numbers of a context
   int arms = 10;     ///< K
   /// Standard deviation of an arm's expected reward over contexts and tasks: its d weights are normal around 0 with
-  /// standard deviation weight_deviation / sqrt(d).
-  double weight_deviation = 1;
+  /// standard deviation weight_stddev / sqrt(d).
+  double weight_stddev = 1;
   double noise = 0.3;  ///< standard deviation of a reward around its mean
   int task_count = 1'000'000;
   std::uint64_t seed = 0;  ///< of the weights
@@ -37,7 +37,11 @@ inline void validate(const LinearBanditOptions& options) {
   if (options.features < 1 || options.features > SpaceLimits::components)
     fail("{}: features is {}, it must lie in 1 .. {}", what, options.features, SpaceLimits::components);
   detail::check_arm_count(options.arms, what);
-  detail::check_deviation(options.weight_deviation, "weight_deviation", what);
+  constexpr std::int64_t max_weights = 1 << 28;
+  if (std::int64_t{options.features} * options.arms > max_weights)
+    fail("{}: {} arms of {} features are too many, at most {} weights are allowed", what, options.arms,
+         options.features, max_weights);
+  detail::check_deviation(options.weight_stddev, "weight_stddev", what);
   detail::check_deviation(options.noise, "noise", what);
   detail::check_task_count(options.task_count, what);
 }
@@ -46,7 +50,8 @@ inline void validate(const LinearBanditOptions& options) {
 /// an arm pays the product of its hidden weights and the context, plus normal noise (Li et al., 2010, disjoint models).
 class LinearBandit {
 public:
-  /// `weights` (arms, features), one arm after the other. Throws Error if their number is wrong or one is not finite.
+  /// `weights` (arms, features), one arm after the other. Throws Error if their number is wrong or one lies outside
+  /// [-1e6, 1e6].
   LinearBandit(const LinearBanditOptions& options, std::vector<double> weights)
       : options_{options}, weights_{std::move(weights)}, context_(static_cast<std::size_t>(options.features)) {
     validate(options);
@@ -55,7 +60,7 @@ public:
       fail("linear bandit: there are {} weights, {} arms of {} features need {}", weights_.size(), options.arms,
            options.features, wanted);
     for (const double weight : weights_)
-      if (!std::isfinite(weight)) fail("linear bandit: a weight is {}, it must be finite", weight);
+      if (!(std::abs(weight) <= 1e6)) fail("linear bandit: a weight is {}, it must lie in [-1e6, 1e6]", weight);
   }
 
   [[nodiscard]] Space observation_space() const {
@@ -106,14 +111,14 @@ public:
   [[nodiscard]] LinearBandit make(int task) const {
     ICRL_ASSERT(task >= 0 && task < options_.task_count, "linear bandits: task must lie in 0 .. task_count() - 1");
     Rng rng = Rng{options_.seed, 0x6c696e65}.fork(static_cast<std::uint64_t>(task));
-    const double deviation = options_.weight_deviation / std::sqrt(options_.features);
+    const double deviation = options_.weight_stddev / std::sqrt(options_.features);
     std::vector<double> weights(static_cast<std::size_t>(options_.arms) * static_cast<std::size_t>(options_.features));
     for (double& weight : weights) weight = deviation * rng.normal();
     return {options_, std::move(weights)};
   }
 
   /// The mean return of a pull of the best arm over 65536 random contexts, the same ones for every task. Its standard
-  /// error is that of one pull divided by 256: about 0.003 weight_deviation.
+  /// error is that of one pull divided by 256: about 0.003 weight_stddev.
   [[nodiscard]] double oracle_return(int task) const {
     constexpr int contexts = 65536;
     LinearBandit bandit = make(task);

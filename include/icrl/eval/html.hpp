@@ -33,10 +33,10 @@ struct HtmlConfig {
 
 namespace detail {
 
-/// Numbers of JSON. Seven digits give back a float.
+/// Numbers of JSON. Nine digits give back a float.
 [[nodiscard]] inline std::string html_number(double number, std::string_view what) {
   if (!std::isfinite(number)) fail("html: {} is {}, it must be finite", what, number);
-  return fmt::format("{:.7g}", number);
+  return fmt::format("{:.9g}", number);
 }
 
 /// Throws Error, which says what it is, for a text that is not UTF-8.
@@ -72,7 +72,8 @@ class HtmlData {
 public:
   HtmlData(const HistoryView& history, const HtmlConfig& config) : history_{history}, config_{config} {
     const auto check = [](const char* name, int value, int least) {
-      if (value < least) fail("html: {} is {}, it must be at least {}", name, value, least);
+      constexpr int most = 100000;  // a browser has to hold as many numbers, and so many have no room on a screen
+      if (value < least || value > most) fail("html: {} is {}, it must lie in {} .. {}", name, value, least, most);
     };
     check("columns", config.columns, 0);
     check("max_paths", config.max_paths, 2);
@@ -191,8 +192,8 @@ private:
     const std::span<float> all{values, static_cast<std::size_t>(value_count(history_.info().observation_space))};
     episode.observation(t, all);
     if (!is_plane_) {
-      return std::to_string(all.size() == 1 ? static_cast<int>(values[0])
-                                            : static_cast<int>(values[0]) * columns_ + static_cast<int>(values[1]));
+      const auto first = static_cast<std::int64_t>(values[0]);
+      return std::to_string(all.size() == 1 ? first : first * columns_ + static_cast<std::int64_t>(values[1]));
     }
     const double x = x_.scale * static_cast<double>(values[0]), y = y_.scale * static_cast<double>(values[1]);
     x_.cover(x);

@@ -41,7 +41,7 @@ template <HasExpectedReward E>
     episode.action(0, {&action, 1});
     const int arm = static_cast<int>(action);
     regrets.push_back(best_expected_reward(env, observation) - env.expected_reward(observation, arm));
-    env.step(arm, rng);
+    (void)step(env, std::span<const float>{&action, 1}, rng);
   }
   return regrets;
 }
@@ -102,8 +102,8 @@ requires HasExpectedReward<EnvironmentOf<F>>
 }
 
 /// The mean of `values` divided by the mean of `others`, of the same tasks in the same order, with a confidence
-/// interval over tasks, which are resampled in pairs. Throws Error if there are not as many of both, or the others'
-/// mean is 0.
+/// interval over tasks, which are resampled in pairs. Throws Error if there are not as many of both, and if the
+/// others' mean is 0 or may be in a resample, where most of them are 0.
 [[nodiscard]] inline Estimate estimate_ratio(std::span<const double> values, std::span<const double> others,
                                              const BootstrapConfig& config = {}) {
   if (values.size() != others.size())

@@ -144,6 +144,7 @@ private:
       if (!allowed.empty() && allowed[static_cast<std::size_t>(a)] == 0) continue;
       if (chosen < 0 || values(row, a) > values(row, chosen)) chosen = a;
     }
+    if (chosen < 0) fail("DQN: an action mask allows none of the {} actions", values.cols());
     return chosen;
   }
 
@@ -163,12 +164,12 @@ private:
     dvalues_.setZero(rows, action_count_);
     for (Index r = 0; r < rows; ++r) {
       const ReplayStep& step = steps_[static_cast<std::size_t>(r)];
-      double goal = step.reward;
+      double td_target = step.reward;
       if (step.next_discount > 0) {
         const int next_action = best(config_.double_q ? next_values_ : target_values_, r, step.next_allowed);
-        goal += step.next_discount * static_cast<double>(target_values_(r, next_action));
+        td_target += step.next_discount * static_cast<double>(target_values_(r, next_action));
       }
-      const double error = static_cast<double>(values_(r, step.action)) - goal;
+      const double error = static_cast<double>(values_(r, step.action)) - td_target;
       dvalues_(r, step.action) = static_cast<float>(error / static_cast<double>(rows));
     }
     set_zero(gradient_);

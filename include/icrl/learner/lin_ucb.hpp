@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <variant>
 #include <vector>
@@ -34,6 +35,10 @@ public:
     if (features < 1 || features > most_features)
       fail("linucb: features is {}, it must lie in 1 .. {}", features, most_features);
     if (arms < 1 || arms > most_arms) fail("linucb: arms is {}, it must lie in 1 .. {}", arms, most_arms);
+    constexpr std::int64_t max_numbers = 1 << 28;
+    if (std::int64_t{features} * features * arms > max_numbers)
+      fail("linucb: {} arms of {} features take {} numbers, at most {} are allowed", arms, features,
+           std::int64_t{features} * features * arms, max_numbers);
     if (!(config.exploration >= 0 && std::isfinite(config.exploration)))
       fail("linucb: exploration is {}, it must be 0 or more", config.exploration);
     if (!(config.ridge >= 1e-6 && config.ridge <= 1e6))

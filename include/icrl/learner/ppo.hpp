@@ -32,7 +32,7 @@ struct PpoConfig {
   double clip = 0.2;     ///< how far the ratio of new to old probability may leave 1 and still gain
   double entropy_weight = 0.01;
   double value_weight = 0.5;
-  bool normalize_advantages = true;  ///< to mean 0 and standard deviation 1 within a minibatch
+  bool normalize_advantages = true;  ///< to mean 0 and standard deviation 1 within a rollout of two steps or more
   AdamWConfig optimizer{.learning_rate = 3e-3, .max_gradient_norm = 0.5};
 };
 
@@ -124,6 +124,8 @@ private:
     const auto x = actors_.features();
     network.forward(x, cache_);
     actors_.estimate_advantages(cache_.values, config_.discount, config_.lambda);
+    advantages_.assign(actors_.advantages().begin(), actors_.advantages().end());
+    if (config_.normalize_advantages && count > 1) normalize(advantages_);
     forbid(actors_.masks(), cache_.outputs, x.rows());
     old_losses_.resize(count);
     for (std::size_t i = 0; i < count; ++i) old_losses_[i] = action_loss(cache_, i, action_of(actors_.taken(), i));
@@ -184,10 +186,9 @@ private:
       const auto mask = masks.subspan(row * mask_size, mask_size);
       batch_.actions.insert(batch_.actions.end(), action.begin(), action.end());
       batch_.masks.insert(batch_.masks.end(), mask.begin(), mask.end());
-      batch_.advantages.push_back(actors_.advantages()[row]);
+      batch_.advantages.push_back(advantages_[row]);
       batch_.returns.push_back(actors_.returns()[row]);
     }
-    if (config_.normalize_advantages) normalize(batch_.advantages);
   }
 
   static void normalize(std::span<float> values) {
@@ -225,6 +226,7 @@ private:
   // Buffers that are used only within one update.
   ActorCritic<float>::Cache cache_;
   Minibatch batch_;
+  std::vector<float> advantages_;   // (T)
   std::vector<double> old_losses_;  // (T), -log p(action) before the update
   std::vector<std::size_t> order_;
   std::size_t clipped_count_ = 0;

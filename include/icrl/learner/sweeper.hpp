@@ -40,6 +40,7 @@ struct SweepWalk {
   std::uint64_t covered_hash;
   std::vector<bool> covered;  // cells that this walk or an earlier one has entered
   std::vector<int> path;
+  int new_cells = 0;  // cells that no earlier walk has entered
 };
 
 /// Plans one walk after another.
@@ -92,7 +93,7 @@ private:
 
   [[nodiscard]] std::vector<int> best_walk() const {
     std::vector<SweepWalk> beam{{config_.start, 0, 0, covered_, {}}};
-    for (int step = 0; step < config_.steps; ++step) {
+    for (int step = 0; step < config_.steps && beam.front().new_cells < left_; ++step) {
       std::vector<SweepWalk> longer = extended(beam);
       if (longer.empty()) break;  // the only cell is covered
       beam = std::move(longer);
@@ -143,6 +144,7 @@ private:
       walk.cell = extension.cell;
       walk.worth = extension.worth;
       walk.covered_hash = extension.covered_hash;
+      walk.new_cells += walk.covered[cell] ? 0 : 1;
       walk.covered[cell] = true;
       walk.path.push_back(extension.cell);
       longer.push_back(std::move(walk));
@@ -162,13 +164,15 @@ private:
 
 /// Plans walks of one episode each that together enter every cell that can be reached within an episode, also the
 /// start: an episode that begins in a cell has not entered it. Each walk is found by a beam search for the cells that
-/// are worth most. Same arguments, same plan. Throws Error for a start outside the cells, fewer than one step, a beam
-/// narrower than 1, or a power that is negative or not finite.
+/// are worth most. Same arguments, same plan. Throws Error for a start outside the cells, steps outside 1 .. 65536, a
+/// beam narrower than 1, or a power that is negative or not finite.
 template <MoveModel M>
 [[nodiscard]] SweepPlan plan_sweeps(const M& moves, const SweepConfig& config) {
   if (config.start < 0 || config.start >= moves.cell_count())
     fail("sweeps: start is cell {}, it must lie in 0 .. {}", config.start, moves.cell_count() - 1);
-  if (config.steps < 1) fail("sweeps: steps is {}, it must be at least 1", config.steps);
+  constexpr int max_steps = 1 << 16;
+  if (config.steps < 1 || config.steps > max_steps)
+    fail("sweeps: steps is {}, it must lie in 1 .. {}", config.steps, max_steps);
   if (config.beam < 1) fail("sweeps: beam is {}, it must be at least 1", config.beam);
   if (!(config.distance_power >= 0) || !std::isfinite(config.distance_power))
     fail("sweeps: distance_power is {}, it must be 0 or more", config.distance_power);

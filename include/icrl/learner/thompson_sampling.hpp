@@ -61,9 +61,9 @@ private:
 static_assert(Learner<BernoulliThompson> && ExpectsSpaces<BernoulliThompson>);
 
 struct GaussianThompsonConfig {
-  double prior_mean = 0, prior_deviation = 1;  ///< of the normal prior of a mean
-  double noise = 1;                            ///< standard deviation of a reward around its mean, known
-  int window = 0;                              ///< pulls that count, the last ones; 0 = all
+  double prior_mean = 0, prior_stddev = 1;  ///< of the normal prior of a mean
+  double noise = 1;                         ///< standard deviation of a reward around its mean, known
+  int window = 0;                           ///< pulls that count, the last ones; 0 = all
 };
 
 /// Thompson sampling for rewards with normal noise, with a normal posterior.
@@ -73,16 +73,16 @@ public:
   explicit GaussianThompson(int arms, const GaussianThompsonConfig& config = {})
       : arms_{arms, config.window, "gaussian thompson sampling"}, config_{config} {
     const auto is_valid = [](double deviation) { return deviation >= 1e-6 && deviation <= 1e6; };
-    if (!is_valid(config.prior_deviation) || !is_valid(config.noise)) {
-      fail("gaussian thompson sampling: prior_deviation is {} and noise is {}, they must lie in [1e-6, 1e6]",
-           config.prior_deviation, config.noise);
+    if (!is_valid(config.prior_stddev) || !is_valid(config.noise)) {
+      fail("gaussian thompson sampling: prior_stddev is {} and noise is {}, they must lie in [1e-6, 1e6]",
+           config.prior_stddev, config.noise);
     }
     if (!std::isfinite(config.prior_mean))
       fail("gaussian thompson sampling: prior_mean is {}, it must be finite", config.prior_mean);
   }
 
   void act(std::span<const float>, std::span<float> action, Rng& rng) {
-    const double prior_precision = 1 / (config_.prior_deviation * config_.prior_deviation);
+    const double prior_precision = 1 / (config_.prior_stddev * config_.prior_stddev);
     const double reward_precision = 1 / (config_.noise * config_.noise);
     action[0] = static_cast<float>(detail::best_arm(arms_.arm_count(), [&](int arm) {
       const double precision = prior_precision + reward_precision * arms_.count(arm);
