@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include <icrl/core/atomic_write.hpp>
 #include <icrl/eval/choose_temperature.hpp>
 #include <icrl/eval/comparison.hpp>
 #include <icrl/eval/evaluate.hpp>
@@ -23,6 +22,7 @@
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/train/distil.hpp>
 
+#include "study/study_output.hpp"
 #include "support/processor.hpp"
 #include "support/progress.hpp"
 
@@ -35,7 +35,7 @@ struct EpisodeRange {
   int first, last;
 };
 
-/// Protocol and settings of a study. Settings are chosen on validation tasks of seeds 1 to 5.
+/// Protocol and settings of a study. Settings are chosen on validation tasks of seed 1.
 struct AdStudy {
   std::string name;
   std::string told;  ///< what source and model were told beyond observations, actions and rewards
@@ -53,6 +53,19 @@ struct AdStudy {
   int long_run_episodes = 0;  ///< one more run of every task, this long; 0 = none
   std::vector<EpisodeRange> ranges;
 };
+
+/// Tells the settings of one study from those of another.
+[[nodiscard]] inline std::string describe(const AdStudy& study) {
+  const WindowConfig& w = study.windows;
+  return fmt::format(
+      "{}/{}/{} tasks; {} histories per task of {} episodes{}{}; windows of {} {}, every {}. episode after {}, {} from the "
+      "start; {}; {}; temperatures {}; {} runs of {} episodes, {}",
+      study.split.train, study.split.validation, study.split.held_out, study.histories_per_task, study.episodes,
+      study.with_images ? ", images" : "", study.closing_token ? ", closing token" : "", w.context, to_string(w.start),
+      w.subsample, w.skip_fraction, w.history_start_fraction, icrl::describe(study.distil),
+      fmt::format("{} layers of width {}", study.shape.layer_count, study.shape.width),
+      fmt::join(study.temperatures, ", "), study.runs, study.acting_episodes, study.long_run_episodes);
+}
 
 struct StudyOptions {
   std::uint64_t seed = 1;
@@ -80,18 +93,7 @@ struct StudyOptions {
 
 namespace detail {
 
-/// Shows how training goes.
-struct TrainingProgress {
-  example::ProgressBar bar;
-  std::size_t updates;
-
-  void on_update(const DistilMetrics& metrics) {
-    bar.show(static_cast<std::size_t>(metrics.update), updates,
-             fmt::format("loss {:.3f}, {:.0f} tokens/s", metrics.loss, metrics.tokens_per_second));
-  }
-};
-
-/// The mean over the tasks of each episode of a range, and by task.
+/// The mean return of each task over a range of episodes.
 [[nodiscard]] inline Json range_json(const LearningCurves& curves, EpisodeRange range) {
   return {
       {"first", range.first}, {"last", range.last}, {"return_by_task", curves.mean_by_task(range.first, range.last)}};
@@ -131,7 +133,7 @@ template <TaskFamily F, typename MakeLearner>
                                  .thread_count = options.threads,
                                  .algorithm = study.name,
                                  .with_expert_action = study.windows.use_expert_action};
-  CollectedHistories recorded{.histories = collect(family, split.train, make_learner, collection, bar.counter())};
+  CollectedHistories recorded{collect(family, split.train, make_learner, collection, bar.counter()), {}};
   if (study.with_images) {
     if constexpr (HasSymmetries<F>) {
       SymmetricImages images{family, detail::not_tested(family.task_count(), split)};
@@ -163,11 +165,20 @@ template <TaskFamily F, typename MakeLearner>
   config.checkpoint = options.out / fmt::format("{}-s{}.checkpoint", study.name, options.seed);
   config.checkpoint_every = 200;
   config.evaluate_every = 0;
-  detail::TrainingProgress progress{.bar = example::ProgressBar{study.name + ": distilling"},
-                                    .updates = static_cast<std::size_t>(config.updates)};
+  TrainingProgress progress{.bar = example::ProgressBar{study.name + ": distilling"},
+                            .updates = static_cast<std::size_t>(config.updates)};
   const DistilResult trained = distil(model, sampler, config, progress);
   save_model(model, options.out / fmt::format("{}-s{}.safetensors", study.name, options.seed));
   return {std::move(model), trained, recorded.image_counts, steps};
+}
+
+/// Throws Error if a result was made with other settings.
+inline void check_settings(const std::filesystem::path& path, const std::string& settings) {
+  const Json result = parse_json(text_of(path), path.string());
+  const std::string found = result.value("settings", "");
+  if (found != settings)
+    fail("{}: was made with other settings ({}); this study has ({}). Remove it, or choose another --out",
+         path.string(), found, settings);
 }
 
 /// Runs a study and writes `NAME-sSEED.json` into the folder, or `NAME-validation-sSEED.json`. If the file is there, it
@@ -179,8 +190,10 @@ void run_study(AdStudy study, const F& family, MakeLearner make_learner, const S
   std::filesystem::create_directories(options.out);
   if (options.on_validation) study.name += "-validation";
   const auto path = options.out / fmt::format("{}-s{}.json", study.name, options.seed);
+  const std::string settings = describe(study);
   if (std::filesystem::exists(path)) {
-    fmt::print("{}: is there\n", path.string());
+    check_settings(path, settings);
+    fmt::print("{} exists, skipped\n", path.string());
     return;
   }
   const auto begin = std::chrono::steady_clock::now();
@@ -216,6 +229,7 @@ void run_study(AdStudy study, const F& family, MakeLearner make_learner, const S
   Json result{{"study", study.name},
               {"seed", options.seed},
               {"quick", options.quick},
+              {"settings", settings},
               {"told", study.told},
               {"training_tasks", split.train.size()},
               {"histories_per_task", study.histories_per_task},
@@ -250,8 +264,7 @@ void run_study(AdStudy study, const F& family, MakeLearner make_learner, const S
   result["weights_after"] = fmt::format("{:08x}", weights_checksum(model));
   result["cpu"] = processor_name();
   result["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  const std::string text = to_text(result, path.string(), 1) + "\n";
-  write_file_atomically(path, std::as_bytes(std::span{text}));
+  write_text(path, to_text(result, path.string(), 1) + "\n");
   std::filesystem::remove(options.out / fmt::format("{}-s{}.checkpoint", study.name, options.seed));
 
   std::string shares;

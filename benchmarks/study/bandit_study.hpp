@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <optional>
 #include <span>
@@ -24,6 +23,7 @@
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/train/distil.hpp>
 
+#include "study/study_output.hpp"
 #include "support/progress.hpp"
 
 namespace icrl::bench {
@@ -109,14 +109,7 @@ public:
         file.histories(),
         model.layout,
         {.context = recipe.pulls, .skip_fraction = skipped, .history_start_fraction = 1, .use_expert_action = true}};
-    struct Observer {
-      example::ProgressBar bar;
-      std::size_t updates;
-      void on_update(const DistilMetrics& metrics) {
-        bar.show(static_cast<std::size_t>(metrics.update), updates,
-                 fmt::format("loss {:.3f}, {:.0f} tokens/s", metrics.loss, metrics.tokens_per_second));
-      }
-    } observer{.bar = example::ProgressBar{name}, .updates = static_cast<std::size_t>(recipe.updates)};
+    TrainingProgress observer{.bar = example::ProgressBar{name}, .updates = static_cast<std::size_t>(recipe.updates)};
     const DistilResult result = distil(model, sampler,
                                        {.updates = recipe.updates,
                                         .batch = settings_.quick ? 4 : settings_.batch,
@@ -159,13 +152,5 @@ private:
   const BanditSettings& settings_;
   std::uint64_t seed_;
 };
-
-/// What the processor calls itself.
-[[nodiscard]] inline std::string processor_name() {
-  std::ifstream file{"/proc/cpuinfo"};
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("model name") && line.find(": ") != line.npos) return line.substr(line.find(": ") + 2);
-  return "unknown";
-}
 
 }  // namespace icrl::bench

@@ -4,7 +4,7 @@
 // Algorithm Distillation on bandits: histories of a source are recorded and distilled, the temperature is chosen on
 // validation bandits, and the frozen model is compared with its source and other learners on held-out bandits.
 //
-//   bandits [--problem bernoulli10 ...] [--seed 21 22 23] [--out out/bandits] [--quick]
+//   bandits [--problem bernoulli10 ...] [--seed 31 32 33] [--out out/bandits] [--quick]
 //
 // Appends one line of JSON per measure to OUT/bandits.jsonl, per seed and, with several seeds, for their mean, and
 // draws the regret against pulls to OUT/PROBLEM.svg.
@@ -21,7 +21,6 @@
 #include <utility>
 #include <vector>
 
-#include <icrl/core/atomic_write.hpp>
 #include <icrl/env/bernoulli_bandit.hpp>
 #include <icrl/env/drifting_bandit.hpp>
 #include <icrl/env/linear_bandit.hpp>
@@ -35,6 +34,8 @@
 #include <icrl/learner/ucb.hpp>
 
 #include "study/bandit_study.hpp"
+#include "study/study_output.hpp"
+#include "support/processor.hpp"
 #include "support/program.hpp"
 
 using namespace icrl;
@@ -275,8 +276,7 @@ void draw(const Problem& problem, const Regrets& regrets, const BanditSettings& 
   Plot plot{.title = problem.name, .x_label = "pull", .y_label = "regret (mean, 95 % interval over bandits)"};
   for (const std::string& name : problem.drawn)
     plot.series.push_back(plot_series(name, cumulative(regrets.at(name)), {.resamples = 200}));
-  const std::string svg = to_svg(plot);
-  write_file_atomically(settings.out / (problem.name + ".svg"), std::as_bytes(std::span{svg}));
+  bench::write_text(settings.out / (problem.name + ".svg"), to_svg(plot));
 }
 
 void study(const Problem& problem, const std::string& command, const BanditSettings& settings) {

@@ -9,8 +9,6 @@
 // resamples seeds and the tasks of each. Rows of other programs that study.json holds are kept.
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <set>
 #include <span>
@@ -18,11 +16,11 @@
 #include <utility>
 #include <vector>
 
-#include <icrl/core/atomic_write.hpp>
 #include <icrl/eval/statistics.hpp>
 #include <icrl/eval/svg.hpp>
 #include <icrl/io/json.hpp>
 
+#include "study/study_output.hpp"
 #include "support/program.hpp"
 
 using namespace icrl;
@@ -36,6 +34,9 @@ struct Claim {
   std::string published;
   bool in_long_run = false;
 };
+
+/// Seeds below this one had a part in the choice of a study's settings.
+int first_seed_of(const std::string& study) { return study == "dark_room_hard" ? 31 : 21; }
 
 std::vector<Claim> claims() {
   return {{"dark_room_hard", 41, 50, 0.95, ""},
@@ -52,16 +53,6 @@ std::vector<Claim> claims() {
           {"key_to_door_13x13", 1, 100, 0.95, ".93 (horizon not given)"}};
 }
 
-std::string text_of(const std::filesystem::path& path) {
-  std::ifstream file{path};
-  if (!file) fail("{}: cannot be read", path.string());
-  return {std::istreambuf_iterator<char>{file}, {}};
-}
-
-void write_text(const std::filesystem::path& path, const std::string& text) {
-  write_file_atomically(path, std::as_bytes(std::span{text}));
-}
-
 /// The results of each study by seed.
 using Results = std::map<std::string, std::map<int, Json>>;
 
@@ -69,11 +60,11 @@ Results read_results(const std::filesystem::path& folder) {
   Results results;
   for (const auto& entry : std::filesystem::directory_iterator{folder}) {
     if (entry.path().extension() != ".json") continue;
-    Json result = parse_json(text_of(entry.path()), entry.path().string());
+    Json result = parse_json(bench::text_of(entry.path()), entry.path().string());
     if (!result.contains("study")) continue;
     const auto name = result["study"].get<std::string>();
     const int seed = result["seed"].get<int>();
-    results[name][seed] = std::move(result);
+    if (!result["quick"].get<bool>() && seed >= first_seed_of(name)) results[name][seed] = std::move(result);
   }
   return results;
 }
@@ -148,7 +139,7 @@ std::string picture_of(const std::string& name, const std::map<int, Json>& by_se
 Json kept_rows(const std::filesystem::path& path, const Json& rows) {
   Json kept = Json::array();
   if (!std::filesystem::exists(path)) return kept;
-  for (const Json& row : parse_json(text_of(path), path.string())) {
+  for (const Json& row : parse_json(bench::text_of(path), path.string())) {
     const bool is_new =
         std::ranges::any_of(rows, [&](const Json& other) { return other.at("name") == row.at("name"); });
     if (!is_new) kept.push_back(row);
@@ -184,12 +175,12 @@ void report(const std::filesystem::path& in, const std::filesystem::path& out) {
   for (const Claim& claim : claims())
     if (const auto found = results.find(claim.study); found != results.end())
       rows.push_back(row_of(claim, found->second));
-  for (const auto& [name, by_seed] : results) write_text(out / (name + ".svg"), picture_of(name, by_seed));
+  for (const auto& [name, by_seed] : results) bench::write_text(out / (name + ".svg"), picture_of(name, by_seed));
   for (Json& row : kept_rows(out / "study.json", rows)) rows.push_back(std::move(row));
   std::sort(rows.begin(), rows.end(),
             [](const Json& one, const Json& other) { return one.at("name") < other.at("name"); });
-  write_text(out / "study.json", to_text(rows, "study.json", 1) + "\n");
-  write_text(out / "study.md", table_of(rows));
+  bench::write_text(out / "study.json", to_text(rows, "study.json", 1) + "\n");
+  bench::write_text(out / "study.md", table_of(rows));
   fmt::print("{}", table_of(rows));
 }
 
