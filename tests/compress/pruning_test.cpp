@@ -89,7 +89,7 @@ TEST_CASE("Wanda weighs by the norms of inputs", "[compress]") {
         "pruning: Wanda needs the input norms of the linear layer \"blocks.1\", which are missing (see input_norms)");
   CHECK(error_of([&] {
           (void)pruning_masks(maps, config, {{"blocks.0", {1, 1}}});
-        }) == "pruning: there are 2 input norms for the map \"blocks.0\", which has 3 inputs");
+        }) == "pruning: there are 2 input norms for the linear layer \"blocks.0\", which has 3 inputs");
 }
 
 TEST_CASE("N:M keeps the largest N of every M neighboring inputs of each output", "[compress]") {

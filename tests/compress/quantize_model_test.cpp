@@ -71,5 +71,5 @@ TEST_CASE("Rules that make no sense are refused", "[compress]") {
   CHECK(has(error_with({"blocks.*.mlp.middle", WeightQuantization{}}),
             "no linear layer matches \"blocks.*.mlp.middle\""));
   CHECK(has(error_with({"*", WeightQuantization{.bits = 7}}), "bits is 7"));
-  CHECK(has(error_with({"head", WeightQuantization{.rounding = Rounding::gptq}}), "GPTQ needs a calibration"));
+  CHECK(has(error_with({"head", WeightQuantization{.rounding = Rounding::gptq}}), "GPTQ needs calibration data"));
 }

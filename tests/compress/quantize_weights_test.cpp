@@ -96,9 +96,9 @@ TEST_CASE("What cannot be quantized is refused with its reason", "[compress]") {
   CHECK(has(error_with({.bits = 4, .group = 0}, nullptr), "group is 0"));
   CHECK(has(error_with({.damping = -1}, nullptr), "damping is -1"));
   CHECK(has(error_with({.refinements = -1}, nullptr), "refinements is -1"));
-  CHECK(has(error_with({.rounding = Rounding::gptq}, nullptr), "GPTQ needs a calibration"));
+  CHECK(has(error_with({.rounding = Rounding::gptq}, nullptr), "GPTQ needs calibration data"));
   const InputStatistics other{5}, empty{48};
-  CHECK(has(error_with({}, &other), "the calibration has 5 inputs, the map has 48"));
+  CHECK(has(error_with({}, &other), "the calibration has 5 inputs, but the linear layer has 48"));
   CHECK(has(error_with({}, &empty), "calibration of the linear layer is empty"));
   c.map.weight(3, 3) = std::numeric_limits<float>::infinity();
   CHECK(has(error_with({}, nullptr), "not finite"));
