@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: The icrl authors
 # SPDX-License-Identifier: MIT
 #
-# Compiles every block of C++ in the README and in docs/, with the headers that it includes itself. A block without a main is
+# Compiles every block of C++ in the README and in docs/ but those of the tutorial, with the headers that it includes itself. A block without a main is
 # the body of one; a block without an #include of icrl goes on where the one before it on its page ended.
 #   check_blocks.sh ROOT FOLDER COMPILER [FLAG...]     works in FOLDER; fails where a block does not compile
 set -euo pipefail
@@ -17,6 +17,7 @@ printf '#include <%s>\n' Eigen/Core fmt/format.h nlohmann/json.hpp >"$folder/lib
 
 # Writes PAGE.LINE.cpp for each block.
 for page in "$root"/README.md "$root"/docs/*.md; do
+  [[ $page != */tutorial.md ]] || continue # its blocks are a program of their own, which is built and run
   awk -v prefix="$folder/$(basename "$page" .md)." '
     function finish() {
       if (name == "") return
