@@ -28,6 +28,8 @@
 
 #include "support/dark_room_recipes.hpp"
 #include "support/measurement.hpp"
+#include "support/output.hpp"
+#include "support/processor.hpp"
 #include "support/program.hpp"
 
 using namespace icrl;
@@ -249,26 +251,12 @@ M trained(M model, const std::string& name, const WindowSampler& sampler, const 
   }
   Rng rng{settings.seed_bits()};
   model.initialize(rng);
-  struct Observer {
-    example::ProgressBar bar;
-    std::size_t updates;
-    void on_update(const DistilMetrics& metrics) {
-      bar.show(static_cast<std::size_t>(metrics.update), updates,
-               fmt::format("loss {:.3f}, {:.0f} tokens/s", metrics.loss, metrics.tokens_per_second));
-    }
-  } observer{.bar = example::ProgressBar{"training " + name}, .updates = static_cast<std::size_t>(config.updates)};
+  bench::TrainingProgress observer{.bar = example::ProgressBar{"training " + name},
+                                   .updates = static_cast<std::size_t>(config.updates)};
   const DistilResult result = distil(model, sampler, config, observer);
   save_model(model, path, {{"recipe", recipe}, {"train_seconds", fmt::format("{}", result.train_seconds)}});
   example::forget_checkpoint(settings.out, name);
   return model;
-}
-
-/// What the processor calls itself.
-std::string cpu_name() {
-  std::ifstream file{"/proc/cpuinfo"};
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("model name") && line.find(": ") != line.npos) return line.substr(line.find(": ") + 2);
-  return "unknown";
 }
 
 /// The lines that the file holds already.
@@ -316,7 +304,7 @@ void report(const M& model, const std::string& kind, double us_per_action, doubl
             {"us_per_action", us_per_action},
             {"us_per_action_by_dense", us_ratio},
             {"expert_load", load_of(model, batch)},
-            {"cpu", cpu_name()}};
+            {"cpu", bench::processor_name()}};
   double mean_loss = 0;
   for (const Family& family : families) {
     const double loss = validation_loss(model, family, settings);

@@ -28,6 +28,7 @@
 #include <icrl/io/model_file.hpp>
 
 #include "support/key_to_door_recipe.hpp"
+#include "support/output.hpp"
 #include "support/processor.hpp"
 #include "support/program.hpp"
 
@@ -160,8 +161,7 @@ void answer(const Options& options) {
   result["kl_by_bits"] = bits_by_part(model, windows);
   result["kl_by_ranges"] = ranges_by_episode(model, calibrating, windows);
   std::filesystem::create_directories(options.out);
-  const std::string text = result.dump(2) + "\n";
-  write_file_atomically(options.out / "questions.json", std::as_bytes(std::span{text}));
+  bench::write_text(options.out / "questions.json", result.dump(2) + "\n");
 }
 
 }  // namespace

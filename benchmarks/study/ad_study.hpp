@@ -22,7 +22,7 @@
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/train/distil.hpp>
 
-#include "study/study_output.hpp"
+#include "support/output.hpp"
 #include "support/processor.hpp"
 #include "support/progress.hpp"
 
@@ -71,7 +71,8 @@ struct StudyOptions {
   std::uint64_t seed = 1;
   int threads = 0;
   bool quick = false;
-  bool on_validation = false;  ///< act on validation tasks instead of held-out ones, to choose settings
+  bool on_validation = false;          ///< act on validation tasks instead of held-out ones, to choose settings
+  std::vector<double> temperatures{};  ///< to choose from on validation tasks; empty = the study's own
   std::filesystem::path out = "out/study";
 };
 
@@ -189,6 +190,7 @@ void run_study(AdStudy study, const F& family, MakeLearner make_learner, const S
   if (options.quick) study = quick_study(std::move(study));
   std::filesystem::create_directories(options.out);
   if (options.on_validation) study.name += "-validation";
+  if (!options.temperatures.empty()) study.temperatures = options.temperatures;
   const auto path = options.out / fmt::format("{}-s{}.json", study.name, options.seed);
   const std::string settings = describe(study);
   if (std::filesystem::exists(path)) {

@@ -23,7 +23,7 @@
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/train/distil.hpp>
 
-#include "study/study_output.hpp"
+#include "support/output.hpp"
 #include "support/progress.hpp"
 
 namespace icrl::bench {

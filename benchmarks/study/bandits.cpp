@@ -34,7 +34,7 @@
 #include <icrl/learner/ucb.hpp>
 
 #include "study/bandit_study.hpp"
-#include "study/study_output.hpp"
+#include "support/output.hpp"
 #include "support/processor.hpp"
 #include "support/program.hpp"
 

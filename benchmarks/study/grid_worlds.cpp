@@ -10,7 +10,8 @@
 //   key_to_door_1000, _250, _100   9 x 9, 50 steps from a random cell; 1000, 250 or 100 / 64 / 64
 //   key_to_door_13x13         13 x 13, 100 steps from a random cell; 1000 / 64 / 64
 //
-//   grid_worlds [--study NAME ...] [--seed 1] [--threads 0] [--out out/study] [--on-validation] [--quick]
+//   grid_worlds [--study NAME ...] [--seed 1] [--threads 0] [--out out/study] [--on-validation]
+//               [--temperatures 0.3 0.5 0.7] [--quick]
 //
 // Writes OUT/NAME-sSEED.json. What is there is not made again, and an interrupted training resumes.
 #include <algorithm>
@@ -163,6 +164,8 @@ int main(int argc, char** argv) {
   app.add_option("--seed", options.seed)->check(bench::counts);
   app.add_option("--threads", options.threads, "0 = all cores")->check(CLI::Range{0, 1024});
   app.add_option("--out", options.out, "folder of results, models and checkpoints");
+  app.add_option("--temperatures", options.temperatures,
+                 "to choose from on validation tasks, by default the study's own");
   app.add_flag("--on-validation", options.on_validation, "act on validation tasks instead, to choose settings");
   app.add_flag("--quick", options.quick, "everything happens, nothing is learned");
   return bench::run_program(app, argc, argv, [&] {

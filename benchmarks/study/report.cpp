@@ -20,7 +20,7 @@
 #include <icrl/eval/svg.hpp>
 #include <icrl/io/json.hpp>
 
-#include "study/study_output.hpp"
+#include "support/output.hpp"
 #include "support/program.hpp"
 
 using namespace icrl;
@@ -172,10 +172,14 @@ std::string table_of(const Json& rows) {
 void report(const std::filesystem::path& in, const std::filesystem::path& out) {
   const Results results = read_results(in);
   Json rows = Json::array();
-  for (const Claim& claim : claims())
+  const std::vector<Claim> all = claims();
+  for (const Claim& claim : all)
     if (const auto found = results.find(claim.study); found != results.end())
       rows.push_back(row_of(claim, found->second));
-  for (const auto& [name, by_seed] : results) bench::write_text(out / (name + ".svg"), picture_of(name, by_seed));
+  for (const auto& [name, by_seed] : results) {
+    if (std::ranges::find(all, name, &Claim::study) == all.end()) continue;
+    bench::write_text(out / (name + ".svg"), picture_of(name, by_seed));
+  }
   for (Json& row : kept_rows(out / "study.json", rows)) rows.push_back(std::move(row));
   std::sort(rows.begin(), rows.end(),
             [](const Json& one, const Json& other) { return one.at("name") < other.at("name"); });

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <concepts>
 #include <limits>
+#include <numeric>
 #include <span>
 #include <string_view>
 #include <variant>
@@ -50,6 +51,11 @@ namespace detail {
 /// Throws Error, which begins with `what`, unless there are two arms or more.
 inline void check_arm_count(int arms, std::string_view what) {
   if (arms < 2 || arms > SpaceLimits::ids) fail("{}: arms is {}, it must lie in 2 .. {}", what, arms, SpaceLimits::ids);
+}
+
+/// The expected reward of a uniformly random arm.
+[[nodiscard]] inline double mean_over_arms(std::span<const double> means) {
+  return std::accumulate(means.begin(), means.end(), 0.0) / static_cast<double>(means.size());
 }
 
 /// Throws Error, which begins with `what`, unless there is a task.

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -92,10 +91,7 @@ public:
   /// The exact return of a pull of the best arm. It may be negative.
   [[nodiscard]] double oracle_return(int task) const { return std::ranges::max(make(task).means()); }
   /// The exact return of a pull of a uniformly random arm.
-  [[nodiscard]] double random_return(int task) const {
-    const GaussianBandit bandit = make(task);
-    return std::accumulate(bandit.means().begin(), bandit.means().end(), 0.0) / options_.arms;
-  }
+  [[nodiscard]] double random_return(int task) const { return detail::mean_over_arms(make(task).means()); }
 
 private:
   GaussianBanditOptions options_;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -55,10 +54,7 @@ public:
   /// The exact return of a pull of the best arm.
   [[nodiscard]] double oracle_return(int task) const { return std::ranges::max(make(task).means()); }
   /// The exact return of a pull of a uniformly random arm.
-  [[nodiscard]] double random_return(int task) const {
-    const BernoulliBandit bandit = make(task);
-    return std::accumulate(bandit.means().begin(), bandit.means().end(), 0.0) / options_.arms;
-  }
+  [[nodiscard]] double random_return(int task) const { return detail::mean_over_arms(make(task).means()); }
 
 private:
   OddEvenBanditOptions options_;

@@ -15,7 +15,7 @@
 
 #include "support/progress.hpp"
 
-// How the programs of the study show and write what they do.
+// How studies show and write what they do. Its users have the examples' folder among their include paths, too.
 namespace icrl::bench {
 
 /// The whole file. Throws Error if it cannot be read.
