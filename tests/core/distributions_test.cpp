@@ -80,6 +80,17 @@ TEST_CASE("Beta numbers of tiny shapes are numbers: nearly all at the ends", "[c
   CHECK(static_cast<double>(high) / draws == Approx(0.25).margin(0.04));
 }
 
+TEST_CASE("Beta numbers of shapes that are too small for logarithms are 0 or 1", "[core]") {
+  Rng rng{6};
+  int high = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const double x = beta_number(1e-310, 3e-310, rng);
+    REQUIRE((x == 0 || x == 1));
+    high += x == 1;
+  }
+  CHECK(high / 2000.0 == Approx(0.25).margin(0.04));
+}
+
 TEST_CASE("The same generator gives the same gamma and beta numbers", "[core]") {
   Rng one{5}, other{5};
 

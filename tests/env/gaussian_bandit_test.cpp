@@ -58,7 +58,7 @@ TEST_CASE("What is no Gaussian bandit is refused", "[env]") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   CHECK(error_of([&] {
           (void)GaussianBandit{{0, nan}, 1};
-        }) == "gaussian bandit: a mean is nan, it must lie in [-1e6, 1e6]");
+        }) == "gaussian bandit: a mean is nan, it must lie in [-1e30, 1e30]");
   CHECK(error_of([] { (void)GaussianBandits{{.noise = -1}}; }) ==
         "gaussian bandits: noise is -1, it must lie in [0, 1e6]");
   CHECK(error_of([&] { (void)GaussianBandits{{.mean_stddev = nan}}; }) ==

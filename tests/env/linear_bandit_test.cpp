@@ -79,10 +79,12 @@ TEST_CASE("Weights of linear bandits are normal, and expected rewards vary by we
 TEST_CASE("What is no linear bandit is refused", "[env]") {
   CHECK(error_of([] { (void)LinearBandits{{.features = 0}}; }) ==
         "linear bandits: features is 0, it must lie in 1 .. 65536");
+  CHECK(error_of([] { (void)LinearBandits{{.features = 65536, .arms = 65535}}; }) ==
+        "linear bandits: 65535 arms of 65536 features are too many, at most 268435456 weights are allowed");
   CHECK(error_of([] {
           (void)LinearBandit{{.features = 2, .arms = 2}, {1, 2, 3}};
         }) == "linear bandit: there are 3 weights, 2 arms of 2 features need 4");
   CHECK(error_of([] {
           (void)LinearBandit{{.features = 1, .arms = 2}, {1, std::numeric_limits<double>::infinity()}};
-        }) == "linear bandit: a weight is inf, it must lie in [-1e6, 1e6]");
+        }) == "linear bandit: a weight is inf, it must lie in [-1e30, 1e30]");
 }

@@ -224,6 +224,7 @@ TEST_CASE("What a page cannot show is an error that says so", "[eval]") {
   CHECK(error_in(Discrete{4}, {0}, {.columns = -1}).find("columns is -1") != std::string::npos);
   CHECK(error_in(Discrete{4}, {0}, {.max_paths = 1}).find("max_paths is 1") != std::string::npos);
   CHECK(error_in(Discrete{4}, {0}, {.max_points = 1}).find("max_points is 1") != std::string::npos);
+  CHECK(error_in(Discrete{4}, {0}, {.max_returns = 2147483647}).find("in 1 .. 100000") != std::string::npos);
   CHECK(error_in(Discrete{4}, {0}, {.max_returns = 0}).find("max_returns is 0") != std::string::npos);
   CHECK(error_in(Discrete{4}, {0}, {.title = "\xff"}).find("html: the title: invalid UTF-8") != std::string::npos);
   CHECK(error_in(Discrete{4}, {0}, {.labels = {.observations = {{.name = "a"}, {.name = "b"}}}}).find("2 label") !=

@@ -3,6 +3,7 @@
 #include <icrl/learner/dqn.hpp>
 
 #include <array>
+#include <cstdint>
 #include <limits>
 #include <vector>
 
@@ -92,6 +93,17 @@ TEST_CASE("DQN keeps to what a mask allows", "[learner]") {
   const LearningHistory history = run(dqn, env, 50, Rng{1});  // throws where a forbidden action is taken
   CHECK(mean_return(history.view(), 0, 50) == 6);
   CHECK(dqn.update_count() > 0);
+}
+
+TEST_CASE("DQN refuses a mask that allows nothing", "[learner]") {
+  const SingleStep env;
+  Dqn dqn = make_dqn({.noise = {.start = 0}}, env);
+  const std::array<float, 1> observation{0};
+  const std::array<std::uint8_t, 2> none{0, 0};
+  std::array<float, 1> action{};
+  Rng rng{1};
+  CHECK(error_of([&] { dqn.act(observation, none, action, rng); }) ==
+        "DQN: an action mask allows none of the 2 actions");
 }
 
 TEST_CASE("DQN learns when it is told to", "[learner]") {

@@ -91,6 +91,8 @@ TEST_CASE("LinUCB solves contextual linear bandits", "[learner]") {
 
 TEST_CASE("LinUCB refuses spaces and settings that it cannot use", "[learner]") {
   CHECK(error_of([] { LinUcb(0, 2); }) == "linucb: features is 0, it must lie in 1 .. 4096");
+  CHECK(error_of([] { LinUcb(4096, 65535); }) ==
+        "linucb: 65535 arms of 4096 features take 1099494850560 numbers, at most 268435456 are allowed");
   CHECK(error_of([] { LinUcb(2, 2, {.ridge = 0}); }) == "linucb: ridge is 0, it must lie in [1e-6, 1e6]");
   CHECK(error_of([] { LinUcb(2, 2, {.exploration = -1}); }) == "linucb: exploration is -1, it must be 0 or more");
   CHECK(error_of([] { LinUcb(2, 2).check_spaces(Discrete{2}, Discrete{2}); }) ==

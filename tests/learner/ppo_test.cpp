@@ -128,6 +128,17 @@ TEST_CASE("PPO takes its steps in minibatches and several passes, and clips", "[
   CHECK(actors.clipped_fraction() < 1);
 }
 
+TEST_CASE("PPO learns from minibatches of one step", "[learner]") {
+  const TwoDials env;
+  Ppo actors =
+      make_ppo({.actor_count = 8, .minibatch = 1, .entropy_weight = 0, .optimizer = {.learning_rate = 1e-3}}, env);
+
+  const auto histories = run_ppo(actors, env, 500);
+
+  CHECK(mean_return_of_all(histories, 0, 20) < -1);
+  CHECK(mean_return_of_all(histories, 450, 50) > -0.5);
+}
+
 TEST_CASE("PPO keeps to what a mask allows", "[learner]") {
   const TurnTaking env;
   Ppo actors = make_ppo({.actor_count = 4, .rollout_length = 5}, env);

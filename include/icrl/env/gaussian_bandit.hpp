@@ -23,12 +23,12 @@ namespace icrl {
 class GaussianBandit {
 public:
   /// `noise` is the standard deviation of a reward around its mean. Throws Error for fewer than two arms, or numbers
-  /// outside [-1e6, 1e6].
+  /// outside of what is allowed: means within [-1e30, 1e30], noise in [0, 1e6].
   GaussianBandit(std::vector<double> means, double noise) : means_{std::move(means)}, noise_{noise} {
     detail::check_arm_count(static_cast<int>(std::min<std::size_t>(means_.size(), 1 << 30)), "gaussian bandit");
     detail::check_deviation(noise, "noise", "gaussian bandit");
     for (const double mean : means_)
-      if (!(std::abs(mean) <= 1e6)) fail("gaussian bandit: a mean is {}, it must lie in [-1e6, 1e6]", mean);
+      if (!(std::abs(mean) <= 1e30)) fail("gaussian bandit: a mean is {}, it must lie in [-1e30, 1e30]", mean);
   }
 
   [[nodiscard]] Space observation_space() const { return Discrete{1}; }

@@ -51,7 +51,7 @@ inline void validate(const LinearBanditOptions& options) {
 class LinearBandit {
 public:
   /// `weights` (arms, features), one arm after the other. Throws Error if their number is wrong or one lies outside
-  /// [-1e6, 1e6].
+  /// [-1e30, 1e30].
   LinearBandit(const LinearBanditOptions& options, std::vector<double> weights)
       : options_{options}, weights_{std::move(weights)}, context_(static_cast<std::size_t>(options.features)) {
     validate(options);
@@ -60,7 +60,7 @@ public:
       fail("linear bandit: there are {} weights, {} arms of {} features need {}", weights_.size(), options.arms,
            options.features, wanted);
     for (const double weight : weights_)
-      if (!(std::abs(weight) <= 1e6)) fail("linear bandit: a weight is {}, it must lie in [-1e6, 1e6]", weight);
+      if (!(std::abs(weight) <= 1e30)) fail("linear bandit: a weight is {}, it must lie in [-1e30, 1e30]", weight);
   }
 
   [[nodiscard]] Space observation_space() const {
