@@ -3,10 +3,17 @@
 #include <icrl/eval/each_run.hpp>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
+#include <icrl/agent/in_context_agent.hpp>
 #include <icrl/env/dark_room.hpp>
+#include <icrl/eval/evaluate.hpp>
+#include <icrl/eval/learning_curves.hpp>
+#include <icrl/learner/collect.hpp>
 #include <icrl/learner/random_learner.hpp>
+#include <icrl/learner/run.hpp>
 
 #include "support/catch.hpp"
 #include "support/errors.hpp"
@@ -29,7 +36,7 @@ bool same_returns(const LearningCurves& one, const LearningCurves& other) {
 
 }  // namespace
 
-TEST_CASE("The histories of runs have the returns that evaluate measures", "[eval]") {
+TEST_CASE("The histories of runs are those of agents that run alone", "[eval]") {
   const DarkRoom room = each_run_rooms.make(0);
   const auto model = small_model({.width = 16, .layer_count = 1, .head_count = 2, .context = 24},
                                  {.observation_space = room.observation_space(), .action_space = room.action_space()});
@@ -40,11 +47,22 @@ TEST_CASE("The histories of runs have the returns that evaluate measures", "[eva
     for_each_run(model, each_run_rooms, each_run_tasks, config, {.temperature = 2},
                  [&](int task, int run, const HistoryView& history) { set_returns(found, task, run, history); });
 
+    LearningCurves alone{each_run_tasks, 3, 4};
+    for (int i = 0; i < 3; ++i) {
+      const int task = each_run_tasks[static_cast<std::size_t>(i)];
+      for (int r = 0; r < 3; ++r) {
+        InContextAgent agent{model, {.temperature = 2}};
+        const Rng rng = Rng{5, static_cast<std::uint64_t>(task)}.fork(static_cast<std::uint64_t>(r));
+        const LearningHistory history = run(agent, each_run_rooms.make(task), 4, rng);
+        set_returns(alone, i, r, history.view());
+      }
+    }
+    CHECK(same_returns(found, alone));
     CHECK(same_returns(found, evaluate(model, each_run_rooms, each_run_tasks, config, {.temperature = 2})));
   }
 }
 
-TEST_CASE("The histories of a learner's runs have the returns that evaluate_learner measures", "[eval]") {
+TEST_CASE("The histories of a learner's runs are those that collect records", "[eval]") {
   const EvaluationConfig config{.runs = 2, .episodes = 5, .seed = 7, .thread_count = 2};
   const auto make = [](int, const DarkRoom& room) { return RandomPolicy{room.action_space()}; };
   LearningCurves found{each_run_tasks, 2, 5};
@@ -52,6 +70,11 @@ TEST_CASE("The histories of a learner's runs have the returns that evaluate_lear
   for_each_learner_run(make, each_run_rooms, each_run_tasks, config,
                        [&](int task, int run, const HistoryView& history) { set_returns(found, task, run, history); });
 
+  const auto histories =
+      collect(each_run_rooms, each_run_tasks, make, {.histories_per_task = 2, .episodes = 5, .seed = 7});
+  LearningCurves collected{each_run_tasks, 2, 5};
+  for (int i = 0; i < 6; ++i) set_returns(collected, i / 2, i % 2, histories[static_cast<std::size_t>(i)].view());
+  CHECK(same_returns(found, collected));
   CHECK(same_returns(found, evaluate_learner(make, each_run_rooms, each_run_tasks, config)));
 }
 

@@ -56,8 +56,8 @@ TEST_CASE("Improvement compares the last quarter with the first, stability count
 }
 
 TEST_CASE("The best histories are kept in their order", "[history]") {
-  const std::vector<LearningHistory> histories = {history_of_returns({0, 0, 0, 1}), history_of_returns({1, 1, 1, 0}),
-                                                  history_of_returns({0, 1, 0, 1}), history_of_returns({0, 0, 1, 1})};
+  const std::vector<LearningHistory> histories = {history_of_returns({0, 1, 0, 1}), history_of_returns({1, 1, 1, 0}),
+                                                  history_of_returns({1, 0, 0, 0}), history_of_returns({0, 0, 1, 1})};
   std::vector<HistoryView> views;
   for (const LearningHistory& history : histories) views.push_back(history.view());
 

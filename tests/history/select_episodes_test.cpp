@@ -20,21 +20,39 @@ using namespace icrl::test;
 
 namespace {
 
-/// A history with expert actions and an extra feature, whose episodes end early.
-LearningHistory selectable_history(int episodes) {
+/// A history with expert actions. Some episodes end early, some are cut off.
+LearningHistory recorded_history(int episodes) {
   Rng rng{5};
-  const DarkRoom room{{.side = 5, .horizon = 6, .terminate_at_goal = true}, {0, 3}};
+  const DarkRoom room{{.side = 5, .horizon = 5, .terminate_at_goal = true}, {0, 0}};
   NoisyLearner learner{SystematicExplorer{GridMoves{5}, {.noise = 0}}, room.action_space(), {.min_noise = 0.3}, rng};
-  const LearningHistory history = run(learner, room, episodes, Rng{2}, {.has_expert_action = true});
+  return run(learner, room, episodes, Rng{2}, {.has_expert_action = true});
+}
+
+/// The same with an extra feature.
+LearningHistory selectable_history(int episodes) {
+  const LearningHistory history = recorded_history(episodes);
   return with_return_to_go(history.view());
 }
 
 }  // namespace
 
 TEST_CASE("All episodes in their order are the same history, byte by byte", "[history]") {
-  const LearningHistory history = selectable_history(7);
-  const LearningHistory same = select_episodes(history.view(), std::array{0, 1, 2, 3, 4, 5, 6});
-  CHECK(bytes_of(same.view()) == bytes_of(history.view()));
+  const std::array all{0, 1, 2, 3, 4, 5, 6};
+  const LearningHistory recorded = recorded_history(7);
+  bool any_terminated = false, any_truncated = false;
+  for (const int e : all) {
+    any_terminated = any_terminated || recorded.episode(e).terminated();
+    any_truncated = any_truncated || recorded.episode(e).truncated();
+  }
+  REQUIRE((any_terminated && any_truncated));
+  const LearningHistory same = select_episodes(recorded.view(), all);
+  CHECK(bytes_of(same.view()) == bytes_of(recorded.view()));
+  for (const int e : all) {
+    CHECK(same.episode(e).terminated() == recorded.episode(e).terminated());
+    CHECK(same.episode(e).truncated() == recorded.episode(e).truncated());
+  }
+  const LearningHistory history = selectable_history(7), again = select_episodes(history.view(), all);
+  CHECK(bytes_of(again.view()) == bytes_of(history.view()));
 }
 
 TEST_CASE("Episodes are taken in the order that is given", "[history]") {
