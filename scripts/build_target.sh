@@ -8,11 +8,28 @@
 #                                                                         and without -flto and -fno-strict-aliasing
 #   build_target.sh tests OUT TOOLCHAIN MARCH MTUNE LEVEL LTO ALIASING    kernels (unless $KERNELS is "no"), the tests of
 #                                                                         the modules $MODULES, the example $DEMO
+#   build_target.sh runs - - MARCH                                        nothing; whether this processor runs MARCH's code
 # The values are those of tests/targets/cover.txt; TOOLCHAIN may also be the name of a compiler. OUT is the path, without
 # an ending, of what this writes: OUT.log, and OUT.tsv with one line "outcome, target, seconds, what failed".
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-what=$1 out=$2 toolchain=$3 march=$4 mtune=$5
+what=$1 out=$2 toolchain=$3 march=$4 mtune=${5:-generic}
+# The processor's features, as /proc/cpuinfo names them, that code for $march needs.
+case $march in
+  x86-64-v2) features='sse4_2 popcnt' ;;
+  x86-64-v3) features='avx2 fma bmi2 movbe' ;;
+  x86-64-v4) features='avx512f avx512bw avx512cd avx512dq avx512vl' ;;
+  x86-64-v4+bf16) features='avx512f avx512bw avx512cd avx512dq avx512vl avx512_bf16 avx512_vnni' ;;
+  sandybridge) features='avx aes pclmulqdq' ;;
+  knl-like) features='avx2 fma bmi2 avx512f avx512cd' ;;
+  *) features='' ;;
+esac
+runs=yes
+for feature in $features; do
+  grep -qm1 "^flags.*\b$feature\b" /proc/cpuinfo || runs=no
+done
+[[ $what != runs ]] || { [[ $runs == yes ]]; exit; }
+
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 levels=(O1 O2 O3 Os)
@@ -41,27 +58,12 @@ case $toolchain in
 esac
 [[ " ${common[*]} " == *FMT_HEADER_ONLY* ]] || link+=(-lfmt)
 
-# The processor's features, as /proc/cpuinfo names them, that code for $march needs.
-case $march in
-  x86-64-v2) features='sse4_2 popcnt' ;;
-  x86-64-v3) features='avx2 fma bmi2 movbe' ;;
-  x86-64-v4) features='avx512f avx512bw avx512cd avx512dq avx512vl' ;;
-  x86-64-v4+bf16) features='avx512f avx512bw avx512cd avx512dq avx512vl avx512_bf16 avx512_vnni' ;;
-  sandybridge) features='avx aes pclmulqdq' ;;
-  knl-like) features='avx2 fma bmi2 avx512f avx512cd' ;;
-  *) features='' ;;
-esac
 case $march in
   x86-64-v4+bf16) machine=(-march=x86-64-v4 -mavx512bf16 -mavx512vnni) ;;
   knl-like) machine=(-march=x86-64-v3 -mavx512f -mavx512cd) ;;
   *) machine=("-march=$march") ;;
 esac
 machine+=("-mtune=$mtune")
-runs=yes
-for feature in $features; do
-  grep -qm1 "^flags.*\b$feature\b" /proc/cpuinfo || runs=no
-done
-
 mkdir -p "$(dirname "$out")"
 exec 3>&1 >"$out.log" 2>&1
 
@@ -73,19 +75,15 @@ step() {
 
 run() { [[ $runs == no ]] || step timeout 1200 "${runner[@]}" "$@"; }
 
-# result TARGET SECONDS [WHAT FAILED]
-result() {
+# finish TARGET [WHAT FAILED]
+finish() {
   local outcome=passed
   [[ $runs == yes ]] || outcome=built
-  [[ -z ${3:-} ]] || outcome=FAILED
-  printf '%s\t%s\t%s\t%s\n' "$outcome" "$1" "$2" "${3:-}" >>"$build/result"
-}
-
-finish() {
-  mv "$build/result" "$out.tsv.new"
+  [[ -z ${2:-} ]] || outcome=FAILED
+  printf '%s\t%s\t%s\t%s\n' "$outcome" "$1" "$SECONDS" "${2:-}" >"$out.tsv.new"
   mv "$out.tsv.new" "$out.tsv"
   cat "$out.tsv" >&3
-  ! grep -q ^FAILED "$out.tsv"
+  [[ $outcome != FAILED ]]
 }
 
 flags_of() { # LEVEL LTO ALIASING
@@ -98,7 +96,8 @@ flags_of() { # LEVEL LTO ALIASING
 # What takes longest is done once: parsing the libraries, per level that they can tell apart (-Os from the others); g++'s
 # machine code for -flto and without it, in one object that holds both; a run, per program.
 attend() {
-  local level lto aliasing kind begin failed sum
+  local level lto aliasing kind wrong sum
+  failed=
   local headers='algorithm array cmath concepts cstdint limits memory mutex string vector Eigen/Core'
   for kind in O2 Os; do
     mkdir "$build/$kind"
@@ -117,29 +116,29 @@ attend() {
       for lto in no-lto lto; do
         flags_of "$level" "$lto" "$aliasing"
         object=(-c tests/kernels/attend.cpp -o "$build/$lto.o")
-        begin=$SECONDS failed=
+        wrong=
         if [[ ${compiler[0]} == clang* ]]; then
-          step "${compiler[@]}" "${common[@]}" "${flags[@]}" "${parsed[@]}" "${object[@]}" || failed='does not compile'
+          step "${compiler[@]}" "${common[@]}" "${flags[@]}" "${parsed[@]}" "${object[@]}" || wrong='does not compile'
         elif [[ $lto == no-lto ]]; then
           step "${compiler[@]}" "${common[@]}" "${flags[@]}" -flto -ffat-lto-objects "${parsed[@]}" "${object[@]}" ||
-            failed='does not compile'
+            wrong='does not compile'
           flags+=(-fno-lto)
         else
-          ln -f "$build/no-lto.o" "$build/lto.o" || failed='does not compile'
+          ln -f "$build/no-lto.o" "$build/lto.o" || wrong='does not compile'
         fi
-        if [[ -z $failed ]]; then
+        if [[ -z $wrong ]]; then
           step "${compiler[@]}" "${common[@]}" "${flags[@]}" "$build/$lto.o" -o "$build/attend" "${link[@]}" ||
-            failed='does not link'
+            wrong='does not link'
         fi
-        if [[ -z $failed && $runs == yes ]]; then
+        if [[ -z $wrong && $runs == yes ]]; then
           strip -o "$build/stripped" "$build/attend"
           sum=$(sha1sum <"$build/stripped")
           if ! grep -q "$sum" "$build/right"; then
-            if run "$build/attend"; then echo "$sum" >>"$build/right"; else failed='wrong'; fi
+            if run "$build/attend"; then echo "$sum" >>"$build/right"; else wrong='gives wrong numbers'; fi
           fi
         fi
         rm -f "$build/attend"
-        result "$toolchain $march $mtune $level $lto $aliasing" $((SECONDS - begin)) "$failed"
+        [[ -z $wrong ]] || failed+="${failed:+; }$level $lto $aliasing $wrong"
       done
       rm -f "$build"/*.o
     done
@@ -191,13 +190,14 @@ try_tests() {
 }
 
 case $what in
-  attend) attend ;;
+  attend)
+    attend
+    finish "$toolchain $march $mtune" "$failed"
+    ;;
   tests)
     flags_of "$6" "$7" "$8"
-    begin=$SECONDS
     try_tests || true
-    result "$toolchain $march $mtune $6 $7 $8" $((SECONDS - begin)) "$failed"
+    finish "$toolchain $march $mtune $6 $7 $8" "$failed"
     ;;
   *) exit 2 ;;
 esac
-finish

@@ -136,10 +136,73 @@ train_integers() {
   done
 }
 
-# record NAME TEXT: a line for the table of docs/targets.md.
-record() {
+# ---- what ran where ----
+# Long checks leave their last outcomes here, with what they were found for: hours of work can be spread over days and
+# over machines that each run what their processor can. Lines "part, name, sources, outcome, seconds, text, processor".
+kept_in=${ICRL_KEPT_IN:-docs/results/targets.tsv}
+
+# state_of SOURCE...: a name for what is compiled for these sources and how. Neither a comment nor a header that none of
+# them includes undoes hours of work.
+state_of() {
+  local file
+  {
+    printf '#include "%s"\n' "${@/#/$PWD/}" |
+      g++ -std=c++20 -Iinclude -Itests -Iexamples -isystem /usr/include/eigen3 -MM -x c++ - |
+      grep -oE "(include|tests|examples)/[^ ]+" | sed 's|.*\.\./||' | sort -u | while read -r file; do
+      echo "$file"
+      g++ -w -fpreprocessed -dD -E -P -x c++ "$file"
+    done
+    cat cmake/dev.cmake scripts/build_target.sh
+  } | sha1sum | cut -c1-10
+}
+
+# The features that decide between our kernels, as this processor has them.
+features_here() {
+  local feature have=()
+  for feature in avx avx2 fma avx512f avx512dq avx512vl avx512_vnni avx512_bf16; do
+    ! grep -qm1 "^flags.*\b$feature\b" /proc/cpuinfo || have+=("$feature")
+  done
+  echo "${have[*]}"
+}
+
+processor() {
+  awk -F ': ' '/^model name/ { name = $2 } /^cpu family/ { family = $2 } /^model\t/ { model = $2 }
+    END { printf "%s, family %s, model %s", name, family, model }' /proc/cpuinfo
+}
+
+# keep PART NAME SOURCES OUTCOME SECONDS [TEXT]: in place of what was kept under that name. Several may do this at once.
+keep() {
   mkdir -p out/targets
-  printf '%s\t%s\t%s\n' "$1" "$(git describe --always --dirty 2>/dev/null || echo unknown)" "$2" >>out/targets/checks.tsv
+  (
+    flock 9
+    touch "$kept_in"
+    awk -F '\t' -v part="$1" -v name="$2" '!($1 == part && $2 == name)' "$kept_in" >"$kept_in.new"
+    printf '%s\t' "$1" "$2" "$3" "$4" "$5" "${6:-}" >>"$kept_in.new"
+    echo "$(processor), $(features_here)" >>"$kept_in.new"
+    LC_ALL=C sort -o "$kept_in.new" "$kept_in.new"
+    mv "$kept_in.new" "$kept_in"
+  ) 9>out/targets/lock
+}
+
+# kept PART NAME SOURCES: the outcome for these sources; empty where there is none.
+kept() {
+  [[ ! -e $kept_in ]] ||
+    awk -F '\t' -v part="$1" -v name="$2" -v sources="$3" '$1 == part && $2 == name && $3 == sources { print $4 }' "$kept_in"
+}
+
+# What git calls this working tree; outcomes that were just kept do not make it another one.
+commit_here() {
+  local commit
+  commit=$(git describe --always 2>/dev/null) || { echo unknown; return; }
+  git diff --quiet HEAD -- . ":!$kept_in" || commit+=-dirty
+  echo "$commit"
+}
+
+# record NAME OUTCOME[, TEXT]: the outcome of a check as a whole.
+record() {
+  local text=''
+  [[ $2 != *', '* ]] || text=${2#*, }
+  keep check "$1" "$(commit_here)" "${2%%, *}" 0 "$text"
 }
 
 # without_warnings COMMAND...: runs it, and fails where it prints a compiler's warning, too.

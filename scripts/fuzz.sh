@@ -4,7 +4,8 @@
 #
 # Builds the fuzzers of tests/fuzz and runs each for so many seconds, as many at a time as there are cores. Inputs that
 # reach something new are kept in out/fuzz/TARGET, and the next run goes on from them. Ends on a line per target; fails
-# on a crash, whose input is kept in out/fuzz/crashes.
+# on a crash, whose input is kept in out/fuzz/crashes. The inputs tried since the sources changed are counted in
+# docs/results/targets.tsv.
 #   scripts/fuzz.sh [SECONDS [TARGET...]]     by default 60 seconds and all targets
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -40,6 +41,16 @@ for target in "${targets[@]}"; do
 done
 wait
 
+# count TARGET OUTCOME INPUTS: adds them to what was kept for the same sources.
+count() {
+  local header sources before spent inputs
+  header=$(sed -n "s/^icrl_add_fuzzer($1 \([^ ]*\) .*/\1/p" tests/fuzz/CMakeLists.txt)
+  sources=$(state_of "tests/fuzz/$header")
+  before=$(awk -F '\t' -v name="$1" -v sources="$sources" '$1 == "fuzz" && $2 == name && $3 == sources { print $5 " " $6 }' "$kept_in")
+  read -r spent inputs _ <<<"${before:-0 0}"
+  keep fuzz "$1" "$sources" "$2" $((spent + seconds)) "$((inputs + $3)) inputs"
+}
+
 say "fuzzed"
 failed=0
 for target in "${targets[@]}"; do
@@ -47,11 +58,12 @@ for target in "${targets[@]}"; do
   executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   coverage=$(sed -n 's/^#[0-9]*\t.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
   crash=$(sed -n 's/.*Test unit written to //p' "$log" | tail -n 1)
-  outcome="no crash"
+  outcome='no crash' passed=passed
   if [[ -n $crash || -z $executions ]] || grep -q '^==.*ERROR' "$log"; then
-    failed=1
+    failed=1 passed=FAILED
     outcome="CRASHED, see $log; again by: build/fuzz/tests/fuzz/fuzz_$target ${crash:-out/fuzz/$target}"
   fi
   printf '%-16s %9s executions, %5s branches covered, %s\n' "$target" "${executions:-?}" "${coverage:-?}" "$outcome"
+  count "$target" "$passed" "${executions:-0}"
 done
 exit "$failed"

@@ -9,9 +9,10 @@
 #   table   writes docs/targets.md from what the others found
 #   quick   the kernels and the tests of nn and model on four targets that g++ alone can build for: a few minutes
 #   scripts/targets.sh [PART...]     by default cross, cover and table; goes on after a failure
-# What has passed for the same sources is not done again; results and logs are kept in out/targets. Compilers that this
-# release does not have come from a root of another one in out/roots (or $ICRL_ROOTS); only root can make one. Exits with
-# 77 where nothing failed but a compiler was left out.
+# What has passed for the same sources, here or on another machine, is not done again: outcomes are kept in
+# docs/results/targets.tsv, logs in out/targets. What this processor cannot run is done last, and compiled only. Compilers
+# that this release does not have come from a root of another one in out/roots (or $ICRL_ROOTS); only root can make one.
+# Exits with 77 where nothing failed but a compiler was left out.
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 parts=("$@")
@@ -56,52 +57,51 @@ prepare() {
 }
 
 # ---- what has been done ----
-# Results belong to what the named files hold, so that a text in docs/ does not undo hours of work.
-state_of() { find "$@" -type f -print0 | sort -z | xargs -0 sha1sum | sha1sum | cut -c1-10; }
-
-# What tests/kernels/attend.cpp includes of this repository.
-attend_sources() {
-  "${CXX:-g++}" -std=c++20 -Iinclude -Itests -isystem /usr/include/eigen3 -MM tests/kernels/attend.cpp |
-    grep -oE '(include|tests)/[^ ]+'
-}
-how=(tests/targets cmake/dev.cmake scripts/build_target.sh)
 find_states() {
-  need g++ "${libraries[@]}"
-  local sources
-  sources=$(attend_sources)
-  # shellcheck disable=SC2086  # one word per file
-  cross=out/targets/$(state_of $sources "${how[@]}")/cross
-  cover=out/targets/$(state_of include tests/{kernels,support,math,nn,model,agent,train} examples "${how[@]}")/cover
+  need g++ "${libraries[@]}" libcli11-dev catch2
+  cross=$(state_of tests/kernels/attend.cpp)
+  cover=$(state_of tests/kernels/*.cpp tests/{math,nn,model,agent,train}/*_test.cpp tests/support/*.cpp \
+    examples/020_distil_dark_room.cpp examples/support/program.cpp)
 }
 
-# Reads lines "toolchain, arguments of build_target.sh" and works on as many at a time as there are processors. Each line
-# leaves its result in a file, what did not finish as well.
+# Whether this processor runs what is compiled for -march=$1.
+runs_here() { scripts/build_target.sh runs - - "$1"; }
+
+# Reads lines "part, sources, arguments of build_target.sh but its OUT", leaves those out that are done, and works on as
+# many at a time as there are processors, first on what runs here.
 work() {
-  local lines line words out
-  mapfile -t lines
-  ((${#lines[@]})) || return 0
-  printf '%s\n' "${lines[@]}" | xargs -r -d '\n' -P "$(job_count)" -n 1 "$0" --one || true
-  for line in "${lines[@]}"; do
-    read -ra words <<<"$line"
-    out=${words[2]}
-    [[ ! -e $out.tsv ]] || continue
-    mkdir -p "$(dirname "$out")"
-    printf 'FAILED\t%s\t0\tdid not finish\n' "${words[*]:3}" | tee "$out.tsv"
+  local part sources what target march known lines=() compiled=()
+  while read -r part sources what target; do
+    known=$(kept "$part" "$target" "$sources")
+    read -r _ march _ <<<"$target"
+    if runs_here "$march"; then
+      [[ $known == passed ]] || lines+=("$part $sources $what $target")
+    else
+      [[ $known == passed || $known == built ]] || compiled+=("$part $sources $what $target")
+    fi
   done
+  lines+=("${compiled[@]}")
+  ((${#lines[@]})) || return 0
+  echo "${#lines[@]} to do, ${#compiled[@]} of them only to compile"
+  printf '%s\n' "${lines[@]}" | xargs -r -d '\n' -P "$(job_count)" -n 1 "$0" --one || true
 }
 
-# Does one line, unless it has passed before; prints what came of it. Never fails: the table tells.
+# Does one line and keeps what came of it. Never fails: the table tells.
 one() {
-  local toolchain=$1 out=$3 suite
-  shift
-  if [[ -e $out.tsv ]] && ! grep -q ^FAILED "$out.tsv"; then return; fi
+  local part=$1 sources=$2 what=$3 toolchain=$4 out suite outcome target seconds text
+  shift 3
+  out=out/targets/$part/${*// /.}
+  out=${out// /.}
   rm -f "$out.tsv"
   suite=$(suite_of "$toolchain")
   if [[ $suite == "$own_suite" ]]; then
-    scripts/build_target.sh "$@" || true
+    scripts/build_target.sh "$what" "$out" "$@" || true
   else
-    in_root "$roots/$suite" scripts/build_target.sh "$@" || true
+    in_root "$roots/$suite" scripts/build_target.sh "$what" "$out" "$@" || true
   fi
+  outcome=FAILED target=$* seconds=0 text='did not finish'
+  [[ ! -e $out.tsv ]] || IFS=$'\t' read -r outcome target seconds text <"$out.tsv"
+  keep "$part" "$target" "$sources" "$outcome" "$seconds" "$text"
 }
 
 # Prepares those of the toolchains that can be had, and leaves their names in `toolchains`.
@@ -118,22 +118,29 @@ prepare_all() {
   done
 }
 
-# Prints what failed below a folder of results; fails where something did.
-failures() {
-  local failed
-  failed=$(find "$1" -name '*.tsv' -exec grep -h ^FAILED {} +) || return 0
-  echo "$failed"
-  return 1
+# outcomes PART SOURCES OUTCOME [WORD...]: how many lines of a part have this outcome and a target with these words.
+outcomes() {
+  [[ -e $kept_in ]] || { echo 0; return; }
+  awk -F '\t' -v part="$1" -v sources="$2" -v outcome="$3" -v words="${*:4}" '
+    BEGIN { n = split(words, word, " ") }
+    $1 == part && $3 == sources && $4 == outcome {
+      all = 1
+      for (i = 1; i <= n; ++i) all = all && index(" " $2 " ", " " word[i] " ")
+      count += all
+    }
+    END { print count + 0 }' "$kept_in"
+}
+
+# Prints what failed in a part; fails where something did, or where not all of COUNT lines are there.
+failures() { # PART SOURCES COUNT
+  local passed built failed
+  passed=$(outcomes "$1" "$2" passed) built=$(outcomes "$1" "$2" built) failed=$(outcomes "$1" "$2" FAILED)
+  awk -F '\t' -v part="$1" -v sources="$2" '$1 == part && $3 == sources && $4 == "FAILED" { print $4 "\t" $2 "\t" $6 }' "$kept_in"
+  echo "$passed passed, $built built, $failed failed, $(($3 - passed - built - failed)) not done of $3"
+  ((failed == 0))
 }
 
 # ---- the table ----
-count() { # OUTCOME FOLDER WORD...: lines of the outcome whose target has these words
-  local folder=$2 outcome=$1 pattern='' word
-  shift 2
-  for word in "$@"; do pattern+=".*[[:space:]]${word//+/\\+}([[:space:]]|$)"; done
-  find "$folder" -name '*.tsv' -exec cat {} + 2>/dev/null | grep -Ec "^$outcome$pattern" || true
-}
-
 version_of() { # TOOLCHAIN
   local compiler suite
   compiler=${1%-libc++}
@@ -147,17 +154,25 @@ version_of() { # TOOLCHAIN
 }
 
 write_table() {
-  local toolchain march outcome target seconds failed cell
+  local toolchain march target line cell outcome each combinations sources header
+  each=$(($(values_of level | wc -l) * 4))
+  combinations=$(($(values_of mtune | wc -l) * each))
   cat <<TEXT
 <!-- SPDX-FileCopyrightText: The icrl authors -->
 <!-- SPDX-License-Identifier: MIT -->
 # Targets
 
-What was compiled and run where. Written by \`scripts/targets.sh table\` from the results of \`scripts/check.sh targets aarch64 tsan
-tuned bare\`; not by hand. Warnings are errors everywhere. *Passed*: compiled without a warning, run, right. *Built*: compiled
-without a warning; this processor lacks the instructions to run it.
+What was compiled and run where. Written by \`scripts/targets.sh table\` from [results/targets.tsv](results/targets.tsv), in
+which \`scripts/check.sh targets aarch64 wasm embedded tsan tuned bare fuzz\` keeps outcomes; not by hand. Warnings are errors
+everywhere. *Passed*: compiled without a warning, run, right. *Built*: compiled without a warning; no processor that it was
+tried on has the instructions to run it. *Not done*: not since the sources changed.
 
-Processor: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1) ($(processor)), $(nproc) cores.
+Processors, and how many of the outcomes below are from each:
+
+TEXT
+  awk -F '\t' -v cross="$cross" -v cover="$cover" '($1 == "cross" && $3 == cross) || ($1 == "cover" && $3 == cover) { ++count[$7] }
+    END { for (p in count) print "- " p ": " count[p] }' "$kept_in" | sort
+  cat <<TEXT
 
 | toolchain | release | compiler |
 |---|---|---|
@@ -170,8 +185,8 @@ TEXT
 ## Every combination
 
 \`tests/kernels/attend.cpp\`, which compares \`attend\` with a plain loop in double precision, at the pages' edges; sources
-$(basename "$(dirname "$cross")"). Each cell: passed of all combinations of $(values_of mtune | wc -l) \`-mtune\`
-($(values_of mtune | paste -sd, | sed 's/,/, /g')), $(values_of level | wc -l) levels ($(values_of level | paste -sd, | sed 's/,/, /g')), with and without \`-flto\` and \`-fno-strict-aliasing\`.
+$cross. Each cell: passed of all combinations of $(values_of mtune | wc -l) \`-mtune\` ($(values_of mtune | paste -sd, | sed 's/,/, /g')),
+$(values_of level | wc -l) levels ($(values_of level | paste -sd, | sed 's/,/, /g')), with and without \`-flto\` and \`-fno-strict-aliasing\`.
 
 | \`-march\` | $(values_of toolchain | paste -sd'|' | sed 's/|/ | /g') |
 |---|$(values_of toolchain | sed 's/.*/---|/' | paste -sd'\0')
@@ -179,51 +194,55 @@ TEXT
   for march in $(values_of march); do
     printf '| %s |' "$march"
     for toolchain in $(values_of toolchain); do
-      cell="$(count passed "$cross/$toolchain" "$march") of $(($(values_of mtune | wc -l) * $(values_of level | wc -l) * 4))"
-      outcome=$(count built "$cross/$toolchain" "$march")
-      ((outcome == 0)) || cell+=", built $outcome"
-      outcome=$(count FAILED "$cross/$toolchain" "$march")
-      ((outcome == 0)) || cell+=", **failed $outcome**"
+      cell="$(($(outcomes cross "$cross" passed "$toolchain" "$march") * each)) of $combinations"
+      outcome=$(outcomes cross "$cross" built "$toolchain" "$march")
+      ((outcome == 0)) || cell+=", built $((outcome * each))"
+      outcome=$(outcomes cross "$cross" FAILED "$toolchain" "$march")
+      ((outcome == 0)) || cell+=", **failed in $outcome of $(values_of mtune | wc -l) \`-mtune\`**"
       printf ' %s |' "$cell"
     done
     echo
   done
   cat <<TEXT
 
-$(count passed "$cross") passed, $(count built "$cross") built, $(count FAILED "$cross") failed.
+$(($(outcomes cross "$cross" passed) * each)) passed, $(($(outcomes cross "$cross" built) * each)) built.
 
 ## Each two values together
 
 All kernels, the tests of math, nn, model, agent and train without those tagged slow, and \`020_distil_dark_room --quick\`, on
 targets in which each two values of different dimensions meet (of \`-march\` and \`-mtune\` 35 of their 49 pairs); sources
-$(basename "$(dirname "$cover")").
+$cover.
 
 | compiler | \`-march\` | \`-mtune\` | level | \`-flto\` | aliasing | outcome | seconds |
 |---|---|---|---|---|---|---|---|
 TEXT
-  while read -r toolchain target; do
-    outcome='not run' seconds='' failed=''
-    IFS=$'\t' read -r outcome _ seconds failed < <(cat "$cover/$toolchain.${target// /.}.tsv" 2>/dev/null) || true
-    echo "| $toolchain | ${target// / | } | ${outcome:-not run}${failed:+: $failed} | $seconds |"
+  while read -r target; do
+    line=$(awk -F '\t' -v target="$target" -v sources="$cover" '$1 == "cover" && $2 == target && $3 == sources {
+      print $4 ($6 == "" ? "" : ": " $6) " | " $5 }' "$kept_in")
+    echo "| ${target// / | } | ${line:-not done | } |"
   done < <(sed -n 's/^target //p' tests/targets/cover.txt)
+  cat <<TEXT
+
+## Inputs from outside
+
+What \`scripts/fuzz.sh\` tried since the sources of each target changed, under the address and the undefined-behavior sanitizer.
+
+| target | outcome | inputs | seconds |
+|---|---|---|---|
+TEXT
+  awk -F '\t' '$1 == "fuzz" { print $2 " " $3 }' "$kept_in" | while read -r target sources; do
+    header=$(sed -n "s/^icrl_add_fuzzer($target \([^ ]*\) .*/\1/p" tests/fuzz/CMakeLists.txt)
+    [[ $sources == "$(state_of "tests/fuzz/$header")" ]] || continue
+    awk -F '\t' -v target="$target" '$1 == "fuzz" && $2 == target { print "| " $2 " | " $4 " | " $6 " | " $5 " |" }' "$kept_in"
+  done
   cat <<TEXT
 
 ## Beside them
 
-| check | sources as of | outcome |
-|---|---|---|
+| check | sources as of | outcome | processor |
+|---|---|---|---|
 TEXT
-  if [[ -e out/targets/checks.tsv ]]; then awk -F '\t' '{ last[$1] = $0 } END { for (c in last) print last[c] }' out/targets/checks.tsv |
-    sort | awk -F '\t' '{ print "| " $1 " | " $2 " | " $3 " |" }'; fi
-}
-
-# The features that decide between our kernels, as this processor has them.
-processor() {
-  local feature have=()
-  for feature in avx avx2 fma avx512f avx512dq avx512vl avx512_vnni avx512_bf16; do
-    ! grep -qm1 "^flags.*\b$feature\b" /proc/cpuinfo || have+=("$feature")
-  done
-  echo "${have[*]}"
+  awk -F '\t' '$1 == "check" { print "| " $2 " | " $3 " | " $4 ($6 == "" ? "" : ", " $6) " | " $7 " |" }' "$kept_in"
 }
 
 # ---- the parts ----
@@ -240,39 +259,34 @@ for part in "${parts[@]}"; do
   case $part in
     cross)
       prepare_all
-      for toolchain in "${toolchains[@]}"; do
-        for march in $(values_of march); do
-          for mtune in $(values_of mtune); do
-            echo "$toolchain attend $cross/$toolchain/$march.$mtune $toolchain $march $mtune"
-          done
+      for march in $(values_of march); do
+        for toolchain in "${toolchains[@]}"; do
+          for mtune in $(values_of mtune); do echo "cross $cross attend $toolchain $march $mtune"; done
         done
-      done | work | { grep -v ^passed || true; }
-      failures "$cross" || failed=1
-      echo "$(count passed "$cross") passed, $(count built "$cross") built, $(count FAILED "$cross") failed"
+      done | work
+      failures cross "$cross" $(($(values_of toolchain | wc -l) * $(values_of march | wc -l) * $(values_of mtune | wc -l))) || failed=1
       ;;
     cover)
       tests/targets/check_cover.sh
       prepare_all
       export MODULES='math nn model agent train' DEMO=020_distil_dark_room
       while read -r toolchain target; do
-        [[ " ${toolchains[*]} " != *" $toolchain "* ]] ||
-          echo "$toolchain tests $cover/$toolchain.${target// /.} $toolchain $target"
+        [[ " ${toolchains[*]} " != *" $toolchain "* ]] || echo "cover $cover tests $toolchain $target"
       done < <(sed -n 's/^target //p' tests/targets/cover.txt) | work
-      failures "$cover" || failed=1
+      failures cover "$cover" "$(grep -c '^target ' tests/targets/cover.txt)" || failed=1
       ;;
     quick)
       need "${build_tools[@]}" "${libraries[@]}" catch2
       export MODULES='nn model' DEMO=''
-      folder=$(dirname "$cover")/quick
-      while read -r target; do
-        echo "g++ tests $folder/${target// /.} g++ $target"
-      done <<TARGETS | work
+      export ICRL_KEPT_IN=out/targets/quick.tsv # of this machine alone
+      kept_in=$ICRL_KEPT_IN
+      while read -r target; do echo "quick $cover tests g++ $target"; done <<TARGETS | work
 x86-64-v4 skylake-avx512 O2 no-lto strict
 x86-64-v3 skylake O3 lto strict
 x86-64 icelake-server O2 no-lto no-strict
 sandybridge alderlake Os no-lto strict
 TARGETS
-      failures "$folder" || failed=1
+      failures quick "$cover" 4 || failed=1
       ;;
     table)
       write_table >docs/targets.md
