@@ -24,16 +24,13 @@ ICRL_VERSION=$((ICRL_VERSION / 10000)).$((ICRL_VERSION / 100 % 100)).$((ICRL_VER
 rm -rf "$ICRL_DOCS"
 mkdir -p "$ICRL_DOCS"
 
-# A header belongs to the module whose folder it is in. A standard header such as <cstddef> in a docstring is text, no tag of
-# HTML. The lines keep their numbers.
-cat >"$ICRL_DOCS/group.sh" <<'FILTER'
+# What Doxygen reads in place of a header: see docs/doxygen_filter.awk. The umbrella has nothing to document.
+cat >"$ICRL_DOCS/filter.sh" <<'FILTER'
 #!/bin/sh
-module=$(basename "$(dirname "$1")")
-[ "$module" != icrl ] || exec cat "$1"
-sed -e "s|^namespace icrl {\$|& /** @addtogroup $module */ /** @{ */|" -e "s|^}  // namespace icrl\$|/** @} */ &|" \
-  -e '/^ *\/\/\//s/<\(c[a-z]*\)>/@<\1@>/g' "$1"
+[ "$(basename "$1")" != icrl.hpp ] || exec cat "$1"
+exec awk -f docs/doxygen_filter.awk -v used="$ICRL_DOCS/used_rows" docs/protocols.tsv "$1"
 FILTER
-chmod +x "$ICRL_DOCS/group.sh"
+chmod +x "$ICRL_DOCS/filter.sh"
 
 # The modules and what is in them: docs/design.md's table.
 {
@@ -58,6 +55,11 @@ if [[ -s $ICRL_DOCS/warnings ]]; then
   echo "$(sort -u "$ICRL_DOCS/warnings" | wc -l) warnings; symbols that are not documented, by kind:"
   sort -u "$ICRL_DOCS/warnings" | sed -nE "s/.*: (Compound) .* is not documented\.$/\1/p
     s/.*\(($kinds)\).* is not documented\.$/\1/p" | sort | uniq -c | sort -rn
+  exit 1
+fi
+# A row of the table that no longer fits a member has lost it to a new name or to a comment of its own.
+if ! awk 'NR == FNR { used[$1]; next } /^[^#]/ && !(FNR in used) { print FILENAME ":" FNR ": fits no member: " $0; ++faults }
+    END { exit faults > 0 }' "$ICRL_DOCS/used_rows" docs/protocols.tsv; then
   exit 1
 fi
 for module in include/icrl/*/; do # a group that lost its headers has no entries
