@@ -27,8 +27,10 @@ namespace icrl {
 template <Streaming M>
 class AgentState {
 public:
+  /// A row that the model has to see: the state of a context, and the row's features.
   using Input = typename StaggeredContexts<M>::Input;
 
+  /// An empty memory. `contexts` are those of a fresh stream.
   explicit AgentState(StaggeredContexts<M> contexts)
       : stream_{contexts.model().layout},
         contexts_{std::move(contexts)},
@@ -43,7 +45,9 @@ public:
     return states;
   }
 
+  /// The model that the memory belongs to.
   [[nodiscard]] const M& model() const { return contexts_.model(); }
+  /// Contexts that are kept at most; see StaggeredContexts.
   [[nodiscard]] int context_count() const { return contexts_.context_count(); }
   /// Whether the agent has acted and waits for learn() with the result of its action.
   [[nodiscard]] bool awaits_learn() const { return awaits_learn_; }
@@ -64,6 +68,7 @@ public:
 
   /// Before each row: how many inputs must be run first, and which.
   [[nodiscard]] int prepare() { return contexts_.prepare(); }
+  /// Input t of those, 0 .. prepare() - 1; run them in order, one pass each.
   [[nodiscard]] Input refill(int t) { return contexts_.refill(t); }
 
   /// Adds the inputs that show the model the closing row.

@@ -22,14 +22,19 @@ public:
   using Scalar = typename M::Scalar;
   using State = AgentState<M>;
 
+  /// The model must outlive the agent. `context_count`: see StaggeredContexts. Throws Error for an invalid decoding or
+  /// number of contexts.
   explicit InContextAgent(const M& model, Decoding decoding = {}, int context_count = 2)
       : group_{model, 1, decoding, context_count} {}
   explicit InContextAgent(const M&&, Decoding = {}, int = 2) = delete;
 
+  /// Throws Error unless these are the spaces that the model was made for.
   void check_spaces(const Space& observation_space, const Space& action_space) const {
     group_.check_spaces(observation_space, action_space);
   }
 
+  /// Chooses one of all actions, for a model without extra features. Here and below: see InContextAgents::act for
+  /// errors.
   void act(std::span<const float> observation, std::span<float> action, Rng& rng) { act(observation, {}, action, rng); }
   /// `allowed`: one byte per action of a Discrete space, 0 = forbidden; empty allows all.
   void act(std::span<const float> observation, std::span<const std::uint8_t> allowed, std::span<float> action,
@@ -43,6 +48,7 @@ public:
     group_.act({.members = only, .observations = observation, .masks = allowed, .extra_features = extra_features},
                action, {&rng, 1});
   }
+  /// Records the result of an action, or another agent's step; see InContextAgents::learn.
   void learn(const Transition& transition) { group_.learn(0, transition); }
 
   /// Forgets everything, for a new task.
@@ -55,14 +61,19 @@ public:
   [[nodiscard]] bool awaits_learn() const { return group_.awaits_learn(0); }
   /// Steps in the window on which the agent acts.
   [[nodiscard]] int remembered_steps() const { return group_.remembered_steps(0); }
+  /// The model, which the agent does not own.
   [[nodiscard]] const M& model() const { return group_.model(); }
 
   /// All that the agent remembers; a copy is a snapshot. See InContextAgents for which agents can restore it.
   [[nodiscard]] const State& state() const { return group_.state(0); }
+  /// Restores a snapshot; see InContextAgents::set_state.
   void set_state(const State& state) { group_.set_state(0, state); }
+  /// Exchanges the memory for `state` without copying; see InContextAgents::swap_state.
   void swap_state(State& state) { group_.swap_state(0, state); }
 
+  /// Writes the memory to a file, atomically; see agent_memory_file.hpp.
   void save(const std::filesystem::path& path) const requires HasWeights<M> { group_.save(path); }
+  /// Restores what `save` wrote; see InContextAgents::restore.
   void restore(const std::filesystem::path& path) requires HasWeights<M> { group_.restore(path); }
 
 private:

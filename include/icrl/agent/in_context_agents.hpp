@@ -45,6 +45,7 @@ public:
   InContextAgents(const M&&, int, Decoding = {}, int = 2) = delete;
 
   [[nodiscard]] int member_count() const { return static_cast<int>(states_.size()); }
+  /// The model, which the agents do not own.
   [[nodiscard]] const M& model() const { return *model_; }
 
   /// Throws Error unless these are the spaces that the model was made for.
