@@ -39,19 +39,20 @@ inline void returns_of(const ContextBatch& batch, int window, double discount, s
 
 }  // namespace detail
 
-/// Actions, and the return that follows each: the sum over a window's rows of weight * (-log p(action) + value_weight /
-/// 2
-/// * (value - return)^2). The value is the model's first output after those for actions (see ValueHead); the return is
-/// the discounted sum of the rewards to the end of the episode. Rows whose episode continues after the window have no
-/// return and only train the action, so windows must be longer than episodes.
+/// Actions, and the return that follows each: the sum over a window's rows of
+///   weight * (-log p(action) + value_weight / 2 * (value - return)^2)
+/// The value is the model's first output after those for actions (see ValueHead); the return is the discounted sum of
+/// the rewards to the end of the episode. Rows whose episode continues after the window have no return and only train
+/// the action, so windows must be longer than episodes.
 struct ActionAndValue {
-  double value_weight = 0.5;
-  double discount = 0.99;
+  double value_weight = 0.5;   ///< factor of half the squared error, finite, at least 0
+  double discount = 0.99;      ///< factor per step of later rewards, in 0 .. 1
   double label_smoothing = 0;  ///< as in ActionCrossEntropy
 
+  /// Memory of one thread.
   struct Scratch {
-    ActionCrossEntropy::Scratch actions;
-    std::vector<double> returns;  ///< (T)
+    ActionCrossEntropy::Scratch actions;  ///< of the part that is for actions
+    std::vector<double> returns;          ///< (T)
   };
 
   template <SequenceModel M>

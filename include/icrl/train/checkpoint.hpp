@@ -26,17 +26,17 @@ struct DistilProgress {
   double seconds = 0;       ///< of training, evaluation excluded
   double loss = 0;          ///< of the last update
   int best_update = 0;      ///< after how many updates the best score came; 0 = nothing was scored yet
-  double best_score = 0;
+  double best_score = 0;    ///< the highest so far; 0 if nothing was scored
 };
 
 /// The state of a run between two updates. Windows are functions of the seed and the update, so no generator is part of
 /// it.
 template <Trainable M>
 struct Checkpoint {
-  DistilProgress progress;
-  M model, mean, variance;  ///< weights and AdamW's moments
-  std::optional<M> average, best;
-  WeightMasks masks;  ///< of a run that prunes
+  DistilProgress progress;         ///< up to the checkpoint
+  M model, mean, variance;         ///< weights and AdamW's moments
+  std::optional<M> average, best;  ///< the moving average of the weights, and those of the best score, if there are any
+  WeightMasks masks;               ///< of a run that prunes
 };
 
 namespace detail {

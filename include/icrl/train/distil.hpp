@@ -28,13 +28,13 @@ concept HasOnEvaluate = requires(O& observer, const M& model, int update) {
 
 /// What a whole run did.
 struct DistilResult {
-  int updates = 0;
-  int best_update = 0;       ///< the update that the returned weights come from
-  double best_score = 0;     ///< their score; 0 if nothing was scored
-  std::int64_t tokens = 0;   ///< environment steps trained on
-  double train_seconds = 0;  ///< evaluation excluded
-  double tokens_per_second = 0;
-  double final_loss = 0;  ///< of the last update
+  int updates = 0;               ///< done in all, with those before a resume
+  int best_update = 0;           ///< the update that the returned weights come from
+  double best_score = 0;         ///< their score; 0 if nothing was scored
+  std::int64_t tokens = 0;       ///< environment steps trained on
+  double train_seconds = 0;      ///< evaluation excluded
+  double tokens_per_second = 0;  ///< over all updates, evaluation excluded
+  double final_loss = 0;         ///< of the last update
 };
 
 namespace detail {

@@ -22,6 +22,7 @@ enum class Products {
   bfloat16    ///< 8 bits of precision
 };
 
+/// "automatic", "full" or "bfloat16".
 [[nodiscard]] inline const char* to_string(Products products) {
   switch (products) {
     case Products::automatic:
@@ -36,8 +37,8 @@ enum class Products {
 
 /// How a model is distilled from histories.
 struct DistilConfig {
-  int updates = 1800;
-  int batch = 64;  ///< windows per update
+  int updates = 1800;  ///< in all; a resumed run does the rest of them
+  int batch = 64;      ///< windows per update
 
   double learning_rate = 3e-3;       ///< the highest, after the warm-up
   double final_rate_fraction = 0.1;  ///< the last update's rate as a share of it, reached along half a cosine wave
@@ -59,6 +60,7 @@ struct DistilConfig {
   int thread_count = 0;    ///< 0 = all cores; at most gradient_slots are used
   std::uint64_t seed = 0;  ///< of the random choice of windows
 
+  /// The threads of a run: `thread_count` or all cores, but at most one per gradient slot.
   [[nodiscard]] int used_threads() const { return std::min(threads_or_all(thread_count), gradient_slots); }
 };
 

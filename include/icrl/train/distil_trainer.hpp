@@ -48,6 +48,7 @@ public:
   DistilTrainer(M& model, const WindowSampler& sampler,
                 const DistilConfig& config) requires std::same_as<O, ActionCrossEntropy>
       : DistilTrainer{model, sampler, config, O{config.label_smoothing}} {}
+  /// The same with what training minimizes, the processes that take part, and what is pruned.
   DistilTrainer(M& model, const WindowSampler& sampler, const DistilConfig& config, O objective, R ranks = {},
                 P pruner = {})
       : model_{model},
@@ -112,7 +113,9 @@ public:
   [[nodiscard]] const M& averaged() const { return average_ ? *average_ : model_; }
   /// The averaged weights that were offered with the highest score so far; the current ones if none were offered.
   [[nodiscard]] const M& best() const { return best_ ? *best_ : averaged(); }
+  /// How far the run has come.
   [[nodiscard]] const DistilProgress& progress() const { return progress_; }
+  /// The configuration of the run, with the choice that was made in place of automatic products.
   [[nodiscard]] const DistilConfig& config() const { return config_; }
   /// Those of the last update.
   [[nodiscard]] const WeightMasks& masks() const { return masks_; }

@@ -25,6 +25,7 @@ class GradientSlots {
 public:
   using Scalar = typename M::Scalar;
 
+  /// `slot_count` gradients of the shape of `model`, at least one.
   GradientSlots(const M& model, int slot_count) : gradients_(static_cast<std::size_t>(slot_count), model) {
     for (M& gradient : gradients_) chunks_.push_back(weight_chunks<Scalar>(gradient));
     squares_.resize(chunks_.front().size());
@@ -32,7 +33,9 @@ public:
   GradientSlots(const GradientSlots&) = delete;
   GradientSlots& operator=(const GradientSlots&) = delete;
 
+  /// Slots of this process.
   [[nodiscard]] int slot_count() const { return static_cast<int>(gradients_.size()); }
+  /// Chunks of a gradient; see weight_chunks.
   [[nodiscard]] int chunk_count() const { return static_cast<int>(squares_.size()); }
 
   /// Slot `slot` with all its numbers set to zero, except those of frozen weights.

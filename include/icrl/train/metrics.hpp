@@ -24,11 +24,14 @@ namespace icrl {
 /// one counts.
 class MetricsFile {
 public:
+  /// Opens a file, or makes it, and ends a line that a crash has cut short. Throws Error if it cannot be opened or has
+  /// another writer.
   explicit MetricsFile(const std::filesystem::path& path) : file_{path} {
     const auto last = file_.last_byte();
     if (last && *last != std::byte{'\n'}) add("\n");  // a line that a crash has cut short ends alone
   }
 
+  /// Appends one line. Throws Error if it cannot be written.
   void append(const DistilMetrics& metrics) { add(to_json(metrics) + "\n"); }
 
 private:

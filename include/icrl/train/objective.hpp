@@ -29,6 +29,7 @@ concept Objective = std::copyable<O> && requires(const O& objective, typename O:
 /// The objective of Algorithm Distillation (Laskin et al., 2022, equation 6): the sum of weight * -log p(action) over a
 /// window's rows. It ignores outputs that are not for actions.
 struct ActionCrossEntropy {
+  /// No memory is needed.
   struct Scratch {};
 
   double label_smoothing = 0;  ///< fraction of the label's probability that is spread over all ids
@@ -83,10 +84,10 @@ using Bf16PassOrNone = std::conditional_t<HasBf16Pass<M>, Bf16Pass<M>, NoPass>;
 /// The memory of passes over single windows; sized by the first one.
 template <typename Pass, typename O = ActionCrossEntropy>
 struct WindowScratch {
-  typename Pass::Cache cache;
+  typename Pass::Cache cache;                       ///< of the pass
   Matrix<typename Pass::Scalar> outputs, doutputs;  ///< (T, P)
   std::vector<float> rows;                          ///< (T, F) of a window with images
-  typename O::Scratch objective;
+  typename O::Scratch objective;                    ///< of the objective
 };
 
 /// The objective's loss on one window. Adds the gradient to `grad`.

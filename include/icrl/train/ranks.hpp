@@ -27,7 +27,9 @@ concept Ranks = requires(R& ranks, std::span<const std::byte> out, std::span<std
 struct OneRank {
   static constexpr int rank() { return 0; }
   static constexpr int size() { return 1; }
+  /// A precondition violation, like `receive`, because there is no other process.
   static void send(std::span<const std::byte>, int) { ICRL_ASSERT(false, "OneRank::send: there is no other rank"); }
+  /// A precondition violation.
   static void receive(std::span<std::byte>, int) { ICRL_ASSERT(false, "OneRank::receive: there is no other rank"); }
 };
 static_assert(Ranks<OneRank>);

@@ -106,7 +106,7 @@ struct NoPruner {
 
 /// The same weights are pruned from the first update to the last: fine-tuning of a pruned model.
 struct FixedMasks {
-  WeightMasks masks;
+  WeightMasks masks;  ///< of the whole run; see WeightMask
 
   template <typename M>
   [[nodiscard]] std::optional<WeightMasks> next_masks(int update, const M&, const WeightMasks&) const {
