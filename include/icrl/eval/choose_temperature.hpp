@@ -14,11 +14,13 @@
 
 namespace icrl {
 
+/// What a model earns at one temperature.
 struct TemperatureScore {
-  double temperature;
+  double temperature;    ///< see Decoding
   Estimate mean_return;  ///< over all episodes and runs, with a 95 % interval over tasks
 };
 
+/// The best temperature of some candidates.
 struct TemperatureChoice {
   double temperature;                    ///< of the highest mean return; among equal ones, the first
   std::vector<TemperatureScore> scores;  ///< in the order of the candidates

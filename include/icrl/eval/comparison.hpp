@@ -24,6 +24,7 @@ struct ReferenceReturns {
   std::vector<double> oracle, random;  ///< per task; random is empty if the family has no random_return
 };
 
+/// The reference returns of these tasks, in their order.
 template <TaskFamily F>
 requires HasOracleReturn<F>
 [[nodiscard]] ReferenceReturns reference_returns(const F& family, std::span<const int> tasks) {

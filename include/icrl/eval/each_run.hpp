@@ -20,13 +20,14 @@
 
 namespace icrl {
 
+/// How agents of a model, or other learners, are run on tasks.
 struct EvaluationConfig {
-  int runs = 16;      ///< independent runs per task
-  int episodes = 50;  ///< per run; the agent remembers across them
-  std::uint64_t seed = 0;
-  int thread_count = 0;   ///< 0 = all cores
-  int group_size = 32;    ///< agents computed in one pass; affects the speed but not the result
-  int context_count = 2;  ///< contexts per agent, see StaggeredContexts
+  int runs = 16;           ///< independent runs per task
+  int episodes = 50;       ///< per run; the agent remembers across them
+  std::uint64_t seed = 0;  ///< of environments and agents; a run draws from (seed, task, run)
+  int thread_count = 0;    ///< 0 = all cores
+  int group_size = 32;     ///< agents computed in one pass; affects the speed but not the result
+  int context_count = 2;   ///< contexts per agent, see StaggeredContexts
 };
 
 /// Throws Error for a value outside its range.
@@ -84,8 +85,8 @@ void for_each_run(const M& model, const F& family, std::span<const int> tasks, c
   }
 }
 
-/// The same for any other learner: `make_learner(task, env)` makes a fresh one for every
-/// run. `take` is called on this thread.
+/// The same for any other learner: `make_learner(task, env)` makes a fresh one for every run. `take` is called on this
+/// thread.
 template <TaskFamily F, typename MakeLearner, typename Take>
 void for_each_learner_run(MakeLearner make_learner, const F& family, std::span<const int> tasks,
                           const EvaluationConfig& config, const Take& take) {

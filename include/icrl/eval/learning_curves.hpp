@@ -31,16 +31,21 @@ public:
     returns_.resize(tasks_.size() * static_cast<std::size_t>(run_count) * static_cast<std::size_t>(episode_count));
   }
 
+  /// The number of each task in its family, in the order of the curves.
   [[nodiscard]] std::span<const int> tasks() const& { return tasks_; }
   std::span<const int> tasks() const&& = delete;
+  /// Tasks, each with run_count() curves of episode_count() returns.
   [[nodiscard]] int task_count() const { return static_cast<int>(tasks_.size()); }
+  /// Runs per task.
   [[nodiscard]] int run_count() const { return run_count_; }
+  /// Episodes per run.
   [[nodiscard]] int episode_count() const { return episode_count_; }
 
   /// The returns of one run, episode by episode; `task` is an index into tasks().
   [[nodiscard]] std::span<double> returns(int task, int run) & {
     return std::span{returns_}.subspan(first(task, run), width());
   }
+  /// The same to read only.
   [[nodiscard]] std::span<const double> returns(int task, int run) const& {
     return std::span{returns_}.subspan(first(task, run), width());
   }

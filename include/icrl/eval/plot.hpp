@@ -13,12 +13,13 @@
 
 namespace icrl {
 
+/// How the line of a series is drawn.
 enum class PlotStroke { solid, dashed, dotted };
 
 /// One line of a plot; y[i] is drawn at x = i + 1.
 struct PlotSeries {
-  std::string name{};
-  std::vector<double> y{};
+  std::string name{};                     ///< for the legend
+  std::vector<double> y{};                ///< one value per episode
   std::vector<Interval> band{};           ///< one interval around each y, or empty
   PlotStroke stroke = PlotStroke::solid;  ///< used only by the SVG output
   int color = -1;  ///< index into the palette of eight; -1: the next one, by position in the plot
@@ -31,15 +32,15 @@ struct PlotSeries {
 
 /// A horizontal line for comparison.
 struct PlotLevel {
-  std::string name{};
-  double y = 0;
+  std::string name{};  ///< for the legend
+  double y = 0;        ///< where the line lies
 };
 
 /// A plot of curves over episodes. Output it with `to_svg`, `to_terminal` or `to_csv`.
 struct Plot {
-  std::string title{}, x_label{"episode"}, y_label{"return"};
-  std::vector<PlotSeries> series{};
-  std::vector<PlotLevel> levels{};
+  std::string title{}, x_label{"episode"}, y_label{"return"};  ///< above the plot, and at its axes
+  std::vector<PlotSeries> series{};                            ///< drawn in this order
+  std::vector<PlotLevel> levels{};                             ///< drawn over the whole width
 };
 
 /// Throws Error for a plot without values, a value that is not finite or beyond 1e300, or a band whose length differs

@@ -50,18 +50,20 @@ inline void check_all_finite(std::span<const double> values, std::string_view wh
   return total / (0.5 * size);
 }
 
+/// The numbers from `low` to `high`.
 struct Interval {
-  double low = 0, high = 0;
+  double low = 0, high = 0;  ///< low <= high
 };
 
+/// How a bootstrap interval is computed.
 struct BootstrapConfig {
-  int resamples = 2000;
-  double level = 0.95;  ///< confidence level
+  int resamples = 2000;  ///< drawn sets of values, at least 1; more make the interval itself less random
+  double level = 0.95;   ///< confidence level
   /// Number of groups of equal length in the values, for example one group per trained model with its tasks. Groups are
   /// drawn first, then values within each (Davison & Hinkley, 1997, section 3.8), so effects that the values of a group
   /// share widen the interval. 1 = the values are independent.
   int clusters = 1;
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;  ///< of the resamples
 };
 
 /// A percentile bootstrap interval (Efron & Tibshirani, 1993, chapter 13) of `statistic(std::span<const double>)`. The
@@ -98,14 +100,16 @@ template <typename Statistic>
 
 /// A mean with a confidence interval.
 struct Estimate {
-  double value = 0;
-  Interval interval{};
+  double value = 0;     ///< of all values
+  Interval interval{};  ///< see bootstrap_interval
 };
 
+/// The mean with its bootstrap interval. Throws Error as bootstrap_interval does.
 [[nodiscard]] inline Estimate estimate_mean(std::span<const double> values, const BootstrapConfig& config = {}) {
   return {mean(values), bootstrap_interval(values, mean, config)};
 }
 
+/// The interquartile mean with its bootstrap interval. Throws Error as bootstrap_interval does.
 [[nodiscard]] inline Estimate estimate_interquartile_mean(std::span<const double> values,
                                                           const BootstrapConfig& config = {}) {
   return {interquartile_mean(values), bootstrap_interval(values, interquartile_mean, config)};

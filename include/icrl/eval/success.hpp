@@ -13,7 +13,7 @@ namespace icrl {
 
 /// Why runs fail: a run that never finds anything explores too little; a run that does not keep what it found forgets.
 struct SuccessCounts {
-  std::int64_t runs = 0;
+  std::int64_t runs = 0;            ///< that were counted
   std::int64_t found = 0;           ///< runs with at least one successful episode
   std::int64_t later_episodes = 0;  ///< episodes after the first success of their run
   std::int64_t kept = 0;            ///< later episodes that succeed

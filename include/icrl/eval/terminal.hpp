@@ -13,9 +13,10 @@
 
 namespace icrl {
 
+/// The size and the colors of a plot in a terminal.
 struct TerminalPlotConfig {
-  int columns = 72;  ///< size of the area for the lines
-  int rows = 16;
+  int columns = 72;        ///< size of the area for the lines, in characters
+  int rows = 16;           ///< without the title and the x axis
   bool has_color = false;  ///< ANSI colors
 };
 
