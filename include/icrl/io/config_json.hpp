@@ -110,6 +110,7 @@ void read_field(JsonObject& object, const IntListField<Config>& field, std::type
   return space;
 }
 
+/// Reads the layout of a step, as json_text writes it. Throws Error for a missing, unknown or invalid value.
 [[nodiscard]] inline StepLayout step_layout_from_json(const Json& json, const std::string& what) {
   JsonObject object{json, what};
   StepLayout layout{

@@ -40,6 +40,8 @@ namespace detail {
 
 }  // namespace detail
 
+/// A space as JSON: {"discrete": 5}, {"multi_discrete": [9, 9]}, or {"box": ...} with its bounds, shape and element
+/// type.
 [[nodiscard]] inline JsonText json_text(const Space& space) {
   if (const auto* discrete = std::get_if<Discrete>(&space)) return json_object({{"discrete", discrete->count}});
   if (const auto* multi = std::get_if<MultiDiscrete>(&space)) return json_object({{"multi_discrete", multi->counts}});
@@ -50,6 +52,7 @@ namespace detail {
   return json_object({{"box", json_object_of(fields)}});
 }
 
+/// The layout of a step as JSON: both spaces, the closing token, and the extra features if there are any.
 [[nodiscard]] inline JsonText json_text(const StepLayout& layout) {
   JsonFields fields{{"action_space", json_text(layout.action_space)},
                     {"closing_token", layout.closing_token},
@@ -78,6 +81,7 @@ template <HasFields Config>
   return json_object_of(fields);
 }
 
+/// Labels as JSON: two lists, "actions" and "observations".
 [[nodiscard]] inline JsonText json_text(const SpaceLabels& labels) {
   const auto list = [](const std::vector<ComponentLabel>& components) {
     std::vector<JsonText> texts;

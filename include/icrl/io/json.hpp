@@ -19,6 +19,7 @@
 // library become Errors.
 namespace icrl {
 
+/// A parsed JSON value.
 using Json = nlohmann::json;
 
 namespace detail {
@@ -132,33 +133,42 @@ public:
   }
   JsonObject(const Json&&, std::string) = delete;
 
+  /// What begins every error.
   [[nodiscard]] const std::string& what() const { return what_; }
+  /// Whether the object has this key. Asking does not count as reading it.
   [[nodiscard]] bool has(const std::string& key) const { return json_->contains(key); }
 
+  /// The value of a key, which then counts as read. Throws Error if the key is missing; so do the functions below, and
+  /// also for a value of another type.
   [[nodiscard]] const Json& value(const std::string& key) {
     asked_for_.insert(key);
     const auto found = json_->find(key);
     if (found == json_->end()) fail("{}: \"{}\" is missing", what_, key);
     return *found;
   }
+  /// A whole number, which must lie in least .. most.
   [[nodiscard]] int integer(const std::string& key, int least, int most) {
     return whole_number(value(key), least, most, fmt::format("{}: \"{}\"", what_, key));
   }
+  /// A number, whole or not.
   [[nodiscard]] double number(const std::string& key) {
     const Json& number = value(key);
     if (!number.is_number()) wrong_type(key, "a number", number);
     return number.get<double>();
   }
+  /// A truth value.
   [[nodiscard]] bool boolean(const std::string& key) {
     const Json& truth = value(key);
     if (!truth.is_boolean()) wrong_type(key, "true or false", truth);
     return truth.get<bool>();
   }
+  /// A string.
   [[nodiscard]] std::string text(const std::string& key) {
     const Json& text = value(key);
     if (!text.is_string()) wrong_type(key, "a text", text);
     return text.get<std::string>();
   }
+  /// An array, for a loop over its elements.
   [[nodiscard]] const Json& list(const std::string& key) {
     const Json& list = value(key);
     if (!list.is_array()) wrong_type(key, "a list", list);

@@ -92,6 +92,7 @@ public:
     text_ += ']';
   }
 
+  /// The JSON, on one line.
   [[nodiscard]] const std::string& text() const { return text_; }
 
   /// Wraps text that is already JSON.
@@ -110,9 +111,10 @@ private:
   std::string text_;
 };
 
+/// One entry of an object.
 struct JsonField {
-  std::string_view key;
-  JsonText value;
+  std::string_view key;  ///< written as a JSON string
+  JsonText value;        ///< of any kind
 };
 
 namespace detail {
@@ -136,6 +138,7 @@ template <typename Fields>
 
 /// An object whose fields are collected in a loop, sorted by key.
 using JsonFields = std::map<std::string, JsonText, std::less<>>;
+/// See JsonFields.
 [[nodiscard]] inline JsonText json_object_of(const JsonFields& fields) { return detail::object_of(fields); }
 
 }  // namespace icrl

@@ -29,13 +29,14 @@ namespace icrl {
 /// The description in the file of a model whose configuration is a `Config`.
 template <HasFields Config>
 struct ModelInfoOf {
-  int format_version = 0;
-  Config config{};
-  StepLayout layout{};
-  std::int64_t weight_count = 0;
-  SpaceLabels labels{};  ///< meaning of observations and actions, if the file has it
-  Metadata metadata{};   ///< texts added by its writer
+  int format_version = 0;         ///< see save_model.hpp
+  Config config{};                ///< the model's shape
+  StepLayout layout{};            ///< what a row of its features holds
+  std::int64_t weight_count = 0;  ///< numbers in all tensors
+  SpaceLabels labels{};           ///< meaning of observations and actions, if the file has it
+  Metadata metadata{};            ///< texts added by its writer
 };
+/// The description of a CausalTransformer.
 using ModelInfo = ModelInfoOf<TransformerConfig>;
 
 /// A model that can be loaded: it is constructed from its configuration and layout, and then its tensors are filled.

@@ -43,6 +43,7 @@ public:
     check_order();
   }
 
+  /// The kind and the path of the file, for errors.
   [[nodiscard]] const std::string& what() const { return what_; }
   /// In the order of their data in the file.
   [[nodiscard]] std::span<const TensorView> tensors() const { return tensors_; }

@@ -33,6 +33,7 @@
 //      damaged, the file has no checksum, and readers of model files refuse it.
 namespace icrl {
 
+/// Texts in the header of a safetensors file, by key.
 using Metadata = std::map<std::string, std::string>;
 
 namespace detail {
