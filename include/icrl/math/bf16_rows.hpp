@@ -98,9 +98,10 @@ template <typename Kernel>
 
 /// Where rows in pairs of neighbors go: row r to data + r * stride.
 struct Bf16Rows {
-  Bf16Pair* data;
-  Index stride;
+  Bf16Pair* data;  ///< of row 0
+  Index stride;    ///< pairs from one row to the next
 
+  /// Row r is row `first` + r of the matrix.
   Bf16Rows(Buffer<Bf16Pair>& matrix, Index first = 0) : data{row_data(matrix, first)}, stride{matrix.cols()} {}
 };
 
@@ -221,7 +222,7 @@ inline float round_scaled_row(const float* x, float factor, Index size, Bf16Pair
 /// Two rows of numbers for one pass over both.
 template <typename Number>
 struct TwoRows {
-  Number *upper, *lower;
+  Number *upper, *lower;  ///< where the two rows begin
 };
 
 /// Softmax of two rows of scores without the division: e^(scale * (x - largest x)), rounded, over the first `count`

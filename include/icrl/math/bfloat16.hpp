@@ -12,6 +12,7 @@
 // numbers in pairs that are neighbors in the depth.
 namespace icrl {
 
+/// Two bfloat16 numbers in 32 bits, the first in the lower half.
 using Bf16Pair = detail::Bf16Pair;
 
 /// Whether this CPU multiplies pairs faster than floats. Having the instruction is not enough: AMD's cores (Zen 4, Zen

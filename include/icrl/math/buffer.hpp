@@ -30,19 +30,24 @@ concept PlainNumber = std::is_trivially_copyable_v<T> && std::is_trivially_defau
 template <detail::PlainNumber T>
 class Buffer {
 public:
+  /// The type of a number.
   using Scalar = T;
 
   Buffer() = default;
   /// Their numbers are unspecified.
   Buffer(Index rows, Index columns) { resize(rows, columns); }
+  /// A copy has its own memory.
   Buffer(const Buffer& other) { *this = other; }
+  /// Takes over the memory of `other`, which is empty afterwards.
   Buffer(Buffer&& other) noexcept { swap(other); }
+  /// Copies sizes and numbers. Allocates as resize() does.
   Buffer& operator=(const Buffer& other) {
     if (this == &other) return *this;
     resize(other.rows_, other.columns_);
     std::copy_n(other.data(), other.rows_ * other.columns_, data());
     return *this;
   }
+  /// Frees its memory and takes over that of `other`, which is empty afterwards.
   Buffer& operator=(Buffer&& other) noexcept {
     Buffer{std::move(other)}.swap(*this);
     return *this;
@@ -66,12 +71,19 @@ public:
     columns_ = columns;
   }
 
+  /// Rows of the last resize(). Names and order are those of a matrix of Eigen, so that templates take both.
   [[nodiscard]] Index rows() const { return rows_; }
+  /// Numbers of a row.
   [[nodiscard]] Index cols() const { return columns_; }
+  /// Numbers from one row to the next, which are those of a row.
   [[nodiscard]] Index outerStride() const { return columns_; }
+  /// The first number of row 0; null if nothing was allocated.
   [[nodiscard]] T* data() { return numbers_.get(); }
+  /// The same to read only.
   [[nodiscard]] const T* data() const { return numbers_.get(); }
+  /// One number. Its row and column must lie inside the buffer, which is asserted.
   [[nodiscard]] T& operator()(Index row, Index column) { return data()[place(row, column)]; }
+  /// The same to read only.
   [[nodiscard]] const T& operator()(Index row, Index column) const { return data()[place(row, column)]; }
 
 private:

@@ -19,6 +19,7 @@ namespace icrl {
 /// same bits.
 enum class CpuLevel { scalar, avx2, avx512_vnni, neon, neon_dot, wasm_simd128 };
 
+/// The name of a level, such as "avx512_vnni".
 [[nodiscard]] constexpr std::string_view to_string(CpuLevel level) {
   switch (level) {
     case CpuLevel::avx2:

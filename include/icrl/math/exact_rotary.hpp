@@ -70,6 +70,7 @@ public:
 
   /// (positions, head_size / 2).
   [[nodiscard]] const Matrix<float>& cosines() const { return cosines_; }
+  /// (positions, head_size / 2), like `cosines`.
   [[nodiscard]] const Matrix<float>& sines() const { return sines_; }
 
   /// Rotates `row`, a whole number of heads, for position t.

@@ -41,17 +41,20 @@ namespace {
 
 namespace icrl {
 
+/// Signed, so that differences of sizes are numbers.
 using Index = Eigen::Index;
 
 /// Row-major everywhere: one row is one token, so the numbers of a token are contiguous.
 template <typename S>
 using Matrix = Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+/// One row, such as a bias (C).
 template <typename S>
 using RowVector = Eigen::Matrix<S, 1, Eigen::Dynamic, Eigen::RowMajor>;
 
 /// How functions take matrices: rows may be a block of a larger matrix, numbers within a row are contiguous.
 template <typename S>
 using MatrixIn = const Eigen::Ref<const Matrix<S>>&;
+/// A matrix that a function writes, passed by value; it may be a block of a larger one, as with MatrixIn.
 template <typename S>
 using MatrixOut = Eigen::Ref<Matrix<S>>;
 
