@@ -68,6 +68,7 @@ public:
         check(status, fmt::format("rank {} could not send {} bytes to rank {}", rank_, count, to));
     });
   }
+  /// Fills `bytes` with what rank `from` sends to this one, in the order of its calls.
   void receive(std::span<std::byte> bytes, int from) const {
     for_each_piece(bytes.size(), [&](std::size_t first, int count) {
       if (const int status =
