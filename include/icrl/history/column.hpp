@@ -47,10 +47,11 @@ void narrow(std::span<const float> values, std::byte* to) {
 
 /// Rows of `width` floats kept in a narrower type, in a Column or in a mapped file. Does not own them.
 struct ColumnView {
-  const std::byte* data = nullptr;
-  ElementType type = ElementType::f32;
-  int width = 0;
+  const std::byte* data = nullptr;      ///< row 0; rows follow each other without gaps
+  ElementType type = ElementType::f32;  ///< of the stored numbers
+  int width = 0;                        ///< numbers per row
 
+  /// Bytes of a row.
   [[nodiscard]] std::size_t row_bytes() const { return size_of(type) * static_cast<std::size_t>(width); }
   /// Where a row begins.
   [[nodiscard]] const std::byte* row(std::int64_t index) const {
@@ -75,6 +76,7 @@ struct ColumnView {
 /// Growing rows of `width` floats kept in a narrower type. Values must be representable in it.
 class Column {
 public:
+  /// An empty column of elements of the space, in the type that element_type() chooses.
   explicit Column(const Space& space) : type_{element_type(space)}, width_{value_count(space)} {}
 
   /// Inlined, because it does little work and is called three times per step.
@@ -97,6 +99,7 @@ public:
   /// Forgets all rows from `row_count` on.
   void truncate(std::int64_t row_count) { used_ = static_cast<std::size_t>(row_count) * view().row_bytes(); }
 
+  /// The rows so far; valid until the next append().
   [[nodiscard]] ColumnView view() const { return {bytes_.data(), type_, width_}; }
 
 private:

@@ -21,10 +21,10 @@ struct ContextBatch {
   int sequence_count = 0;  ///< B
   int context = 0;         ///< T
   int feature_count = 0;   ///< F, of a row that a model reads
-  int action_size = 0;
-  int image_size = 0;  ///< I: numbers of an observation if it is in `images` and not in `features`, else 0
-  ElementType image_type = ElementType::u8;
-  std::vector<float> features;    ///< (B, T, F - I) rows of a StepLayout; zeros past a sequence's length
+  int action_size = 0;     ///< A, numbers of an action
+  int image_size = 0;      ///< I: numbers of an observation if it is in `images` and not in `features`, else 0
+  ElementType image_type = ElementType::u8;  ///< of the numbers in `images`
+  std::vector<float> features;               ///< (B, T, F - I) rows of a StepLayout; zeros past a sequence's length
   std::vector<std::byte> images;  ///< (B, T, I) of image_type: boxes of u8 or u16, else empty; zeros like features
   std::vector<float> actions;     ///< (B, T, A) the label of each row: the action that follows it
   std::vector<float> weights;     ///< (B, T) 1 = labeled, 0 = closing row or padding
@@ -67,14 +67,21 @@ struct ContextBatch {
     return buffer;
   }
 
-  /// All T rows of sequence b: (T, F - I), (T, I) of image_type, (T, A) and (T).
+  /// All T rows of sequence b, (T, F - I); below, its other columns.
   [[nodiscard]] std::span<float> features_of(int b) { return part(std::span{features}, b, narrow_size()); }
+  /// (T, I) of image_type, as bytes.
   [[nodiscard]] std::span<std::byte> images_of(int b) { return part(std::span{images}, b, image_bytes()); }
+  /// (T, A).
   [[nodiscard]] std::span<float> actions_of(int b) { return part(std::span{actions}, b, label_size()); }
+  /// (T).
   [[nodiscard]] std::span<float> weights_of(int b) { return part(std::span{weights}, b, 1); }
+  /// (T, F - I), to read only.
   [[nodiscard]] std::span<const float> features_of(int b) const { return part(std::span{features}, b, narrow_size()); }
+  /// (T, I) of image_type, as bytes, to read only.
   [[nodiscard]] std::span<const std::byte> images_of(int b) const { return part(std::span{images}, b, image_bytes()); }
+  /// (T, A), to read only.
   [[nodiscard]] std::span<const float> actions_of(int b) const { return part(std::span{actions}, b, label_size()); }
+  /// (T), to read only.
   [[nodiscard]] std::span<const float> weights_of(int b) const { return part(std::span{weights}, b, 1); }
 
 private:

@@ -53,6 +53,7 @@ struct ExtraFeature {
 
 /// The most that histories and models can have.
 struct ExtraFeatureLimits {
+  /// The most features, the longest name in characters, and the most numbers of all features together.
   static constexpr int count = 64, name_length = 64, all_sizes = SpaceLimits::components;
 };
 

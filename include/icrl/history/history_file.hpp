@@ -156,18 +156,20 @@ inline void check_columns_checksum(const HistoryRecord& record, const std::strin
 /// read. The format is described at the top of history_format.hpp.
 ///
 /// Headers and descriptions are checked when the file is opened; the checksum and the values of a history's columns
-/// at its first use. Either check throws Error naming the history and the byte where its record begins. Histories may
-/// be
+/// Headers and descriptions are checked when the file is opened; the checksum and the values of a history's columns at
+/// its first use. Either check throws Error naming the history and the byte where its record begins. Histories may be
 /// used from many threads. Other programs may append to the file meanwhile, but must not change or truncate the mapped
 /// part.
 class HistoryFile {
 public:
+  /// Opens a file. A torn tail is no error; see torn_bytes().
   explicit HistoryFile(const std::filesystem::path& path)
       : what_{fmt::format("history file \"{}\"", path.string())},
         file_{path, ReadOrder::random},
         scan_{detail::scan_histories(file_.bytes(), what_)},
         is_checked_{std::make_unique<std::atomic<bool>[]>(scan_.records.size())} {}
 
+  /// Whole histories in the file.
   [[nodiscard]] int history_count() const { return static_cast<int>(scan_.records.size()); }
 
   /// Valid as long as this object exists, even if it is moved.
@@ -222,6 +224,7 @@ private:
 /// histories are checked when they are read).
 class HistoryWriter {
 public:
+  /// Opens a file for appending. Throws Error for those that are refused, and while another writer has it.
   explicit HistoryWriter(const std::filesystem::path& path)
       : what_{fmt::format("history file \"{}\"", path.string())}, file_{path} {
     std::uint64_t end = 0;  // of the last whole record

@@ -21,9 +21,11 @@ namespace icrl {
 
 /// What the optional columns of a history hold for one step. Only the columns that the history has are read.
 struct StepExtras {
+  /// One byte per action, 0 = forbidden; the action taken must be allowed.
   std::span<const std::uint8_t> action_mask{};
+  /// Of the action taken, finite, at least 0; a density where actions are continuous.
   float behavior_probability = 1.0f;
-  std::span<const float> expert_action{};
+  std::span<const float> expert_action{};   ///< an element of the action space
   std::span<const float> extra_features{};  ///< the numbers of all of them, one after another
 };
 
@@ -44,6 +46,7 @@ public:
     drop_open_rows();
   }
 
+  /// Begins an episode with its first observation. Throws Error if one is still open.
   void begin_episode(std::span<const float> observation) {
     if (is_open_) refuse("the episode is still open (end it, or call abandon_episode())");
     if (!observation_check_.contains(observation)) refuse_value("observation", observation, info().observation_space);
@@ -89,7 +92,9 @@ public:
   /// Forgets the episode that is open, if any.
   void abandon_episode() { is_open_ = false; }
 
+  /// Whether an episode has begun and not ended.
   [[nodiscard]] bool is_open() const { return is_open_; }
+  /// What is recorded into.
   [[nodiscard]] const LearningHistory& history() const { return *history_; }
 
 private:

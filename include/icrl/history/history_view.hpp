@@ -19,10 +19,10 @@ namespace icrl {
 
 /// The spaces, task and source of a history, and which optional columns it has.
 struct HistoryInfo {
-  Space observation_space{}, action_space{};
-  std::int64_t task = 0;
-  std::string algorithm{};  ///< what acted, for people
-  std::uint64_t seed = 0;
+  Space observation_space{}, action_space{};   ///< of the environment
+  std::int64_t task = 0;                       ///< the task's number in its family
+  std::string algorithm{};                     ///< what acted, for people
+  std::uint64_t seed = 0;                      ///< of the run that recorded it
   bool has_action_mask = false;                ///< per step: which actions of a Discrete space were allowed
   bool has_behavior_probability = false;       ///< per step: with which probability the action was chosen
   bool has_expert_action = false;              ///< per step: what an expert would have done
@@ -63,15 +63,17 @@ struct HistoryColumns {
 
 /// Bits that say how an episode ended; at least one is set.
 struct EpisodeEnding {
-  static constexpr std::uint8_t terminated = 1, truncated = 2;
+  static constexpr std::uint8_t terminated = 1, truncated = 2;  ///< as in StepResult
 };
 
 /// One episode of a history: observations 0 .. length, and between them actions and rewards 0 .. length - 1.
 class EpisodeView {
 public:
+  /// Episode `index`, whose first step is step `first_step` of all. `length` is its number of steps, at least 1.
   EpisodeView(const HistoryColumns& columns, int index, std::int64_t first_step, int length)
       : columns_{columns}, index_{index}, first_step_{first_step}, length_{length} {}
 
+  /// Steps of the episode.
   [[nodiscard]] int length() const { return length_; }
 
   /// t in 0 .. length.
@@ -81,11 +83,15 @@ public:
   }
   /// t in 0 .. length - 1, here and below.
   void action(int t, std::span<float> out) const { columns_.actions.read(step(t), out); }
+  /// The reward of step t.
   [[nodiscard]] float reward(int t) const { return columns_.rewards[step(t)]; }
 
+  /// Whether the task ended: nothing could follow.
   [[nodiscard]] bool terminated() const { return has_ending(EpisodeEnding::terminated); }
+  /// Whether the episode was cut off. Both can be true.
   [[nodiscard]] bool truncated() const { return has_ending(EpisodeEnding::truncated); }
 
+  /// The return: the sum of all rewards, not discounted.
   [[nodiscard]] double total_reward() const {
     double total = 0;
     for (int t = 0; t < length_; ++t) total += static_cast<double>(reward(t));
@@ -135,13 +141,18 @@ private:
 /// LearningHistory or HistoryFile that it came from exists, even if that is moved.
 class HistoryView {
 public:
+  /// Both must outlive it: the info itself, and what the columns point to.
   HistoryView(const HistoryInfo& info, const HistoryColumns& columns) : info_{&info}, columns_{columns} {}
 
+  /// The spaces, the task and the optional columns.
   [[nodiscard]] const HistoryInfo& info() const { return *info_; }
+  /// Finished episodes, which are 0 .. episode_count() - 1.
   [[nodiscard]] int episode_count() const { return columns_.episode_count; }
+  /// Steps of all episodes.
   [[nodiscard]] std::int64_t step_count() const {
     return episode_count() == 0 ? 0 : static_cast<std::int64_t>(columns_.episode_ends[episode_count() - 1]);
   }
+  /// Episode `index`, one of 0 .. episode_count() - 1.
   [[nodiscard]] EpisodeView episode(int index) const {
     ICRL_ASSERT(0 <= index && index < episode_count(),
                 "HistoryView::episode: index must lie in 0 .. episode_count() - 1");
@@ -151,9 +162,11 @@ public:
   [[nodiscard]] std::int64_t first_step(int index) const {
     return index == 0 ? 0 : static_cast<std::int64_t>(columns_.episode_ends[index - 1]);
   }
+  /// Steps of an episode.
   [[nodiscard]] int episode_length(int index) const {
     return static_cast<int>(static_cast<std::int64_t>(columns_.episode_ends[index]) - first_step(index));
   }
+  /// The columns themselves, for readers of whole columns.
   [[nodiscard]] const HistoryColumns& columns() const { return columns_; }
 
 private:

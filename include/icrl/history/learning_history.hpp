@@ -25,9 +25,13 @@ public:
         actions_{info_->action_space},
         expert_actions_{info_->action_space} {}
 
+  /// The spaces, the task and the optional columns.
   [[nodiscard]] const HistoryInfo& info() const& { return *info_; }
+  /// A copy, because this history is a temporary object.
   [[nodiscard]] HistoryInfo info() const&& { return *info_; }
+  /// Finished episodes.
   [[nodiscard]] int episode_count() const { return static_cast<int>(episode_ends_.size()); }
+  /// Steps of all finished episodes.
   [[nodiscard]] std::int64_t step_count() const { return view().step_count(); }
   /// Valid as long as view().
   [[nodiscard]] EpisodeView episode(int index) const& { return view().episode(index); }

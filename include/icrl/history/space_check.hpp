@@ -16,6 +16,7 @@ namespace icrl {
 /// contains() for many elements of one space: the space is examined once, not for every element.
 class SpaceCheck {
 public:
+  /// The space must be valid.
   explicit SpaceCheck(const Space& space) : whole_{is_whole(space)} {
     if (const auto* box = std::get_if<Box>(&space)) {
       low_ = box->low;
@@ -28,8 +29,10 @@ public:
     }
   }
 
+  /// Numbers of an element.
   [[nodiscard]] std::size_t size() const { return low_.size(); }
 
+  /// Whether these numbers are an element of the space: as many, all finite and within their ranges, ids whole.
   [[nodiscard]] bool contains(std::span<const float> values) const {
     if (values.size() != low_.size()) return false;
     for (std::size_t i = 0; i < values.size(); ++i) {

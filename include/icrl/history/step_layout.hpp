@@ -20,9 +20,11 @@ namespace icrl {
 /// Where a window of steps may begin: at the first step of an episode, or at any step.
 enum class WindowStart { episode, anywhere };
 
+/// The text of a start in descriptions: "at episode starts" or "anywhere".
 [[nodiscard]] inline std::string_view to_string(WindowStart start) {
   return start == WindowStart::episode ? "at episode starts" : "anywhere";
 }
+/// The names of starts in files and descriptions.
 inline constexpr EnumName<WindowStart> window_start_names[] = {{WindowStart::episode, "episode", "at episode starts"},
                                                                {WindowStart::anywhere, "anywhere"}};
 
@@ -39,25 +41,36 @@ struct StepFlag {
 /// The previous action and reward are in the row of the observation that they led to, so a decision adds only one row
 /// to a context. Extra features belong to the action that follows; a closing row, which no action follows, has zeros.
 struct StepLayout {
-  Space observation_space, action_space;
+  Space observation_space, action_space;  ///< of the environment
   bool closing_token = false;  ///< an ended episode gets one more row: final observation, last action, last reward
   std::vector<ExtraFeature> extra_features{};  ///< of the history's columns, those that a model sees
 
+  /// Numbers of an observation, which begins the row.
   [[nodiscard]] int observation_size() const { return value_count(observation_space); }
+  /// Numbers of an action.
   [[nodiscard]] int action_size() const { return value_count(action_space); }
+  /// F, numbers of a row.
   [[nodiscard]] int feature_count() const { return flag_offset() + 1; }
+  /// Numbers of all extra features.
   [[nodiscard]] int extra_size() const { return icrl::extra_size(extra_features); }
+  /// Where they begin in a row.
   [[nodiscard]] int extra_offset() const { return observation_size(); }
+  /// Where the previous action begins in a row.
   [[nodiscard]] int action_offset() const { return extra_offset() + extra_size(); }
+  /// Where the previous reward is in a row.
   [[nodiscard]] int reward_offset() const { return action_offset() + action_size(); }
+  /// Where the flag is in a row: its last number.
   [[nodiscard]] int flag_offset() const { return reward_offset() + 1; }
 
+  /// The part of a row with the observation.
   [[nodiscard]] std::span<float> observation_of(std::span<float> row) const {
     return row.first(static_cast<std::size_t>(observation_size()));
   }
+  /// The part with the extra features; empty if there are none.
   [[nodiscard]] std::span<float> extra_features_of(std::span<float> row) const {
     return row.subspan(static_cast<std::size_t>(extra_offset()), static_cast<std::size_t>(extra_size()));
   }
+  /// The part with the previous action.
   [[nodiscard]] std::span<float> previous_action_of(std::span<float> row) const {
     return row.subspan(static_cast<std::size_t>(action_offset()), static_cast<std::size_t>(action_size()));
   }

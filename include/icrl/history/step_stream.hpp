@@ -19,6 +19,7 @@ namespace icrl {
 class StreamPhase {
 public:
   StreamPhase() = default;
+  /// A phase in the middle of a stream, such as a saved one. A default-constructed phase is that of a new stream.
   StreamPhase(bool at_episode_start, bool has_previous)
       : at_episode_start_{at_episode_start}, has_previous_{has_previous} {}
 
@@ -26,7 +27,9 @@ public:
   [[nodiscard]] int flags() const {
     return (at_episode_start_ ? StepFlag::episode_start : 0) | (has_previous_ ? 0 : StepFlag::no_previous);
   }
+  /// Whether the next row is the first of an episode.
   [[nodiscard]] bool at_episode_start() const { return at_episode_start_; }
+  /// Whether the next row holds a previous action and reward.
   [[nodiscard]] bool has_previous() const { return has_previous_; }
 
   /// An action was taken; `ended`: it was the last of its episode.
@@ -49,15 +52,18 @@ class StepStream {
 public:
   /// Everything that determines the next rows, for saving and resuming a stream.
   struct State {
-    StreamPhase phase;
-    std::vector<float> previous_action;
-    float previous_reward = 0;
+    StreamPhase phase;                   ///< what decides the next flags
+    std::vector<float> previous_action;  ///< numbers of the last action; only read if there is one
+    float previous_reward = 0;           ///< the reward of the last action
     friend bool operator==(const State&, const State&) = default;
   };
 
+  /// A new stream: the first row begins an episode and has no past.
   explicit StepStream(const StepLayout& layout) : layout_{layout} { reset(); }
 
+  /// What a row holds.
   [[nodiscard]] const StepLayout& layout() const { return layout_; }
+  /// Whether the next row is the first of an episode.
   [[nodiscard]] bool at_episode_start() const { return state_.phase.at_episode_start(); }
 
   /// Writes the row that asks for an action. `extra_features` has all of the layout's, one after another.
@@ -67,6 +73,7 @@ public:
                 "step stream: extra_features must have the layout's extra_size() numbers");
     std::copy(extra_features.begin(), extra_features.end(), layout_.extra_features_of(row).begin());
   }
+  /// The same for a layout without extra features.
   void observe(std::span<const float> observation, std::span<float> row) const { observe(observation, {}, row); }
 
   /// Stores the action taken and its reward; `ended`: it was the last of its episode.
@@ -93,7 +100,9 @@ public:
     state_.previous_action.assign(static_cast<std::size_t>(layout_.action_size()), 0.0f);
   }
 
+  /// For saving; `restore` continues from it.
   [[nodiscard]] const State& state() const { return state_; }
+  /// Continues from a state of a stream with this layout.
   void restore(State state) {
     ICRL_ASSERT(state.previous_action.size() == state_.previous_action.size(),
                 "step stream: the state belongs to another layout");

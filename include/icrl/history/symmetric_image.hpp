@@ -121,7 +121,7 @@ template <Symmetry S>
 
 /// How many images of some histories were kept and dropped, without those of the identity.
 struct ImageCounts {
-  std::size_t kept = 0;
+  std::size_t kept = 0;     ///< because their task is a training task
   std::size_t dropped = 0;  ///< because their task is not a training task
 };
 

@@ -59,7 +59,9 @@ public:
         config_.use_expert_action ? ", expert actions" : "");
   }
 
+  /// What a row of a window holds.
   [[nodiscard]] const StepLayout& layout() const { return layout_; }
+  /// How windows are cut.
   [[nodiscard]] const WindowConfig& config() const { return config_; }
   /// Rows of the longest episode of all histories, including a closing row.
   [[nodiscard]] int longest_episode() const {
