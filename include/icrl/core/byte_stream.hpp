@@ -27,6 +27,7 @@ concept PlainNumber = std::is_arithmetic_v<T> || std::is_same_v<T, std::byte>;
 /// Appends numbers and texts to a growing run of bytes.
 class ByteWriter {
 public:
+  /// Writes a number as its bytes, little-endian.
   template <PlainNumber T>
   void value(T number) {
     values(std::span<const T>{&number, 1});
@@ -45,6 +46,7 @@ public:
     values(std::span<const char>{characters.data(), characters.size()});
   }
 
+  /// All that was written; valid until the next write.
   [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
 
 private:
@@ -54,19 +56,23 @@ private:
 /// Reads, in order, what a ByteWriter wrote. Throws Error, which names `what`, if the bytes end too soon.
 class ByteReader {
 public:
+  /// The bytes must outlive the reader.
   ByteReader(std::span<const std::byte> bytes, std::string what) : bytes_{bytes}, what_{std::move(what)} {}
 
+  /// Reads a number.
   template <PlainNumber T>
   [[nodiscard]] T value() {
     T number;
     values(std::span<T>{&number, 1});
     return number;
   }
+  /// Reads as many numbers as `out` holds.
   template <PlainNumber T>
   void values(std::span<T> out) {
     const auto taken = take(out.size_bytes());
     if (!taken.empty()) std::memcpy(out.data(), taken.data(), taken.size());
   }
+  /// Reads a text: its length (u32), then the characters.
   [[nodiscard]] std::string text() {
     const auto characters = take(value<std::uint32_t>());
     return {reinterpret_cast<const char*>(characters.data()), characters.size()};
@@ -84,6 +90,7 @@ public:
   void check_end() const {
     if (position_ != bytes_.size()) fail("{}: {} bytes follow the last value", what_, bytes_.size() - position_);
   }
+  /// What the bytes are, for errors.
   [[nodiscard]] const std::string& what() const { return what_; }
 
 private:

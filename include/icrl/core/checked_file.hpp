@@ -56,6 +56,7 @@ class CheckedFile {
 public:
   static constexpr std::size_t header_size = 24;  ///< bytes before the payload
 
+  /// Maps the file. `kind.name` and the path begin every error.
   CheckedFile(const std::filesystem::path& path, const CheckedFileKind& kind)
       : what_{fmt::format("{} \"{}\"", kind.name, path.string())}, file_{path} {
     ByteReader header{file_.bytes(), what_};
@@ -76,6 +77,7 @@ public:
       fail("{}: its checksum is {:08x}, but {:08x} is stored (the file is damaged)", what_, found, checksum);
   }
 
+  /// Reads the payload from its beginning. This object must outlive the reader.
   [[nodiscard]] ByteReader reader() const { return {payload(), what_}; }
 
 private:

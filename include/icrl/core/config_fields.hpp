@@ -86,8 +86,8 @@ struct TextField {
 /// One value of an enumeration: its name in files and, if it differs, in descriptions.
 template <typename Enum>
 struct EnumName {
-  Enum value;
-  std::string_view name, description = name;
+  Enum value;                                 ///< an enumerator
+  std::string_view name, description = name;  ///< in files, and in descriptions
 };
 
 /// One of several named values.
@@ -95,7 +95,7 @@ template <typename Config, typename Enum>
 struct EnumField {
   std::string_view key;
   Enum Config::*member;
-  std::span<const EnumName<Enum>> names;
+  std::span<const EnumName<Enum>> names;  ///< of all enumerators
   std::string_view text, help;
 
   /// The entry of a value; null if it has none.

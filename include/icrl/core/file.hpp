@@ -31,6 +31,7 @@ enum class ReadOrder { ascending, random };
 /// A whole file as read-only memory. Movable, not copyable; an empty file is an empty span.
 class MappedFile {
 public:
+  /// Throws Error if the file cannot be opened or mapped, and for what is not a regular file.
   explicit MappedFile(const std::filesystem::path& path, ReadOrder order = ReadOrder::ascending) {
     const detail::FileDescriptor file{path, O_RDONLY | O_NONBLOCK, "cannot open"};  // do not wait for a pipe
     struct ::stat status {};
@@ -48,14 +49,17 @@ public:
   ~MappedFile() {
     if (data_ != nullptr) ::munmap(data_, size_);
   }
+  /// Takes over the mapping, and leaves an empty span.
   MappedFile(MappedFile&& other) noexcept
       : data_{std::exchange(other.data_, nullptr)}, size_{std::exchange(other.size_, 0)} {}
+  /// Exchanges the mappings.
   MappedFile& operator=(MappedFile&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     return *this;
   }
 
+  /// The content; valid as long as this object, or the one that it was moved to, exists.
   [[nodiscard]] std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
 
   /// Tells the system how the file will be read. Affects only speed.
@@ -81,6 +85,7 @@ private:
 /// until all processes forked from it have ended.
 class AppendFile {
 public:
+  /// Opens the file, or makes an empty one, and locks it. Throws Error if that fails or another writer has the lock.
   explicit AppendFile(const std::filesystem::path& path)
       : path_{path}, file_{path, O_RDWR | O_CREAT | O_APPEND, "cannot open for appending"} {
     if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -96,7 +101,9 @@ public:
   ~AppendFile() {
     if (file_.get() >= 0 && is_owner()) ::flock(file_.get(), LOCK_UN);
   }
+  /// Takes over the file and its lock.
   AppendFile(AppendFile&&) = default;
+  /// Closes its own file, with its lock, and takes over the other one.
   AppendFile& operator=(AppendFile&& other) noexcept {
     if (this == &other) return *this;
     const AppendFile old{std::move(*this)};  // releases its lock at the end of this function, if this process owns it
@@ -108,6 +115,7 @@ public:
     return *this;
   }
 
+  /// Bytes of the file. Throws Error if the system does not tell.
   [[nodiscard]] std::uint64_t size() const {
     struct ::stat status {};
     if (::fstat(file_.get(), &status) != 0) detail::fail_with_errno("cannot read", path_);
@@ -138,6 +146,7 @@ public:
     }
   }
 
+  /// Cuts the file to `size` bytes, for what is found to be damaged at its end. Throws Error if that fails.
   void truncate(std::uint64_t size) {
     check_owner();
     if (::ftruncate(file_.get(), static_cast<::off_t>(size)) != 0) detail::fail_with_errno("cannot truncate", path_);

@@ -16,6 +16,7 @@ namespace icrl {
 template <typename Signature>
 class FunctionRef;
 
+/// For functions with these arguments and this result.
 template <typename Result, typename... Arguments>
 class FunctionRef<Result(Arguments...)> {
 public:
@@ -39,6 +40,7 @@ public:
     }
   }
 
+  /// Calls what it refers to.
   Result operator()(Arguments... arguments) const { return call_(target_, std::forward<Arguments>(arguments)...); }
 
 private:

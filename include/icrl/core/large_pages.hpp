@@ -19,6 +19,7 @@
 
 namespace icrl {
 
+/// Size of the pages in which large arrays lie, 2 MB.
 inline constexpr std::size_t large_page_bytes = std::size_t{1} << 21;
 
 namespace detail {
@@ -77,14 +78,18 @@ public:
     return arrays;
   }
 
+  /// A copy with its own memory.
   LargePageArray(const LargePageArray& other) : LargePageArray{other.size_} { copy(other); }
+  /// Takes over the memory, and leaves an empty array.
   LargePageArray(LargePageArray&& other) noexcept
       : size_{std::exchange(other.size_, 0)}, numbers_{std::move(other.numbers_)} {}
+  /// Copies the numbers. Allocates only if the sizes differ.
   LargePageArray& operator=(const LargePageArray& other) {
     if (size_ != other.size_) *this = LargePageArray(other.size_);
     copy(other);
     return *this;
   }
+  /// Takes over the memory, and leaves an empty array.
   LargePageArray& operator=(LargePageArray&& other) noexcept {
     size_ = std::exchange(other.size_, 0);
     numbers_ = std::move(other.numbers_);
@@ -92,8 +97,11 @@ public:
   }
   ~LargePageArray() = default;
 
+  /// Numbers in the array.
   [[nodiscard]] std::size_t size() const { return size_; }
+  /// The first number.
   [[nodiscard]] T* data() { return numbers_.get(); }
+  /// The first number, to read only.
   [[nodiscard]] const T* data() const { return numbers_.get(); }
 
 private:

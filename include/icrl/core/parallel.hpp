@@ -56,6 +56,7 @@ public:
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
+  /// Workers, the calling thread included.
   [[nodiscard]] int thread_count() const { return static_cast<int>(shared_->threads.size()) + 1; }
 
   /// Calls work(index, worker) for index = 0 .. count - 1, in order, each on the next free worker. Returns when all

@@ -23,6 +23,7 @@ public:
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
 
+  /// Adds a part of a mapped file. Parts in ascending order can be merged; any other one requests those before it.
   void add(std::span<const std::byte> bytes) {
     if (bytes.empty()) return;
     const std::byte* const end = bytes.data() + bytes.size();

@@ -16,11 +16,13 @@ namespace icrl {
 /// because those of the standard library differ between implementations.
 class Rng {
 public:
+  /// What determines all numbers that follow.
   struct State {
-    std::uint64_t key, counter;
+    std::uint64_t key, counter;  ///< mixed from seed and stream; 64-bit numbers drawn so far
     friend bool operator==(const State&, const State&) = default;
   };
 
+  /// Generators with different seeds or streams are independent of each other.
   explicit Rng(std::uint64_t seed, std::uint64_t stream = 0)
       : state_{mix(mix(seed + golden) ^ (stream * odd + golden)), 0} {}
 
@@ -49,13 +51,16 @@ public:
     return radius * std::cos(2 * std::numbers::pi * uniform());
   }
 
+  /// True with this probability, which lies in 0 .. 1.
   [[nodiscard]] bool chance(double probability) { return uniform() < probability; }
 
   /// An independent generator. It depends on this one's key and on `stream`, not on how many numbers this one has
   /// drawn.
   [[nodiscard]] Rng fork(std::uint64_t stream) const { return Rng{state_.key, stream}; }
 
+  /// For saving; `from_state` continues with the next number.
   [[nodiscard]] State state() const { return state_; }
+  /// The generator that had this state.
   static Rng from_state(State state) {
     Rng rng{0};
     rng.state_ = state;

@@ -19,11 +19,12 @@ namespace icrl {
 /// with memcpy.
 template <typename Byte>
 struct BasicTensorView {
-  std::string name;
+  std::string name;                  ///< such as "blocks.0.mlp.up.weight"
   std::string dtype;                 ///< type of an element, such as "F32"; see dtype_bits
   std::vector<std::uint64_t> shape;  ///< empty for a single number
-  std::span<Byte> bytes;
+  std::span<Byte> bytes;             ///< row-major, little-endian
 };
+/// A tensor view to read only.
 using TensorView = BasicTensorView<const std::byte>;
 /// A tensor view with writable numbers.
 using MutableTensorView = BasicTensorView<std::byte>;
@@ -31,8 +32,10 @@ using MutableTensorView = BasicTensorView<std::byte>;
 /// The name of an element type in files; empty for a type that tensors cannot have.
 template <typename T>
 inline constexpr std::string_view dtype_of{};
+/// "F32", 32 bits.
 template <>
 inline constexpr std::string_view dtype_of<float> = "F32";
+/// "F64", 64 bits.
 template <>
 inline constexpr std::string_view dtype_of<double> = "F64";
 template <>

@@ -15,7 +15,7 @@ namespace icrl {
 
 /// The difference between two descriptions, for error texts.
 struct TextDifference {
-  std::string one, other;
+  std::string one, other;  ///< the parts of each that the other does not have
 };
 
 namespace detail {

@@ -11,6 +11,7 @@
 
 namespace icrl {
 
+/// ICRL_VERSION as text: "major.minor.patch".
 inline constexpr std::string_view version_string = "0.1.0";
 
 }  // namespace icrl
