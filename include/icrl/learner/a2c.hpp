@@ -14,6 +14,7 @@
 
 namespace icrl {
 
+/// How A2C learns.
 struct A2CConfig {
   int actor_count = 16;           ///< number of actors, each in its own environment
   int rollout_length = 5;         ///< steps per actor between two updates

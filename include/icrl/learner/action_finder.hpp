@@ -23,6 +23,7 @@ public:
     for (int number = 0; number < ActionPermutation::count; ++number) possible_.emplace_back(number);
   }
 
+  /// Whether only one permutation agrees with all steps.
   [[nodiscard]] bool is_done() const { return possible_.size() == 1; }
   /// The permutation, once it is done.
   [[nodiscard]] const ActionPermutation& permutation() const {

@@ -43,14 +43,14 @@ struct ActorCriticLoss {
 /// A policy and a value function of the same observations, as two networks.
 template <std::floating_point S>
 struct ActorCritic {
-  Mlp<S> policy, value;
+  Mlp<S> policy, value;  ///< features -> parameters of the action distribution, and features -> 1
 
   /// The results of a forward pass that backward needs.
   struct Cache {
-    typename Mlp<S>::Cache policy, value;
-    typename Mlp<S>::Scratch policy_scratch, value_scratch;
-    Matrix<S> outputs, doutputs;  ///< (T, parameters of the action distribution)
-    Matrix<S> values, dvalues;    ///< (T, 1)
+    typename Mlp<S>::Cache policy, value;                    ///< of the two networks
+    typename Mlp<S>::Scratch policy_scratch, value_scratch;  ///< of the two networks
+    Matrix<S> outputs, doutputs;                             ///< (T, parameters of the action distribution)
+    Matrix<S> values, dvalues;                               ///< (T, 1)
   };
 
   /// x (T, features) -> cache.outputs, cache.values.

@@ -39,6 +39,7 @@ public:
   [[nodiscard]] int member_count() const { return static_cast<int>(actors_.size()); }
   [[nodiscard]] const ActorCritic<float>& network() const { return network_; }
   [[nodiscard]] ActorCritic<float>& network() { return network_; }
+  /// Reads the policy's outputs.
   [[nodiscard]] const ActionDistribution& actions() const { return actions_; }
 
   /// Throws Error unless these are the spaces of the networks.
@@ -81,7 +82,9 @@ public:
   }
 
   // ---- the steps since the last clear(), one row per transition in order of arrival ----
+  /// T, the steps that are stored.
   [[nodiscard]] std::size_t step_count() const { return steps_.size(); }
+  /// The one-hot observations of all steps, (T, features).
   [[nodiscard]] Eigen::Map<const Matrix<float>> features() const { return rows_of(features_); }
   [[nodiscard]] std::span<const float> taken() const { return taken_; }            ///< (T, action size)
   [[nodiscard]] std::span<const std::uint8_t> masks() const { return masks_; }     ///< (T, action count) or empty

@@ -11,10 +11,10 @@ namespace icrl {
 
 /// One step of a rollout with the values from a critic.
 struct ValuedStep {
-  double reward = 0;
-  double value = 0;       ///< value of its observation
-  double next_value = 0;  ///< value of the next observation; not used after a termination
-  bool terminated = false, truncated = false;
+  double reward = 0;                           ///< after the action
+  double value = 0;                            ///< value of its observation
+  double next_value = 0;                       ///< value of the next observation; not used after a termination
+  bool terminated = false, truncated = false;  ///< how the step ended its episode, if it did
 };
 
 /// Generalized advantage estimates (Schulman et al., 2016, equation 16) of consecutive steps of one actor. The steps

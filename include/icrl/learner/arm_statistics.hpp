@@ -24,6 +24,7 @@ public:
     pulls_.reserve(static_cast<std::size_t>(window));
   }
 
+  /// Adds a pull of an arm. If the window is full, the oldest pull in it is forgotten.
   void add(int arm, double reward) {
     ICRL_ASSERT(arm >= 0 && arm < arm_count(), "arm statistics: arm must lie in 0 .. arm_count() - 1");
     if (window_ > 0) {
@@ -40,6 +41,7 @@ public:
     ++total_;
   }
 
+  /// Number of arms, which are 0 .. arm_count() - 1.
   [[nodiscard]] int arm_count() const { return static_cast<int>(counts_.size()); }
   /// Pulls of this arm that count.
   [[nodiscard]] int count(int arm) const { return counts_[static_cast<std::size_t>(arm)]; }

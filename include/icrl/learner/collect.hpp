@@ -24,11 +24,12 @@
 
 namespace icrl {
 
+/// How many histories a source records, and of what length.
 struct CollectConfig {
-  int histories_per_task = 1;
-  int group_size = 1;  ///< histories recorded together by the members of one GroupLearner
-  int episodes = 200;
-  std::uint64_t seed = 0;
+  int histories_per_task = 1;       ///< at least 0, a multiple of group_size
+  int group_size = 1;               ///< histories recorded together by the members of one GroupLearner
+  int episodes = 200;               ///< per history
+  std::uint64_t seed = 0;           ///< with the task and the history's number, of everything random
   int thread_count = 0;             ///< 0 = all cores
   std::string algorithm{};          ///< name of the source, stored with each history
   bool with_expert_action = false;  ///< record expert actions; the learner must have expert_action

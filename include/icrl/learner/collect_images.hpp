@@ -15,7 +15,7 @@ namespace icrl {
 /// The result of collect_with_images.
 struct CollectedHistories {
   std::vector<LearningHistory> histories;  ///< recorded histories, each followed by its images
-  ImageCounts image_counts;
+  ImageCounts image_counts;                ///< how many images were kept and dropped
 };
 
 /// Like collect(), and adds after each history its images under the symmetries of the family. Drops images of tasks

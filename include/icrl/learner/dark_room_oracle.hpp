@@ -14,6 +14,7 @@ namespace icrl {
 /// Knows the goal of a Dark Room: takes a shortest path there and stays. It is the upper reference for learning curves.
 class DarkRoomOracle {
 public:
+  /// `goal` is a cell of a room of `side` x `side` cells.
   DarkRoomOracle(int side, Cell goal) : moves_{side}, goal_{goal.row * side + goal.column} {}
 
   void act(std::span<const float> observation, std::span<float> action, Rng& rng) {

@@ -22,16 +22,17 @@
 
 namespace icrl {
 
+/// How DQN learns.
 struct DqnConfig {
   std::vector<Index> hidden{64};  ///< sizes of the hidden layers
   Activation activation = Activation::relu;
-  ReplayConfig replay{.capacity = 10000, .steps = 3, .discount = 0.95};
-  int batch = 32;           ///< steps per update
-  int learning_start = 64;  ///< steps in memory before the first update
-  int update_every = 1;     ///< environment steps per update
-  int target_every = 100;   ///< updates between two copies to the target network
-  bool double_q = true;     ///< the network chooses the next action, the target network values it
-  NoiseSchedule noise{};    ///< probability of a random action, by episode
+  ReplayConfig replay{.capacity = 10000, .steps = 3, .discount = 0.95};  ///< capacity, n-step returns and discount
+  int batch = 32;                                                        ///< steps per update
+  int learning_start = 64;                                               ///< steps in memory before the first update
+  int update_every = 1;                                                  ///< environment steps per update
+  int target_every = 100;  ///< updates between two copies to the target network
+  bool double_q = true;    ///< the network chooses the next action, the target network values it
+  NoiseSchedule noise{};   ///< probability of a random action, by episode
   AdamWConfig optimizer{.learning_rate = 1e-3, .max_gradient_norm = 10};
 };
 
@@ -106,6 +107,7 @@ public:
       update();
   }
 
+  /// The network that maps one-hot observations to the values of all actions.
   [[nodiscard]] const Mlp<float>& network() const { return network_; }
   [[nodiscard]] int update_count() const { return optimizer_.step_count(); }
   /// Probability of a random action in this episode.

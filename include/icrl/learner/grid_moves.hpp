@@ -27,18 +27,24 @@ concept MoveModelWithSpaces = MoveModel<M> && HasSpaces<M>;
 
 /// The moves of a square room without inner walls, as DarkRoom has them. Cells are row * side + column.
 struct GridMoves {
-  int side;
+  int side;  ///< cells along each wall
 
   /// Throws Error for a side that is invalid for a Dark Room.
   explicit GridMoves(int room_side) : side{room_side} { validate(DarkRoomOptions{.side = side}); }
 
+  /// The positions of such a room, row and column.
   [[nodiscard]] Space observation_space() const { return MultiDiscrete{{side, side}}; }
+  /// The moves of DarkRoom.
   [[nodiscard]] Space action_space() const { return Discrete{action_count()}; }
+  /// Number of cells, which are 0 .. cell_count() - 1.
   [[nodiscard]] int cell_count() const { return side * side; }
+  /// Number of actions, which are those of DarkRoom::Action.
   [[nodiscard]] int action_count() const { return DarkRoom::action_count; }
+  /// The cell of an observation, its row and column.
   [[nodiscard]] int cell_of(std::span<const float> observation) const {
     return static_cast<int>(observation[0]) * side + static_cast<int>(observation[1]);
   }
+  /// The cell that an action leads to; a wall stops a move.
   [[nodiscard]] int moved(int cell, int action) const {
     const Cell to = DarkRoom::moved({cell / side, cell % side}, action, side);
     return to.row * side + to.column;

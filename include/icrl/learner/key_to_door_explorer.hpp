@@ -13,6 +13,7 @@
 
 namespace icrl {
 
+/// How the explorer chooses.
 struct KeyToDoorExplorerConfig {
   /// Whether to choose randomly among equally good cells and paths. If false, it takes the first one: then it searches
   /// in the same order in every history, which a model learns with less training.
@@ -31,6 +32,7 @@ struct KeyToDoorExplorerConfig {
 template <MoveModel M>
 class KeyToDoorExplorer {
 public:
+  /// `moves` says how actions move it in the room.
   explicit KeyToDoorExplorer(const M& moves, const KeyToDoorExplorerConfig& config = {})
       : key_search_{moves, {.noise = 0, .random_ties = config.random_ties}}, door_search_{key_search_} {}
 
@@ -91,6 +93,7 @@ public:
     explorer_.check_spaces(observation_space, action_space);
   }
 
+  /// What it has found out about the actions.
   [[nodiscard]] const ActionFinder& finder() const { return finder_; }
 
 private:

@@ -15,6 +15,7 @@ namespace icrl {
 /// Knows the task: takes a shortest path to the key, then one to the door, and stays. No policy earns more.
 class KeyToDoorOracle {
 public:
+  /// For a room of `side` x `side` cells. The permutation of actions is known as well.
   KeyToDoorOracle(int side, const KeyToDoorTask& task)
       : moves_{side},
         key_{task.key.row * side + task.key.column},

@@ -26,6 +26,7 @@ namespace icrl {
 template <Learner L, Policy P>
 class LabeledBy {
 public:
+  /// `learner` acts, `expert` labels; both for this action space.
   LabeledBy(L learner, P expert, const Space& action_space)
       : learner_{std::move(learner)},
         expert_{std::move(expert)},

@@ -18,10 +18,10 @@ namespace icrl {
 /// One step, as passed to a learner. `terminated`: the task is over and nothing follows. `truncated`: the episode was
 /// cut off, so the value of the next observation still counts.
 struct Transition {
-  std::span<const float> observation{}, action{};
-  float reward = 0;
-  std::span<const float> next_observation{};
-  bool terminated = false, truncated = false;
+  std::span<const float> observation{}, action{};  ///< elements of the spaces, valid during the call only
+  float reward = 0;                                ///< of the action
+  std::span<const float> next_observation{};       ///< what the action led to
+  bool terminated = false, truncated = false;      ///< how the episode ended, if it did
   /// The actions allowed by the next observation, one byte per action of a Discrete space. Empty allows all actions; it
   /// is always empty after a termination.
   std::span<const std::uint8_t> next_allowed{};
@@ -29,6 +29,7 @@ struct Transition {
   /// reads them here; an agent that acts got them from `act`.
   std::span<const float> extra_features{};
 
+  /// Whether the step was the last one of its episode.
   [[nodiscard]] bool ends_episode() const { return terminated || truncated; }
 };
 
@@ -94,7 +95,7 @@ void check_spaces_of(const M& moves, const Space& observation_space, const Space
 /// The members of a group that act now. Row r of `observations`, `masks` and `extra_features` belongs to
 /// members[r].
 struct GroupObservations {
-  std::span<const int> members;
+  std::span<const int> members;             ///< their numbers
   std::span<const float> observations;      ///< (members, observation size)
   std::span<const std::uint8_t> masks;      ///< (members, action count), or empty if all actions are allowed
   std::span<const float> extra_features{};  ///< (members, numbers of the layout's extra features)
@@ -121,6 +122,7 @@ concept SharesWeights = GroupLearner<G> && bool(G::shares_weights);
 template <Learner L>
 class LearnerGroup {
 public:
+  /// The learners must outlive the group.
   explicit LearnerGroup(std::span<L> learners) : learners_{learners} {}
 
   [[nodiscard]] int member_count() const { return static_cast<int>(learners_.size()); }

@@ -18,6 +18,7 @@
 
 namespace icrl {
 
+/// How LinUCB weighs exploration.
 struct LinUcbConfig {
   double exploration = 1;  ///< alpha: factor of an arm's uncertainty
   double ridge = 1;        ///< weight of the penalty on an arm's weights, the variance of noise by that of a weight

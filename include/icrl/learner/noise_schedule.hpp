@@ -11,10 +11,10 @@ namespace icrl {
 /// The probability of a random action: falls linearly from `start` to `end` over the first `anneal_share` of
 /// `episodes`, then stays at `end`.
 struct NoiseSchedule {
-  double start = 1;
-  double end = 0;
-  double anneal_share = 0.9;
-  int episodes = 200;
+  double start = 1;           ///< in 0 .. 1
+  double end = 0;             ///< in 0 .. 1
+  double anneal_share = 0.9;  ///< in 0 .. 1; 0 = `end` from the first episode on
+  int episodes = 200;         ///< of the whole history
 
   /// Probability of a random action in the given episode, counted from 0.
   [[nodiscard]] double at(int episode) const {

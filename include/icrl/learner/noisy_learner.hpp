@@ -18,6 +18,7 @@
 
 namespace icrl {
 
+/// How often a learner's actions are replaced.
 struct NoisyLearnerConfig {
   double min_noise = 0, max_noise = 0.3;  ///< probability of a random action, drawn from this range once per history
 };

@@ -27,6 +27,7 @@ public:
   /// Number of inputs per element.
   [[nodiscard]] std::size_t size() const { return size_; }
 
+  /// Writes the inputs, size() of them, of an element.
   void write(std::span<const float> element, std::span<float> out) const {
     ICRL_ASSERT(element.size() == static_cast<std::size_t>(value_count_) && out.size() == size_,
                 "one-hot: sizes of the element and the output must fit the space");

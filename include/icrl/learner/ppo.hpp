@@ -20,6 +20,7 @@
 
 namespace icrl {
 
+/// How PPO learns.
 struct PpoConfig {
   int actor_count = 16;           ///< number of actors, each in its own environment
   int rollout_length = 64;        ///< steps per actor between two updates

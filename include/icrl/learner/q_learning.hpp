@@ -23,14 +23,15 @@
 
 namespace icrl {
 
+/// How tabular Q-learning learns and explores.
 struct QLearningConfig {
   double learning_rate = 0.9933;  ///< found by search in Sinii et al. (2024)
   double discount = 0.9;
-  double epsilon_start = 1;  ///< probability of a random action in the first episode
-  double epsilon_end = 0;    ///< the same after anneal_share of the episodes
-  double anneal_share = 0.9;
-  int episodes = 200;
-  double initial_value = 0;
+  double epsilon_start = 1;   ///< probability of a random action in the first episode
+  double epsilon_end = 0;     ///< the same after anneal_share of the episodes
+  double anneal_share = 0.9;  ///< share of the episodes over which epsilon falls, in 0 .. 1
+  int episodes = 200;         ///< of the whole history
+  double initial_value = 0;   ///< of every Q value; a high one makes the learner try all actions
 };
 
 /// Throws Error for a value outside its range.

@@ -29,6 +29,7 @@ namespace icrl {
 /// Acts uniformly at random and learns nothing. It is the baseline that any learner has to beat.
 class RandomPolicy {
 public:
+  /// Throws Error for an invalid space.
   explicit RandomPolicy(Space action_space) : action_space_{std::move(action_space)} {
     validate(action_space_, "action space of a random policy");
   }

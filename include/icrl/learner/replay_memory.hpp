@@ -15,6 +15,7 @@
 
 namespace icrl {
 
+/// What a replay memory keeps, and how it sums rewards.
 struct ReplayConfig {
   int capacity = 10000;  ///< transitions; after that the oldest is overwritten
   int steps = 1;         ///< n of the n-step returns
@@ -33,8 +34,8 @@ inline void validate(const ReplayConfig& config) {
 /// What replay learns from: an observation, what was done there, and the n steps that followed.
 struct ReplayStep {
   std::span<const float> observation, next_observation;  ///< the next one follows after the last of the steps
-  int action = 0;
-  double reward = 0;                             ///< r_0 + discount r_1 + ... of up to n steps
+  int action = 0;                                        ///< its id
+  double reward = 0;                                     ///< r_0 + discount r_1 + ... of up to n steps
   double next_discount = 0;                      ///< of the next observation's value: discount^k, 0 after a termination
   std::span<const std::uint8_t> next_allowed{};  ///< empty = all
 };
@@ -58,6 +59,7 @@ public:
     while (!pending_.empty()) store_first(transition);
   }
 
+  /// Steps that can be replayed now.
   [[nodiscard]] int size() const { return static_cast<int>(actions_.size()); }
 
   /// One of the stored steps, 0 .. size() - 1 in no particular order. Valid until the next add().

@@ -18,6 +18,7 @@
 
 namespace icrl {
 
+/// How walks are planned.
 struct SweepConfig {
   int start = 0;  ///< cell in which every episode begins
   int steps = 1;  ///< of an episode

@@ -15,6 +15,7 @@
 
 namespace icrl {
 
+/// How the explorer chooses, and how often it errs.
 struct SystematicExplorerConfig {
   double noise = 0.05;      ///< probability of a random action, so that histories also show how to recover from one
   bool random_ties = true;  ///< choose randomly among equally good cells and paths; false: the first one
@@ -30,6 +31,7 @@ struct SystematicExplorerConfig {
 template <MoveModel M>
 class SystematicExplorer {
 public:
+  /// `moves` says how actions move it. Throws Error for a noise outside 0 .. 1.
   explicit SystematicExplorer(M moves, const SystematicExplorerConfig& config = {})
       : moves_{std::move(moves)},
         noise_{config.noise},

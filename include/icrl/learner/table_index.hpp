@@ -32,6 +32,7 @@ public:
     row_count_ = static_cast<std::size_t>(rows);
   }
 
+  /// Rows of the table: the number of different elements.
   [[nodiscard]] std::size_t row_count() const { return row_count_; }
 
   /// The last component varies fastest.

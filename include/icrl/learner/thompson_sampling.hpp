@@ -16,6 +16,7 @@
 // known. It draws a mean for every arm from its posterior and pulls the arm with the largest.
 namespace icrl {
 
+/// The prior of Bernoulli rewards, and how many pulls count.
 struct BernoulliThompsonConfig {
   double prior_successes = 1, prior_failures = 1;  ///< of the beta prior of a mean; 1 and 1: uniform in [0, 1]
   int window = 0;                                  ///< pulls that count, the last ones; 0 = all
@@ -60,6 +61,7 @@ private:
 };
 static_assert(Learner<BernoulliThompson> && ExpectsSpaces<BernoulliThompson>);
 
+/// The prior of normal rewards, and how many pulls count.
 struct GaussianThompsonConfig {
   double prior_mean = 0, prior_stddev = 1;  ///< of the normal prior of a mean
   double noise = 1;                         ///< standard deviation of a reward around its mean, known

@@ -15,6 +15,7 @@
 
 namespace icrl {
 
+/// How much UCB explores, and how many pulls count.
 struct UcbConfig {
   /// Factor of the bonus sqrt(ln t / n) of an arm with n of t pulls. The square root of 2 is UCB1, for rewards in
   /// [0, 1]; multiply it by the range of other rewards.
