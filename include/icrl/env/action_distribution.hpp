@@ -21,6 +21,7 @@ namespace icrl {
 /// Box of n numbers, a diagonal Gaussian given by n means and then n logarithms of standard deviations.
 class ActionDistribution {
 public:
+  /// The space must be valid. `Discrete` and `MultiDiscrete` give softmaxes, a `Box` a Gaussian.
   explicit ActionDistribution(const Space& action_space) : id_counts_{icrl::id_counts(action_space)} {
     if (const auto* box = std::get_if<Box>(&action_space)) box_ = *box;
   }

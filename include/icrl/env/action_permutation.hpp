@@ -16,9 +16,9 @@ namespace icrl {
 /// reversed.
 class ActionPermutation {
 public:
-  static constexpr int action_count = DarkRoom::action_count;
-  static constexpr int count = 120;  ///< 5!
-  using Moves = std::array<int, action_count>;
+  static constexpr int action_count = DarkRoom::action_count;  ///< moves, and actions
+  static constexpr int count = 120;                            ///< 5!
+  using Moves = std::array<int, action_count>;                 ///< the move of each action
 
   /// `number` lies in 0 .. count - 1.
   explicit ActionPermutation(int number = 0) {
@@ -42,11 +42,14 @@ public:
                 "action permutation: moves must have each of 0 .. 4 once");
   }
 
+  /// The move, a DarkRoom::Action, that an action in 0 .. 4 makes.
   [[nodiscard]] int move_of(int action) const { return moves_[static_cast<std::size_t>(action)]; }
+  /// The action that makes a move; the inverse of `move_of`.
   [[nodiscard]] int action_of(int move) const {
     return static_cast<int>(std::ranges::find(moves_, move) - moves_.begin());
   }
 
+  /// The permutation's number, 0 .. count - 1.
   [[nodiscard]] int number() const {
     int number = 0;
     for (auto move = moves_.begin(); move != moves_.end(); ++move) {

@@ -68,7 +68,7 @@ inline void check_probability(double value, const char* name, std::string_view w
   if (!(value >= 0 && value <= 1)) fail("{}: {} is {}, it must lie in [0, 1]", what, name, value);
 }
 
-/// Throws Error, which begins with `what`, unless `value` is finite and not negative.
+/// Throws Error, which begins with `what`, unless `value` lies in [0, 1e6].
 inline void check_deviation(double value, const char* name, std::string_view what) {
   if (!(value >= 0 && value <= 1e6)) fail("{}: {} is {}, it must lie in [0, 1e6]", what, name, value);
 }

@@ -48,6 +48,7 @@ private:
 };
 static_assert(HasExpectedReward<BernoulliBandit>);
 
+/// What a family of Bernoulli bandits is made with.
 struct BernoulliBanditOptions {
   int arms = 10;
   int task_count = 1'000'000;
@@ -63,6 +64,7 @@ inline void validate(const BernoulliBanditOptions& options) {
 /// Bandits whose means are drawn uniformly from [0, 1], each from (seed, task).
 class BernoulliBandits {
 public:
+  /// Throws Error for an option outside its range.
   explicit BernoulliBandits(const BernoulliBanditOptions& options = {}) : options_{options} { validate(options); }
 
   [[nodiscard]] int task_count() const { return options_.task_count; }

@@ -22,16 +22,18 @@
 
 namespace icrl {
 
+/// How long an environment is played.
 struct CheckConfig {
-  int episodes = 5;
-  int max_steps = 1000;  ///< a longer episode is reported as one that does not end
-  std::uint64_t seed = 0;
+  int episodes = 5;        ///< of each check
+  int max_steps = 1000;    ///< a longer episode is reported as one that does not end
+  std::uint64_t seed = 0;  ///< of the environment and the actions
 };
 
 /// The problems of an environment, one sentence per kind of problem.
 struct EnvironmentReport {
-  std::vector<std::string> problems;
+  std::vector<std::string> problems;  ///< empty if no promise was broken
 
+  /// Whether there are no problems.
   [[nodiscard]] bool ok() const { return problems.empty(); }
   /// One line per problem, or "no problems found".
   [[nodiscard]] std::string text() const {

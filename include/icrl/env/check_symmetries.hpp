@@ -23,13 +23,14 @@
 
 namespace icrl {
 
+/// How long, and how exactly, tasks and their images are compared.
 struct SymmetryCheckConfig {
-  int tasks = 100;        ///< maximum number of tasks to play, drawn at random if the family has more
-  int episodes = 4;       ///< per task and symmetry
-  int max_steps = 1000;   ///< per episode; longer episodes are cut off
-  int max_resets = 1000;  ///< attempts to reach the image of a start state, if start states are random
-  float tolerance = 0;    ///< allowed difference of rewards and of numbers of a Box
-  std::uint64_t seed = 0;
+  int tasks = 100;         ///< maximum number of tasks to play, drawn at random if the family has more
+  int episodes = 4;        ///< per task and symmetry
+  int max_steps = 1000;    ///< per episode; longer episodes are cut off
+  int max_resets = 1000;   ///< attempts to reach the image of a start state, if start states are random
+  float tolerance = 0;     ///< allowed difference of rewards and of numbers of a Box
+  std::uint64_t seed = 0;  ///< of the choice of tasks, the environments and the actions
 };
 
 inline void validate(const SymmetryCheckConfig& config) {

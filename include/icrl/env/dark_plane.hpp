@@ -17,6 +17,7 @@
 
 namespace icrl {
 
+/// What a family of Dark Planes is made with.
 struct DarkPlaneOptions {
   int horizon = 30;       ///< steps in an episode
   float radius = 0.2f;    ///< radius of the disc around the target that pays; the square is 2 wide
@@ -39,7 +40,7 @@ inline void validate(const DarkPlaneOptions& options) {
 /// step that ends inside the disc around the target pays 1. The episode is truncated at the horizon.
 class DarkPlane {
 public:
-  using Point = std::array<float, 2>;
+  using Point = std::array<float, 2>;  ///< x and y, each in -1 .. 1
 
   /// Throws Error for an invalid option or a target outside the square.
   DarkPlane(const DarkPlaneOptions& options, Point target) : options_{options}, target_{target} {
@@ -73,7 +74,9 @@ public:
 
   void observe(std::span<float> out) const { std::copy(position_.begin(), position_.end(), out.begin()); }
 
+  /// Where the agent is.
   [[nodiscard]] Point position() const { return position_; }
+  /// The center of the disc that pays; the agent does not see it.
   [[nodiscard]] Point target() const { return target_; }
   [[nodiscard]] const DarkPlaneOptions& options() const { return options_; }
 
@@ -93,6 +96,7 @@ static_assert(Environment<DarkPlane>);
 /// Dark Planes whose targets are uniform in the square. Random actions earn about 3 % of what the oracle earns.
 class DarkPlanes {
 public:
+  /// Throws Error for an option outside its range.
   explicit DarkPlanes(const DarkPlaneOptions& options = {}) : options_{options} { validate(options); }
 
   [[nodiscard]] int task_count() const { return options_.task_count; }

@@ -21,12 +21,13 @@ namespace icrl {
 /// Where an episode begins. The corner is row 0, column 0. `random` is any cell, including the goal.
 enum class DarkRoomStart { center, corner, random };
 
+/// What a family of Dark Rooms is made with.
 struct DarkRoomOptions {
-  int side = 9;      ///< cells along each wall
-  int horizon = 20;  ///< steps in an episode
-  DarkRoomStart start = DarkRoomStart::center;
-  bool reward_once = false;        ///< the goal pays only once per episode
-  bool terminate_at_goal = false;  ///< reaching the goal ends the episode
+  int side = 9;                                 ///< cells along each wall
+  int horizon = 20;                             ///< steps in an episode
+  DarkRoomStart start = DarkRoomStart::center;  ///< where an episode begins
+  bool reward_once = false;                     ///< the goal pays only once per episode
+  bool terminate_at_goal = false;               ///< reaching the goal ends the episode
 };
 
 inline void validate(const DarkRoomOptions& options) {
@@ -38,7 +39,7 @@ inline void validate(const DarkRoomOptions& options) {
 
 /// A place in a room, both numbers from 0.
 struct Cell {
-  int row, column;
+  int row, column;  ///< from the upper left corner
   friend bool operator==(const Cell&, const Cell&) = default;
 };
 
@@ -47,8 +48,9 @@ struct Cell {
 /// truncated at the horizon.
 class DarkRoom {
 public:
+  /// Ids of the actions. `up` lowers the row, `left` the column.
   enum Action : int { stay, up, right, down, left };
-  static constexpr int action_count = 5;
+  static constexpr int action_count = 5;  ///< the ids are 0 .. 4
 
   /// Throws Error for an invalid option or a goal outside the room.
   DarkRoom(const DarkRoomOptions& options, Cell goal) : options_{options}, goal_{goal} {
@@ -103,7 +105,9 @@ public:
     return {std::clamp(from.row + move.row, 0, side - 1), std::clamp(from.column + move.column, 0, side - 1)};
   }
 
+  /// Where the agent is.
   [[nodiscard]] Cell position() const { return position_; }
+  /// The cell that pays; the agent does not see it.
   [[nodiscard]] Cell goal() const { return goal_; }
   [[nodiscard]] const DarkRoomOptions& options() const { return options_; }
 
@@ -131,13 +135,14 @@ public:
   DarkRoomSymmetry(int side, int number) : side_{side}, number_{number} {
     ICRL_ASSERT(number >= 0 && number < count, "dark room symmetry: number must lie in 0 .. 7");
   }
-  static constexpr int count = 8;
+  static constexpr int count = 8;  ///< symmetries of a square
 
   [[nodiscard]] Cell map_cell(Cell cell) const {
     const Cell turned = exchanged(cell);
     return {reverses_rows() ? side_ - 1 - turned.row : turned.row,
             reverses_columns() ? side_ - 1 - turned.column : turned.column};
   }
+  /// The action that makes the image of this action's move.
   [[nodiscard]] int map_action(int action) const {
     const Cell turned = exchanged(DarkRoom::move_of(action));
     const Cell move{reverses_rows() ? -turned.row : turned.row, reverses_columns() ? -turned.column : turned.column};
@@ -171,6 +176,7 @@ static_assert(Symmetry<DarkRoomSymmetry>);
 /// One Dark Room per goal cell; task = row * side + column of the goal.
 class DarkRooms {
 public:
+  /// Throws Error for an option outside its range.
   explicit DarkRooms(const DarkRoomOptions& options = {}) : options_{options} { validate(options); }
 
   [[nodiscard]] int task_count() const { return options_.side * options_.side; }

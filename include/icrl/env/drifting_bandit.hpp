@@ -14,6 +14,7 @@
 
 namespace icrl {
 
+/// What a family of drifting bandits is made with.
 struct DriftingBanditOptions {
   int arms = 2;
   double good = 0.9, bad = 0.1;      ///< probability that the best arm pays 1, and that any other arm does
@@ -82,6 +83,7 @@ static_assert(HasExpectedReward<DriftingBandit>);
 /// Drifting bandits, which differ in the best arm at each pull.
 class DriftingBandits {
 public:
+  /// Throws Error for an option outside its range.
   explicit DriftingBandits(const DriftingBanditOptions& options = {}) : options_{options} { validate(options); }
 
   [[nodiscard]] int task_count() const { return options_.task_count; }

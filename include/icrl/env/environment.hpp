@@ -21,9 +21,9 @@ namespace icrl {
 /// The result of one step. `terminated`: the task ended and nothing can follow. `truncated`: the episode was cut off,
 /// for example by a time limit.
 struct StepResult {
-  float reward;
-  bool terminated = false;
-  bool truncated = false;
+  float reward;             ///< of this step, finite
+  bool terminated = false;  ///< the task ended; observe() still gives the last observation
+  bool truncated = false;   ///< cut off; the next observation still has a value
 };
 
 /// It can be copied. The type traits come first because compiler errors about them are short.

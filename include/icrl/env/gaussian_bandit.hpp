@@ -47,6 +47,7 @@ public:
   }
   [[nodiscard]] const std::vector<double>& means() const& { return means_; }
   [[nodiscard]] std::vector<double> means() const&& { return means_; }
+  /// Standard deviation of a reward around its arm's mean.
   [[nodiscard]] double noise() const { return noise_; }
 
 private:
@@ -56,6 +57,7 @@ private:
 };
 static_assert(HasExpectedReward<GaussianBandit>);
 
+/// What a family of Gaussian bandits is made with.
 struct GaussianBanditOptions {
   int arms = 10;
   double mean_stddev = 1;  ///< standard deviation of the arms' means, which are normal around 0
@@ -75,6 +77,7 @@ inline void validate(const GaussianBanditOptions& options) {
 /// Bandits with normal means and normal noise, each drawn from (seed, task).
 class GaussianBandits {
 public:
+  /// Throws Error for an option outside its range.
   explicit GaussianBandits(const GaussianBanditOptions& options = {}) : options_{options} { validate(options); }
 
   [[nodiscard]] int task_count() const { return options_.task_count; }

@@ -22,12 +22,13 @@
 
 namespace icrl {
 
+/// What a family of Key-to-Door rooms is made with.
 struct KeyToDoorOptions {
-  int side = 9;      ///< cells along each wall
-  int horizon = 50;  ///< steps in an episode
-  DarkRoomStart start = DarkRoomStart::random;
-  bool terminate_at_door = false;  ///< stepping on the door with the key ends the episode
-  bool permuted_actions = false;   ///< each task has a hidden permutation of the moves that actions make
+  int side = 9;                                 ///< cells along each wall
+  int horizon = 50;                             ///< steps in an episode
+  DarkRoomStart start = DarkRoomStart::random;  ///< where an episode begins
+  bool terminate_at_door = false;               ///< stepping on the door with the key ends the episode
+  bool permuted_actions = false;                ///< each task has a hidden permutation of the moves that actions make
 };
 
 /// Throws Error for a value outside its range.
@@ -46,7 +47,7 @@ inline void validate(const KeyToDoorOptions& options) {
 /// inferred from past rewards. Walls stop a move. The episode is truncated at the horizon.
 class KeyToDoor {
 public:
-  static constexpr int action_count = DarkRoom::action_count;
+  static constexpr int action_count = DarkRoom::action_count;  ///< the ids are those of DarkRoom::Action
 
   /// Throws Error for an option outside its range or a task that does not fit into the room.
   KeyToDoor(const KeyToDoorOptions& options, const KeyToDoorTask& task) : options_{options}, task_{task} {
@@ -94,7 +95,9 @@ public:
     out[1] = static_cast<float>(position_.column);
   }
 
+  /// Where the agent is.
   [[nodiscard]] Cell position() const { return position_; }
+  /// Key, door and permutation; the agent does not see them.
   [[nodiscard]] const KeyToDoorTask& task() const { return task_; }
   [[nodiscard]] const KeyToDoorOptions& options() const { return options_; }
 

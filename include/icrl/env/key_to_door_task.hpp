@@ -13,7 +13,7 @@ namespace icrl {
 
 /// The parts of Key-to-Door that differ between tasks. Key and door are in different cells.
 struct KeyToDoorTask {
-  Cell key, door;
+  Cell key, door;       ///< their cells
   int permutation = 0;  ///< number of the ActionPermutation; 0 if actions are not permuted
 
   friend bool operator==(const KeyToDoorTask&, const KeyToDoorTask&) = default;
@@ -26,16 +26,19 @@ struct KeyToDoorTask {
 /// Tasks without permuted actions are therefore 0 .. n (n - 1) - 1, and every number is exactly one task.
 class KeyToDoorNumbering {
 public:
+  /// For rooms of `side` x `side` cells; at least 2.
   explicit KeyToDoorNumbering(int side) : side_{side} {}
 
   /// Number of pairs of a key cell and a door cell.
   [[nodiscard]] int pair_count() const { return cell_count() * (cell_count() - 1); }
 
+  /// The task with this number, at least 0. Beyond the last task, the permutation is one that does not exist.
   [[nodiscard]] KeyToDoorTask task(int number) const {
     const int pair = number % pair_count(), doors = cell_count() - 1;
     const int key = pair / doors, door = pair % doors;
     return {cell(key), cell(door < key ? door : door + 1), number / pair_count()};
   }
+  /// The number of a task, whose cells must be different and inside the room.
   [[nodiscard]] int number(const KeyToDoorTask& task) const {
     const int key = index(task.key), door = index(task.door);
     return task.permutation * pair_count() + key * (cell_count() - 1) + (door < key ? door : door - 1);
@@ -56,7 +59,7 @@ class KeyToDoorSymmetry {
 public:
   /// `number` lies in 0 .. 7; 0 is the identity.
   KeyToDoorSymmetry(int side, int number) : square_{side, number}, numbering_{side} {}
-  static constexpr int count = DarkRoomSymmetry::count;
+  static constexpr int count = DarkRoomSymmetry::count;  ///< symmetries of a square
 
   void map_observation(std::span<const float> from, std::span<float> to) const { square_.map_observation(from, to); }
   void map_action(std::span<const float> from, std::span<float> to) const { square_.map_action(from, to); }

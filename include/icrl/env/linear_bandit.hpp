@@ -20,6 +20,7 @@
 
 namespace icrl {
 
+/// What a family of linear bandits is made with.
 struct LinearBanditOptions {
   int features = 5;  ///< d, numbers of a context
   int arms = 10;     ///< K
@@ -88,7 +89,9 @@ public:
     for (std::size_t i = 0; i < context_.size(); ++i) product += weights[i] * static_cast<double>(observation[i]);
     return product;
   }
+  /// The weights (arms, features), one arm after another; the agent does not see them.
   [[nodiscard]] const std::vector<double>& weights() const& { return weights_; }
+  /// A copy, because this bandit is a temporary object.
   [[nodiscard]] std::vector<double> weights() const&& { return weights_; }
   [[nodiscard]] const LinearBanditOptions& options() const { return options_; }
 
@@ -103,6 +106,7 @@ static_assert(HasExpectedReward<LinearBandit>);
 /// Contextual linear bandits, whose weights are drawn from (seed, task).
 class LinearBandits {
 public:
+  /// Throws Error for an option outside its range.
   explicit LinearBandits(const LinearBanditOptions& options = {}) : options_{options} { validate(options); }
 
   [[nodiscard]] int task_count() const { return options_.task_count; }

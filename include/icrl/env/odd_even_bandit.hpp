@@ -16,6 +16,7 @@
 
 namespace icrl {
 
+/// What a family of odd-even bandits is made with.
 struct OddEvenBanditOptions {
   int arms = 10;
   double odd_share = 0.95;  ///< share of the tasks in which the odd arms are the good ones
@@ -37,6 +38,7 @@ inline void validate(const OddEvenBanditOptions& options) {
 /// arms are good.
 class OddEvenBandits {
 public:
+  /// Throws Error for an option outside its range.
   explicit OddEvenBandits(const OddEvenBanditOptions& options = {}) : options_{options} { validate(options); }
 
   [[nodiscard]] int task_count() const { return options_.task_count; }

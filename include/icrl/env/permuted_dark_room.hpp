@@ -19,6 +19,7 @@ namespace icrl {
 /// A Dark Room in which the agent does not know which action makes which move either.
 class PermutedDarkRoom {
 public:
+  /// `room` decides all but the move that an action makes.
   PermutedDarkRoom(const DarkRoom& room, const ActionPermutation& permutation)
       : room_{room}, permutation_{permutation} {}
 
@@ -28,7 +29,9 @@ public:
   void observe(std::span<float> out) const { room_.observe(out); }
   StepResult step(int action, Rng& rng) { return room_.step(permutation_.move_of(action), rng); }
 
+  /// The room inside, whose actions are moves.
   [[nodiscard]] const DarkRoom& room() const { return room_; }
+  /// Which move each action makes; the agent does not see it.
   [[nodiscard]] const ActionPermutation& permutation() const { return permutation_; }
 
 private:
@@ -42,7 +45,7 @@ static_assert(Environment<PermutedDarkRoom>);
 /// goal in the corner opposite to the start.
 class PermutedDarkRooms {
 public:
-  static constexpr int any_goal = -1;
+  static constexpr int any_goal = -1;  ///< every cell is the goal of 120 tasks
 
   /// `goal` is a task of DarkRooms, or any_goal. Throws Error for an invalid option or goal, and for a room with more
   /// tasks than an int can number.
@@ -64,6 +67,7 @@ public:
 
   /// The exact returns do not depend on the permutation.
   [[nodiscard]] double oracle_return(int task) const { return rooms_.oracle_return(goal_of(task)); }
+  /// As in DarkRooms, for the task's goal.
   [[nodiscard]] double random_return(int task) const { return rooms_.random_return(goal_of(task)); }
 
 private:

@@ -22,7 +22,7 @@ namespace icrl {
 
 /// One id in 0 .. count - 1.
 struct Discrete {
-  int count;
+  int count;  ///< at least 1
   friend bool operator==(const Discrete&, const Discrete&) = default;
 };
 
@@ -30,7 +30,7 @@ struct Discrete {
 /// large id: positions in the same row or column then share an id, and what a model learns about one applies to the
 /// others.
 struct MultiDiscrete {
-  std::vector<int> counts;
+  std::vector<int> counts;  ///< each at least 1
   friend bool operator==(const MultiDiscrete&, const MultiDiscrete&) = default;
 };
 
@@ -38,7 +38,9 @@ struct MultiDiscrete {
 /// float.
 enum class ElementType : std::uint8_t { u8 = 1, u16 = 2, f32 = 4 };
 
+/// Bytes of a stored number.
 [[nodiscard]] constexpr std::size_t size_of(ElementType type) { return static_cast<std::size_t>(type); }
+/// "u8", "u16" or "f32".
 [[nodiscard]] constexpr std::string_view to_string(ElementType type) {
   return type == ElementType::u8 ? "u8" : type == ElementType::u16 ? "u16" : "f32";
 }
@@ -46,13 +48,15 @@ enum class ElementType : std::uint8_t { u8 = 1, u16 = 2, f32 = 4 };
 /// Numbers; number i lies in low[i] .. high[i]. With type f32 they are real and bounds may be infinite. With type u8 or
 /// u16 they are whole numbers within 0 .. 255 or 0 .. 65535.
 struct Box {
-  std::vector<float> low, high;
+  std::vector<float> low, high;  ///< of each number; low[i] <= high[i]
   /// Sizes of an array whose last index varies fastest, such as height, width and channels. Empty: a flat list.
   std::vector<int> shape{};
-  ElementType element = ElementType::f32;
+  ElementType element = ElementType::f32;  ///< how histories store a number
   friend bool operator==(const Box&, const Box&) = default;
 };
 
+/// What an observation or an action can be. Elements are passed as floats, value_count() of them; an id is a whole
+/// number.
 using Space = std::variant<Discrete, MultiDiscrete, Box>;
 
 /// Whether all numbers of all elements are whole: ids, and u8 and u16 numbers of a Box.
@@ -101,6 +105,7 @@ inline int check_shape(const std::vector<int>& shape, std::string_view what) {
 /// The largest number of an element type with whole numbers.
 [[nodiscard]] constexpr float largest_of(ElementType type) { return type == ElementType::u8 ? 255.0f : 65535.0f; }
 
+/// Whether elements are ids: `Discrete` and `MultiDiscrete`, not a `Box`.
 [[nodiscard]] inline bool has_ids(const Space& space) { return !std::holds_alternative<Box>(space); }
 
 /// The number of ids of every component; empty for a Box.
@@ -117,6 +122,8 @@ inline int check_shape(const std::vector<int>& shape, std::string_view what) {
   return 1;
 }
 
+/// Whether these floats are an element of the space: as many, all finite and within bounds, ids and the numbers of u8
+/// and u16 boxes whole.
 [[nodiscard]] inline bool contains(const Space& space, std::span<const float> element) {
   if (element.size() != static_cast<std::size_t>(value_count(space))) return false;
   const auto is_id = [](float value, int count) {

@@ -36,8 +36,9 @@ struct ComponentLabel {
 /// The meaning of observations and actions, one label per component. An empty list says nothing. A model file can hold
 /// labels, so that a model is not used with an environment that orders or scales its numbers differently.
 struct SpaceLabels {
-  std::vector<ComponentLabel> observations{}, actions{};
+  std::vector<ComponentLabel> observations{}, actions{};  ///< one label per component, or empty
 
+  /// Whether there are no labels.
   [[nodiscard]] bool empty() const { return observations.empty() && actions.empty(); }
   friend bool operator==(const SpaceLabels&, const SpaceLabels&) = default;
 };

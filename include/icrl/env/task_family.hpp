@@ -70,15 +70,15 @@ concept HasRandomReturn = requires(const F& family, int task) {
 
 /// The sizes of the parts of a split.
 struct SplitConfig {
-  int train = 0;
-  int validation = 0;
-  int held_out = 0;
-  std::uint64_t seed = 0;
+  int train = 0;           ///< tasks to train on
+  int validation = 0;      ///< tasks to choose hyperparameters and checkpoints by
+  int held_out = 0;        ///< tasks for the claim, which nothing before has seen
+  std::uint64_t seed = 0;  ///< of the shuffle
 };
 
 /// Disjoint sets of task numbers.
 struct TaskSplit {
-  std::vector<int> train, validation, held_out;
+  std::vector<int> train, validation, held_out;  ///< in the order in which they were dealt
 };
 
 /// Shuffles the tasks by the seed and deals them out, the held-out tasks first, so that these depend only on the seed

@@ -38,6 +38,7 @@ public:
 
   void action_mask(std::span<std::uint8_t> allowed) const requires HasActionMask<E> { env_.action_mask(allowed); }
 
+  /// The wrapped environment.
   [[nodiscard]] const E& inner() const { return env_; }
 
 private:
