@@ -20,7 +20,7 @@ template <typename Parts>
 class Bf16TransformerOf {
 public:
   using Scalar = float;
-  using Model = CausalTransformer<float, Parts>;
+  using Model = CausalTransformer<float, Parts>;  ///< what the passes are of
 
   /// The memory of one pass over one window; sized by the first pass, then reused.
   struct Cache {
@@ -31,6 +31,7 @@ public:
 
   /// Whether the model supports this pass: the size of a head must be even.
   [[nodiscard]] static bool can_be(const Model& model) { return Bf16Attention::can_be(model.config.head_size()); }
+  /// Makes the copies of the weights, without their values; see `pack`.
   explicit Bf16TransformerOf(const Model& model) : model_{&model} {
     blocks_.reserve(model.blocks.size());
     for (const Block<float>& block : model.blocks) blocks_.emplace_back(block);
@@ -42,6 +43,7 @@ public:
     is_packed_ = true;
   }
 
+  /// The model, which it does not own.
   [[nodiscard]] const Model& model() const { return *model_; }
 
   /// As the model's function.
@@ -54,6 +56,7 @@ public:
       blocks_[i].forward(model_->rotary, cache.blocks[i], cache.scratch[model_->scratch_of(i)], stream);
     model_->read_out(steps, cache.ends, outputs);
   }
+  /// As the model's function, after `forward` of the same window. Adds to `grad`.
   void backward(std::span<const float> features, int steps, MatrixIn<float> doutputs, Cache& cache, Model& grad) const {
     MatrixOut<float> dstream = model_->read_out_backward(steps, doutputs, cache.ends, grad);
     for (std::size_t i = blocks_.size(); i-- > 0;)
@@ -69,13 +72,14 @@ private:
   bool is_packed_ = false;
 };
 
+/// Passes over a plain CausalTransformer<float>.
 using Bf16Transformer = Bf16TransformerOf<DenseParts<float>>;
 
 /// Of transformers whose blocks are dense.
 template <typename Parts>
 requires std::same_as<typename CausalTransformer<float, Parts>::Layer, Block<float>>
 struct Bf16PassOf<CausalTransformer<float, Parts>> {
-  using Type = Bf16TransformerOf<Parts>;
+  using Type = Bf16TransformerOf<Parts>;  ///< of the blocks' weights
 };
 
 }  // namespace icrl

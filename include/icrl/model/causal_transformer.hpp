@@ -43,7 +43,7 @@ struct CausalTransformer {
   using Config = typename Parts::Config;
   using State = KeyValueCache<S>;
   using Encoder = typename Parts::Encoder;
-  using Layer = Block<S, typename Parts::Linear, typename Parts::FeedForward>;
+  using Layer = Block<S, typename Parts::Linear, typename Parts::FeedForward>;  ///< one block
   using Head = typename Parts::Head;
   static constexpr bool is_trainable = TrainableStepEncoder<Encoder> && Layer::is_trainable && TrainableLinearMap<Head>;
 
@@ -106,7 +106,7 @@ struct CausalTransformer {
     LayerCache<Encoder> embedding;
     typename LayerNorm<S>::Cache final_norm;
     LayerCache<Head> head;
-    typename Head::Scratch head_scratch;
+    typename Head::Scratch head_scratch;  ///< of the head, for both directions
   };
   /// Outputs per step, P here and below.
   [[nodiscard]] int output_count() const { return static_cast<int>(head.output_size()); }
@@ -169,6 +169,7 @@ struct CausalTransformer {
     final_norm.backward(dnormed, cache.final_norm, grad.final_norm, acting_rows(cache.dstream, steps));
     return dstream;
   }
+  /// The last step of a backward pass: from the derivative of the residual stream to the encoder's gradient.
   void embed_backward(std::span<const float> features, int steps, EndsCache& cache,
                       CausalTransformer& grad) const requires is_trainable {
     const Index tokens = Index{steps} * config.tokens_per_step();
@@ -177,6 +178,7 @@ struct CausalTransformer {
 
   /// Blocks of one size share their scratch memory, so that it stays in a core's cache.
   [[nodiscard]] std::size_t scratch_count() const { return has_equal_blocks() ? 1 : blocks.size(); }
+  /// Which of the scratch memories a block uses.
   [[nodiscard]] std::size_t scratch_of(std::size_t block) const { return has_equal_blocks() ? 0 : block; }
 
   /// Where its training windows begin, and the most rows of a window and of a stream.

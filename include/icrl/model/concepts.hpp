@@ -89,10 +89,12 @@ concept TrainingPass = requires(const P& pass, std::span<const float> features, 
 /// `can_be(model)`, and `pack()` takes over its weights.
 template <typename M>
 struct Bf16PassOf {
-  using Type = void;
+  using Type = void;  ///< there is none
 };
+/// The type of a model's pass in bfloat16, or void.
 template <typename M>
 using Bf16Pass = typename Bf16PassOf<M>::Type;
+/// A model that has such a pass.
 template <typename M>
 concept HasBf16Pass = Trainable<M> && TrainingPass<Bf16Pass<M>, M> && requires(const M& model, Bf16Pass<M>& pass) {
   { Bf16Pass<M>::can_be(model) } -> std::same_as<bool>;
@@ -114,7 +116,7 @@ concept StreamState = std::copyable<State> &&
 /// The next step of one stream in a pass.
 template <typename State>
 struct StreamInput {
-  State* state;
+  State* state;              ///< of the stream; changed by the pass
   const float* features;     ///< (F), a row of the model's layout
   bool wants_output = true;  ///< if not, only the state changes, and its row of the outputs is not written
 };

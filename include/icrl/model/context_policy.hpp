@@ -16,6 +16,7 @@ struct ContextPolicy {
   WindowStart window_start = WindowStart::anywhere;  ///< where a context may begin
   int context_count = 1;                             ///< open at once
 
+  /// Whether a context of this length takes no further row.
   [[nodiscard]] bool is_full(std::int64_t length) const { return max_length && length >= *max_length; }
 
   /// Whether a context has taken its share, max_length / context_count rounded up, after which the next may open.
@@ -23,6 +24,7 @@ struct ContextPolicy {
     return max_length && length * context_count >= *max_length;
   }
 
+  /// Whether a context may open at any row, not only at the first of an episode.
   [[nodiscard]] bool starts_anywhere() const { return !max_length || window_start == WindowStart::anywhere; }
 
   /// Whether a context opens at a row with these flags (see StepFlag) while `open_count` are open, the youngest of

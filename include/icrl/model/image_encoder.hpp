@@ -16,7 +16,9 @@ namespace icrl {
 
 /// The shape of an `ImageEncoder`.
 struct ImageEncoderConfig {
+  /// One convolution without padding, over square patches.
   struct Convolution {
+    /// Channels out; pixels along each side of a patch; pixels from one patch to the next.
     int channels, kernel, stride;
     friend bool operator==(const Convolution&, const Convolution&) = default;
   };
@@ -64,17 +66,17 @@ inline void validate(const ImageEncoderConfig& config, const Box& image) {
 /// is a forward pass over one row and gives the same tokens as the pass over a window.
 template <std::floating_point S>
 struct ImageEncoder {
-  std::vector<Conv2d<S>> convolutions;
-  Linear<S> output;  ///< (numbers of the last convolution, C)
-  S input_scale;     ///< of the configuration; not a weight
+  std::vector<Conv2d<S>> convolutions;  ///< each followed by a ReLU
+  Linear<S> output;                     ///< (numbers of the last convolution, C)
+  S input_scale;                        ///< of the configuration; not a weight
 
   /// What backward needs of the forward pass, and temporary memory of both passes. Sized by the first pass; a pass over
   /// no more rows allocates nothing.
   struct Cache {
-    Matrix<S> images;                    ///< (T, numbers) scaled
-    std::vector<Matrix<S>> activations;  ///< one (T, numbers of its output) per convolution, after its ReLU
-    std::vector<Matrix<S>> dactivations;
-    typename Conv2d<S>::Scratch scratch;
+    Matrix<S> images;                     ///< (T, numbers) scaled
+    std::vector<Matrix<S>> activations;   ///< one (T, numbers of its output) per convolution, after its ReLU
+    std::vector<Matrix<S>> dactivations;  ///< their derivatives, in the same shapes
+    typename Conv2d<S>::Scratch scratch;  ///< of all convolutions
   };
 
   /// All weights are zero. Throws Error for a configuration that does not fit such images.

@@ -59,7 +59,7 @@ template <std::floating_point S>
 struct ImageStepEncoder {
   using Scalar = S;
 
-  ImageEncoder<S> images;
+  ImageEncoder<S> images;  ///< the image's part of a token
   StepEmbedding<S> steps;  ///< of a row without its image
   int image_size;          ///< I, numbers of an image; not a weight, as the one below
   int feature_count;       ///< F, of a row

@@ -15,11 +15,12 @@
 
 namespace icrl {
 
-/// A transformer's state of one stream: the keys and values of at most `context` steps in
-/// every layer, each laid out as `StreamKeyValues` says.
+/// A transformer's state of one stream: the keys and values of at most `context` steps in every layer, each laid out as
+/// `StreamKeyValues` says.
 template <std::floating_point S>
 class KeyValueCache {
 public:
+  /// Empty, for models of this shape.
   explicit KeyValueCache(const TransformerConfig& config)
       : KeyValueCache{config, LargePageArray<S>{number_count(config)}} {}
 
@@ -39,7 +40,9 @@ public:
 
   /// All numbers, including those that no step has written, and how many steps are valid.
   [[nodiscard]] std::span<S> storage() { return {numbers_.data(), numbers_.size()}; }
+  /// The same to read only.
   [[nodiscard]] std::span<const S> storage() const { return {numbers_.data(), numbers_.size()}; }
+  /// Says how many steps of `storage` are valid, at most the context.
   void set_length(int steps) { token_count_ = Index{steps} * tokens_per_step_; }
 
   /// Bytes: i32 length, then all numbers.
@@ -61,6 +64,7 @@ public:
     S* const keys = numbers_.data() + begin;
     return {keys, keys + half, half / token_capacity_};
   }
+  /// Counts a token whose keys and values have been written to all layers.
   void add_token() { ++token_count_; }
 
 private:

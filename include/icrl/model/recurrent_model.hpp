@@ -97,7 +97,7 @@ struct RecurrentModel {
     Matrix<S> stream, dstream, normed, dnormed;  ///< (T, C)
     NoMemory embedding;
     std::vector<typename RecurrentBlock<S>::Cache> blocks;
-    typename RecurrentBlock<S>::Scratch scratch;
+    typename RecurrentBlock<S>::Scratch scratch;  ///< of all blocks
     typename LayerNorm<S>::Cache final_norm;
   };
 
@@ -133,7 +133,9 @@ struct RecurrentModel {
   /// The state of one stream: N numbers per block.
   class State {
   public:
+    /// `size` zeros: N per block.
     explicit State(std::size_t size) : numbers_(size) {}
+    /// Steps since the state was made or cleared.
     [[nodiscard]] std::int64_t length() const { return length_; }
     void clear() {
       std::fill(numbers_.begin(), numbers_.end(), S(0));
@@ -167,7 +169,7 @@ struct RecurrentModel {
     Matrix<S> stream, normed, outputs;  ///< (streams, C), (streams, C), (streams, parameters)
     std::vector<S*> states;             ///< of the present block
     NoMemory embedding;
-    typename RecurrentBlock<S>::StreamScratch scratch;
+    typename RecurrentBlock<S>::StreamScratch scratch;  ///< of all blocks
     typename LayerNorm<S>::Scratch norm;
   };
   void reserve(StreamWorkspace& workspace, Index streams) const {

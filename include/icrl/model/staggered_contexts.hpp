@@ -43,7 +43,7 @@ template <Streaming M>
 class StaggeredContexts {
 public:
   using State = typename M::State;
-  using Input = StreamInput<State>;
+  using Input = StreamInput<State>;  ///< a context's next row
 
   /// The model must outlive the contexts. More contexts cost more work (count times that of one) and remember longer;
   /// a model without a maximum stream length has one, whatever `context_count` says.
@@ -67,7 +67,9 @@ public:
     return streams;
   }
 
+  /// The model, which it does not own.
   [[nodiscard]] const M& model() const { return *model_; }
+  /// The most contexts that are open at once; 1 for a model without a maximum stream length.
   [[nodiscard]] int context_count() const { return policy_.context_count; }
 
   /// Rows in the acting window, including closing rows; at most the largest int.

@@ -18,12 +18,13 @@ namespace icrl {
 
 /// What an encoder of steps must know about its model.
 struct StepEmbeddingConfig {
-  int width;  ///< C, numbers per token
-  TokenScheme tokens = TokenScheme::fused;
+  int width;                                ///< C, numbers per token
+  TokenScheme tokens = TokenScheme::fused;  ///< how a step becomes tokens
   int position_count = 0;           ///< tokens that get a learned position; 0 if positions are rotary or not used
   double reward_scale = 1;          ///< rewards are multiplied by this first
   std::vector<int> convolutions{};  ///< see TransformerConfig; only for encoders of images
 
+  /// Tokens that a step becomes: 1 or 3.
   [[nodiscard]] int tokens_per_step() const { return tokens == TokenScheme::fused ? 1 : 3; }
 };
 
@@ -37,6 +38,7 @@ concept StepEncoder = std::constructible_from<E, const StepEmbeddingConfig&, con
   encoder.step(features, /*token*/ 0, /*position*/ Index{0}, scratch, tokens.data());
 };
 
+/// An encoder with a backward pass, weights and random initialization.
 template <typename E>
 concept TrainableStepEncoder = StepEncoder<E> && Parameterized<E> &&
     requires(const E& encoder, E& other, std::span<const float> features, typename E::Cache& cache,
@@ -66,6 +68,7 @@ struct StepEmbedding {
   StepEmbeddingConfig config;                 ///< not a weight
   int extra_offset, action_offset, reward_offset, flag_offset, feature_count;  ///< of a row; see StepLayout
 
+  /// All weights are zero. Throws Error for convolutions, which belong to an encoder of images.
   StepEmbedding(const StepEmbeddingConfig& shape, const StepLayout& layout)
       : reward{RowVector<S>::Zero(shape.width)},
         flags{Matrix<S>::Zero(StepFlag::count, shape.width)},
@@ -119,6 +122,7 @@ struct StepEmbedding {
   }
   static void reserve(Scratch&) {}
 
+  /// Draws normal weights of standard deviation `stddev`. The bias is not changed.
   void initialize(double stddev, Rng& rng) {
     for (const Parameter<S>& p : parameters_of(*this))
       if (p.name != "bias") fill_normal(p.numbers(), stddev, rng);

@@ -83,6 +83,7 @@ template <HasWeights M>
   detail::list_tensors("", model, list);
   return list;
 }
+/// The same for a model that may be changed.
 template <HasWeights M>
 [[nodiscard]] std::vector<MutableTensorView> tensors_of(M& model) {
   std::vector<MutableTensorView> list;

@@ -16,6 +16,7 @@ namespace icrl {
 
 /// Where a token's position enters: as a learned vector added to the token, or by rotating queries and keys (RoPE).
 enum class PositionScheme { learned, rotary };
+/// The names of position schemes in files and descriptions.
 inline constexpr EnumName<PositionScheme> position_names[] = {{PositionScheme::learned, "learned"},
                                                               {PositionScheme::rotary, "rotary"}};
 
@@ -23,6 +24,7 @@ inline constexpr EnumName<PositionScheme> position_names[] = {{PositionScheme::l
 /// `separate` is three, previous action, previous reward, observation, which is the order s, a, r, s, a, r, ... of
 /// Laskin et al. (2022) with two null tokens in front.
 enum class TokenScheme { fused, separate };
+/// The names of token schemes in files and descriptions.
 inline constexpr EnumName<TokenScheme> token_names[] = {{TokenScheme::fused, "fused"},
                                                         {TokenScheme::separate, "separate"}};
 
@@ -33,18 +35,22 @@ struct TransformerConfig {
   int head_count = 4;   ///< attention heads
   int hidden = 0;       ///< width of the feed-forward layer between its two matrices; 0 means 4 * width
   int context = 80;     ///< T, the most environment steps that the model looks back on
-  PositionScheme positions = PositionScheme::learned;
-  TokenScheme tokens = TokenScheme::fused;
-  WindowStart window_start = WindowStart::episode;  ///< where the windows that it was trained on begin
-  double reward_scale = 1;                          ///< rewards are multiplied by this before they are embedded
+  PositionScheme positions = PositionScheme::learned;  ///< where positions enter
+  TokenScheme tokens = TokenScheme::fused;             ///< how a step becomes tokens
+  WindowStart window_start = WindowStart::episode;     ///< where the windows that it was trained on begin
+  double reward_scale = 1;                             ///< rewards are multiplied by this before they are embedded
   std::vector<int> layer_heads{};   ///< heads of each layer, all of head_size(); empty: head_count in every layer
   std::vector<int> layer_hidden{};  ///< hidden width of each layer; empty: hidden_size() in every layer
   /// Channels, kernel and stride of each convolution of an encoder of images; empty: chosen by the image's size.
   std::vector<int> convolutions{};
 
+  /// `hidden`, or its default 4 * width.
   [[nodiscard]] int hidden_size() const { return hidden > 0 ? hidden : 4 * width; }
+  /// D, numbers per head: width / head_count.
   [[nodiscard]] int head_size() const { return width / head_count; }
+  /// Tokens that a step becomes: 1 or 3.
   [[nodiscard]] int tokens_per_step() const { return tokens == TokenScheme::fused ? 1 : 3; }
+  /// Tokens of the longest window.
   [[nodiscard]] int token_count() const { return context * tokens_per_step(); }
 
   /// Heads of layer `layer`, from 0.
