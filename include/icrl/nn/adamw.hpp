@@ -19,10 +19,10 @@ namespace icrl {
 /// weights.
 template <std::floating_point S>
 struct AdamWUpdate {
-  S rate, beta1, beta2, epsilon;
-  S decay;                      ///< weight decay; 0 for all but matrices
-  S gradient_scale;             ///< the gradient is multiplied by this first: averaging and clipping
-  S mean_bias, deviation_bias;  ///< 1 - beta1^n and sqrt(1 - beta2^n), for the n-th update
+  S rate, beta1, beta2, epsilon;  ///< learning rate, decay rates of both moments, and what is added to the divisor
+  S decay;                        ///< weight decay; 0 for all but matrices
+  S gradient_scale;               ///< the gradient is multiplied by this first: averaging and clipping
+  S mean_bias, deviation_bias;    ///< 1 - beta1^n and sqrt(1 - beta2^n), for the n-th update
 
   /// Overwrites `weights`, `mean` and `variance`. All four have one length.
   ///   g = scale * gradient,  m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2
@@ -47,11 +47,12 @@ struct AdamWUpdate {
   }
 };
 
+/// The hyperparameters of AdamW (Loshchilov and Hutter, 2019).
 struct AdamWConfig {
-  double learning_rate = 1e-3;
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-  double weight_decay = 0;       ///< of matrices; vectors (gains, biases) are not decayed
-  double max_gradient_norm = 0;  ///< a gradient of a larger norm is scaled down to it; 0 = any
+  double learning_rate = 1e-3;                        ///< rate of `step` without a rate of its own
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  ///< decay rates of both moments, and what is added to the divisor
+  double weight_decay = 0;                            ///< of matrices; vectors (gains, biases) are not decayed
+  double max_gradient_norm = 0;                       ///< a gradient of a larger norm is scaled down to it; 0 = any
 };
 
 /// Throws Error naming the first value out of its range.
@@ -129,12 +130,17 @@ public:
             .deviation_bias = Scalar(std::sqrt(1 - std::pow(config_.beta2, step_count_)))};
   }
 
+  /// The hyperparameters, without a rate that a call of `step` gives.
   [[nodiscard]] const AdamWConfig& config() const { return config_; }
+  /// Updates done.
   [[nodiscard]] int step_count() const { return step_count_; }
-  /// The moments: means of gradients and of their squares.
+  /// The moving average of the gradients.
   [[nodiscard]] const M& mean() const { return mean_; }
+  /// The moving average of the squared gradients.
   [[nodiscard]] const M& variance() const { return variance_; }
+  /// To be changed in place, chunk by chunk; see `next_update`.
   [[nodiscard]] M& mean() { return mean_; }
+  /// As `mean`.
   [[nodiscard]] M& variance() { return variance_; }
 
   /// Goes on where another optimizer was. Numbers are copied, so that chunks of the moments stay valid.

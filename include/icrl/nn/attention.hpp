@@ -18,8 +18,8 @@ namespace icrl {
 /// stored.
 template <std::floating_point S>
 struct StreamPlace {
-  StreamKeyValues<S> past;
-  Index position;
+  StreamKeyValues<S> past;  ///< keys and values of the stream in this layer
+  Index position;           ///< of the token, from 0
 };
 
 /// Causal multi-head self-attention (Vaswani et al., 2017, section 3.2): every token attends to itself and to earlier
@@ -29,9 +29,9 @@ template <std::floating_point S, LinearMap L = Linear<S>>
 struct CausalAttention {
   using Scalar = S;
 
-  L qkv;     ///< (C, 3 H D)
-  L output;  ///< (H D, C)
-  Index head_count;
+  L qkv;             ///< (C, 3 H D)
+  L output;          ///< (H D, C)
+  Index head_count;  ///< H; not a weight
 
   /// The results of the forward pass that backward needs. The triangle above the diagonal is neither computed nor read,
   /// except in the blocks on the diagonal.
@@ -56,13 +56,17 @@ struct CausalAttention {
     typename L::Scratch qkv_map, output_map;
   };
 
+  /// H = `heads` heads of width / heads numbers, which must be whole. All weights are zero.
   CausalAttention(Index width, Index heads) : CausalAttention{width, heads, width / heads} {}
+  /// Heads of any size. All weights are zero.
   CausalAttention(Index width, Index heads, Index head_size)
       : qkv{width, 3 * heads * head_size}, output{heads * head_size, width}, head_count{heads} {}
 
+  /// C.
   [[nodiscard]] Index width() const { return output.output_size(); }
   /// H D.
   [[nodiscard]] Index inner_width() const { return output.input_size(); }
+  /// D.
   [[nodiscard]] Index head_size() const { return inner_width() / head_count; }
   [[nodiscard]] static std::int64_t weight_count(std::int64_t width, std::int64_t heads, std::int64_t head_size) {
     return L::weight_count(width, 3 * heads * head_size) + L::weight_count(heads * head_size, width);

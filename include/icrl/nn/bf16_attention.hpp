@@ -32,10 +32,12 @@ public:
     Buffer<Bf16Pair> dy_pairs, mixed_pairs, dqkv_pairs;  ///< (pairs of T, C), (.., H D), (.., 3 H D)
   };
 
+  /// The layer must outlive it, and its heads must have an even size.
   explicit Bf16Attention(const CausalAttention<float>& layer)
       : layer_{&layer}, qkv_{layer.qkv}, output_{layer.output}, heads_{layer.inner_width(), layer.head_count} {
     ICRL_ASSERT(can_be(layer.head_size()), "attention in bfloat16: the size of a head must be even");
   }
+  /// Whether heads of this size have such a pass.
   static bool can_be(Index head_size) { return head_size % 2 == 0; }
 
   void pack(Bf16Linear::PackScratch& scratch) {

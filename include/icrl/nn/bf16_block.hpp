@@ -24,6 +24,7 @@ public:
     Bf16FeedForward::Scratch feed_forward;
   };
 
+  /// Takes over no weights yet; see `pack`.
   explicit Bf16Block(const Block<float>& block)
       : block_{&block}, attention_{block.attention}, feed_forward_{block.feed_forward} {}
 

@@ -28,6 +28,7 @@ public:
     Buffer<Bf16Pair> dy_pairs, dhidden_pairs;  ///< (pairs of T, C), (pairs of T, hidden)
   };
 
+  /// The layer must outlive it. Takes over no weights yet; see `pack`.
   explicit Bf16FeedForward(const FeedForward<float>& layer) : layer_{&layer}, up_{layer.up}, down_{layer.down} {}
 
   void pack(Bf16Linear::PackScratch& scratch) {

@@ -16,7 +16,7 @@ namespace icrl {
 /// where P = E / r and r are the sums of the rows. It divides the outputs and their derivatives by r instead: O = E V /
 /// r; and with dO' = dO / r, dV = E^T dO' and dS = E * (dO' V^T - rowsum(dO' * O)) s.
 struct Bf16Heads {
-  Index width, head_count;
+  Index width, head_count;  ///< H D, here named C; H
 
   /// The results of the forward pass that backward needs.
   struct Cache {

@@ -18,6 +18,7 @@ public:
     Buffer<Bf16Pair> rows, pairs;  ///< (in, pairs of out), (pairs of in, out)
   };
 
+  /// Takes over no weights yet; see `pack`.
   explicit Bf16Linear(const Linear<float>& linear) : linear_{&linear} {}
   explicit Bf16Linear(const Linear<float>&&) = delete;
 

@@ -28,10 +28,10 @@ struct Block {
   using Scalar = S;
   static constexpr bool is_trainable = TrainableLinearMap<L> && TrainableLayer<F>;
 
-  LayerNorm<S> attention_norm;
-  CausalAttention<S, L> attention;
-  LayerNorm<S> feed_forward_norm;
-  F feed_forward;
+  LayerNorm<S> attention_norm;      ///< of the attention's input
+  CausalAttention<S, L> attention;  ///< first layer
+  LayerNorm<S> feed_forward_norm;   ///< of the feed-forward layer's input
+  F feed_forward;                   ///< second layer
 
   /// The results of the forward pass that backward needs.
   struct Cache {
@@ -60,6 +60,8 @@ struct Block {
         attention{shape.width, shape.heads, shape.head_size},
         feed_forward_norm{shape.width},
         feed_forward{shape.width, shape.hidden, config...} {}
+  /// Heads of width / heads numbers, and a feed-forward layer without further arguments. All weights are zero, all
+  /// norms one.
   Block(Index width, Index hidden, Index heads) : Block{BlockShape{width, heads, width / heads, hidden}} {}
 
   template <typename... Config>

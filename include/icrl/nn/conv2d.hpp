@@ -15,9 +15,11 @@ namespace icrl {
 
 /// The sizes of an image in one row of numbers: pixel (i, j) begins at (i * width + j) * channels.
 struct ImageSize {
-  Index height = 0, width = 0, channels = 0;
+  Index height = 0, width = 0, channels = 0;  ///< in pixels, in pixels, and numbers per pixel
 
+  /// Pixels of the image.
   [[nodiscard]] Index pixel_count() const { return height * width; }
+  /// Numbers of the image: of all channels of all pixels.
   [[nodiscard]] Index number_count() const { return pixel_count() * channels; }
   friend bool operator==(const ImageSize&, const ImageSize&) = default;
 };
@@ -27,10 +29,10 @@ struct ImageSize {
 /// patch are not read. D = kernel * kernel * channels in, the numbers of a patch in the image's order.
 template <std::floating_point S>
 struct Conv2d {
-  Matrix<S> weight;   ///< (D, channels out)
-  RowVector<S> bias;  ///< (channels out)
-  ImageSize input;    ///< not a weight, as the two below
-  Index kernel, stride;
+  Matrix<S> weight;      ///< (D, channels out)
+  RowVector<S> bias;     ///< (channels out)
+  ImageSize input;       ///< not a weight, as the two below
+  Index kernel, stride;  ///< pixels along each side of a patch, and from one patch to the next
 
   /// Used within one call; all convolutions of a pass may share one.
   struct Scratch {
@@ -48,6 +50,7 @@ struct Conv2d {
                 "convolution: kernel and stride must be at least 1, and the kernel must fit into the image");
   }
 
+  /// The size of the image that it makes.
   [[nodiscard]] ImageSize output() const {
     return {(input.height - kernel) / stride + 1, (input.width - kernel) / stride + 1, bias.size()};
   }

@@ -55,9 +55,10 @@ inline void validate(const MixtureConfig& config) {
 /// Which experts serve each of T tokens, and the same sorted by expert. All memory is reused from pass to pass.
 template <std::floating_point S>
 struct ExpertRoutes {
+  /// One of the k experts of a token.
   struct Choice {
-    Index expert;
-    S gate;  ///< what the expert's output is multiplied by
+    Index expert;  ///< its number, 0 .. E - 1
+    S gate;        ///< what the expert's output is multiplied by
   };
   Index per_token = 1;               ///< k
   std::vector<Choice> choices;       ///< (T * k), those of a token side by side, the largest logit first
@@ -65,6 +66,7 @@ struct ExpertRoutes {
   std::vector<Index> begins;         ///< (E + 1), an expert's part of `order`
   std::vector<std::int64_t> demand;  ///< (E), choices of each expert, also those beyond its capacity
 
+  /// Sizes all lists, so that choosing for up to `tokens` tokens allocates nothing.
   void reserve(Index tokens, Index experts, Index k) {
     choices.reserve(static_cast<std::size_t>(tokens * k));
     order.reserve(static_cast<std::size_t>(tokens * k));
@@ -96,10 +98,13 @@ struct ExpertRoutes {
 
   /// The rows of expert e are begin(e) .. begin(e) + count(e) - 1.
   [[nodiscard]] Index begin(Index expert) const { return begins[static_cast<std::size_t>(expert)]; }
+  /// Tokens that an expert serves, those beyond its capacity excluded.
   [[nodiscard]] Index count(Index expert) const { return begin(expert + 1) - begin(expert); }
+  /// Rows of all experts together.
   [[nodiscard]] Index row_count() const { return begins.back(); }
   /// Whose row this is.
   [[nodiscard]] Index token_of(Index row) const { return order[static_cast<std::size_t>(row)] / per_token; }
+  /// What the output of a row's expert is multiplied by.
   [[nodiscard]] S gate_of(Index row) const {
     return choices[static_cast<std::size_t>(order[static_cast<std::size_t>(row)])].gate;
   }
@@ -141,6 +146,7 @@ struct RouterLosses {
   std::vector<S> log_sums;  ///< (T)
   std::vector<S> shares;    ///< (E), f
 
+  /// Takes the losses' inputs from a router's logits (T, E) and the choices that were made by them.
   void measure(MatrixIn<S> logits, const ExpertRoutes<S>& routes) {
     const Index tokens = logits.rows(), experts = logits.cols();
     reserve_rows(probabilities, tokens, experts);
@@ -159,6 +165,7 @@ struct RouterLosses {
     }
   }
 
+  /// The sum of both losses, weighted as the configuration says.
   [[nodiscard]] double value(const MixtureConfig& config) const {
     double balance = 0, z = 0;
     for (std::size_t t = 0; t < log_sums.size(); ++t) {

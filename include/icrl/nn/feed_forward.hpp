@@ -15,7 +15,7 @@ template <std::floating_point S, LinearMap L = Linear<S>>
 struct FeedForward {
   using Scalar = S;
 
-  L up, down;
+  L up, down;  ///< (C, hidden) and (hidden, C)
 
   /// The results of the forward pass that backward needs.
   struct Cache {
@@ -29,10 +29,12 @@ struct FeedForward {
     typename L::Scratch up, down;
   };
 
+  /// All weights are zero.
   FeedForward(Index width, Index hidden) : up{width, hidden}, down{hidden, width} {}
 
   [[nodiscard]] Index input_size() const { return up.input_size(); }
   [[nodiscard]] Index output_size() const { return down.output_size(); }
+  /// Numbers between the two maps.
   [[nodiscard]] Index hidden_size() const { return up.output_size(); }
   [[nodiscard]] static std::int64_t weight_count(std::int64_t width, std::int64_t hidden) {
     return L::weight_count(width, hidden) + L::weight_count(hidden, width);

@@ -13,9 +13,8 @@
 //
 //   acts     Scalar, Scratch            memory of one call, which all layers of a pass may share
 //            input_size, output_size
-//            reserve(scratch, T)        so that calls with up to T rows allocate nothing; optional for the caller, a
-//            call
-//                                       sizes what it needs itself
+//            reserve(scratch, T)        so that calls with up to T rows allocate nothing; optional for the caller,
+//                                       because a call sizes what it needs itself
 //            add_forward(x, scratch, y) y += layer(x), as residual streams want it
 //   trains   Cache                      what backward needs of the forward pass; one per window
 //            add_forward(x, cache, scratch, y)
@@ -33,6 +32,7 @@ struct WeightScale {
 /// Memory that a layer does not need.
 struct NoMemory {};
 
+/// Something that acts as a layer; the protocol is at the top of this header.
 template <typename L>
 concept Layer = requires(const L& layer, Matrix<typename L::Scalar>& rows, typename L::Scratch& scratch) {
   { layer.input_size() } -> std::convertible_to<Index>;
@@ -41,6 +41,7 @@ concept Layer = requires(const L& layer, Matrix<typename L::Scalar>& rows, typen
   layer.add_forward(rows, scratch, rows);
 };
 
+/// A layer that can be trained, too.
 template <typename L>
 concept TrainableLayer = Layer<L> && Parameterized<L> && std::copyable<L> &&
     requires(const L& layer, L& other, Matrix<typename L::Scalar>& rows, typename L::Cache& cache,
@@ -57,6 +58,7 @@ concept LinearMap = Layer<L> && std::constructible_from<L, Index, Index> &&
   map.forward(rows, scratch, rows);
 };
 
+/// A linear map that can be trained, and can overwrite y in training, too.
 template <typename L>
 concept TrainableLinearMap = LinearMap<L> && TrainableLayer<L> &&
     requires(const L& map, Matrix<typename L::Scalar>& rows, typename L::Cache& cache, typename L::Scratch& scratch) {
@@ -82,6 +84,7 @@ struct CacheOf<L> {
 
 }  // namespace detail
 
+/// The cache of a layer; NoMemory if it cannot be trained.
 template <typename L>
 using LayerCache = typename detail::CacheOf<L>::Type;
 

@@ -14,19 +14,20 @@ template <std::floating_point S>
 struct LayerNorm {
   using Scalar = S;
 
-  RowVector<S> gain, bias;
+  RowVector<S> gain, bias;  ///< (C); at first ones and zeros
 
   /// The results of the forward pass that backward needs.
   struct Cache {
-    Matrix<S> x_hat;
+    Matrix<S> x_hat;           ///< (T, C)
     Matrix<S> inverse_stddev;  ///< (T, 1)
   };
   /// Temporary memory of one call: one row of x_hat.
   struct Scratch {
-    RowVector<S> x_hat;
+    RowVector<S> x_hat;  ///< (C)
   };
-  static constexpr S epsilon = S(1e-5);
+  static constexpr S epsilon = S(1e-5);  ///< added to the variance
 
+  /// The identity up to the normalization: gain one, bias zero.
   explicit LayerNorm(Index width) : gain{RowVector<S>::Ones(width)}, bias{RowVector<S>::Zero(width)} {}
 
   [[nodiscard]] static std::int64_t weight_count(std::int64_t width) { return 2 * width; }
@@ -38,6 +39,7 @@ struct LayerNorm {
       normalize_row(row_data(x, r), gain.data(), bias.data(), x.cols(), epsilon, scratch.x_hat.data(), row_data(y, r));
     }
   }
+  /// Sizes the memory, so that rows of a pass that acts allocate nothing.
   void reserve(Scratch& scratch) const {
     if (scratch.x_hat.size() != gain.size()) scratch.x_hat.resize(gain.size());
   }
@@ -50,6 +52,7 @@ struct LayerNorm {
                                                  row_data(cache.x_hat, r), row_data(y, r));
     }
   }
+  /// Sizes the cache of a pass that trains, for up to `rows` rows.
   static void reserve(Cache& cache, Index rows, Index width) {
     reserve_rows(cache.x_hat, rows, width);
     reserve_rows(cache.inverse_stddev, rows, 1);

@@ -18,9 +18,10 @@ struct Linear {
   using Cache = NoMemory;
   using Scratch = NoMemory;
 
-  Matrix<S> weight;
-  RowVector<S> bias;
+  Matrix<S> weight;   ///< W, (in, out)
+  RowVector<S> bias;  ///< b, (out)
 
+  /// All weights are zero.
   Linear(Index in, Index out) : weight{Matrix<S>::Zero(in, out)}, bias{RowVector<S>::Zero(out)} {}
 
   [[nodiscard]] Index input_size() const { return weight.rows(); }

@@ -19,8 +19,8 @@ enum class Activation { tanh, relu };
 /// the transformer's residual network is FeedForward.
 template <std::floating_point S>
 struct Mlp {
-  std::vector<Linear<S>> layers;
-  Activation activation;
+  std::vector<Linear<S>> layers;  ///< in the order of the pass
+  Activation activation;          ///< after all layers but the last
 
   /// The results of the forward pass that backward needs.
   struct Cache {

@@ -22,9 +22,10 @@ namespace icrl {
 /// One named member of a layer: a weight tensor, a layer, or a vector of either.
 template <typename Layer, typename Member>
 struct Field {
-  std::string_view name;
-  Member Layer::*member;
+  std::string_view name;  ///< in paths such as "blocks.0.attention"
+  Member Layer::*member;  ///< where the layer has it
 };
+/// So that Field{"weight", &Linear::weight} is complete.
 template <typename Layer, typename Member>
 Field(const char*, Member Layer::*) -> Field<Layer, Member>;
 
@@ -33,9 +34,10 @@ Field(const char*, Member Layer::*) -> Field<Layer, Member>;
 /// layer's backward may write there, but it is never read.
 template <typename Layer, typename Member>
 struct Frozen {
-  std::string_view name;
-  Member Layer::*member;
+  std::string_view name;  ///< as in Field
+  Member Layer::*member;  ///< as in Field
 };
+/// As for Field.
 template <typename Layer, typename Member>
 Frozen(const char*, Member Layer::*) -> Frozen<Layer, Member>;
 
@@ -45,21 +47,25 @@ concept Parameterized = requires {
   std::remove_cvref_t<T>::parameters();
 };
 
+/// The same type, const or not.
 template <typename T, typename U>
 concept SameLayerAs = std::same_as<std::remove_const_t<T>, std::remove_const_t<U>>;
 
 /// One weight tensor of a layer, in place. Valid as long as no tensor of the layer is replaced or resized.
 template <typename S>
 struct Parameter {
-  std::string name;  ///< its path, such as "blocks.0.attention.qkv.weight"
-  S* data;
-  Index rows, columns;
+  std::string name;        ///< its path, such as "blocks.0.attention.qkv.weight"
+  S* data;                 ///< the first number
+  Index rows, columns;     ///< a RowVector has one row
   bool is_matrix;          ///< or else a RowVector, which has one row
   bool is_trained = true;  ///< or else it lies in a Frozen field
 
+  /// All numbers, row by row.
   [[nodiscard]] std::span<S> numbers() const { return {data, static_cast<std::size_t>(rows * columns)}; }
 
+  /// The type of a view of the tensor.
   using Map = Eigen::Map<std::conditional_t<std::is_const_v<S>, const Matrix<std::remove_const_t<S>>, Matrix<S>>>;
+  /// A view of the tensor as a matrix.
   [[nodiscard]] Map map() const { return {data, rows, columns}; }
 };
 
@@ -148,6 +154,7 @@ template <Parameterized Layer>
   detail::list_parameters("", layer, /*is_trained*/ true, list);
   return list;
 }
+/// The same for a layer that may be changed.
 template <Parameterized Layer>
 [[nodiscard]] std::vector<Parameter<ParameterScalar<Layer>>> parameters_of(Layer& layer) {
   std::vector<Parameter<ParameterScalar<Layer>>> list;
@@ -179,6 +186,7 @@ void for_each_parameter(Visit&& visit, First& first, Rest&... rest) {
   list_all(parameters_of(first), parameters_of(rest)...);
 }
 
+/// Number of weights of a layer, frozen ones included.
 template <Parameterized Layer>
 [[nodiscard]] Index parameter_count(const Layer& layer) {
   Index count = 0;
@@ -186,6 +194,7 @@ template <Parameterized Layer>
   return count;
 }
 
+/// Sets all weights of a layer to zero, frozen ones included.
 template <Parameterized Layer>
 void set_zero(Layer& layer) {
   for (const auto& p : parameters_of(layer)) std::fill_n(p.data, p.rows * p.columns, ParameterScalar<Layer>(0));
@@ -212,6 +221,7 @@ template <typename S>
 void fill_normal(std::span<S> numbers, double stddev, Rng& rng) {
   for (S& number : numbers) number = static_cast<S>(stddev * rng.normal());
 }
+/// The same for a tensor, such as a Matrix.
 template <typename Tensor>
 void fill_normal(Tensor& tensor, double stddev, Rng& rng) {
   fill_normal(std::span{tensor.data(), static_cast<std::size_t>(tensor.size())}, stddev, rng);

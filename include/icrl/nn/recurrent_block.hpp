@@ -16,10 +16,10 @@ template <std::floating_point S>
 struct RecurrentBlock {
   using Scalar = S;
 
-  LayerNorm<S> recurrence_norm;
-  GatedRecurrence<S> recurrence;
-  LayerNorm<S> feed_forward_norm;
-  FeedForward<S> feed_forward;
+  LayerNorm<S> recurrence_norm;    ///< of the recurrence's input
+  GatedRecurrence<S> recurrence;   ///< first layer
+  LayerNorm<S> feed_forward_norm;  ///< of the feed-forward layer's input
+  FeedForward<S> feed_forward;     ///< second layer
 
   /// The results of the forward pass that backward needs.
   struct Cache {
@@ -41,6 +41,7 @@ struct RecurrentBlock {
     Matrix<S> normed;  ///< (streams, C)
   };
 
+  /// N = `state_size` numbers per stream. All weights are zero, all norms one.
   RecurrentBlock(Index width, Index state_size, Index hidden)
       : recurrence_norm{width}, recurrence{width, state_size}, feed_forward_norm{width}, feed_forward{width, hidden} {}
 

@@ -16,8 +16,8 @@ namespace icrl {
 /// cache of a core.
 template <typename S>
 struct WeightChunk {
-  std::span<S> weights;
-  bool is_matrix;
+  std::span<S> weights;  ///< contiguous
+  bool is_matrix;        ///< whether they belong to a matrix, and not to a RowVector; only matrices decay
 };
 
 /// All weights of a model that are trained, as chunks in a fixed order; S is const for a const model. Valid as long as
