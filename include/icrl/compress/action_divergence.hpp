@@ -24,12 +24,12 @@ namespace icrl {
 /// Softening takes a density to the power 1/T: it divides logits by T, and multiplies a Gaussian's variance by T.
 /// Between Gaussians, only beta = 0 and beta = 1 have a closed form.
 struct ActionDivergence {
-  double temperature = 1;
-  double beta = 0;
+  double temperature = 1;  ///< T, above 0
+  double beta = 0;         ///< in 0 .. 1; 0 is the forward KL, 1 the reverse KL
 
   /// Memory of one thread.
   struct Scratch {
-    std::vector<double> log_teacher, log_student;  // of one component's ids
+    std::vector<double> log_teacher, log_student;  ///< of one component's ids
   };
 
   /// The divergence between two rows of outputs in nats, at least 0. Adds `weight` times its derivative with respect to

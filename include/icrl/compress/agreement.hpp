@@ -16,9 +16,9 @@ namespace icrl {
 
 /// How close a model stays to its reference, step by step.
 struct Agreement {
-  double kl = 0;     ///< KL(reference || model), mean per step, nats
-  double share = 0;  ///< of steps at which both take the same action at temperature 0
-  std::int64_t steps = 0;
+  double kl = 0;           ///< KL(reference || model), mean per step, nats
+  double share = 0;        ///< of steps at which both take the same action at temperature 0
+  std::int64_t steps = 0;  ///< compared
 };
 
 namespace detail {

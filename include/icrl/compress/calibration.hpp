@@ -26,6 +26,7 @@ struct InputStatistics {
   Matrix<double> second_moments;  ///< (in, in) sum of x^T x
   MagnitudeHistogram magnitudes;  ///< |x| of all inputs
 
+  /// Statistics of no tokens yet, for a map with `in` inputs.
   explicit InputStatistics(Index in)
       : largest{RowVector<float>::Zero(in)},
         sums{RowVector<double>::Zero(in)},
@@ -61,9 +62,10 @@ struct InputStatistics {
 /// quantization, calibrate on windows like those that the model will see: whole contexts, not only the first episodes.
 class Calibration {
 public:
+  /// The inputs of one linear map.
   struct Map {
-    std::string name;
-    InputStatistics inputs;
+    std::string name;        ///< as in linear_maps.hpp, such as "blocks.0.mlp.up"
+    InputStatistics inputs;  ///< over all tokens seen
   };
 
   /// Only for the maps whose names match the pattern.
@@ -74,6 +76,7 @@ public:
     });
   }
 
+  /// The maps that are calibrated, in the order of the model.
   [[nodiscard]] const std::vector<Map>& maps() const { return maps_; }
   /// Null where there is no such map.
   [[nodiscard]] const InputStatistics* find(std::string_view name) const {

@@ -27,11 +27,11 @@ namespace icrl {
 
 /// What one step of a recipe did.
 struct StepReport {
-  std::string name;
+  std::string name;               ///< see name_of
   std::int64_t weight_count = 0;  ///< of the model after it
   double sparsity = 0;            ///< share of the prunable weights that are zero after it
   double kl = 0;                  ///< KL(original || model) over the recipe's windows, mean per step, nats
-  double seconds = 0;
+  double seconds = 0;             ///< of wall-clock time, the measurement of `kl` excluded
   std::vector<int> layer_bits{};  ///< after quantizing: bits of each layer's weights
 };
 
@@ -40,7 +40,7 @@ struct Compressed {
   CausalTransformer<float> model;             ///< in float; after quantizing, with the rounded weights
   std::optional<Int8Transformer> integers{};  ///< after quantizing
   WeightMasks masks{};                        ///< what was pruned
-  std::vector<StepReport> steps{};
+  std::vector<StepReport> steps{};            ///< one per step of the recipe
 
   /// Calls `use(model)` with the model that will act: the integer model if there is one.
   template <typename Use>

@@ -16,6 +16,7 @@ namespace icrl {
 /// operations, not the math library's. Numbers of a Box are drawn as in ActionDistribution, with the math library.
 class ExactActions : public ActionDistribution {
 public:
+  /// As in ActionDistribution.
   explicit ExactActions(const Space& action_space)
       : ActionDistribution{action_space}, counts_{icrl::id_counts(action_space)} {}
 

@@ -24,8 +24,9 @@ struct FakeQuant {
   int bits = 4;              ///< of weights: 8, 4, 3 or 2
   Index group = 32;          ///< inputs per group scale, of fewer than 8 bits
   bool learns_steps = true;  ///< or else steps cover the largest weight of their group (weight_groups.hpp)
-  InputRounding inputs = InputRounding::none;
+  InputRounding inputs = InputRounding::none;  ///< whether and how inputs are rounded, too
 
+  /// Bits and group as the functions of weight_groups.hpp take them.
   [[nodiscard]] constexpr WeightFormat format() const { return {bits, group}; }
 };
 
@@ -41,7 +42,7 @@ struct FakeQuant {
 template <std::floating_point S, FakeQuant how>
 struct FakeQuantLinear {
   using Scalar = S;
-  static constexpr WeightFormat format = how.format();
+  static constexpr WeightFormat format = how.format();  ///< of the weights
 
   Matrix<S> weight;        ///< (in, out), not rounded
   RowVector<S> bias;       ///< (out)
@@ -50,15 +51,17 @@ struct FakeQuantLinear {
 
   /// What a call rounds.
   struct Rounded {
-    Matrix<S> steps;  ///< (groups, out), before they are split
-    WeightScales<S> scales;
-    RowVector<S> inverse;  ///< (out)
-    Matrix<S> weight;      ///< (in, out)
-    Matrix<S> x;           ///< (T, in); empty where inputs are not rounded
+    Matrix<S> steps;         ///< (groups, out), before they are split
+    WeightScales<S> scales;  ///< what the steps are split into
+    RowVector<S> inverse;    ///< (out)
+    Matrix<S> weight;        ///< (in, out)
+    Matrix<S> x;             ///< (T, in); empty where inputs are not rounded
   };
+  /// The results of the forward pass that backward needs.
   struct Cache {
-    Rounded rounded;
+    Rounded rounded;  ///< of this call
   };
+  /// Temporary memory of one call.
   struct Scratch {
     Rounded rounded;       ///< of a call that acts
     Matrix<S> dweight;     ///< (in, out), by the rounded weights
@@ -66,6 +69,7 @@ struct FakeQuantLinear {
     RowVector<S> inverse;  ///< (out), of a group's steps
   };
 
+  /// Weights and biases zero, learned steps the smallest ones. A learned range of inputs begins at 8.
   FakeQuantLinear(Index in, Index out) : weight{Matrix<S>::Zero(in, out)}, bias{RowVector<S>::Zero(out)} {
     if (how.learns_steps) log_steps = RowVector<S>::Constant(format.group_count(in) * out, log_of_smallest);
     if (how.inputs == InputRounding::learned_range) log_clip = RowVector<S>::Constant(1, std::log(S(8)));

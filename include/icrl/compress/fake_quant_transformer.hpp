@@ -19,6 +19,7 @@ struct FakeQuantParts : DenseParts<S> {
   using FeedForward = icrl::FeedForward<S, Linear>;
   using Head = FakeQuantLinear<S, head>;
 };
+/// A transformer to train for quantization: `blocks` says how the maps of blocks round, `head` how the head does.
 template <FakeQuant blocks, FakeQuant head = blocks>
 using FakeQuantTransformer = CausalTransformer<float, FakeQuantParts<float, blocks, head>>;
 

@@ -27,6 +27,7 @@ struct PruningSchedule {
   [[nodiscard]] bool is_due(int update) const {
     return update >= begin && update <= end && ((update - begin) % every == 0 || update == end);
   }
+  /// s(update): initial_sparsity up to `begin`, final_sparsity from `end` on.
   [[nodiscard]] double sparsity(int update) const {
     if (update >= end) return final_sparsity;
     const double left = 1 - static_cast<double>(std::max(update - begin, 0)) / (end - begin);
@@ -47,9 +48,9 @@ inline void validate(const PruningSchedule& s) {
 /// Prunes a model gradually while it is trained: a Pruner for `distil`. Pruned weights stay pruned. `config`'s own
 /// sparsity is not used. The input norms that Wanda needs are measured once, before training begins.
 struct GradualPruning {
-  PruneConfig config{};
-  PruningSchedule schedule{};
-  InputNorms norms{};
+  PruneConfig config{};        ///< criterion, scope, blocks and tensors
+  PruningSchedule schedule{};  ///< how much is pruned when
+  InputNorms norms{};          ///< for Wanda; see input_norms
 
   template <Parameterized M>
   [[nodiscard]] std::optional<WeightMasks> next_masks(int update, const M& model, const WeightMasks& masks) const {

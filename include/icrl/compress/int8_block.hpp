@@ -19,13 +19,15 @@ namespace icrl {
 
 /// The layer norm of an integer model: y = gain * (x - mean) / stddev + bias in floats.
 struct Int8Norm {
-  RowVector<Eigen::half> gain, bias;
+  RowVector<Eigen::half> gain, bias;  ///< (C), as files hold them
 
+  /// Gain one, bias zero.
   explicit Int8Norm(Index width)
       : gain{RowVector<Eigen::half>::Constant(width, Eigen::half(1.0f))},
         bias{RowVector<Eigen::half>::Constant(width, Eigen::half(0.0f))} {
     pack("int8 norm");
   }
+  /// Takes over a trained norm. Throws Error, which begins with `what`, for a number that half precision does not hold.
   Int8Norm(const LayerNorm<float>& from, std::string_view what)
       : gain{detail::to_half(from.gain, what)}, bias{detail::to_half(from.bias, what)} {
     pack(what);
@@ -40,6 +42,7 @@ struct Int8Norm {
     detail::from_half(bias, what, numbers_.data() + gain.size());
   }
 
+  /// One row of C numbers, x -> y, by the kernels of a CPU level.
   template <typename Kernels>
   void forward(Kernels kernels, const float* x, float* y) const {
     const Index width = numbers_.cols();
@@ -54,8 +57,8 @@ private:
 
 /// Where the next token of one stream goes, and how many are there.
 struct Int8Place {
-  Int8Cache* cache;
-  Index position;
+  Int8Cache* cache;  ///< of the stream
+  Index position;    ///< of the token, from 0
 };
 
 /// Memory of a pass over integer layers; all layers share it.
@@ -96,13 +99,14 @@ struct Int8Scratch {
 
 /// `Block` in integers: all maps on int8, attention over an int8 cache, norms and GELU in floats. It acts only.
 struct Int8Block {
-  Int8Norm attention_norm;
-  Int8Linear qkv;     ///< (C, 3 H D)
-  Int8Linear output;  ///< (H D, C)
-  Int8Norm feed_forward_norm;
-  Int8Linear up, down;  ///< (C, hidden), (hidden, C)
-  Index head_count, head_size;
+  Int8Norm attention_norm;      ///< of the attention's input
+  Int8Linear qkv;               ///< (C, 3 H D)
+  Int8Linear output;            ///< (H D, C)
+  Int8Norm feed_forward_norm;   ///< of the feed-forward layer's input
+  Int8Linear up, down;          ///< (C, hidden), (hidden, C)
+  Index head_count, head_size;  ///< H, D; not tensors
 
+  /// All weights zero, all norms one. `bits` and `group` as in Int8Linear.
   Int8Block(const BlockShape& shape, int bits, int group)
       : attention_norm{shape.width},
         qkv{shape.width, 3 * shape.heads * shape.head_size, bits, group},

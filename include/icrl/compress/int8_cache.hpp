@@ -22,6 +22,7 @@ namespace icrl {
 /// with one scale per token and head for the key, and one for the value.
 class Int8Cache {
 public:
+  /// Empty, for models of this shape.
   explicit Int8Cache(const TransformerConfig& config) : Int8Cache{config, LargePageArray<float>{float_count(config)}} {}
 
   /// `count` empty caches side by side in memory.

@@ -19,9 +19,10 @@ struct Int8Embedding {
   Matrix<std::int8_t> rows;      ///< (rows, C): tables, maps, reward, flags, bias, positions, as in
                                  ///< StepEmbedding::parameters()
   RowVector<Eigen::half> scale;  ///< (rows), in units of 2^-10
-  StepEmbeddingConfig config;
+  StepEmbeddingConfig config;    ///< not a tensor, as the one below
   StepLayout layout;
 
+  /// All weights zero.
   Int8Embedding(const StepEmbeddingConfig& shape, const StepLayout& steps)
       : rows{Matrix<std::int8_t>::Zero(static_cast<Index>(row_count(shape, steps)), shape.width)},
         scale{RowVector<Eigen::half>::Constant(rows.rows(), Eigen::half(0.0f))},

@@ -88,8 +88,8 @@ namespace detail {
 /// number of bits per weight. If most blocks of 16 outputs by 4 inputs have no weight, the panels leave these out and
 /// products skip them; results have the same bits.
 struct Int8Linear {
-  Index in, out;
-  int bits, group;
+  Index in, out;               ///< numbers of a row of x and of y
+  int bits, group;             ///< per weight: 8, 4, 3 or 2; inputs per group scale, 0 = no groups
   Matrix<std::int8_t> weight;  ///< codes: (in, out) of 8 bits; of fewer their indices (CodeRange), packed: (bytes, out)
   std::vector<Matrix<std::uint8_t>> group_scale;  ///< packed: (bytes, out), only with groups
   RowVector<Eigen::half> scale;                   ///< (out), in units of 2^-10

@@ -23,6 +23,7 @@ namespace icrl {
 /// trained; `to_int8` converts a trained model to it. Its outputs are a function of its tensors and inputs alone: they
 /// have the same bits on every target and CPU, by every compiler, for one stream and for many in a pass.
 struct Int8Transformer {
+  /// Type of the outputs.
   using Scalar = float;
   static constexpr std::string_view kind = "int8_transformer";
   using State = Int8Cache;
@@ -83,7 +84,7 @@ struct Int8Transformer {
     Matrix<float> outputs;           ///< (lanes, parameters), those of acting lanes first
     std::vector<Int8Place> places;   ///< of every lane
     std::vector<Index> all, acting;  ///< numbers of lanes
-    Int8Scratch scratch;
+    Int8Scratch scratch;             ///< of all layers
   };
 
   /// Sizes a workspace, so that passes of up to `lanes` lanes allocate nothing.

@@ -26,10 +26,10 @@ namespace icrl {
 /// How a compressed model is compared with its original.
 struct JudgeConfig {
   EvaluationConfig evaluation{.runs = 4, .episodes = 100};  ///< of both models, with the same seeds
-  Decoding decoding{};
-  RollOutConfig agreement{};    ///< of the original's agents, whose steps both models see
-  int timed_steps = 4000;       ///< actions that are timed, per model; 0 = none
-  BootstrapConfig bootstrap{};  ///< of the intervals, over tasks
+  Decoding decoding{};                                      ///< of the agents of both models
+  RollOutConfig agreement{};                                ///< of the original's agents, whose steps both models see
+  int timed_steps = 4000;                                   ///< actions that are timed, per model; 0 = none
+  BootstrapConfig bootstrap{};                              ///< of the intervals, over tasks
 };
 
 /// What one model costs and what it earns.
@@ -41,12 +41,12 @@ struct ModelFigures {
   Estimate first_ten{}, last_ten{};                 ///< the same over the first and the last ten episodes
   double worst_task = 0;                            ///< the lowest area of a task
   std::vector<int> unlearned_tasks{};               ///< see unlearned_tasks(), over the last ten episodes
-  std::vector<double> return_by_episode{};
+  std::vector<double> return_by_episode{};          ///< mean over tasks and runs
 };
 
 /// Both models, and how they compare.
 struct CompressionReport {
-  ModelFigures original, compressed;
+  ModelFigures original, compressed;     ///< the model before and after compression
   Agreement agreement{};                 ///< of the compressed model with the original, step by step
   std::optional<Estimate> area_ratio{};  ///< the compressed model's area as a share of the original's, tasks paired;
                                          ///< none if the original earns nothing on so many tasks that it has no

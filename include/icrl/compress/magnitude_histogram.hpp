@@ -20,7 +20,7 @@ namespace icrl {
 /// the numbers does not matter.
 class MagnitudeHistogram {
 public:
-  static constexpr std::size_t bin_count = 2048;
+  static constexpr std::size_t bin_count = 2048;  ///< of equal width, from 0 up
 
   /// Throws Error, with nothing added, where a number is not finite.
   void add(std::span<const float> numbers) {
@@ -35,6 +35,7 @@ public:
     total_ += numbers.size();
   }
 
+  /// Numbers that were counted.
   [[nodiscard]] std::uint64_t total() const { return total_; }
   /// The largest magnitude.
   [[nodiscard]] float largest() const { return largest_; }

@@ -19,7 +19,7 @@ namespace icrl {
 /// How much each part of a transformer matters: the higher, the more. Scores of one kind of part can be compared over
 /// all layers.
 struct PartScores {
-  std::vector<double> layers;
+  std::vector<double> layers;                           ///< one per layer
   std::vector<std::vector<double>> heads{}, neurons{};  ///< by layer
 };
 

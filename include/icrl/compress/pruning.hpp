@@ -35,9 +35,11 @@ enum class PruneScope {
   group    ///< `group` neighboring inputs of one output: N:M sparsity
 };
 
+/// "magnitude" or "wanda".
 [[nodiscard]] inline const char* to_string(PruneCriterion criterion) {
   return criterion == PruneCriterion::magnitude ? "magnitude" : "wanda";
 }
+/// "all", "map", "output" or "group".
 [[nodiscard]] inline const char* to_string(PruneScope scope) {
   constexpr const char* names[] = {"all", "map", "output", "group"};
   return names[static_cast<int>(scope)];
@@ -47,10 +49,10 @@ enum class PruneScope {
 /// blocks of 16 outputs by 1 input, which BlockSparseLinear skips, are {.block_outputs = 16}; those of 16 outputs by 4
 /// inputs, which integer models skip, {.block_outputs = 16, .block_inputs = 4}.
 struct PruneConfig {
-  double sparsity = 0.5;  ///< share of the weights that is pruned
-  PruneCriterion criterion = PruneCriterion::magnitude;
-  PruneScope scope = PruneScope::map;
-  int group = 4;          ///< of the scope `group`
+  double sparsity = 0.5;                                 ///< share of the weights that is pruned
+  PruneCriterion criterion = PruneCriterion::magnitude;  ///< how weights are scored
+  PruneScope scope = PruneScope::map;                    ///< which weights compete
+  int group = 4;                                         ///< of the scope `group`
   int block_outputs = 1;  ///< weights are pruned in blocks of this many neighboring outputs
   int block_inputs = 1;   ///< by this many neighboring inputs; a block's score is the norm of its weights' scores
   std::vector<std::string> weights{};  ///< names of tensors; none: `prunable_weights`
@@ -80,6 +82,7 @@ inline void validate(const PruneConfig& c) {
   positive("block_inputs", c.block_inputs);
 }
 
+/// All values, for telling runs apart: of two that differ, the descriptions differ.
 [[nodiscard]] inline std::string describe(const PruneConfig& c) {
   return fmt::format("sparsity {}, criterion {}, scope {}, group {}, blocks of {} outputs x {} inputs, weights {}",
                      c.sparsity, to_string(c.criterion), to_string(c.scope), c.group, c.block_outputs, c.block_inputs,

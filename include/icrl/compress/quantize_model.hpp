@@ -15,22 +15,22 @@ namespace icrl {
 
 /// How the linear maps whose names match are quantized; without `how` they stay as they are.
 struct QuantizationRule {
-  std::string pattern;  ///< such as "blocks.*.mlp.up" or "head"; * stands for any run of characters
-  std::optional<WeightQuantization> how{};
+  std::string pattern;                      ///< such as "blocks.*.mlp.up" or "head"; * stands for any run of characters
+  std::optional<WeightQuantization> how{};  ///< none: not at all
 };
 
 /// A linear map's rounded weights.
 struct QuantizedMap {
-  std::string name;
-  QuantizedMatrix weight;
-  RoundingError error;
+  std::string name;        ///< such as "blocks.0.mlp.up"
+  QuantizedMatrix weight;  ///< codes and scales
+  RoundingError error;     ///< of this map alone
 };
 
 /// A transformer's rounded weights, and the model that they make: an ordinary float model with the dequantized weights.
 /// Maps that no rule quantizes are only in the model.
 struct QuantizedModel {
-  std::vector<QuantizedMap> maps;
-  CausalTransformer<float> dequantized;
+  std::vector<QuantizedMap> maps;        ///< in the order of the model
+  CausalTransformer<float> dequantized;  ///< the model that acts with the rounded weights
 
   /// Null where the map is not quantized.
   [[nodiscard]] const QuantizedMatrix* find(std::string_view name) const {

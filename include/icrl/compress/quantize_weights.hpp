@@ -21,6 +21,7 @@ enum class Rounding {
   gptq       ///< the same, and weights make up for each other's errors; needs inputs
 };
 
+/// "nearest", "searched" or "gptq".
 [[nodiscard]] inline const char* to_string(Rounding rounding) {
   switch (rounding) {
     case Rounding::nearest:
@@ -35,12 +36,13 @@ enum class Rounding {
 
 /// How the weights of a linear map are quantized.
 struct WeightQuantization {
-  int bits = 8;  ///< 8, 4, 3 or 2
-  Rounding rounding = Rounding::searched;
-  Index group = 32;       ///< inputs per group scale, of fewer than 8 bits
-  double damping = 0.01;  ///< share of the inputs' mean square that is added to that of each
-  int refinements = 4;    ///< of GPTQ: most passes over its codes once all are there (refine_codes)
+  int bits = 8;                            ///< 8, 4, 3 or 2
+  Rounding rounding = Rounding::searched;  ///< how codes are chosen
+  Index group = 32;                        ///< inputs per group scale, of fewer than 8 bits
+  double damping = 0.01;                   ///< share of the inputs' mean square that is added to that of each
+  int refinements = 4;                     ///< of GPTQ: most passes over its codes once all are there (refine_codes)
 
+  /// Bits and group, without how codes are chosen.
   [[nodiscard]] WeightFormat format() const { return {bits, group}; }
 };
 
@@ -100,10 +102,11 @@ namespace detail {
 /// The error after rounding: of the weights, |W - Q|^2 / |W|^2, and of the map's outputs over the calibration's tokens
 /// (without bias), |X W - X Q|^2 / |X W|^2.
 struct RoundingError {
-  double weights = 0;
+  double weights = 0;  ///< |W - Q|^2 / |W|^2
   double outputs = 0;  ///< 0 without calibration
 };
 
+/// The errors of a matrix that was made of `weight`. `inputs` are the calibration of the map's inputs, or null.
 [[nodiscard]] inline RoundingError rounding_error(const Matrix<float>& weight, const QuantizedMatrix& matrix,
                                                   const InputStatistics* inputs = nullptr) {
   const Matrix<double> exact = weight.cast<double>(), difference = exact - dequantized(matrix).cast<double>();

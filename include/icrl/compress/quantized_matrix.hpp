@@ -17,11 +17,14 @@ namespace icrl {
 /// The codes that a weight of `bits` bits may have, every `step`-th of min .. max, and the largest scale of a group. A
 /// code times a group's scale lies within -127 .. 127, so that weights of any width are int8 in use.
 struct CodeRange {
+  /// Codes are min, min + step, .. max; group scales are 1 .. max_group_scale.
   int min, max, max_group_scale, step = 1;
 
   /// From 0 up: what a file packs.
   [[nodiscard]] int index_of(int code) const { return (code - min) / step; }
+  /// The inverse of `index_of`.
   [[nodiscard]] int code_at(int index) const { return min + step * index; }
+  /// Whether weights can have this code.
   [[nodiscard]] bool has(int code) const { return code >= min && code <= max && (code - min) % step == 0; }
 };
 
@@ -46,7 +49,7 @@ struct CodeRange {
 /// `group` inputs of one output (the last group may have fewer); without groups (`group` 0) all group scales are 1, as
 /// they are for 8 bits.
 struct QuantizedMatrix {
-  Index in = 0, out = 0;
+  Index in = 0, out = 0;                   ///< sizes of the map
   int bits = 8;                            ///< 8, 4, 3 or 2
   int group = 0;                           ///< inputs per group
   std::vector<std::int8_t> codes;          ///< (in, out), row-major

@@ -22,30 +22,31 @@ namespace icrl {
 /// Replaces the original by a student: a model of another shape with random weights, which the next FineTune trains.
 /// Kept parts (KeepBestParts) learn sooner, but a student may be narrower. Its context has to be the original's.
 struct NewStudent {
-  TransformerConfig shape{};
+  TransformerConfig shape{};  ///< of the student
 };
 
 /// Removes layers, then heads and neurons: the layers whose removal changes the outputs least (keep_layers), the others
 /// by the first-order change of the loss (taylor_scores), both over windows.
 struct KeepBestParts {
-  PartCounts counts{};
-  int windows = 64;
+  PartCounts counts{};  ///< how many parts are kept
+  int windows = 64;     ///< of training tasks, to score parts on; at least 1
 };
 
 /// Trains the current model: on the labels of the windows, on the original's outputs, or on both
 /// (SoftLabelConfig::mix). What earlier steps have pruned stays pruned.
 struct FineTune {
+  /// Schedule, batches and optimizer.
   DistilConfig training{.updates = 500, .learning_rate = 1e-3, .warmup = 50, .evaluate_every = 0};
-  SoftLabelConfig labels{.mix = 0.5};
+  SoftLabelConfig labels{.mix = 0.5};  ///< how much the teacher's outputs count
 };
 
 /// Prunes weights during training, along a schedule; then trains the remaining weights. Wanda takes the norms of the
 /// inputs over `norm_windows` windows.
 struct PruneGradually {
-  PruneConfig weights{};
-  PruningSchedule schedule{};
-  FineTune fine_tuning{};
-  int norm_windows = 64;
+  PruneConfig weights{};       ///< what is pruned; its sparsity is not used
+  PruningSchedule schedule{};  ///< how much is pruned, by update
+  FineTune fine_tuning{};      ///< during pruning and after it
+  int norm_windows = 64;       ///< only for Wanda, at least 1
 };
 
 /// Rounds the weights of linear maps and converts the model to integers (Int8Transformer). Has to be the last step.
@@ -54,8 +55,10 @@ struct PruneGradually {
 /// The layers that lose most fall back to 8 bits, one after another, until KL(float || rounded) over `windows` windows
 /// is at most `max_kl` nats per step.
 struct Quantize {
+  /// For maps by name; the first that matches decides.
   std::vector<QuantizationRule> rules{{.pattern = "*", .how = WeightQuantization{}}};
-  int windows = 64;
+  int windows = 64;  ///< for calibration and for `max_kl`; at least 1
+  /// In nats per step, above 0; infinite: no layer falls back.
   double max_kl = std::numeric_limits<double>::infinity();
 };
 
@@ -64,16 +67,19 @@ struct Quantize {
 /// head 8.
 struct TrainQuantized {
   int bits = 4;  ///< 4, 3 or 2
+  /// Of the rounded weights.
   FineTune fine_tuning{.training = {.updates = 1000, .learning_rate = 1e-3, .warmup = 50, .evaluate_every = 0}};
 };
 
+/// One step of a recipe.
 using CompressionStep = std::variant<NewStudent, KeepBestParts, FineTune, PruneGradually, Quantize, TrainQuantized>;
 
 /// The steps that compress a model.
 struct Recipe {
-  std::vector<CompressionStep> steps;
+  std::vector<CompressionStep> steps;  ///< in order; see validate
 };
 
+/// The name of a kind of step, such as "fine-tune", in reports and errors.
 [[nodiscard]] inline std::string_view name_of(const CompressionStep& step) {
   constexpr std::string_view names[] = {"new student",     "keep best parts", "fine-tune",
                                         "prune gradually", "quantize",        "train quantized"};

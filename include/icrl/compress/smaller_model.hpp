@@ -17,7 +17,7 @@ namespace icrl {
 /// The parts of a transformer that are kept: indices from 0, in ascending order. `heads` and `neurons` have one list
 /// per layer of the original transformer, including layers that are not kept.
 struct KeptParts {
-  std::vector<int> layers;
+  std::vector<int> layers;                  ///< blocks, at least one
   std::vector<std::vector<int>> heads{};    ///< by layer: attention heads, at least one
   std::vector<std::vector<int>> neurons{};  ///< by layer: hidden units of the feed-forward layer, at least one
 

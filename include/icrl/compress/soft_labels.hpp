@@ -65,14 +65,16 @@ public:
 
   /// Memory of one thread; sized by the first window.
   struct Scratch {
-    typename Teacher::Cache cache;
-    typename detail::Bf16PassOrNone<Teacher>::Cache bf16_cache;
-    Matrix<typename Teacher::Scalar> outputs;  ///< (T, P) of the teacher
-    std::vector<float> rows;                   ///< (T, F) of a window with images
-    ActionDivergence::Scratch divergence;
+    typename Teacher::Cache cache;                               ///< of the teacher's pass in full precision
+    typename detail::Bf16PassOrNone<Teacher>::Cache bf16_cache;  ///< of its pass in bfloat16
+    Matrix<typename Teacher::Scalar> outputs;                    ///< (T, P) of the teacher
+    std::vector<float> rows;                                     ///< (T, F) of a window with images
+    ActionDivergence::Scratch divergence;                        ///< of the divergence
   };
 
+  /// The model whose outputs are followed; it is not owned.
   [[nodiscard]] const Teacher& teacher() const { return *teacher_; }
+  /// The configuration, with the choice that was made in place of automatic products.
   [[nodiscard]] const SoftLabelConfig& config() const { return config_; }
   [[nodiscard]] std::string describe() const { return description_; }
 

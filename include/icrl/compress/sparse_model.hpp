@@ -17,6 +17,7 @@ struct SparseParts : DenseParts<float> {
   using Linear = Map;
   using FeedForward = icrl::FeedForward<float, Map>;
 };
+/// A transformer of such parts, which only acts.
 template <LinearMap Map>
 using SparseTransformer = CausalTransformer<float, SparseParts<Map>>;
 

@@ -57,6 +57,7 @@ public:
 
   /// The outputs of both models for the i-th member that acted last.
   [[nodiscard]] std::span<const typename Actor::Scalar> outputs(int i) const { return actors_.outputs(i); }
+  /// As `outputs`, of the watching model.
   [[nodiscard]] std::span<const typename Watcher::Scalar> watcher_outputs(int i) const { return watchers_.outputs(i); }
 
 private:

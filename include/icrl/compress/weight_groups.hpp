@@ -19,10 +19,13 @@ namespace icrl {
 
 /// Bits of a weight, and how many inputs of an output share a group scale; 8 bits have no groups.
 struct WeightFormat {
-  int bits = 8;
-  Index group = 32;
+  int bits = 8;      ///< 8, 4, 3 or 2
+  Index group = 32;  ///< inputs, at least 1; not used with 8 bits
 
+  /// Inputs that share a scale, of a map with `in` inputs: all with 8 bits, else `group`; the last group may have
+  /// fewer.
   [[nodiscard]] constexpr Index group_size(Index in) const { return bits == 8 ? in : group; }
+  /// Groups per output.
   [[nodiscard]] Index group_count(Index in) const { return bits == 8 ? 1 : (in + group - 1) / group; }
   friend bool operator==(const WeightFormat&, const WeightFormat&) = default;
 };
@@ -39,6 +42,7 @@ struct WeightScales {
   Matrix<S> group_scales;  ///< (groups, out), from 1 up
   RowVector<S> scales;     ///< (out)
 
+  /// The value of code 1.
   [[nodiscard]] S step(Index group, Index o) const { return group_scales(group, o) * scales(o); }
 };
 

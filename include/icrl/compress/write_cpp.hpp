@@ -33,7 +33,7 @@ struct CppConfig {
 
 /// A model as one C++ header.
 struct CppHeader {
-  std::string text;
+  std::string text;              ///< the whole file
   std::int64_t flash_bytes = 0;  ///< the model's constants, without code
   std::int64_t ram_bytes = 0;    ///< sizeof(Agent)
 };
