@@ -19,7 +19,7 @@
 #   mpi      training on ranks (scripts/mpi.sh)
 #   tuned    demo.sh and test.sh in a clean clone by a g++ that tunes for skylake-avx512
 #   bare     demo.sh and test.sh in a bare root of this Debian and of the next one; only root can make one
-#   docs     the API reference, without a warning of Doxygen (scripts/docs.sh)
+#   docs     the API reference, with every public symbol documented (scripts/docs.sh)
 #   package  the Debian package, and consumers of it (scripts/package.sh)
 #   claims   what the README and the tutorial claim to be learned, over twenty seeds and three
 #   scripts/check.sh [CHECK...]     by default all of them; goes on after a failure and ends on a line for each
