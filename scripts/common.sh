@@ -186,8 +186,7 @@ keep() {
 
 # kept PART NAME SOURCES: the outcome for these sources; empty where there is none.
 kept() {
-  [[ ! -e $kept_in ]] ||
-    awk -F '\t' -v part="$1" -v name="$2" -v sources="$3" '$1 == part && $2 == name && $3 == sources { print $4 }' "$kept_in"
+  awk -F '\t' -v part="$1" -v name="$2" -v sources="$3" '$1 == part && $2 == name && $3 == sources { print $4 }' "$kept_in"
 }
 
 # What git calls this working tree; outcomes that were just kept do not make it another one.

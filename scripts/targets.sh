@@ -104,6 +104,18 @@ one() {
   keep "$part" "$target" "$sources" "$outcome" "$seconds" "$text"
 }
 
+version_of() { # TOOLCHAIN
+  local compiler suite
+  compiler=${1%-libc++}
+  compiler=${compiler/#clang-/clang++-}
+  suite=$(suite_of "$1")
+  if [[ $suite == "$own_suite" ]]; then
+    "$compiler" --version | head -n 1
+  else
+    in_root "$roots/$suite" "/usr/bin/$compiler" --version | head -n 1
+  fi
+}
+
 # Prepares those of the toolchains that can be had, and leaves their names in `toolchains`.
 left_out=no
 prepare_all() {
@@ -111,6 +123,7 @@ prepare_all() {
   for toolchain in $(values_of toolchain); do
     if prepare "$toolchain"; then
       toolchains+=("$toolchain")
+      keep toolchain "$toolchain" "$(suite_of "$toolchain")" installed 0 "$(version_of "$toolchain")"
     else
       left_out=yes
       echo "left out: $toolchain, which is in a release of its own, and only root can make a root"
@@ -120,7 +133,6 @@ prepare_all() {
 
 # outcomes PART SOURCES OUTCOME [WORD...]: how many lines of a part have this outcome and a target with these words.
 outcomes() {
-  [[ -e $kept_in ]] || { echo 0; return; }
   awk -F '\t' -v part="$1" -v sources="$2" -v outcome="$3" -v words="${*:4}" '
     BEGIN { n = split(words, word, " ") }
     $1 == part && $3 == sources && $4 == outcome {
@@ -141,18 +153,6 @@ failures() { # PART SOURCES COUNT
 }
 
 # ---- the table ----
-version_of() { # TOOLCHAIN
-  local compiler suite
-  compiler=${1%-libc++}
-  compiler=${compiler/#clang-/clang++-}
-  suite=$(suite_of "$1")
-  if [[ $suite == "$own_suite" ]]; then
-    "$compiler" --version 2>/dev/null | head -n 1
-  elif [[ -d $roots/$suite ]]; then
-    in_root "$roots/$suite" "/usr/bin/$compiler" --version 2>/dev/null | head -n 1
-  fi
-}
-
 write_table() {
   local toolchain march target line cell outcome each combinations sources header
   each=$(($(values_of level | wc -l) * 4))
@@ -177,9 +177,7 @@ TEXT
 | toolchain | release | compiler |
 |---|---|---|
 TEXT
-  for toolchain in $(values_of toolchain); do
-    echo "| $toolchain | Debian $(suite_of "$toolchain") | $(version_of "$toolchain") |"
-  done
+  awk -F '\t' '$1 == "toolchain" { print "| " $2 " | Debian " $3 " | " $6 " |" }' "$kept_in"
   cat <<TEXT
 
 ## Every combination
@@ -253,6 +251,7 @@ if [[ ${1:-} == --one ]]; then
 fi
 
 failed=0
+touch "$kept_in"
 find_states
 for part in "${parts[@]}"; do
   say "targets: $part"
@@ -278,8 +277,10 @@ for part in "${parts[@]}"; do
     quick)
       need "${build_tools[@]}" "${libraries[@]}" catch2
       export MODULES='nn model' DEMO=''
+      mkdir -p out/targets
       export ICRL_KEPT_IN=out/targets/quick.tsv # of this machine alone
       kept_in=$ICRL_KEPT_IN
+      touch "$kept_in"
       while read -r target; do echo "quick $cover tests g++ $target"; done <<TARGETS | work
 x86-64-v4 skylake-avx512 O2 no-lto strict
 x86-64-v3 skylake O3 lto strict
