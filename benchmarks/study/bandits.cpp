@@ -22,9 +22,9 @@
 #include <vector>
 
 #include <icrl/env/bernoulli_bandit.hpp>
-#include <icrl/env/drifting_bandit.hpp>
 #include <icrl/env/linear_bandit.hpp>
 #include <icrl/env/odd_even_bandit.hpp>
+#include <icrl/env/switching_bandit.hpp>
 #include <icrl/eval/comparison.hpp>
 #include <icrl/eval/svg.hpp>
 #include <icrl/learner/change_filter.hpp>
@@ -165,14 +165,14 @@ Problem odd_even(bool from_expert) {
   return {name, run, claims, drawn};
 }
 
-Problem drifting(int arms) {
+Problem switching(int arms) {
   const auto run = [arms](const BanditStudy& study) {
     const BanditRecipe recipe = study.adjusted({.tasks = 10000, .updates = arms > 2 ? 1200 : 600, .max_noise = 0.3});
-    const DriftingBandits training{{.arms = arms}},
+    const SwitchingBandits training{{.arms = arms}},
         test{{.arms = arms, .change_probability = 0, .change_after = recipe.pulls / 2}};
     const TaskSplit split = study.split(training.task_count(), recipe);
     const auto make_filter = [&training](int, const auto&) { return ChangeFilter{training.options()}; };
-    const auto model = study.distilled(fmt::format("drifting{}", arms), training, split.train, make_filter, recipe);
+    const auto model = study.distilled(fmt::format("switching{}", arms), training, split.train, make_filter, recipe);
     const Decoding decoding{.temperature = study.temperature(model, training, split.validation, recipe)};
     const EvaluationConfig config = study.evaluation(recipe);
     // The windows are the best of 10, 20, 30, 50 and 100 on validation bandits.
@@ -203,7 +203,7 @@ Problem drifting(int arms) {
   claim.told = "the source knows 0.9, 0.1 and the rate of changes";
   if (arms == 2) claim.published = "transformer 99.5 of 180, sliding-window UCB 140";
   return {
-      fmt::format("drifting{}", arms),
+      fmt::format("switching{}", arms),
       run,
       {claim, share("filter (source)", 0.9, {}), share("sliding-window UCB", 0.9, {}),
        share("sliding-window Thompson", 0.9, {}), share("Thompson", 0.9, {}), share("random", 0.9, {}), total("agent")},
@@ -217,7 +217,8 @@ Problem linear() {
     const BanditRecipe recipe = study.adjusted({.updates = 4000});
     const TaskSplit split = study.split(bandits.task_count(), recipe);
     const EvaluationConfig config = study.evaluation(recipe);
-    const double ridge = options.features * options.noise * options.noise;  // noise by weight, both as variances
+    const double ridge =
+        options.features * options.reward_stddev * options.reward_stddev;  // noise by weight, both as variances
     const auto lin_ucb = [&](double exploration) {
       return [&, exploration](int, const auto&) {
         return LinUcb{options.features, options.arms, {.exploration = exploration, .ridge = ridge}};
@@ -310,7 +311,7 @@ int main(int argc, char** argv) {
   BanditSettings settings;
   CLI::App app{"Algorithm Distillation on bandits"};
   app.add_option("--problem", settings.problems,
-                 "bernoulli10, bernoulli5, odd_even, odd_even_expert, drifting2, drifting5, linear");
+                 "bernoulli10, bernoulli5, odd_even, odd_even_expert, switching2, switching5, linear");
   app.add_option("--seed", settings.seeds);
   app.add_option("--tasks", settings.tasks, "training bandits; 0: those of the problem");
   app.add_option("--updates", settings.updates, "0: those of the problem");
@@ -323,7 +324,7 @@ int main(int argc, char** argv) {
   app.add_flag("--quick", settings.quick, "everything happens, nothing is learned");
   return bench::run_program(app, argc, argv, [&] {
     const std::vector<Problem> known{bernoulli(10), bernoulli(5), odd_even(false), odd_even(true),
-                                     drifting(2),   drifting(5),  linear()};
+                                     switching(2),  switching(5), linear()};
     std::string command = "bandits";
     for (int i = 1; i < argc; ++i) command += fmt::format(" {}", argv[i]);
     std::filesystem::create_directories(settings.out);

@@ -87,7 +87,6 @@
 #include <icrl/env/dark_plane.hpp>
 #include <icrl/env/dark_room.hpp>
 #include <icrl/env/decoding.hpp>
-#include <icrl/env/drifting_bandit.hpp>
 #include <icrl/env/environment.hpp>
 #include <icrl/env/gaussian_bandit.hpp>
 #include <icrl/env/key_to_door.hpp>
@@ -98,6 +97,7 @@
 #include <icrl/env/space.hpp>
 #include <icrl/env/space_labels.hpp>
 #include <icrl/env/space_text.hpp>
+#include <icrl/env/switching_bandit.hpp>
 #include <icrl/env/symmetry.hpp>
 #include <icrl/env/task_family.hpp>
 #include <icrl/env/time_limit.hpp>

@@ -59,8 +59,8 @@ TEST_CASE("What is no Gaussian bandit is refused", "[env]") {
   CHECK(error_of([&] {
           (void)GaussianBandit{{0, nan}, 1};
         }) == "gaussian bandit: a mean is nan, it must lie in [-1e30, 1e30]");
-  CHECK(error_of([] { (void)GaussianBandits{{.noise = -1}}; }) ==
-        "gaussian bandits: noise is -1, it must lie in [0, 1e6]");
+  CHECK(error_of([] { (void)GaussianBandits{{.reward_stddev = -1}}; }) ==
+        "gaussian bandits: reward_stddev is -1, it must lie in [0, 1e6]");
   CHECK(error_of([&] { (void)GaussianBandits{{.mean_stddev = nan}}; }) ==
         "gaussian bandits: mean_stddev is nan, it must lie in [0, 1e6]");
 }

@@ -31,7 +31,7 @@ TEST_CASE("A linear bandit keeps the promises of environments, and a pull does n
 }
 
 TEST_CASE("An arm of a linear bandit pays the product of weights and context, plus noise", "[env]") {
-  LinearBandit bandit{{.features = 2, .arms = 2, .noise = 0.5}, {1, 2, -3, 0.5}};
+  LinearBandit bandit{{.features = 2, .arms = 2, .reward_stddev = 0.5}, {1, 2, -3, 0.5}};
   const std::array<float, 2> by_hand{2, -1};
   CHECK(bandit.expected_reward(by_hand, 0) == 0);
   CHECK(bandit.expected_reward(by_hand, 1) == -6.5);

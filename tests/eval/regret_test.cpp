@@ -8,8 +8,8 @@
 
 #include <icrl/env/bernoulli_bandit.hpp>
 #include <icrl/env/dark_room.hpp>
-#include <icrl/env/drifting_bandit.hpp>
 #include <icrl/env/linear_bandit.hpp>
+#include <icrl/env/switching_bandit.hpp>
 #include <icrl/eval/comparison.hpp>
 #include <icrl/learner/random_learner.hpp>
 #include <icrl/learner/ucb.hpp>
@@ -31,8 +31,8 @@ struct InTurn {
 };
 
 /// Knows which arm is the best one, whatever happens.
-struct KnowingDrift {
-  DriftingBandit bandit;
+struct KnowingChanges {
+  SwitchingBandit bandit;
   void act(std::span<const float>, std::span<float> action, Rng&) { action[0] = static_cast<float>(bandit.best_arm()); }
   void learn(const Transition& transition) {
     Rng rng{0};
@@ -51,14 +51,14 @@ TEST_CASE("The regret of a pull is what the best arm would have paid more, on th
   CHECK(regrets(bandit, history.view()) == std::vector<double>{0.75, 0, 0.5, 0.75});
 }
 
-TEST_CASE("Regret follows a bandit that drifts", "[eval]") {
-  const DriftingBandits bandits{{.arms = 3, .change_probability = 0.2}};
+TEST_CASE("Regret follows a bandit that switches", "[eval]") {
+  const SwitchingBandits bandits{{.arms = 3, .change_probability = 0.2}};
   const std::vector<int> tasks{3, 4};
   const EvaluationConfig config{.runs = 2, .episodes = 60, .thread_count = 1};
   const LearningCurves knowing = evaluate_learner_regret(
-      [](int, const DriftingBandit& bandit) { return KnowingDrift{bandit}; }, bandits, tasks, config);
+      [](int, const SwitchingBandit& bandit) { return KnowingChanges{bandit}; }, bandits, tasks, config);
   const LearningCurves random = evaluate_learner_regret(
-      [](int, const DriftingBandit& bandit) { return RandomPolicy{bandit.action_space()}; }, bandits, tasks, config);
+      [](int, const SwitchingBandit& bandit) { return RandomPolicy{bandit.action_space()}; }, bandits, tasks, config);
 
   for (const double total : total_by_task(knowing)) CHECK(total == 0);
   for (const double total : total_by_task(random)) CHECK(total == Approx(60 * 0.8 * 2 / 3).margin(9));

@@ -15,7 +15,7 @@ using namespace icrl;
 using namespace icrl::test;
 
 TEST_CASE("A change filter's beliefs are the posterior, summed over all sequences of best arms", "[learner]") {
-  const DriftingBanditOptions options{.arms = 3, .good = 0.8, .bad = 0.3, .change_probability = 0.2};
+  const SwitchingBanditOptions options{.arms = 3, .good = 0.8, .bad = 0.3, .change_probability = 0.2};
   const std::vector<int> arms{0, 0, 2, 1};
   const std::vector<float> rewards{0, 1, 0, 1};
   ChangeFilter filter{options};
@@ -46,7 +46,7 @@ TEST_CASE("A change filter's beliefs are the posterior, summed over all sequence
 }
 
 TEST_CASE("A change filter loses little at a change, less than Thompson sampling with a window", "[learner]") {
-  const DriftingBandits training{{.arms = 5}}, bandits{{.arms = 5, .change_probability = 0, .change_after = 100}};
+  const SwitchingBandits training{{.arms = 5}}, bandits{{.arms = 5, .change_probability = 0, .change_after = 100}};
   const double filter = mean_regret(bandits, 200, 200, [&](const auto&) { return ChangeFilter{training.options()}; });
   const double thompson = mean_regret(bandits, 200, 200, [](const auto&) {
     return BernoulliThompson{5, {.window = 50}};

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include <icrl/env/bernoulli_bandit.hpp>
-#include <icrl/env/drifting_bandit.hpp>
 #include <icrl/env/gaussian_bandit.hpp>
+#include <icrl/env/switching_bandit.hpp>
 #include <icrl/learner/random_learner.hpp>
 
 #include "support/bandit_regret.hpp"
@@ -57,7 +57,7 @@ TEST_CASE("Gaussian Thompson sampling pulls an arm as often as it is the best on
   // variance 1.2.
   const double expected = 0.5 * std::erfc(-0.48 / std::sqrt(2 * 1.2));
 
-  CHECK(share_of_arm_1(GaussianThompson{2, {.noise = 0.5}}, {{1, 0.6f}}) == Approx(expected).margin(0.015));
+  CHECK(share_of_arm_1(GaussianThompson{2, {.reward_stddev = 0.5}}, {{1, 0.6f}}) == Approx(expected).margin(0.015));
   CHECK(share_of_arm_1(GaussianThompson{2, {.prior_mean = 3}}, {}) == Approx(0.5).margin(0.015));
 }
 
@@ -73,9 +73,9 @@ TEST_CASE("Thompson sampling solves Bernoulli bandits", "[learner]") {
 }
 
 TEST_CASE("Gaussian Thompson sampling solves Gaussian bandits", "[learner]") {
-  const GaussianBandits bandits{{.arms = 5, .noise = 0.5}};
+  const GaussianBandits bandits{{.arms = 5, .reward_stddev = 0.5}};
   const double regret = mean_regret(bandits, 200, 300, [](const auto& bandit) {
-    return GaussianThompson{arm_count(bandit), {.noise = bandit.noise()}};
+    return GaussianThompson{arm_count(bandit), {.reward_stddev = bandit.reward_stddev()}};
   });
   const double random =
       mean_regret(bandits, 200, 300, [](const auto& bandit) { return RandomPolicy{bandit.action_space()}; });
@@ -84,7 +84,7 @@ TEST_CASE("Gaussian Thompson sampling solves Gaussian bandits", "[learner]") {
 }
 
 TEST_CASE("With a window, Thompson sampling follows a bandit that changes", "[learner]") {
-  const DriftingBandits bandits{{.arms = 2, .change_probability = 0, .change_after = 200}};
+  const SwitchingBandits bandits{{.arms = 2, .change_probability = 0, .change_after = 200}};
   const auto regret = [&](int window) {
     return mean_regret(bandits, 100, 400, [&](const auto& bandit) {
       return BernoulliThompson{arm_count(bandit), {.window = window}};
@@ -102,8 +102,8 @@ TEST_CASE("Thompson sampling refuses rewards and settings that it cannot use", "
         }) == "thompson sampling: the reward is 0.5, it must be 0 or 1 (use GaussianThompson for other rewards)");
   CHECK(error_of([] { BernoulliThompson(2, {.prior_failures = 0}); }) ==
         "thompson sampling: prior_successes is 1 and prior_failures is 0, they must lie in (0, 1e9]");
-  CHECK(error_of([] { GaussianThompson(2, {.noise = 0}); }) ==
-        "gaussian thompson sampling: prior_stddev is 1 and noise is 0, they must lie in [1e-6, 1e6]");
+  CHECK(error_of([] { GaussianThompson(2, {.reward_stddev = 0}); }) ==
+        "gaussian thompson sampling: prior_stddev is 1 and reward_stddev is 0, they must lie in [1e-6, 1e6]");
   CHECK(has(error_of([] { BernoulliThompson{2}.check_spaces(Discrete{1}, Discrete{3}); }),
             "thompson sampling: its action space"));
 }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <icrl/env/bernoulli_bandit.hpp>
-#include <icrl/env/drifting_bandit.hpp>
+#include <icrl/env/switching_bandit.hpp>
 #include <icrl/learner/random_learner.hpp>
 
 #include "support/bandit_regret.hpp"
@@ -68,7 +68,7 @@ TEST_CASE("UCB1 solves Bernoulli bandits", "[learner]") {
 }
 
 TEST_CASE("Sliding-window UCB follows a bandit that changes, and UCB1 does not", "[learner]") {
-  const DriftingBandits bandits{{.arms = 2, .change_probability = 0, .change_after = 200}};
+  const SwitchingBandits bandits{{.arms = 2, .change_probability = 0, .change_after = 200}};
   const auto regret = [&](const UcbConfig& config) {
     return mean_regret(bandits, 100, 400, [&](const auto& bandit) { return Ucb{arm_count(bandit), config}; });
   };

@@ -22,11 +22,12 @@ namespace icrl {
 /// Arms that pay their mean plus normal noise. The observation is always 0.
 class GaussianBandit {
 public:
-  /// `noise` is the standard deviation of a reward around its mean. Throws Error for fewer than two arms, or numbers
-  /// outside of what is allowed: means within [-1e30, 1e30], noise in [0, 1e6].
-  GaussianBandit(std::vector<double> means, double noise) : means_{std::move(means)}, noise_{noise} {
+  /// `reward_stddev` is the standard deviation of a reward around its mean. Throws Error for fewer than two arms, or
+  /// numbers outside of what is allowed: means within [-1e30, 1e30], reward_stddev in [0, 1e6].
+  GaussianBandit(std::vector<double> means, double reward_stddev)
+      : means_{std::move(means)}, reward_stddev_{reward_stddev} {
     detail::check_arm_count(static_cast<int>(std::min<std::size_t>(means_.size(), 1 << 30)), "gaussian bandit");
-    detail::check_deviation(noise, "noise", "gaussian bandit");
+    detail::check_deviation(reward_stddev, "reward_stddev", "gaussian bandit");
     for (const double mean : means_)
       if (!(std::abs(mean) <= 1e30)) fail("gaussian bandit: a mean is {}, it must lie in [-1e30, 1e30]", mean);
   }
@@ -37,7 +38,7 @@ public:
   void reset(Rng&) { order_.reset(); }
   StepResult step(int action, Rng& rng) {
     order_.pull(action, static_cast<int>(means_.size()));
-    const double reward = means_[static_cast<std::size_t>(action)] + noise_ * rng.normal();
+    const double reward = means_[static_cast<std::size_t>(action)] + reward_stddev_ * rng.normal();
     return {.reward = static_cast<float>(reward), .terminated = true};
   }
   void observe(std::span<float> out) const { out[0] = 0; }
@@ -48,11 +49,11 @@ public:
   [[nodiscard]] const std::vector<double>& means() const& { return means_; }
   [[nodiscard]] std::vector<double> means() const&& { return means_; }
   /// Standard deviation of a reward around its arm's mean.
-  [[nodiscard]] double noise() const { return noise_; }
+  [[nodiscard]] double reward_stddev() const { return reward_stddev_; }
 
 private:
   std::vector<double> means_;  // (arms)
-  double noise_;
+  double reward_stddev_;
   detail::PullOrder order_;
 };
 static_assert(HasExpectedReward<GaussianBandit>);
@@ -60,8 +61,8 @@ static_assert(HasExpectedReward<GaussianBandit>);
 /// What a family of Gaussian bandits is made with.
 struct GaussianBanditOptions {
   int arms = 10;
-  double mean_stddev = 1;  ///< standard deviation of the arms' means, which are normal around 0
-  double noise = 1;        ///< standard deviation of a reward around its mean
+  double mean_stddev = 1;    ///< standard deviation of the arms' means, which are normal around 0
+  double reward_stddev = 1;  ///< standard deviation of a reward around its mean
   int task_count = 1'000'000;
   std::uint64_t seed = 0;  ///< of the means
 };
@@ -70,7 +71,7 @@ struct GaussianBanditOptions {
 inline void validate(const GaussianBanditOptions& options) {
   detail::check_arm_count(options.arms, "gaussian bandits");
   detail::check_deviation(options.mean_stddev, "mean_stddev", "gaussian bandits");
-  detail::check_deviation(options.noise, "noise", "gaussian bandits");
+  detail::check_deviation(options.reward_stddev, "reward_stddev", "gaussian bandits");
   detail::check_task_count(options.task_count, "gaussian bandits");
 }
 
@@ -88,7 +89,7 @@ public:
     Rng rng = Rng{options_.seed, 0x67617573}.fork(static_cast<std::uint64_t>(task));
     std::vector<double> means(static_cast<std::size_t>(options_.arms));
     for (double& mean : means) mean = options_.mean_stddev * rng.normal();
-    return {std::move(means), options_.noise};
+    return {std::move(means), options_.reward_stddev};
   }
 
   /// The exact return of a pull of the best arm. It may be negative.

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <span>
 
+#include <icrl/core/assert.hpp>
 #include <icrl/env/action_permutation.hpp>
 #include <icrl/env/dark_room.hpp>
 #include <icrl/env/symmetry.hpp>
@@ -34,6 +35,8 @@ public:
 
   /// The task with this number, at least 0. Beyond the last task, the permutation is one that does not exist.
   [[nodiscard]] KeyToDoorTask task(int number) const {
+    ICRL_ASSERT(number >= 0 && side_ >= 2,
+                "key to door: task numbers are not negative, and a room has two rows or more");
     const int pair = number % pair_count(), doors = cell_count() - 1;
     const int key = pair / doors, door = pair % doors;
     return {cell(key), cell(door < key ? door : door + 1), number / pair_count()};

@@ -27,7 +27,7 @@ struct LinearBanditOptions {
   /// Standard deviation of an arm's expected reward over contexts and tasks: its d weights are normal around 0 with
   /// standard deviation weight_stddev / sqrt(d).
   double weight_stddev = 1;
-  double noise = 0.3;  ///< standard deviation of a reward around its mean
+  double reward_stddev = 0.3;  ///< standard deviation of a reward around its mean
   int task_count = 1'000'000;
   std::uint64_t seed = 0;  ///< of the weights
 };
@@ -43,7 +43,7 @@ inline void validate(const LinearBanditOptions& options) {
     fail("{}: {} arms of {} features are too many, at most {} weights are allowed", what, options.arms,
          options.features, max_weights);
   detail::check_deviation(options.weight_stddev, "weight_stddev", what);
-  detail::check_deviation(options.noise, "noise", what);
+  detail::check_deviation(options.reward_stddev, "reward_stddev", what);
   detail::check_task_count(options.task_count, what);
 }
 
@@ -76,7 +76,7 @@ public:
   }
   StepResult step(int action, Rng& rng) {
     order_.pull(action, options_.arms);
-    const double reward = expected_reward(context_, action) + options_.noise * rng.normal();
+    const double reward = expected_reward(context_, action) + options_.reward_stddev * rng.normal();
     return {.reward = static_cast<float>(reward), .terminated = true};
   }
   void observe(std::span<float> out) const { std::ranges::copy(context_, out.begin()); }

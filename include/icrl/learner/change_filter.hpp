@@ -8,20 +8,20 @@
 
 #include <icrl/core/fail.hpp>
 #include <icrl/core/rng.hpp>
-#include <icrl/env/drifting_bandit.hpp>
 #include <icrl/env/space.hpp>
+#include <icrl/env/switching_bandit.hpp>
 #include <icrl/learner/learner.hpp>
 
 namespace icrl {
 
-/// Knows how a DriftingBandit changes, but not which arm is the best one. It keeps the exact probability that each arm
+/// Knows how a SwitchingBandit changes, but not which arm is the best one. It keeps the exact probability that each arm
 /// is the best, which Bayes' rule changes by every reward and the chance of a change after every pull, and pulls the
 /// arm with the largest, a random one of equal arms. As a source it shows how a change is found.
 class ChangeFilter {
 public:
   /// Changes come with the options' change_probability; change_after is not known to it. Throws Error for an option
   /// outside its range.
-  explicit ChangeFilter(const DriftingBanditOptions& options) : options_{options} {
+  explicit ChangeFilter(const SwitchingBanditOptions& options) : options_{options} {
     validate(options);
     belief_.assign(static_cast<std::size_t>(options.arms), 1.0 / options.arms);
   }
@@ -65,7 +65,7 @@ public:
 private:
   static constexpr double tie = 1e-12;  // more than what rounding makes of equal probabilities
 
-  DriftingBanditOptions options_;
+  SwitchingBanditOptions options_;
   std::vector<double> belief_;  // (arms)
 };
 static_assert(Learner<ChangeFilter> && ExpectsSpaces<ChangeFilter>);

@@ -64,7 +64,7 @@ static_assert(Learner<BernoulliThompson> && ExpectsSpaces<BernoulliThompson>);
 /// The prior of normal rewards, and how many pulls count.
 struct GaussianThompsonConfig {
   double prior_mean = 0, prior_stddev = 1;  ///< of the normal prior of a mean
-  double noise = 1;                         ///< standard deviation of a reward around its mean, known
+  double reward_stddev = 1;                 ///< standard deviation of a reward around its mean, known
   int window = 0;                           ///< pulls that count, the last ones; 0 = all
 };
 
@@ -75,9 +75,9 @@ public:
   explicit GaussianThompson(int arms, const GaussianThompsonConfig& config = {})
       : arms_{arms, config.window, "gaussian thompson sampling"}, config_{config} {
     const auto is_valid = [](double deviation) { return deviation >= 1e-6 && deviation <= 1e6; };
-    if (!is_valid(config.prior_stddev) || !is_valid(config.noise)) {
-      fail("gaussian thompson sampling: prior_stddev is {} and noise is {}, they must lie in [1e-6, 1e6]",
-           config.prior_stddev, config.noise);
+    if (!is_valid(config.prior_stddev) || !is_valid(config.reward_stddev)) {
+      fail("gaussian thompson sampling: prior_stddev is {} and reward_stddev is {}, they must lie in [1e-6, 1e6]",
+           config.prior_stddev, config.reward_stddev);
     }
     if (!std::isfinite(config.prior_mean))
       fail("gaussian thompson sampling: prior_mean is {}, it must be finite", config.prior_mean);
@@ -85,7 +85,7 @@ public:
 
   void act(std::span<const float>, std::span<float> action, Rng& rng) {
     const double prior_precision = 1 / (config_.prior_stddev * config_.prior_stddev);
-    const double reward_precision = 1 / (config_.noise * config_.noise);
+    const double reward_precision = 1 / (config_.reward_stddev * config_.reward_stddev);
     action[0] = static_cast<float>(detail::best_arm(arms_.arm_count(), [&](int arm) {
       const double precision = prior_precision + reward_precision * arms_.count(arm);
       const double mean = (prior_precision * config_.prior_mean + reward_precision * arms_.sum(arm)) / precision;

@@ -14,8 +14,8 @@
 
 namespace icrl {
 
-/// What a family of drifting bandits is made with.
-struct DriftingBanditOptions {
+/// What a family of switching bandits is made with.
+struct SwitchingBanditOptions {
   int arms = 2;
   double good = 0.9, bad = 0.1;      ///< probability that the best arm pays 1, and that any other arm does
   double change_probability = 0.01;  ///< that after a pull another arm is the best one
@@ -25,8 +25,8 @@ struct DriftingBanditOptions {
 };
 
 /// Throws Error for a value outside its range.
-inline void validate(const DriftingBanditOptions& options) {
-  constexpr const char* what = "drifting bandits";
+inline void validate(const SwitchingBanditOptions& options) {
+  constexpr const char* what = "switching bandits";
   detail::check_arm_count(options.arms, what);
   detail::check_probability(options.good, "good", what);
   detail::check_probability(options.bad, "bad", what);
@@ -40,10 +40,10 @@ inline void validate(const DriftingBanditOptions& options) {
 /// One arm pays more often than all others, and from time to time another one becomes the best. Time is counted in
 /// pulls and goes on across episodes; an object is new when it is made. Which arm is the best at which pull depends on
 /// (seed, task) alone, and not on the generator, which only draws rewards. The observation is always 0.
-class DriftingBandit {
+class SwitchingBandit {
 public:
   /// Throws Error for an option outside its range.
-  DriftingBandit(const DriftingBanditOptions& options, int task)
+  SwitchingBandit(const SwitchingBanditOptions& options, int task)
       : options_{options}, changes_{Rng{options.seed, 0x64726966}.fork(static_cast<std::uint64_t>(task))} {
     validate(options);
     best_arm_ = changes_.below(options.arms);
@@ -69,28 +69,28 @@ public:
   }
   /// The best arm at the next pull.
   [[nodiscard]] int best_arm() const { return best_arm_; }
-  [[nodiscard]] const DriftingBanditOptions& options() const { return options_; }
+  [[nodiscard]] const SwitchingBanditOptions& options() const { return options_; }
 
 private:
-  DriftingBanditOptions options_;
+  SwitchingBanditOptions options_;
   Rng changes_;
   int best_arm_ = 0;
   std::int64_t pulls_ = 0;
   detail::PullOrder order_;
 };
-static_assert(HasExpectedReward<DriftingBandit>);
+static_assert(HasExpectedReward<SwitchingBandit>);
 
-/// Drifting bandits, which differ in the best arm at each pull.
-class DriftingBandits {
+/// Switching bandits, which differ in the best arm at each pull.
+class SwitchingBandits {
 public:
   /// Throws Error for an option outside its range.
-  explicit DriftingBandits(const DriftingBanditOptions& options = {}) : options_{options} { validate(options); }
+  explicit SwitchingBandits(const SwitchingBanditOptions& options = {}) : options_{options} { validate(options); }
 
   [[nodiscard]] int task_count() const { return options_.task_count; }
-  [[nodiscard]] const DriftingBanditOptions& options() const { return options_; }
+  [[nodiscard]] const SwitchingBanditOptions& options() const { return options_; }
 
-  [[nodiscard]] DriftingBandit make(int task) const {
-    ICRL_ASSERT(task >= 0 && task < options_.task_count, "drifting bandits: task must lie in 0 .. task_count() - 1");
+  [[nodiscard]] SwitchingBandit make(int task) const {
+    ICRL_ASSERT(task >= 0 && task < options_.task_count, "switching bandits: task must lie in 0 .. task_count() - 1");
     return {options_, task};
   }
 
@@ -102,8 +102,8 @@ public:
   }
 
 private:
-  DriftingBanditOptions options_;
+  SwitchingBanditOptions options_;
 };
-static_assert(TaskFamily<DriftingBandits> && HasOracleReturn<DriftingBandits> && HasRandomReturn<DriftingBandits>);
+static_assert(TaskFamily<SwitchingBandits> && HasOracleReturn<SwitchingBandits> && HasRandomReturn<SwitchingBandits>);
 
 }  // namespace icrl
