@@ -88,5 +88,8 @@ TEST_CASE("A prompt that does not fit is refused", "[agent]") {
   std::array<float, 1> action{};
   Rng rng{1};
   agent.act(observation, action, rng);
-  CHECK(has(error_of([&] { prompt(agent, history.view(), 0, 1); }), "waits for learn()"));
+  CHECK(has(error_of([&] { prompt(agent, history.view(), 0, 1); }), "within an episode of its own"));
+  agent.learn({.observation = observation, .action = action, .reward = 0, .next_observation = observation});
+  CHECK_FALSE(agent.at_episode_start());
+  CHECK(has(error_of([&] { prompt(agent, history.view(), 0, 1); }), "within an episode of its own"));
 }

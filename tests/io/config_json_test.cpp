@@ -132,6 +132,12 @@ TEST_CASE("Spaces and layouts come back from JSON as they were", "[io]") {
   }
 }
 
+TEST_CASE("A layout whose actions are pixels is refused", "[io]") {
+  const StepLayout layout{.observation_space = Discrete{2}, .action_space = image_box(1, 2, 1)};
+  CHECK(has(error_of([&] { (void)step_layout_from_json(parse_json(json_text(layout).text(), "layout"), "layout"); }),
+            "layout: action space: the numbers of an action must be f32, not u8"));
+}
+
 TEST_CASE("A box tells its shape and element type only where they are not the default", "[io]") {
   const auto text = [](const Space& space) { return json_text(space).text(); };
   const Space spaces[] = {Box{{0}, {1}}, image_box(1, 2, 1), Box{{0, 0}, {1, 0.5f}, {2, 1}},

@@ -51,6 +51,8 @@ public:
   [[nodiscard]] int context_count() const { return contexts_.context_count(); }
   /// Whether the agent has acted and waits for learn() with the result of its action.
   [[nodiscard]] bool awaits_learn() const { return awaits_learn_; }
+  /// Whether the agent's next observation is the first one of an episode.
+  [[nodiscard]] bool at_episode_start() const { return stream_.state().phase.at_episode_start(); }
   /// Rows of the window on which the agent acts.
   [[nodiscard]] int remembered_steps() const { return contexts_.acting_steps(); }
   /// Whether the model has not seen the closing row of the last episode yet; it comes before the next observation.

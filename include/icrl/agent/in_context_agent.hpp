@@ -59,6 +59,8 @@ public:
   [[nodiscard]] std::span<const Scalar> outputs() const { return group_.outputs(0); }
   /// Whether learn() has to come next, else act(): as it was when the agent was saved.
   [[nodiscard]] bool awaits_learn() const { return group_.awaits_learn(0); }
+  /// Whether the agent's next observation is the first one of an episode.
+  [[nodiscard]] bool at_episode_start() const { return group_.at_episode_start(0); }
   /// Steps in the window on which the agent acts.
   [[nodiscard]] int remembered_steps() const { return group_.remembered_steps(0); }
   /// The model, which the agent does not own.

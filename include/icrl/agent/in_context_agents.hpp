@@ -109,6 +109,8 @@ public:
   /// Whether the member has acted and waits for learn() with the result of its action. If not, its next call is act(),
   /// or learn() to watch another agent. A program that continues with restored agents must know this.
   [[nodiscard]] bool awaits_learn(int member) const { return at(member).awaits_learn(); }
+  /// Whether the member's next observation is the first one of an episode.
+  [[nodiscard]] bool at_episode_start(int member) const { return at(member).at_episode_start(); }
   /// Steps in the window on which the member acts.
   [[nodiscard]] int remembered_steps(int member) const { return at(member).remembered_steps(); }
 

@@ -14,15 +14,16 @@ namespace icrl {
 /// Fills an agent's memory with episodes of a history, as if the agent had lived them: it begins where a source or
 /// another agent left off. Laskin et al. (2022) prompt with a source's history of mediocre returns and see
 /// the agent improve on it. Episodes first .. first + count - 1, from 0. If the memory is shorter than that, the latest
-/// steps remain. Call it between the agent's own episodes: the first prompted one would continue an open one. Throws
-/// Error for episodes that the history does not have, for spaces that differ from the model's, and if the agent has
-/// acted and waits for learn().
+/// steps remain. Throws Error for episodes that the history does not have, for spaces that differ from the model's, and
+/// if the agent is within an episode of its own, which the first prompted one would continue.
 template <Streaming M>
 void prompt(InContextAgent<M>& agent, const HistoryView& history, int first, int count) {
   if (first < 0 || count < 0 || count > history.episode_count() - first) {
     fail("prompt: {} episodes from {} on are requested, but the history has {}", count, first, history.episode_count());
   }
-  if (agent.awaits_learn()) fail("prompt: the agent has acted and waits for learn() with the result");
+  if (agent.awaits_learn() || !agent.at_episode_start()) {
+    fail("prompt: the agent is within an episode of its own; prompt it before the episode's first act()");
+  }
   const HistoryInfo& info = history.info();
   agent.check_spaces(info.observation_space, info.action_space);
   const auto floats = [](const Space& space) {

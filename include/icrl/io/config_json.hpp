@@ -127,6 +127,7 @@ void read_field(JsonObject& object, const IntListField<Config>& field, std::type
     validate(layout.extra_features, what);
   }
   object.check_no_other();
+  validate_actions(layout.action_space, what + ": action space");
   return layout;
 }
 
