@@ -15,6 +15,7 @@
 #   aarch64  kernels and tests run by qemu, files exchanged with it (scripts/aarch64.sh)
 #   wasm     integer models in WebAssembly, run by node (scripts/wasm.sh)
 #   browser  the page of examples/browser: its agent in WebAssembly by node, the page by Chromium (scripts/browser.sh)
+#   python   a task in Python over three seeds (scripts/python.sh)
 #   embedded models as headers on microcontrollers, run by qemu (scripts/embedded.sh)
 #   mpi      training on ranks (scripts/mpi.sh)
 #   tuned    demo.sh and test.sh in a clean clone by a g++ that tunes for skylake-avx512
@@ -30,7 +31,7 @@ checks=()
 for word in "$@"; do
   if [[ $word =~ ^[0-9]+$ ]]; then export ICRL_FUZZ_SECONDS=$word; else checks+=("$word"); fi
 done
-((${#checks[@]})) || checks=(format test clang release dev tsan tidy fuzz targets aarch64 wasm browser embedded mpi tuned bare
+((${#checks[@]})) || checks=(format test clang release dev tsan tidy fuzz targets aarch64 wasm browser python embedded mpi tuned bare
   docs package claims)
 
 if ((${#checks[@]} > 1)); then
@@ -102,6 +103,9 @@ case ${checks[0]} in
     ;;
   browser)
     scripts/browser.sh
+    ;;
+  python)
+    scripts/python.sh 41 42 43
     ;;
   embedded)
     scripts/embedded.sh
