@@ -257,6 +257,7 @@
 #include <icrl/train/distil_config.hpp>
 #include <icrl/train/distil_metrics.hpp>
 #include <icrl/train/distil_trainer.hpp>
+#include <icrl/train/gradient_pruner.hpp>
 #include <icrl/train/gradient_slots.hpp>
 #include <icrl/train/metrics.hpp>
 #include <icrl/train/objective.hpp>

@@ -55,6 +55,12 @@ template <typename S>
   return total;
 }
 
+/// Moves an average by a share of its distance to the `goal`.
+template <typename S>
+void move_towards(std::span<const S> goal, S share, std::span<S> average) {
+  for (std::size_t i = 0; i < goal.size(); ++i) average[i] += share * (goal[i] - average[i]);
+}
+
 }  // namespace detail
 
 }  // namespace icrl

@@ -15,6 +15,7 @@
 #include <icrl/core/checked_file.hpp>
 #include <icrl/core/text_difference.hpp>
 #include <icrl/model/fingerprint.hpp>
+#include <icrl/train/gradient_pruner.hpp>
 #include <icrl/train/weight_masks.hpp>
 
 namespace icrl {
@@ -37,6 +38,7 @@ struct Checkpoint {
   M model, mean, variance;         ///< weights and AdamW's moments
   std::optional<M> average, best;  ///< the moving average of the weights, and those of the best score, if there are any
   WeightMasks masks;               ///< of a run that prunes
+  WeightScores scores;             ///< of a pruner that keeps some
 };
 
 namespace detail {
@@ -71,11 +73,12 @@ void read_weights(ByteReader& in, std::string_view role, typename M::Scalar leas
 ///   4. all weights, in the order of parameters_of, of the model, mean, variance, average and best; mean and variance
 ///      have none for frozen weights
 ///   5. of a run that prunes, its masks: i32 count, then of each the tensor's name and one byte per weight, 1 = kept
-/// `average`, `best` and `masks` may be null.
+///   6. of a pruner that keeps scores: i32 count, then of each tensor its name and one f64 per weight
+/// `average`, `best`, `masks` and `scores` may be null.
 template <Trainable M>
 void write_checkpoint(const std::filesystem::path& path, std::string_view config, const DistilProgress& progress,
                       const M& model, const M& mean, const M& variance, const M* average, const M* best,
-                      const WeightMasks* masks = nullptr) {
+                      const WeightMasks* masks = nullptr, const WeightScores* scores = nullptr) {
   ByteWriter out;
   out.text(describe(model));
   out.text(config);
@@ -90,14 +93,15 @@ void write_checkpoint(const std::filesystem::path& path, std::string_view config
   for (const M* weights : {&model, &mean, &variance, average, best})
     if (weights != nullptr) detail::write_weights(out, *weights);
   if (masks != nullptr) detail::write_masks(out, *masks);
+  if (scores != nullptr) detail::write_scores(out, *scores);
   write_checked_file(path, detail::checkpoint_kind, out.bytes());
 }
 
 /// Throws Error unless the file is whole, was written for such a model and this configuration, and holds numbers from
-/// which a run can continue. `prunes`: whether it must hold masks.
+/// which a run can continue. `prunes`: whether it must hold masks; `keeps_scores`: whether scores follow them.
 template <Trainable M>
 [[nodiscard]] Checkpoint<M> read_checkpoint(const std::filesystem::path& path, std::string_view config, const M& like,
-                                            bool prunes = false) {
+                                            bool prunes = false, bool keeps_scores = false) {
   const CheckedFile file{path, detail::checkpoint_kind};
   ByteReader in = file.reader();
   if (const auto theirs = in.text(), ours = describe(like); theirs != ours) {
@@ -109,7 +113,7 @@ template <Trainable M>
     fail("{}: is of another run ({}); this one is ({}); remove it to start afresh, or name another file", in.what(),
          found.one, found.other);
   }
-  Checkpoint<M> found{{}, like, like, like, {}, {}, {}};
+  Checkpoint<M> found{{}, like, like, like, {}, {}, {}, {}};
   release_frozen(found.mean);
   release_frozen(found.variance);
   found.progress.update = in.value_in("update", 0, 1 << 30);
@@ -132,6 +136,7 @@ template <Trainable M>
   if (found.average) read("averaged weights", *found.average);
   if (found.best) read("best weights", *found.best);
   if (prunes) found.masks = detail::read_masks(in, like);
+  if (keeps_scores) found.scores = detail::read_scores(in, like);
   in.check_end();
   return found;
 }

@@ -22,6 +22,7 @@
 #include <icrl/train/distil_checks.hpp>
 #include <icrl/train/distil_config.hpp>
 #include <icrl/train/distil_metrics.hpp>
+#include <icrl/train/gradient_pruner.hpp>
 #include <icrl/train/gradient_slots.hpp>
 #include <icrl/train/objective.hpp>
 #include <icrl/train/ranks.hpp>
@@ -36,8 +37,8 @@ namespace icrl {
 ///
 /// Several ranks (see ranks.hpp) may train one model: each has the whole model and a share of the gradient slots, all
 /// do the same update, and the weights are bit-identical to those of a single rank. `objective` is what training
-/// minimizes. `pruner` says which weights are pruned (see weight_masks.hpp): their gradients are ignored, and their
-/// weights, moments and averages are exactly zero.
+/// minimizes. `pruner` says which weights are pruned (see weight_masks.hpp and gradient_pruner.hpp): their gradients
+/// are ignored, and their weights, moments and averages are exactly zero.
 template <Trainable M, Objective<M> O = ActionCrossEntropy, Ranks R = OneRank, Pruner<M> P = NoPruner>
 class DistilTrainer {
 public:
@@ -56,9 +57,9 @@ public:
         config_{checked(config, model, sampler, objective, ranks, pruner)},
         objective_{std::move(objective)},
         ranks_{std::move(ranks)},
-        pruner_{std::move(pruner)},
         pool_{config.used_threads()},
         slots_{model, config.gradient_slots / ranks_.size()},
+        pruning_{std::move(pruner), model, slots_.sum()},
         optimizer_{model, detail::optimizer_config(config)},
         weights_{weight_chunks<Scalar>(model)},
         means_{weight_chunks<Scalar>(optimizer_.mean())},
@@ -81,7 +82,7 @@ public:
   /// that the pruner has pruned in this call stay pruned.
   DistilMetrics step() {
     const auto begin = std::chrono::steady_clock::now();
-    prune();
+    if (pruning_.begin_update(progress_.update, model_)) prune();
     if constexpr (HasBf16Pass<M>) {
       if (bf16_) bf16_->pack();
     }
@@ -90,8 +91,7 @@ public:
               [&](int slot, int worker) { run_slot(slot, workers_[static_cast<std::size_t>(worker)], rng); });
     const detail::SlotTotals batch = batch_totals();
     const double loss = batch.loss / batch.label_count;
-    const double norm = slots_.reduce(pool_, ranks_) / batch.label_count;
-    detail::check_finite(loss, norm, progress_.update, config_);
+    const double norm = reduce_gradient(loss, batch.label_count);
     const double rate = schedule().rate(progress_.update);
     update_weights(rate, optimizer_.clip_factor(norm) / batch.label_count);
 
@@ -118,7 +118,7 @@ public:
   /// The configuration of the run, with the choice that was made in place of automatic products.
   [[nodiscard]] const DistilConfig& config() const { return config_; }
   /// Those of the last update.
-  [[nodiscard]] const WeightMasks& masks() const { return masks_; }
+  [[nodiscard]] const WeightMasks& masks() const { return pruning_.masks(); }
 
   /// Throws Error, on all ranks, unless all have the same weights, update, configuration and windows, judging by their
   /// descriptions. All ranks have to call it.
@@ -143,12 +143,13 @@ public:
   /// Writes everything that the rest of the run depends on.
   void save(const std::filesystem::path& path) const {
     write_checkpoint<M>(path, description(), progress_, model_, optimizer_.mean(), optimizer_.variance(),
-                        pointer(average_), pointer(best_), prunes ? &masks_ : nullptr);
+                        pointer(average_), pointer(best_), pruning_.prunes ? &masks() : nullptr,
+                        pruning_.keeps_scores() ? &pruning_.scores() : nullptr);
   }
   /// Continues, bit for bit, from where `save` was called. Throws Error, and changes nothing, for a damaged checkpoint
   /// or one of another model or configuration.
   void restore(const std::filesystem::path& path) {
-    Checkpoint<M> found = read_checkpoint(path, description(), model_, prunes);
+    Checkpoint<M> found = read_checkpoint(path, description(), model_, pruning_.prunes, pruning_.keeps_scores());
     if (found.average.has_value() != average_.has_value()) {
       fail("checkpoint \"{}\": {} averaged weights, this run {}", path.string(), found.average ? "has" : "has no",
            average_ ? "needs them" : "has none");
@@ -157,7 +158,10 @@ public:
       fail("checkpoint \"{}\": is of update {}, but this run has only {} updates", path.string(), update,
            config_.updates);
     progress_ = found.progress;
-    if (prunes) set_masks(std::move(found.masks));
+    if (pruning_.prunes) {
+      pruning_.restore(std::move(found.masks), std::move(found.scores));
+      slots_.set_masks(detail::mask_chunks(masks(), model_));
+    }
     copy_weights(found.model, model_);
     optimizer_.restore(found.mean, found.variance, progress_.update);
     if (average_) copy_weights(*found.average, *average_);
@@ -166,7 +170,6 @@ public:
 
 private:
   using Bf16 = detail::Bf16PassOrNone<M>;
-  static constexpr bool prunes = !std::same_as<P, NoPruner>;
 
   /// The memory of a thread's passes. Only one of the two kinds of pass is used; the memory of the other stays empty.
   struct Worker {
@@ -193,7 +196,7 @@ private:
 
   /// A checkpoint belongs to one configuration and one set of windows.
   [[nodiscard]] std::string description() const {
-    const std::string aim = objective_.describe(), pruning = pruner_.describe();
+    const std::string aim = objective_.describe(), pruning = pruning_.pruner().describe();
     return describe(config_) + "; " + sampler_.describe() + (aim.empty() ? "" : "; " + aim) +
            detail::describe_fixed_tensors(model_) + (pruning.empty() ? "" : "; " + pruning);
   }
@@ -243,6 +246,16 @@ private:
     return window_loss(model_, objective_, windows, window, worker.plain, gradient);
   }
 
+  /// Sums the gradient and returns the norm of the mean loss's. The pruner may change the masks by it.
+  double reduce_gradient(double loss, double label_count) {
+    const bool is_read = pruning_.reads_gradient(progress_.update);
+    const double norm = slots_.reduce(pool_, ranks_, is_read) / label_count;
+    detail::check_finite(loss, norm, progress_.update, config_);
+    if (!is_read) return norm;
+    if (pruning_.on_gradient(progress_.update, model_, 1 / label_count)) prune();
+    return slots_.leave_out_pruned(pool_) / label_count;
+  }
+
   void update_weights(double rate, double gradient_scale) {
     const AdamWUpdate<Scalar> update = optimizer_.next_update(rate, gradient_scale);
     const int n = optimizer_.step_count();
@@ -251,30 +264,19 @@ private:
     pool_.run(slots_.chunk_count(), [&](int index, int) {
       const auto i = static_cast<std::size_t>(index);
       update.apply(slots_.sum(index), weights_[i], means_[i].weights, variances_[i].weights);
-      if (average_) move_towards(weights_[i].weights, average_share, averages_[i].weights);
+      if (average_) detail::move_towards<Scalar>(weights_[i].weights, average_share, averages_[i].weights);
     });
   }
 
   /// Sets weights that new masks prune to zero, with their moments and average. They stay zero, because AdamW with a
   /// zero gradient keeps zeros. The best weights so far had other masks, so they are forgotten.
   void prune() {
-    std::optional<WeightMasks> masks = pruner_.next_masks(progress_.update, std::as_const(model_), masks_);
-    if (!masks) return;
-    validate_masks(*masks, model_);
-    set_masks(std::move(*masks));
+    slots_.set_masks(detail::mask_chunks(masks(), model_));
     for (M* weights : {&model_, &optimizer_.mean(), &optimizer_.variance(), average_ ? &*average_ : nullptr})
-      if (weights != nullptr) apply_masks(masks_, *weights);
+      if (weights != nullptr) apply_masks(masks(), *weights);
     best_.reset();
     progress_.best_update = 0;
     progress_.best_score = 0;
-  }
-  void set_masks(WeightMasks masks) {
-    masks_ = std::move(masks);
-    slots_.set_masks(detail::mask_chunks(masks_, model_));
-  }
-
-  static void move_towards(std::span<const Scalar> goal, Scalar share, std::span<Scalar> average) {
-    for (std::size_t i = 0; i < goal.size(); ++i) average[i] += share * (goal[i] - average[i]);
   }
 
   M& model_;
@@ -282,16 +284,15 @@ private:
   DistilConfig config_;
   O objective_;
   R ranks_;
-  P pruner_;
   WorkerPool pool_;
   GradientSlots<M> slots_;
+  detail::PruningRun<M, P> pruning_;
   AdamW<M> optimizer_;
   std::optional<M> average_, best_;
   std::vector<WeightChunk<Scalar>> weights_, means_, variances_, averages_;
   std::vector<Worker> workers_;
   std::vector<Part> parts_;                 // by slot
   std::vector<detail::SlotTotals> totals_;  // the same without windows
-  WeightMasks masks_;
   DistilProgress progress_;
   std::optional<Bf16> bf16_;  // if products are in bfloat16
 };

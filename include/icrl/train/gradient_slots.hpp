@@ -58,23 +58,29 @@ public:
     OneRank alone;
     return reduce(pool, alone);
   }
-  /// The same with the slots of all ranks, on all of them. A rank's slots are a subtree.
+  /// The same with the slots of all ranks, on all of them. A rank's slots are a subtree. If it `is_complete`, the sum
+  /// and its norm have the numbers of pruned weights, too, until `leave_out_pruned`.
   template <Ranks R>
-  double reduce(WorkerPool& pool, R& ranks) {
+  double reduce(WorkerPool& pool, R& ranks, bool is_complete = false) {
     pool.run(chunk_count(), [&](int chunk, int) {
       reduce_chunk(static_cast<std::size_t>(chunk));
-      if (ranks.size() == 1) measure(static_cast<std::size_t>(chunk));
+      if (ranks.size() == 1) measure(static_cast<std::size_t>(chunk), is_complete);
     });
     if (ranks.size() > 1) {
       for (const Parameter<Scalar>& p : parameters_of(gradients_.front()))
         if (p.is_trained) sum_over_ranks(ranks, p.numbers(), work_);
-      for (std::size_t chunk = 0; chunk < squares_.size(); ++chunk) measure(chunk);
+      for (std::size_t chunk = 0; chunk < squares_.size(); ++chunk) measure(chunk, is_complete);
     }
-    double total = 0;
-    for (const double square : squares_) total += square;
-    return std::sqrt(total);
+    return norm();
+  }
+  /// Leaves pruned weights out of a sum that is complete. Returns the norm of what remains.
+  double leave_out_pruned(WorkerPool& pool) {
+    pool.run(chunk_count(), [&](int chunk, int) { measure(static_cast<std::size_t>(chunk), /*is_complete*/ false); });
+    return norm();
   }
 
+  /// The sum.
+  [[nodiscard]] const M& sum() const { return gradients_.front(); }
   /// A chunk of the sum.
   [[nodiscard]] std::span<const Scalar> sum(int chunk) const {
     return chunks_.front()[static_cast<std::size_t>(chunk)].weights;
@@ -87,13 +93,18 @@ private:
         add(chunks_[slot + stride][chunk].weights, chunks_[slot][chunk].weights);
     }
   }
-  void measure(std::size_t chunk) {
+  void measure(std::size_t chunk, bool is_complete) {
     const std::span<Scalar> sum = chunks_.front()[chunk].weights;
-    if (!masks_.empty() && !masks_[chunk].empty()) {
+    if (!is_complete && !masks_.empty() && !masks_[chunk].empty()) {
       for (std::size_t i = 0; i < sum.size(); ++i)
         if (masks_[chunk][i] == 0) sum[i] = 0;
     }
     squares_[chunk] = detail::sum_of_squares<Scalar>(sum);
+  }
+  [[nodiscard]] double norm() const {
+    double total = 0;
+    for (const double square : squares_) total += square;
+    return std::sqrt(total);
   }
 
   static void add(std::span<const Scalar> from, std::span<Scalar> to) {
