@@ -36,6 +36,7 @@
 #include <icrl/compress/layer_removal.hpp>
 #include <icrl/compress/linear_maps.hpp>
 #include <icrl/compress/magnitude_histogram.hpp>
+#include <icrl/compress/movement_scores.hpp>
 #include <icrl/compress/on_policy.hpp>
 #include <icrl/compress/packed_codes.hpp>
 #include <icrl/compress/part_scores.hpp>

@@ -140,6 +140,8 @@ TEST_CASE("Descriptions tell pruners apart, by their norms too", "[compress]") {
   b = a;
   b.config.criterion = PruneCriterion::wanda;
   CHECK(a.describe() != b.describe());
+  b.config.criterion = PruneCriterion::movement;
+  CHECK(has(b.describe(), "criterion movement"));
   b = a;
   b.config.sparsity = 0.1;  // which the schedule replaces
   CHECK(a.describe() == b.describe());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include <icrl/compress/movement_scores.hpp>
 #include <icrl/compress/pruning.hpp>
 #include <icrl/core/checksum.hpp>
 
@@ -45,8 +47,9 @@ inline void validate(const PruningSchedule& s) {
   if (s.every < 1) fail("pruning: every is {}, it must be positive", s.every);
 }
 
-/// Prunes a model gradually while it is trained: a Pruner for `distil`. Pruned weights stay pruned. `config`'s own
-/// sparsity is not used. The input norms that Wanda needs are measured once, before training begins.
+/// Prunes a model gradually while it is trained: a GradientPruner for `distil`. Pruned weights stay pruned. `config`'s
+/// own sparsity is not used. The input norms that Wanda needs are measured once, before training begins. Movement is
+/// summed over all updates up to `schedule.end`, that of the update that prunes included.
 struct GradualPruning {
   PruneConfig config{};        ///< criterion, scope, blocks and tensors
   PruningSchedule schedule{};  ///< how much is pruned when
@@ -54,11 +57,22 @@ struct GradualPruning {
 
   template <Parameterized M>
   [[nodiscard]] std::optional<WeightMasks> next_masks(int update, const M& model, const WeightMasks& masks) const {
-    if (!schedule.is_due(update)) return {};
-    PruneConfig now = config;
-    now.sparsity = schedule.sparsity(update);
-    return pruning_masks(model, now, norms, masks);
+    if (moves() || !schedule.is_due(update)) return {};
+    return masks_at(update, model, masks, {});
   }
+  /// Whether it scores weights by movement and still prunes.
+  [[nodiscard]] bool reads_gradient(int update) const { return moves() && update <= schedule.end; }
+  /// Adds the update to the scores of movement. The masks from this update on, or nothing if they do not change.
+  template <Parameterized M, std::floating_point S>
+  [[nodiscard]] std::optional<WeightMasks> on_gradient(int update, const M& model, const WeightMasks& masks,
+                                                       const LossGradient<S>& gradient, WeightScores& scores) const {
+    if (scores.empty()) scores = zero_movement(model, config);
+    add_movement(gradient, scores);
+    if (!schedule.is_due(update)) return {};
+    return masks_at(update, model, masks, scores);
+  }
+  /// Whether it scores weights by movement.
+  [[nodiscard]] bool keeps_scores() const { return moves(); }
   [[nodiscard]] std::string describe() const {
     std::uint32_t checksum = 0;
     for (const auto& [map, numbers] : norms) {
@@ -81,6 +95,16 @@ struct GradualPruning {
           "earlier)",
           schedule.end, updates - 1);
     }
+  }
+
+private:
+  [[nodiscard]] bool moves() const { return config.criterion == PruneCriterion::movement; }
+  template <Parameterized M>
+  [[nodiscard]] WeightMasks masks_at(int update, const M& model, const WeightMasks& masks,
+                                     const WeightScores& movement) const {
+    PruneConfig now = config;
+    now.sparsity = schedule.sparsity(update);
+    return pruning_masks(model, now, norms, masks, movement);
   }
 };
 

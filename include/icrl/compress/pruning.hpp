@@ -7,17 +7,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <icrl/compress/calibration.hpp>
 #include <icrl/core/fail.hpp>
 #include <icrl/nn/parameters.hpp>
+#include <icrl/train/gradient_pruner.hpp>
 #include <icrl/train/weight_masks.hpp>
 
 namespace icrl {
@@ -25,7 +28,8 @@ namespace icrl {
 /// The scores by which weights are compared; those with the lowest are pruned.
 enum class PruneCriterion {
   magnitude,  ///< |weight|
-  wanda       ///< |weight| times the norm of the input that it multiplies (Sun et al., 2023, equation 1)
+  wanda,      ///< |weight| times the norm of the input that it multiplies (Sun et al., 2023, equation 1)
+  movement    ///< -(dloss/dweight) weight, summed over updates (Sanh et al., 2020); only in training (GradualPruning)
 };
 /// Which weights are compared with each other. The same share of each such set is pruned.
 enum class PruneScope {
@@ -35,9 +39,10 @@ enum class PruneScope {
   group    ///< `group` neighboring inputs of one output: N:M sparsity
 };
 
-/// "magnitude" or "wanda".
+/// "magnitude", "wanda" or "movement".
 [[nodiscard]] inline const char* to_string(PruneCriterion criterion) {
-  return criterion == PruneCriterion::magnitude ? "magnitude" : "wanda";
+  constexpr const char* names[] = {"magnitude", "wanda", "movement"};
+  return names[static_cast<int>(criterion)];
 }
 /// "all", "map", "output" or "group".
 [[nodiscard]] inline const char* to_string(PruneScope scope) {
@@ -54,7 +59,8 @@ struct PruneConfig {
   PruneScope scope = PruneScope::map;                    ///< which weights compete
   int group = 4;                                         ///< of the scope `group`
   int block_outputs = 1;  ///< weights are pruned in blocks of this many neighboring outputs
-  int block_inputs = 1;   ///< by this many neighboring inputs; a block's score is the norm of its weights' scores
+  /// by this many neighboring inputs; a block's score is the norm of its weights' scores, or the sum for `movement`
+  int block_inputs = 1;
   std::vector<std::string> weights{};  ///< names of tensors; none: `prunable_weights`
 };
 
@@ -107,13 +113,41 @@ struct BlockScores {
   std::string name;
   Index rows, columns;              ///< of the tensor
   Index block_rows, block_columns;  ///< of the blocks
-  std::vector<double> scores;       ///< (block_rows, block_columns), squared; -1 where a block is pruned already
+  std::vector<double> scores;       ///< (block_rows, block_columns); -infinity where a block is pruned already
   std::vector<std::uint8_t> kept;   ///< the same shape
 };
+/// The score of a block that is pruned.
+inline constexpr double pruned_score = -std::numeric_limits<double>::infinity();
+
+/// Scores of blocks are the sums of `score(i, o)` over their weights that are not pruned.
+template <typename S, typename Score>
+BlockScores sum_blocks(const Parameter<const S>& p, const PruneConfig& c, const WeightMask* before, Score&& score) {
+  const Index in = c.block_inputs, out = c.block_outputs;
+  BlockScores blocks{p.name, p.rows, p.columns, (p.rows + in - 1) / in, (p.columns + out - 1) / out, {}, {}};
+  blocks.kept.assign(static_cast<std::size_t>(blocks.block_rows * blocks.block_columns), 1);
+  blocks.scores.assign(blocks.kept.size(), pruned_score);
+  for (Index i = 0; i < p.rows; ++i) {
+    for (Index o = 0; o < p.columns; ++o) {
+      if (before != nullptr && before->kept[static_cast<std::size_t>(i * p.columns + o)] == 0) continue;
+      double& of_block = blocks.scores[static_cast<std::size_t>(i / in * blocks.block_columns + o / out)];
+      of_block = (of_block == pruned_score ? 0.0 : of_block) + score(i, o);
+    }
+  }
+  return blocks;
+}
 
 template <typename S>
 BlockScores score_blocks(const Parameter<const S>& p, const PruneConfig& c, const InputNorms& norms,
-                         const WeightMask* before) {
+                         const WeightScores& movement, const WeightMask* before) {
+  if (c.criterion == PruneCriterion::movement) {
+    const TensorScores* const scores = find_scores(movement, p.name);
+    if (scores == nullptr)
+      fail("pruning: the movement scores of {} are missing, which only training can measure (use GradualPruning)",
+           p.name);
+    ICRL_ASSERT(scores->numbers.size() == p.numbers().size(), "pruning: there must be one movement score per weight");
+    return sum_blocks(p, c, before,
+                      [&](Index i, Index o) { return scores->numbers[static_cast<std::size_t>(i * p.columns + o)]; });
+  }
   const float* norm = nullptr;
   if (c.criterion == PruneCriterion::wanda) {
     const std::string map = p.name.substr(0, p.name.rfind('.'));
@@ -125,20 +159,25 @@ BlockScores score_blocks(const Parameter<const S>& p, const PruneConfig& c, cons
            map, p.rows);
     norm = found->second.data();
   }
-  const Index in = c.block_inputs, out = c.block_outputs;
-  BlockScores blocks{p.name, p.rows, p.columns, (p.rows + in - 1) / in, (p.columns + out - 1) / out, {}, {}};
-  blocks.kept.assign(static_cast<std::size_t>(blocks.block_rows * blocks.block_columns), 1);
-  blocks.scores.assign(blocks.kept.size(), -1);
-  for (Index i = 0; i < p.rows; ++i) {
-    for (Index o = 0; o < p.columns; ++o) {
-      if (before != nullptr && before->kept[static_cast<std::size_t>(i * p.columns + o)] == 0) continue;
-      const double score =
-          static_cast<double>(p.data[i * p.columns + o]) * (norm == nullptr ? 1.0 : static_cast<double>(norm[i]));
-      double& of_block = blocks.scores[static_cast<std::size_t>(i / in * blocks.block_columns + o / out)];
-      of_block = std::max(of_block, 0.0) + score * score;
-    }
+  return sum_blocks(p, c, before, [&](Index i, Index o) {
+    const double score =
+        static_cast<double>(p.data[i * p.columns + o]) * (norm == nullptr ? 1.0 : static_cast<double>(norm[i]));
+    return score * score;
+  });
+}
+
+/// The tensors that `config` names, or those of all blocks. Throws Error for a name that does not exist.
+template <Parameterized M>
+[[nodiscard]] auto tensors_to_prune(const M& model, const std::vector<std::string>& names) {
+  const auto parameters = parameters_of(model);
+  std::remove_const_t<decltype(parameters)> found;
+  for (const std::string& name : names.empty() ? prunable_weights(model) : names) {
+    const auto p = std::find_if(parameters.begin(), parameters.end(), [&](const auto& q) { return q.name == name; });
+    if (p == parameters.end()) fail("pruning: the model has no tensor \"{}\"", name);
+    found.push_back(*p);
   }
-  return blocks;
+  if (found.empty()) fail("pruning: the model has no blocks with linear maps; name the tensors to be pruned");
+  return found;
 }
 
 /// A block of one of several tensors.
@@ -210,26 +249,23 @@ inline void prune_scopes(std::vector<BlockScores>& tensors, const PruneConfig& c
 
 /// The masks that prune a model in this way; the model is not changed. Weights that the masks `before`, which must be
 /// of this model, have pruned stay pruned and count towards the sparsity. A last group that is not full keeps as many
-/// weights as a full one. Throws Error for tensors and norms that do not exist.
+/// weights as a full one. `movement` has the scores of that criterion. Throws Error for tensors, norms and scores that
+/// do not exist.
 template <Parameterized M>
 [[nodiscard]] WeightMasks pruning_masks(const M& model, const PruneConfig& config, const InputNorms& norms = {},
-                                        const WeightMasks& before = {}) {
+                                        const WeightMasks& before = {}, const WeightScores& movement = {}) {
   validate(config);
-  const auto parameters = parameters_of(model);
   std::vector<detail::BlockScores> tensors;
-  for (const std::string& name : config.weights.empty() ? prunable_weights(model) : config.weights) {
-    const auto p = std::find_if(parameters.begin(), parameters.end(), [&](const auto& q) { return q.name == name; });
-    if (p == parameters.end()) fail("pruning: the model has no tensor \"{}\"", name);
-    tensors.push_back(detail::score_blocks(*p, config, norms, find_mask(before, name)));
-  }
-  if (tensors.empty()) fail("pruning: the model has no blocks with linear maps; name the tensors to be pruned");
+  for (const auto& p : detail::tensors_to_prune(model, config.weights))
+    tensors.push_back(detail::score_blocks(p, config, norms, movement, find_mask(before, p.name)));
   detail::prune_scopes(tensors, config);
   WeightMasks masks;
   for (const auto& blocks : tensors) masks.push_back(detail::to_mask(blocks, config, find_mask(before, blocks.name)));
   return masks;
 }
 
-/// Prunes a model at once, without training, and returns what has been pruned.
+/// Prunes a model at once, without training, and returns what has been pruned. Throws Error for `movement`, which is a
+/// criterion of training.
 template <Parameterized M>
 WeightMasks prune(M& model, const PruneConfig& config, const InputNorms& norms = {}) {
   WeightMasks masks = pruning_masks(std::as_const(model), config, norms);
