@@ -52,6 +52,7 @@
 #include <icrl/compress/sparse_gpt.hpp>
 #include <icrl/compress/sparse_model.hpp>
 #include <icrl/compress/sparse_tiles.hpp>
+#include <icrl/compress/sparse_training.hpp>
 #include <icrl/compress/step_search.hpp>
 #include <icrl/compress/to_int8.hpp>
 #include <icrl/compress/two_four_linear.hpp>
