@@ -46,6 +46,7 @@
 #include <icrl/compress/quantized_matrix.hpp>
 #include <icrl/compress/recipe.hpp>
 #include <icrl/compress/refine_codes.hpp>
+#include <icrl/compress/rehearsal.hpp>
 #include <icrl/compress/roll_out.hpp>
 #include <icrl/compress/smaller_model.hpp>
 #include <icrl/compress/soft_labels.hpp>

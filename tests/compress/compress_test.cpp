@@ -116,6 +116,31 @@ TEST_CASE("A new student of another shape learns from the original, and is train
         std::vector<std::string>{"1 new student", "2 fine-tune", "3 train quantized"});
 }
 
+TEST_CASE("A new student is trained sparse, or pruned by movement, and stays so while it is fine-tuned", "[compress]") {
+  const SmallRun run{compressible_config()};
+  const auto model = run.model();
+  const FineTune training{.training = small_distil(40), .labels = {.mix = 1}};
+  const TransformerConfig narrow{.width = 8, .layer_count = 1, .head_count = 2, .context = 8};
+  const TrainSparse sparse{.weights = {.sparsity = 0.5, .every = 5, .end = 30}, .fine_tuning = training};
+  const PruneGradually pruning{.weights = {.criterion = PruneCriterion::movement},
+                               .schedule = {.final_sparsity = 0.5, .begin = 5, .end = 30, .every = 5},
+                               .fine_tuning = training};
+
+  for (const CompressionStep& step : {CompressionStep{sparse}, CompressionStep{pruning}}) {
+    const Compressed small =
+        compress(model, {{NewStudent{narrow}, step, training, Quantize{.windows = 8}}}, run.sampler);
+
+    REQUIRE(small.steps.size() == 4);
+    CHECK(small.steps[1].kl < small.steps[0].kl);
+    for (const std::size_t number : {1U, 2U, 3U}) CHECK(small.steps[number].sparsity == Approx(0.5).margin(0.01));
+    for (const auto& p : parameters_of(small.model)) {
+      const WeightMask* const mask = find_mask(small.masks, p.name);
+      for (std::size_t i = 0; mask != nullptr && i < mask->kept.size(); ++i)
+        if (mask->kept[i] == 0) CHECK(p.data[i] == 0);
+    }
+  }
+}
+
 TEST_CASE("Layers that rounding hurts fall back to 8 bits", "[compress]") {
   const SmallRun run{compressible_config()};
   const auto model = run.model();
@@ -174,6 +199,9 @@ TEST_CASE("What a later step would refuse is refused before the first one begins
   check({PruneGradually{.weights = {.weights = {"nothing"}}, .schedule = {.end = 2}, .fine_tuning = training}},
         "the model has no tensor \"nothing\"");
   check({PruneGradually{.schedule = {.end = 100}, .fine_tuning = training}}, "the schedule ends before update 100");
+  check({TrainSparse{.weights = {.end = 2, .weights = {"nothing"}}, .fine_tuning = training}},
+        "the model has no tensor \"nothing\"");
+  check({TrainSparse{.weights = {.end = 5}, .fine_tuning = training}}, "weights are exchanged until update 5");
   check({Quantize{.rules = {{.pattern = "nothing", .how = four_bits}}}}, "no linear layer matches \"nothing\"");
   check({KeepBestParts{.counts = {.layers = 2}}, Quantize{.rules = {{.pattern = "blocks.2.*", .how = four_bits}}}},
         "no linear layer matches \"blocks.2.*\"");

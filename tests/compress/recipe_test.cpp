@@ -22,6 +22,13 @@ TEST_CASE("Steps that make no sense are named", "[compress]") {
   check({FineTune{.labels = {.mix = 2}}}, "mix is 2");
   check({PruneGradually{.weights = {.sparsity = 2}}}, "sparsity is 2");
   check({PruneGradually{}, FineTune{}, PruneGradually{}}, "step 3 prunes weights a second time");
+  check({TrainSparse{}, KeepBestParts{}}, "(put \"keep best parts\" before \"train sparse\")");
+  check({TrainSparse{}, PruneGradually{}}, "step 2 prunes weights a second time");
+  check({PruneGradually{}, TrainSparse{}},
+        "step 2 begins a sparse model after \"prune gradually\" (use one of the two)");
+  check({TrainSparse{}, TrainQuantized{}}, "step 2 trains a pruned model for quantization");
+  check({TrainSparse{.weights = {.sparsity = 1}}}, "sparsity is 1");
+  check({TrainSparse{.fine_tuning = {.training = {.label_smoothing = 0.1}}}}, "step 1: label_smoothing is 0.1");
   check({FineTune{}, NewStudent{}}, "step 2 is a new student, only the first step may be one");
   check({NewStudent{{.width = 0}}}, "width is 0");
   check({TrainQuantized{}, FineTune{}}, "step 1 of 2 quantizes, only the last step may do that");
@@ -37,6 +44,9 @@ TEST_CASE("The usual order of steps, and no step at all, make sense", "[compress
   CHECK_NOTHROW(validate(Recipe{}));
   CHECK_NOTHROW(validate(Recipe{{KeepBestParts{}, FineTune{}, PruneGradually{}, FineTune{}, Quantize{}}}));
   CHECK_NOTHROW(validate(Recipe{{NewStudent{}, FineTune{}, TrainQuantized{}}}));
+  CHECK_NOTHROW(validate(Recipe{{NewStudent{}, TrainSparse{}, FineTune{}, Quantize{}}}));
+  CHECK(name_of(PruneGradually{}) == "prune gradually");
+  CHECK(name_of(TrainSparse{}) == "train sparse");
   CHECK(name_of(Quantize{}) == "quantize");
   CHECK(name_of(TrainQuantized{}) == "train quantized");
 }

@@ -18,6 +18,7 @@
 #include <icrl/compress/fake_quant_transformer.hpp>
 #include <icrl/compress/layer_removal.hpp>
 #include <icrl/compress/recipe.hpp>
+#include <icrl/compress/rehearsal.hpp>
 #include <icrl/compress/smaller_model.hpp>
 #include <icrl/compress/to_int8.hpp>
 #include <icrl/compress/window_divergence.hpp>
@@ -58,75 +59,16 @@ concept HasOnStep = requires(O& observer, int number, std::string_view name) {
 
 namespace detail {
 
-/// Masks of the tensors that `config` prunes; they keep the weights that are not zero.
-[[nodiscard]] inline WeightMasks zero_masks(const CausalTransformer<float>& model, const PruneConfig& config) {
-  const std::vector<std::string> names = config.weights.empty() ? prunable_weights(model) : config.weights;
+/// Masks of the named tensors, or of those of all blocks; they keep the weights that are not zero.
+[[nodiscard]] inline WeightMasks zero_masks(const CausalTransformer<float>& model,
+                                            const std::vector<std::string>& names) {
   WeightMasks masks;
-  for (const auto& p : parameters_of(model)) {
-    if (std::find(names.begin(), names.end(), p.name) == names.end()) continue;
+  for (const auto& p : tensors_to_prune(model, names)) {
     WeightMask& mask = masks.emplace_back(WeightMask{.name = p.name, .rows = p.rows, .columns = p.columns, .kept = {}});
     for (const float weight : p.numbers()) mask.kept.push_back(weight != 0 ? 1 : 0);
   }
   return masks;
 }
-
-/// The rules of an integer model: maps that no rule quantizes get 8 bits.
-[[nodiscard]] inline std::vector<QuantizationRule> complete_rules(std::vector<QuantizationRule> rules) {
-  for (QuantizationRule& rule : rules)
-    if (!rule.how) rule.how = WeightQuantization{.bits = 8};
-  rules.push_back({.pattern = "*", .how = WeightQuantization{.bits = 8}});
-  return rules;
-}
-
-/// Checks a recipe without windows and without training, so that an error of a later step is found at once: names of
-/// tensors and maps, numbers of parts, schedules, widths that differ within a layer, products that a model cannot have.
-class Rehearsal {
-public:
-  explicit Rehearsal(const CausalTransformer<float>& original) : original_{original}, model_{original} {}
-
-  void run(const NewStudent& step) {
-    if (step.shape.context != model_.config.context) {
-      fail("compress: the new student's context is {}, it must be the original's, {} (the length of the windows)",
-           step.shape.context, model_.config.context);
-    }
-    if (step.shape.window_start != model_.config.window_start)
-      fail("compress: the new student's window_start differs from the original's, whose windows it is trained on");
-    model_ = CausalTransformer<float>{step.shape, model_.layout};
-  }
-  void run(const KeepBestParts& step) { model_ = smaller_model(model_, best_parts(norm_scores(model_), step.counts)); }
-  void run(const FineTune& step) const { check_training(step, model_); }
-  void run(const PruneGradually& step) {
-    GradualPruning pruning{.config = step.weights, .schedule = step.schedule};
-    pruning.validate(step.fine_tuning.training.updates);
-    pruning.config.criterion = PruneCriterion::magnitude;  // needs no norms
-    (void)pruning.next_masks(step.schedule.end, model_, {});
-    check_training(step.fine_tuning, model_);
-  }
-  void run(const Quantize& step) {
-    std::vector<QuantizationRule> rules = complete_rules(step.rules);
-    for (QuantizationRule& rule : rules) {
-      validate(*rule.how);
-      rule.how->rounding = Rounding::nearest;  // needs no calibration
-    }
-    (void)to_int8(quantize_weights(model_, rules));
-  }
-  void run(const TrainQuantized& step) const {
-    check_training(step.fine_tuning,
-                   FakeQuantTransformer<FakeQuant{.bits = 4}>{model_.config, model_.layout});  // as any bits
-  }
-
-private:
-  /// What a trainer and its objective refuse whatever the windows are.
-  template <typename M>
-  void check_training(const FineTune& step, const M& model) const {
-    check_representable<float>(step.training);
-    (void)used_products(model, step.training.products);
-    (void)SoftLabels<CausalTransformer<float>>{original_, step.labels};
-  }
-
-  const CausalTransformer<float>& original_;
-  CausalTransformer<float> model_;
-};
 
 /// One run over a recipe.
 template <typename Observer>
@@ -170,7 +112,12 @@ public:
       pruning.norms = input_norms(calibration);
     }
     fine_tune(step.fine_tuning, pruning, result);
-    result.masks = zero_masks(result.model, step.weights);
+    result.masks = zero_masks(result.model, step.weights.weights);
+  }
+
+  void run(const TrainSparse& step, Compressed& result) {
+    fine_tune(step.fine_tuning, SparseTraining{step.weights}, result);
+    result.masks = zero_masks(result.model, step.weights.weights);
   }
 
   void run(const Quantize& step, Compressed& result) const {

@@ -12,6 +12,7 @@
 #include <icrl/compress/part_scores.hpp>
 #include <icrl/compress/quantize_model.hpp>
 #include <icrl/compress/soft_labels.hpp>
+#include <icrl/compress/sparse_training.hpp>
 #include <icrl/core/fail.hpp>
 #include <icrl/model/transformer_config.hpp>
 #include <icrl/train/distil_config.hpp>
@@ -41,12 +42,22 @@ struct FineTune {
 };
 
 /// Prunes weights during training, along a schedule; then trains the remaining weights. Wanda takes the norms of the
-/// inputs over `norm_windows` windows.
+/// inputs over `norm_windows` windows, movement those gradients that training has anyway.
 struct PruneGradually {
   PruneConfig weights{};       ///< what is pruned; its sparsity is not used
   PruningSchedule schedule{};  ///< how much is pruned, by update
   FineTune fine_tuning{};      ///< during pruning and after it
   int norm_windows = 64;       ///< only for Wanda, at least 1
+};
+
+/// Trains a sparse model from a random sparse start, with a fixed number of weights that are exchanged for others
+/// (SparseTraining). Most weights of the current model are lost, so it is a step for a NewStudent, in place of
+/// FineTune.
+struct TrainSparse {
+  SparseTrainingConfig weights{};  ///< how many weights, and how they are exchanged
+  /// While weights are exchanged and after it.
+  FineTune fine_tuning{.training = {.updates = 1000, .learning_rate = 1e-3, .warmup = 50, .evaluate_every = 0},
+                       .labels = {.mix = 0.5}};
 };
 
 /// Rounds the weights of linear maps and converts the model to integers (Int8Transformer). Has to be the last step.
@@ -72,7 +83,8 @@ struct TrainQuantized {
 };
 
 /// One step of a recipe.
-using CompressionStep = std::variant<NewStudent, KeepBestParts, FineTune, PruneGradually, Quantize, TrainQuantized>;
+using CompressionStep =
+    std::variant<NewStudent, KeepBestParts, FineTune, PruneGradually, TrainSparse, Quantize, TrainQuantized>;
 
 /// The steps that compress a model.
 struct Recipe {
@@ -81,8 +93,8 @@ struct Recipe {
 
 /// The name of a kind of step, such as "fine-tune", in reports and errors.
 [[nodiscard]] inline std::string_view name_of(const CompressionStep& step) {
-  constexpr std::string_view names[] = {"new student",     "keep best parts", "fine-tune",
-                                        "prune gradually", "quantize",        "train quantized"};
+  constexpr std::string_view names[] = {"new student",  "keep best parts", "fine-tune",      "prune gradually",
+                                        "train sparse", "quantize",        "train quantized"};
   return names[step.index()];
 }
 
@@ -102,7 +114,7 @@ inline void validate(const Recipe& recipe) {
     if (number != recipe.steps.size())
       fail("recipe: step {} of {} quantizes, only the last step may do that", number, recipe.steps.size());
   };
-  bool has_pruned = false;
+  std::string_view pruned_by;  // the name of an earlier step
   for (std::size_t i = 0; i < recipe.steps.size(); ++i) {
     const CompressionStep& step = recipe.steps[i];
     const std::size_t number = i + 1;
@@ -111,20 +123,26 @@ inline void validate(const Recipe& recipe) {
       if (number != 1) fail("recipe: step {} is a new student, only the first step may be one", number);
     } else if (const auto* parts = std::get_if<KeepBestParts>(&step)) {
       positive(number, "windows", parts->windows);
-      if (has_pruned) {
+      if (!pruned_by.empty()) {
         fail("recipe: step {} removes parts after weights were pruned (put \"{}\" before \"{}\")", number,
-             name_of(step), name_of(PruneGradually{}));
+             name_of(step), pruned_by);
       }
     } else if (const auto* tuning = std::get_if<FineTune>(&step)) {
       validate_tuning(number, *tuning);
     } else if (const auto* pruning = std::get_if<PruneGradually>(&step)) {
-      if (has_pruned)
+      if (!pruned_by.empty())
         fail("recipe: step {} prunes weights a second time (use one step with a higher final_sparsity)", number);
       validate(pruning->weights);
       validate(pruning->schedule);
       validate_tuning(number, pruning->fine_tuning);
       positive(number, "norm_windows", pruning->norm_windows);
-      has_pruned = true;
+      pruned_by = name_of(step);
+    } else if (const auto* sparse = std::get_if<TrainSparse>(&step)) {
+      if (!pruned_by.empty())
+        fail("recipe: step {} begins a sparse model after \"{}\" (use one of the two)", number, pruned_by);
+      validate(sparse->weights);
+      validate_tuning(number, sparse->fine_tuning);
+      pruned_by = name_of(step);
     } else if (const auto* rounding = std::get_if<Quantize>(&step)) {
       positive(number, "windows", rounding->windows);
       if (!(rounding->max_kl > 0)) fail("recipe: step {}: max_kl is {}, it must be positive", number, rounding->max_kl);
@@ -133,7 +151,7 @@ inline void validate(const Recipe& recipe) {
       validate_tuning(number, training->fine_tuning);
       if (training->bits < 2 || training->bits > 4)
         fail("recipe: step {}: bits is {}, it must be 4, 3 or 2 (for 8 bits, use Quantize)", number, training->bits);
-      if (has_pruned)
+      if (!pruned_by.empty())
         fail("recipe: step {} trains a pruned model for quantization, which is not supported; use Quantize", number);
       last(number);
     }

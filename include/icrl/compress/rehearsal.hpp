@@ -1,0 +1,82 @@
+// SPDX-FileCopyrightText: The icrl authors
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include <icrl/compress/fake_quant_transformer.hpp>
+#include <icrl/compress/part_scores.hpp>
+#include <icrl/compress/recipe.hpp>
+#include <icrl/compress/smaller_model.hpp>
+#include <icrl/compress/soft_labels.hpp>
+#include <icrl/compress/to_int8.hpp>
+#include <icrl/train/distil_checks.hpp>
+
+namespace icrl::detail {
+
+/// The rules of an integer model: maps that no rule quantizes get 8 bits.
+[[nodiscard]] inline std::vector<QuantizationRule> complete_rules(std::vector<QuantizationRule> rules) {
+  for (QuantizationRule& rule : rules)
+    if (!rule.how) rule.how = WeightQuantization{.bits = 8};
+  rules.push_back({.pattern = "*", .how = WeightQuantization{.bits = 8}});
+  return rules;
+}
+
+/// Checks a recipe without windows and without training, so that an error of a later step is found at once: names of
+/// tensors and maps, numbers of parts, schedules, widths that differ within a layer, products that a model cannot have.
+class Rehearsal {
+public:
+  explicit Rehearsal(const CausalTransformer<float>& original) : original_{original}, model_{original} {}
+
+  void run(const NewStudent& step) {
+    if (step.shape.context != model_.config.context) {
+      fail("compress: the new student's context is {}, it must be the original's, {} (the length of the windows)",
+           step.shape.context, model_.config.context);
+    }
+    if (step.shape.window_start != model_.config.window_start)
+      fail("compress: the new student's window_start differs from the original's, whose windows it is trained on");
+    model_ = CausalTransformer<float>{step.shape, model_.layout};
+  }
+  void run(const KeepBestParts& step) { model_ = smaller_model(model_, best_parts(norm_scores(model_), step.counts)); }
+  void run(const FineTune& step) const { check_training(step, model_); }
+  void run(const PruneGradually& step) {
+    GradualPruning pruning{.config = step.weights, .schedule = step.schedule};
+    pruning.validate(step.fine_tuning.training.updates);
+    pruning.config.criterion = PruneCriterion::magnitude;  // needs no norms and no training
+    (void)pruning.next_masks(step.schedule.end, model_, {});
+    check_training(step.fine_tuning, model_);
+  }
+  void run(const TrainSparse& step) const {
+    const SparseTraining sparse{step.weights};
+    sparse.validate(step.fine_tuning.training.updates);
+    (void)sparse.next_masks(0, model_, {});
+    check_training(step.fine_tuning, model_);
+  }
+  void run(const Quantize& step) {
+    std::vector<QuantizationRule> rules = complete_rules(step.rules);
+    for (QuantizationRule& rule : rules) {
+      validate(*rule.how);
+      rule.how->rounding = Rounding::nearest;  // needs no calibration
+    }
+    (void)to_int8(quantize_weights(model_, rules));
+  }
+  void run(const TrainQuantized& step) const {
+    check_training(step.fine_tuning,
+                   FakeQuantTransformer<FakeQuant{.bits = 4}>{model_.config, model_.layout});  // as any bits
+  }
+
+private:
+  /// What a trainer and its objective refuse whatever the windows are.
+  template <typename M>
+  void check_training(const FineTune& step, const M& model) const {
+    check_representable<float>(step.training);
+    (void)used_products(model, step.training.products);
+    (void)SoftLabels<CausalTransformer<float>>{original_, step.labels};
+  }
+
+  const CausalTransformer<float>& original_;
+  CausalTransformer<float> model_;
+};
+
+}  // namespace icrl::detail
