@@ -190,7 +190,7 @@ TEST_CASE("What a later step would refuse is refused before the first one begins
   const auto check = [&](std::vector<CompressionStep> steps, const char* text) {
     StepLog log;
     steps.insert(steps.begin(), training);
-    CHECK_THROWS_WITH(compress(model, {std::move(steps)}, run.sampler, 1, log), Catch::Contains(text));
+    CHECK_THROWS_WITH(compress(model, {std::move(steps)}, run.sampler, 1, log), ContainsSubstring(text));
     CHECK(log.steps.empty());
   };
   const WeightQuantization four_bits{.bits = 4, .group = 8};
@@ -216,16 +216,16 @@ TEST_CASE("What a later step would refuse is refused before the first one begins
             .fine_tuning = {.training = {.updates = 4, .learning_rate = 1e-300, .warmup = 2, .evaluate_every = 0}}}},
         "learning_rate is 1e-300");
   CHECK_THROWS_WITH(compress(model, {{NewStudent{{.context = 9}}}}, run.sampler),
-                    Catch::Contains("the new student's context is 9, it must be the original's, 8"));
+                    ContainsSubstring("the new student's context is 9, it must be the original's, 8"));
   CHECK_THROWS_WITH(compress(model, {{NewStudent{{.context = 8, .window_start = WindowStart::anywhere}}}}, run.sampler),
-                    Catch::Contains("the new student's window_start differs"));
+                    ContainsSubstring("the new student's window_start differs"));
 }
 
 TEST_CASE("A model that recipes do not know is refused by its kind", "[compress]") {
   const SmallRun run;
   const RecurrentModel<float> model{{.width = 8}, run.layout};
 
-  CHECK_THROWS_WITH(compress(model, Recipe{}, run.sampler), Catch::Contains("a gated_recurrence of 32 bits cannot"));
+  CHECK_THROWS_WITH(compress(model, Recipe{}, run.sampler), ContainsSubstring("a gated_recurrence of 32 bits cannot"));
   CHECK_THROWS_WITH(compress(run.model<double>(), Recipe{}, run.sampler),
-                    Catch::Contains("a causal_transformer of 64 bits cannot"));
+                    ContainsSubstring("a causal_transformer of 64 bits cannot"));
 }

@@ -141,14 +141,14 @@ TEST_CASE("Interrupted on-policy distillation goes on where its last round began
   Witness first, second;
   first.stop_after = 6;
 
-  CHECK_THROWS_WITH(run.train(first), Catch::Contains("stopped"));
+  CHECK_THROWS_WITH(run.train(first), ContainsSubstring("stopped"));
   second.rounds.push_back(whole.rounds[0]);  // it begins in round 1
   CHECK(have_equal_bits(run.train(second), expected));
   CHECK(second.rounds == whole.rounds);
 
   CHECK(have_equal_bits(run.train(), expected));  // there is nothing left to do
   run.on_policy.student_fraction = 0.25;
-  CHECK_THROWS_WITH(run.train(), Catch::Contains("a share of 0.25"));
+  CHECK_THROWS_WITH(run.train(), ContainsSubstring("a share of 0.25"));
 }
 
 TEST_CASE("The student's histories have their share of all", "[compress]") {
@@ -193,7 +193,7 @@ TEST_CASE("On-policy distillation that makes no sense is refused", "[compress]")
   RoomRun run;
   const auto refuses = [&](const OnPolicyConfig& config, const char* text) {
     run.on_policy = config;
-    CHECK_THROWS_WITH(run.train(), Catch::Contains(text));
+    CHECK_THROWS_WITH(run.train(), ContainsSubstring(text));
   };
   refuses({.student_fraction = 1.5}, "student_fraction is 1.5, it must be 0 or lie in 0.01 .. 1");
   refuses({.updates_per_round = 0}, "updates_per_round is 0");
@@ -202,10 +202,10 @@ TEST_CASE("On-policy distillation that makes no sense is refused", "[compress]")
   refuses({.decoding = {.temperature = -1}}, "temperature");
   run.on_policy = {};
   run.windows.use_expert_action = false;
-  CHECK_THROWS_WITH(run.train(), Catch::Contains("mix is 0.5, so labels count"));
+  CHECK_THROWS_WITH(run.train(), ContainsSubstring("mix is 0.5, so labels count"));
   run.windows.use_expert_action = true;
   run.tasks.clear();
-  CHECK_THROWS_WITH(run.train(), Catch::Contains("no tasks to act on"));
+  CHECK_THROWS_WITH(run.train(), ContainsSubstring("no tasks to act on"));
   run.tasks = {25};
-  CHECK_THROWS_WITH(run.train(), Catch::Contains("task 25 is not one of the family's 25 tasks"));
+  CHECK_THROWS_WITH(run.train(), ContainsSubstring("task 25 is not one of the family's 25 tasks"));
 }

@@ -8,7 +8,7 @@ using namespace icrl;
 
 TEST_CASE("Steps that make no sense are named", "[compress]") {
   const auto check = [](std::vector<CompressionStep> steps, const char* text) {
-    CHECK_THROWS_WITH(validate(Recipe{std::move(steps)}), Catch::Contains(text));
+    CHECK_THROWS_WITH(validate(Recipe{std::move(steps)}), ContainsSubstring(text));
   };
 
   check({Quantize{}, FineTune{}}, "step 1 of 2 quantizes, only the last step may do that");

@@ -76,7 +76,7 @@ TEST_CASE("A rollout is what agents live, and its expert actions are what an age
 TEST_CASE("A rollout that makes no sense is refused", "[compress]") {
   const auto model = small_room_model(1);
   const auto refuses = [&](const std::vector<int>& tasks, const RollOutConfig& config, const char* text) {
-    CHECK_THROWS_WITH(roll_out(model, model, small_rooms(), tasks, config), Catch::Contains(text));
+    CHECK_THROWS_WITH(roll_out(model, model, small_rooms(), tasks, config), ContainsSubstring(text));
   };
   refuses({0}, {.episodes = 0}, "episodes is 0, it must be at least 1");
   refuses({0}, {.group_size = 0}, "group_size is 0");

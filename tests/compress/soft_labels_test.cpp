@@ -246,32 +246,32 @@ TEST_CASE("A checkpoint belongs to one teacher, temperature, mix and beta", "[co
 
   const auto refuses = [&](const CausalTransformer<float>& model, const SoftLabelConfig& labels, const char* text) {
     CHECK_THROWS_WITH(distil(student, run.sampler, config, NoObserver{}, SoftLabels{model, labels}),
-                      Catch::Contains(text));
+                      ContainsSubstring(text));
   };
   refuses(other, {.temperature = 2, .mix = 0.5}, "this one is (weights");
   refuses(teacher, {.temperature = 3, .mix = 0.5}, "this one is (temperature 3)");
   refuses(teacher, {.temperature = 2, .mix = 0.6}, "this one is (mix 0.6)");
   refuses(teacher, {.temperature = 2, .mix = 0.5, .beta = 1}, "this one is (beta 1)");
-  CHECK_THROWS_WITH(distil(student, run.sampler, config), Catch::Contains("soft labels"));
+  CHECK_THROWS_WITH(distil(student, run.sampler, config), ContainsSubstring("soft labels"));
   CHECK_NOTHROW(distil(student, run.sampler, config, NoObserver{}, objective));
 }
 
 TEST_CASE("Soft labels that make no sense, or a teacher that does not fit, are refused", "[compress]") {
   const SmallRun run;
   const auto teacher = other_teacher<float>(run, 8);
-  CHECK_THROWS_WITH((SoftLabels{teacher, {.temperature = 0}}), Catch::Contains("temperature is 0"));
-  CHECK_THROWS_WITH((SoftLabels{teacher, {.mix = 1.5}}), Catch::Contains("mix is 1.5, it must lie in 0 .. 1"));
-  CHECK_THROWS_WITH((SoftLabels{teacher, {.beta = 2}}), Catch::Contains("beta is 2"));
+  CHECK_THROWS_WITH((SoftLabels{teacher, {.temperature = 0}}), ContainsSubstring("temperature is 0"));
+  CHECK_THROWS_WITH((SoftLabels{teacher, {.mix = 1.5}}), ContainsSubstring("mix is 1.5, it must lie in 0 .. 1"));
+  CHECK_THROWS_WITH((SoftLabels{teacher, {.beta = 2}}), ContainsSubstring("beta is 2"));
   const SmallRun numbers{small_config(8), box_layout()};
   const auto on_plane = numbers.model<float>();
-  CHECK_THROWS_WITH((SoftLabels{on_plane, {.beta = 0.5}}), Catch::Contains("between Gaussians only 0"));
+  CHECK_THROWS_WITH((SoftLabels{on_plane, {.beta = 0.5}}), ContainsSubstring("between Gaussians only 0"));
   static_assert(!std::is_constructible_v<SoftLabels<DoubleModel>, const DoubleModel&&>);
 
   auto student = run.model<float>();
   const auto before = student;
   const auto refuses = [&](const CausalTransformer<float>& wrong, const char* text) {
     CHECK_THROWS_WITH(distil(student, run.sampler, small_distil(4), NoObserver{}, SoftLabels{wrong}),
-                      Catch::Contains(text));
+                      ContainsSubstring(text));
     CHECK(have_equal_bits(student, before));
   };
   refuses(on_plane, "the teacher's step layout differs from the student's: observation spaces");
@@ -282,5 +282,5 @@ TEST_CASE("Soft labels that make no sense, or a teacher that does not fit, are r
   const SmallRun free_run{anywhere};
   auto free_student = free_run.model<float>();
   CHECK_THROWS_WITH(distil(free_student, free_run.sampler, small_distil(4), NoObserver{}, SoftLabels{teacher}),
-                    Catch::Contains("training windows start at episode starts, but the student's start anywhere"));
+                    ContainsSubstring("training windows start at episode starts, but the student's start anywhere"));
 }

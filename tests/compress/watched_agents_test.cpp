@@ -55,5 +55,5 @@ TEST_CASE("A watcher of another step layout is refused", "[compress]") {
   other.closing_token = true;
   const auto watcher = small_model(small_config(24), other);
   const std::vector<Rng> rngs{Rng{0}};
-  CHECK_THROWS_WITH((WatchedAgents{actor, watcher, rngs}), Catch::Contains("closing tokens true and false"));
+  CHECK_THROWS_WITH((WatchedAgents{actor, watcher, rngs}), ContainsSubstring("closing tokens true and false"));
 }

@@ -246,7 +246,7 @@ TEST_CASE("Label smoothing of the objective and of the configuration have to agr
   config.label_smoothing = 0.1;
   struct Nobody {};
   CHECK_THROWS_WITH(distil(model, run.sampler, config, Nobody{}, ActionCrossEntropy{}),
-                    Catch::Contains("label_smoothing is 0.1, but the objective has 0"));
+                    ContainsSubstring("label_smoothing is 0.1, but the objective has 0"));
 }
 
 TEST_CASE("An objective of one's own is trained on, and its checkpoints are its own", "[train]") {
@@ -276,5 +276,5 @@ TEST_CASE("An objective of one's own is trained on, and its checkpoints are its 
   const double least = window_loss(teacher, objective, batch, 0, scratch, unused);
   CHECK(window_loss(student, objective, batch, 0, scratch, unused) - least < 0.3 * (before - least));
 
-  CHECK_THROWS_WITH(distil(student, run.sampler, config), Catch::Contains("soft labels"));
+  CHECK_THROWS_WITH(distil(student, run.sampler, config), ContainsSubstring("soft labels"));
 }

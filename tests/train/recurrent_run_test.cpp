@@ -35,7 +35,7 @@ TEST_CASE("A recurrent model is distilled, saved, loaded, and acts through the s
   const auto loaded = load_model<RecurrentModel<float>>(folder / "model.safetensors");
   CHECK(have_equal_bits(loaded, model));
   CHECK(fingerprint(loaded) == fingerprint(model));
-  CHECK_THROWS_WITH(load_model<float>(folder / "model.safetensors"), Catch::Contains("gated_recurrence"));
+  CHECK_THROWS_WITH(load_model<float>(folder / "model.safetensors"), ContainsSubstring("gated_recurrence"));
 
   InContextAgent agent{loaded};
   std::vector<float> observation(static_cast<std::size_t>(run.layout.observation_size())),
