@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: The icrl authors
 # SPDX-License-Identifier: MIT
-"""Distils a source on dials into a model that learns new dials in context. Task and source are Python.
+"""Distills a source on dials into a model that learns new dials in context. Task and source are Python.
 
 scripts/python.sh builds the library and runs this. By hand:
-  g++ -std=c++20 -O3 -march=native -shared -fPIC -Iinclude -isystem /usr/include/eigen3 examples/python/bridge.cpp \
-    -o libbridge.so -lfmt && python3 examples/python/adapt.py libbridge.so
+  g++ -std=c++20 -O3 -march=native -DNDEBUG -pthread -shared -fPIC -Iinclude -isystem /usr/include/eigen3 \
+    examples/python/bridge.cpp -o libbridge.so -lfmt && python3 examples/python/adapt.py libbridge.so
 """
 import argparse
 import json
@@ -43,7 +43,7 @@ steps = len(train) * histories * episodes * Dial.horizon
 record_rate = steps / (time.perf_counter() - start)
 print(f"recorded {len(train) * histories} histories, {record_rate:,.0f} steps/s")
 
-# 2. Distil.
+# 2. Distill.
 start = time.perf_counter()
 loss = bridge.distil(file, model, context=96, updates=updates, seed=options.seed)
 print(f"distilled in {time.perf_counter() - start:.1f} s, loss {loss:.3f}")

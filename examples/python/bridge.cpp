@@ -122,6 +122,7 @@ struct Recorder {
 
   LearningHistory history;
   HistoryRecorder recorder;
+  bool is_written = false;
 };
 
 }  // namespace
@@ -220,12 +221,14 @@ int bridge_record(Recorder* recorder, const float* action, float reward, const f
   });
 }
 
-/// Appends the finished episodes to a file of histories.
-int bridge_write(const Recorder* recorder, const char* path) {
+/// Appends the finished episodes to a file of histories; once, because each call would append all of them.
+int bridge_write(Recorder* recorder, const char* path) {
   return guarded(-1, [&] {
+    if (recorder->is_written) fail("the history has been written: write it once, when it is complete");
     HistoryWriter writer{path};
     writer.append(recorder->history.view());
     writer.sync();
+    recorder->is_written = true;
     return 0;
   });
 }
@@ -235,10 +238,10 @@ void bridge_free_recorder(Recorder* recorder) { delete recorder; }
 // ---- distillation ----
 
 /// Trains a transformer on all histories of a file and saves it. `context` rows, of which episodes are thinned to every
-/// `subsample`-th. Returns the loss of the last update, or a negative number.
-double bridge_distil(const char* history_path, const char* model_path, int context, int subsample, int width,
-                     int layer_count, int updates, int thread_count, std::uint64_t seed) {
-  return guarded(-1.0, [&] {
+/// `subsample`-th. Writes the loss of the last update.
+int bridge_distil(const char* history_path, const char* model_path, int context, int subsample, int width,
+                  int layer_count, int updates, int thread_count, std::uint64_t seed, double* loss) {
+  return guarded(-1, [&] {
     const HistoryFile file{history_path};
     const std::vector<HistoryView> histories = file.histories();
     if (histories.empty()) fail("\"{}\" holds no histories", history_path);
@@ -256,7 +259,8 @@ double bridge_distil(const char* history_path, const char* model_path, int conte
                                         .thread_count = thread_count,
                                         .seed = seed});
     save_model(model, model_path);
-    return result.final_loss;
+    *loss = result.final_loss;
+    return 0;
   });
 }
 

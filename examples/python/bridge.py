@@ -3,11 +3,13 @@
 """The C interface of bridge.cpp for Python, without a package: Source, Agent, run, record, distil.
 
 A task is a class with Gymnasium's reset(seed=...) and step(action), and the attributes observation_space and
-action_space. Spaces are Gymnasium's (or anything with their attributes): Discrete from 0, MultiDiscrete, one-dimensional
-Box. Nothing here imports gymnasium or numpy.
+action_space. Spaces are Gymnasium's Discrete and MultiDiscrete from 0 and one-dimensional Box, or anything with their
+attribute n or nvec, or low and high. Nothing here imports gymnasium or numpy.
 """
 import ctypes
 import json
+import math
+import os
 
 
 class Error(RuntimeError):
@@ -17,7 +19,7 @@ class Error(RuntimeError):
 def load(path):
     """Loads the shared library made from bridge.cpp, and tests that its arithmetic is right on this machine."""
     global _library
-    _library = ctypes.CDLL(str(path))
+    _library = ctypes.CDLL(os.path.abspath(path))
     numbers, text, handle = ctypes.POINTER(ctypes.c_float), ctypes.c_char_p, ctypes.c_void_p
     integer, real, seed = ctypes.c_int, ctypes.c_float, ctypes.c_uint64
     for name, result, arguments in [
@@ -29,7 +31,7 @@ def load(path):
             ("recorder", handle, [text, text, ctypes.c_int64, text]), ("record_first", integer, [handle, numbers]),
             ("record", integer, [handle, numbers, real, numbers, integer, integer]),
             ("write", integer, [handle, text]), ("free_recorder", None, [handle]),
-            ("distil", ctypes.c_double, [text, text] + [integer] * 6 + [seed])]:
+            ("distil", integer, [text, text] + [integer] * 6 + [seed, ctypes.POINTER(ctypes.c_double)])]:
         function = getattr(_library, "bridge_" + name)
         function.restype, function.argtypes = result, arguments
     _checked(_library.bridge_self_test())
@@ -43,12 +45,20 @@ def _checked(result):
 
 def _space_json(space):
     if hasattr(space, "n"):
+        if getattr(space, "shape", ()) != ():
+            raise Error(f"{space} has n but is not Discrete; MultiDiscrete([2] * n) is the same as a MultiBinary")
         if getattr(space, "start", 0) != 0:
             raise Error(f"ids begin at 0, the space {space} begins at {space.start}")
         return json.dumps({"discrete": int(space.n)}).encode()
     if hasattr(space, "nvec"):
         return json.dumps({"multi_discrete": [int(n) for n in space.nvec]}).encode()
-    return json.dumps({"box": {"low": [float(x) for x in space.low], "high": [float(x) for x in space.high]}}).encode()
+    if any(hasattr(x, "__len__") for x in space.low):
+        raise Error(f"a box must be one-dimensional, flatten {space}")
+
+    def bounds(numbers):  # JSON has no infinity: the library reads "inf" and "-inf"
+        return [x if math.isfinite(x) else str(x) for x in map(float, numbers)]
+
+    return json.dumps({"box": {"low": bounds(space.low), "high": bounds(space.high)}}).encode()
 
 
 class _Values:
@@ -61,7 +71,11 @@ class _Values:
         self.type = ctypes.c_float * self.size
 
     def floats(self, value):
-        return self.type(value) if self.is_id else self.type(*value)
+        if self.is_id:
+            return self.type(value)
+        if len(value) != self.size:
+            raise Error(f"{value} has {len(value)} numbers, its space has {self.size}")
+        return self.type(*value)
 
     def value(self, floats):
         if self.is_id:
@@ -82,7 +96,8 @@ class _Actor:
     def learn(self, observation, action, reward, next_observation, terminated, truncated):
         _checked(_library.bridge_learn(self._handle, self._observations.floats(observation),
                                        self._actions.floats(action), reward,
-                                       self._observations.floats(next_observation), terminated, truncated))
+                                       self._observations.floats(next_observation), bool(terminated),
+                                       bool(truncated)))
 
     def reset(self):
         """Forgets everything, for a new task."""
@@ -123,10 +138,11 @@ class Recorder:
 
     def step(self, action, reward, next_observation, terminated, truncated):
         _checked(_library.bridge_record(self._handle, self._actions.floats(action), reward,
-                                        self._observations.floats(next_observation), terminated, truncated))
+                                        self._observations.floats(next_observation), bool(terminated),
+                                        bool(truncated)))
 
     def write(self, path):
-        """Appends the episodes that have ended to a file of histories."""
+        """Appends the episodes that have ended to a file of histories; once, when the source has finished."""
         _checked(_library.bridge_write(self._handle, str(path).encode()))
 
     def __del__(self):
@@ -156,7 +172,7 @@ def run(actor, task, episodes, seed=0, recorder=None):
 
 
 def record(path, task, number, actor, episodes, seed=0):
-    """The same, and appends what happened to a file as the history of task `number`."""
+    """As run, and appends the episodes to a file of histories as one history of task `number`. Returns their returns."""
     recorder = Recorder(task, number, type(actor).__name__)
     returns = run(actor, task, episodes, seed, recorder)
     recorder.write(path)
@@ -165,5 +181,7 @@ def record(path, task, number, actor, episodes, seed=0):
 
 def distil(histories, model, context, subsample=1, width=32, layers=3, updates=600, threads=2, seed=1):
     """Trains a model on a file of histories, and saves it. Returns the last loss."""
-    return _checked(_library.bridge_distil(str(histories).encode(), str(model).encode(), context, subsample, width,
-                                           layers, updates, threads, seed))
+    loss = ctypes.c_double()
+    _checked(_library.bridge_distil(str(histories).encode(), str(model).encode(), context, subsample, width, layers,
+                                    updates, threads, seed, ctypes.byref(loss)))
+    return loss.value

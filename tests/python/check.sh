@@ -14,5 +14,6 @@ fi
 rm -rf "$folder"
 mkdir -p "$folder"
 export PYTHONDONTWRITEBYTECODE=1
+unset PYTHONOPTIMIZE # it leaves assertions out
 python3 "$(dirname "${BASH_SOURCE[0]}")/check_bridge.py" "$examples" "$library" "$folder"
 python3 "$examples/adapt.py" "$library" --quick --out "$folder/example"

@@ -23,7 +23,7 @@ def refused(text, action):
 
 class Box:
     def __init__(self, low, high):
-        self.low, self.high = low, high
+        self.low, self.high, self.shape = low, high, (len(low),)
 
 
 class MultiDiscrete:
@@ -93,8 +93,38 @@ refused("observation", lambda: source.act(Dial.positions))
 refused("call learn()", lambda: agent.act([1, 0]))
 refused("reward", lambda: agent.learn([1, 0], first, float("nan"), [2, 1], True, False))
 refused("begin_episode", lambda: bridge.Recorder(Dial(0), 0, "none").step(1, 0.0, 3, False, False))
+refused("3 numbers", lambda: agent.act([1, 0, 0]))
+refused("1 numbers", lambda: bridge.Recorder(Lever(), 0, "none").first([1]))
+refused("one-dimensional", lambda: bridge._space_json(Box([[0.0]], [[1.0]])))
 refused("none.icrl", lambda: bridge.distil(folder / "none.icrl", folder / "none", context=4))
 refused("width", lambda: bridge.distil(file, folder / "none", context=4, width=7))
+
+
+written = bridge.Recorder(Lever(), 0, "none")
+written.first([1, 0])
+written.step([0.5], 1.0, [2, 1], True, False)
+written.write(folder / "once.icrl")
+refused("once", lambda: written.write(folder / "once.icrl"))
+
+
+class Free(Lever):
+    """Has no bounds, and says that it is over by what only counts as true."""
+    action_space = Box([float("-inf")], [float("inf")])
+
+    def step(self, action):
+        return [2, 1], 0.0, "yes", "", {}
+
+
+assert bridge.record(folder / "free.icrl", Free(), 0, Puller(), 2) == [0.0, 0.0]
+# The loss of continuous actions falls below 0 where the model is sure of them.
+assert bridge.distil(file, folder / "sure.safetensors", context=4, updates=300, width=8, layers=1) < 0
+
+
+class Binary(Discrete):
+    shape = (3,)
+
+
+refused("MultiDiscrete", lambda: bridge._space_json(Binary(3)))
 
 
 class Late(Dial):
