@@ -144,11 +144,15 @@ kept_in=${ICRL_KEPT_IN:-docs/results/targets.tsv}
 # state_of SOURCE...: a name for what is compiled for these sources and how. Neither a comment nor a header that none of
 # them includes undoes hours of work.
 state_of() {
-  local file
+  local file files
+  files=$(printf '#include "%s"\n' "${@/#/$PWD/}" |
+    g++ -std=c++20 -Iinclude -Itests -Iexamples -isystem /usr/include/eigen3 -MM -x c++ - | sed 's/\\$//' | tr -s ' ' '\n' |
+    sed "s|^$PWD/||" | grep -E '^(include|tests|examples)/' | sed 's|.*\.\./||' | sort -u) || {
+    echo "$0: cannot tell what $* include" >&2
+    return 1
+  }
   {
-    printf '#include "%s"\n' "${@/#/$PWD/}" |
-      g++ -std=c++20 -Iinclude -Itests -Iexamples -isystem /usr/include/eigen3 -MM -x c++ - |
-      grep -oE "(include|tests|examples)/[^ ]+" | sed 's|.*\.\./||' | sort -u | while read -r file; do
+    for file in $files; do
       echo "$file"
       g++ -w -fpreprocessed -dD -E -P -x c++ "$file"
     done

@@ -32,6 +32,10 @@ trap 'rm -rf "$folder"' EXIT
 # Without entropic scheduling, whose bookkeeping takes as long as the targets. A crash ends a target early; its exit status is left to what is looked for in the log.
 fuzz() {
   mkdir -p "out/fuzz/$1"
+  local earlier
+  for earlier in "out/fuzz/crashes/$1-"*; do # what has crashed once is tried again
+    [[ ! -e $earlier ]] || cp -n "$earlier" "out/fuzz/$1"
+  done
   TMPDIR=$folder "build/fuzz/tests/fuzz/fuzz_$1" "out/fuzz/$1" -max_total_time="$seconds" -max_len=4096 -timeout=20 \
     -rss_limit_mb=2048 -artifact_prefix="out/fuzz/crashes/$1-" -entropic=0 -print_funcs=0 -print_final_stats=1 >"out/fuzz/logs/$1" 2>&1 || true
 }

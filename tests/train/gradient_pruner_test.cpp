@@ -57,6 +57,16 @@ struct KeepLargeGradients {
 static_assert(GradientPruner<KeepLargeGradients, CausalTransformer<float>>);
 static_assert(!GradientPruner<FixedMasks, CausalTransformer<float>>);
 
+/// Decides the same before each update.
+struct KeepAllAgain {
+  template <typename M>
+  [[nodiscard]] std::optional<WeightMasks> next_masks(int, const M&, const WeightMasks&) const {
+    return WeightMasks{{read_name, 16, 64, std::vector<std::uint8_t>(16 * 64, 1)}};
+  }
+  [[nodiscard]] static std::string describe() { return "keeps all"; }
+  static void validate(int) {}
+};
+
 template <typename S>
 using ReadingTrainer = DistilTrainer<CausalTransformer<S>, ActionCrossEntropy, OneRank, KeepLargeGradients>;
 
@@ -107,6 +117,21 @@ TEST_CASE("A pruner reads the complete gradient of the weights before the update
   double squares = 0;
   for (const double number : weights_of(gradient)) squares += number * number;
   CHECK(norm == Approx(std::sqrt(squares)).epsilon(1e-9));
+}
+
+TEST_CASE("Masks that are decided again as they were leave the best weights as they are", "[train]") {
+  const SmallRun run;
+  auto model = run.model<float>();
+  DistilTrainer<CausalTransformer<float>, ActionCrossEntropy, OneRank, KeepAllAgain> trainer{
+      model, run.sampler, one_slot_distil(4), {}, {}, {}};
+  (void)trainer.step();
+  trainer.offer(0.5);
+  const auto offered = trainer.best();
+
+  (void)trainer.step();
+
+  CHECK(weights_of(trainer.best()) == weights_of(offered));
+  CHECK(trainer.progress().best_score == 0.5);
 }
 
 TEST_CASE("A pruner that could read gradients but does not changes nothing", "[train]") {

@@ -61,8 +61,8 @@ struct SparseTrainingConfig {
   int every = 100;                                   ///< updates from one exchange to the next, at least 1
   /// Weights are exchanged before this update only, at most the run's updates; RigL's paper takes 3/4 of them.
   int end = 750;
-  int block_outputs = 1;               ///< blocks of this many neighboring outputs come and go together,
-  int block_inputs = 1;                ///< by this many neighboring inputs; compared by norms
+  int block_outputs = 1;               ///< outputs of a block, at least 1; blocks come and go as a whole
+  int block_inputs = 1;                ///< inputs of a block, at least 1; blocks are compared by norms
   std::vector<std::string> weights{};  ///< names of tensors; none: `prunable_weights`
   std::uint64_t seed = 0;              ///< of the first weights, and of random growth
 };
@@ -179,7 +179,7 @@ struct SparseTraining {
           detail::sort_to_front(order, count, squares.scores);
         });
   }
-  /// It keeps none.
+  /// False: it needs no scores.
   [[nodiscard]] static bool keeps_scores() { return false; }
 
   [[nodiscard]] std::string describe() const {

@@ -71,17 +71,17 @@ struct ContextBatch {
   [[nodiscard]] std::span<float> features_of(int b) { return part(std::span{features}, b, narrow_size()); }
   /// (T, I) of image_type, as bytes.
   [[nodiscard]] std::span<std::byte> images_of(int b) { return part(std::span{images}, b, image_bytes()); }
-  /// (T, A).
+  /// The labels of sequence b, (T, A).
   [[nodiscard]] std::span<float> actions_of(int b) { return part(std::span{actions}, b, label_size()); }
-  /// (T).
+  /// The weights of its rows in the loss, (T).
   [[nodiscard]] std::span<float> weights_of(int b) { return part(std::span{weights}, b, 1); }
   /// (T, F - I), to read only.
   [[nodiscard]] std::span<const float> features_of(int b) const { return part(std::span{features}, b, narrow_size()); }
   /// (T, I) of image_type, as bytes, to read only.
   [[nodiscard]] std::span<const std::byte> images_of(int b) const { return part(std::span{images}, b, image_bytes()); }
-  /// (T, A), to read only.
+  /// The labels, (T, A), to read only.
   [[nodiscard]] std::span<const float> actions_of(int b) const { return part(std::span{actions}, b, label_size()); }
-  /// (T), to read only.
+  /// The weights of rows in the loss, (T), to read only.
   [[nodiscard]] std::span<const float> weights_of(int b) const { return part(std::span{weights}, b, 1); }
 
 private:

@@ -62,11 +62,11 @@ struct CausalAttention {
   CausalAttention(Index width, Index heads, Index head_size)
       : qkv{width, 3 * heads * head_size}, output{heads * head_size, width}, head_count{heads} {}
 
-  /// C.
+  /// Numbers per token, C.
   [[nodiscard]] Index width() const { return output.output_size(); }
-  /// H D.
+  /// Numbers of all heads, H D.
   [[nodiscard]] Index inner_width() const { return output.input_size(); }
-  /// D.
+  /// Numbers per head, D.
   [[nodiscard]] Index head_size() const { return inner_width() / head_count; }
   [[nodiscard]] static std::int64_t weight_count(std::int64_t width, std::int64_t heads, std::int64_t head_size) {
     return L::weight_count(width, 3 * heads * head_size) + L::weight_count(heads * head_size, width);

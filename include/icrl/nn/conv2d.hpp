@@ -36,7 +36,7 @@ struct Conv2d {
 
   /// Used within one call; all convolutions of a pass may share one.
   struct Scratch {
-    RowVector<S> patches, dpatches;  ///< at least (output pixels, D) of one image
+    RowVector<S> patches, dpatches;  ///< at least output pixels * D: the patches of an image, row by row
   };
 
   /// All weights are zero. The kernel is at most as large as the image.

@@ -42,7 +42,7 @@ struct GatedRecurrence {
   /// All weights are zero.
   GatedRecurrence(Index width, Index state_size) : in{width, 3 * state_size}, out{state_size, width} {}
 
-  /// N.
+  /// Numbers of the state, N.
   [[nodiscard]] Index state_size() const { return out.input_size(); }
   [[nodiscard]] static std::int64_t weight_count(std::int64_t width, std::int64_t state_size) {
     return Linear<S>::weight_count(width, 3 * state_size) + Linear<S>::weight_count(state_size, width);

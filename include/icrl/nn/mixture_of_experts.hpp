@@ -32,7 +32,7 @@ struct MixtureOfExperts {
   /// The results of the forward pass that backward needs. Rows are sorted by expert, see ExpertRoutes.
   struct Cache {
     Matrix<S> logits;                         ///< (T, E)
-    ExpertRoutes<S> routes;                   ///< which rows are whose
+    ExpertRoutes<S> routes;                   ///< which rows go to which expert
     RouterLosses<S> losses;                   ///< what the auxiliary losses are computed from
     Matrix<S> x, y;                           ///< (T * k, C), inputs and outputs of the experts
     std::vector<LayerCache<Expert>> experts;  ///< one per expert
@@ -41,7 +41,7 @@ struct MixtureOfExperts {
   /// Temporary memory of one call.
   struct Scratch {
     Matrix<S> logits;                 ///< (T, E), or their derivative
-    ExpertRoutes<S> routes;           ///< which rows are whose
+    ExpertRoutes<S> routes;           ///< which rows go to which expert
     Matrix<S> x, y;                   ///< (T * k, C), or their derivatives
     std::vector<S> dgates;            ///< (T * k)
     typename Expert::Scratch expert;  ///< of one expert after another
@@ -55,7 +55,7 @@ struct MixtureOfExperts {
 
   [[nodiscard]] Index input_size() const { return router.input_size(); }
   [[nodiscard]] Index output_size() const { return router.input_size(); }
-  /// E.
+  /// Number of experts, E.
   [[nodiscard]] Index expert_count() const { return router.output_size(); }
   [[nodiscard]] static std::int64_t weight_count(std::int64_t width, std::int64_t hidden,
                                                  const MixtureConfig& mixture = {}) {

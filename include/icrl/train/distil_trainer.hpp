@@ -117,7 +117,7 @@ public:
   [[nodiscard]] const DistilProgress& progress() const { return progress_; }
   /// The configuration of the run, with the choice that was made in place of automatic products.
   [[nodiscard]] const DistilConfig& config() const { return config_; }
-  /// Those of the last update.
+  /// The masks of the last update; none if nothing is pruned.
   [[nodiscard]] const WeightMasks& masks() const { return pruning_.masks(); }
 
   /// Throws Error, on all ranks, unless all have the same weights, update, configuration and windows, judging by their

@@ -122,6 +122,7 @@ private:
   bool take(std::optional<WeightMasks> masks, const M& model) {
     if (!masks) return false;
     validate_masks(*masks, model);
+    if (*masks == masks_) return false;
     masks_ = std::move(*masks);
     return true;
   }
