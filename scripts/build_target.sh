@@ -93,13 +93,16 @@ flags_of() { # LEVEL LTO ALIASING
 }
 
 # ---- one kernel, every level ----
-# What takes longest is done once: parsing the libraries, per level that they can tell apart (-Os from the others); g++'s
+# What takes longest is done once: parsing the libraries, per level that they can tell apart (-Os from the others; newer
+# compilers refuse what was parsed at another level); g++'s
 # machine code for -flto and without it, in one object that holds both; a run, per program.
 attend() {
   local level lto aliasing kind wrong sum
   failed=
   local headers='algorithm array cmath concepts cstdint limits memory mutex string vector Eigen/Core'
-  for kind in O2 Os; do
+  local kinds=(O2 Os)
+  [[ $toolchain != g++-14 && $toolchain != clang-22 ]] || kinds=("${levels[@]}")
+  for kind in "${kinds[@]}"; do
     mkdir "$build/$kind"
     # shellcheck disable=SC2086  # one word per header
     printf '#include <%s>\n' $headers >"$build/$kind/libraries.hpp"
@@ -108,8 +111,8 @@ attend() {
   done
   touch "$build/right"
   for level in "${levels[@]}"; do
-    kind=O2
-    [[ $level != Os ]] || kind=Os
+    kind=$level
+    [[ -d $build/$kind ]] || kind=O2
     parsed=(-Winvalid-pch -include "$build/$kind/libraries.hpp")
     [[ ${compiler[0]} != clang* ]] || parsed=(-include-pch "$build/$kind/libraries.hpp.gch")
     for aliasing in strict no-strict; do
