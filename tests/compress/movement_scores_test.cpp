@@ -15,6 +15,7 @@
 #include "support/batch_gradient.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
+#include "support/saved_state.hpp"
 #include "support/temporary_folder.hpp"
 
 using namespace icrl;
@@ -33,11 +34,7 @@ GradualPruning by_movement(PruneConfig config = {}) {
 template <typename S>
 WeightScores scores_of(const MovementTrainer<S>& trainer, const SmallRun& run, const GradualPruning& pruning,
                        const CausalTransformer<S>& model) {
-  const TemporaryFolder folder;
-  trainer.save(folder / "state");
-  const std::string description =
-      describe(trainer.config()) + "; " + run.sampler.describe() + "; " + pruning.describe();
-  return read_checkpoint(folder / "state", description, model, true, true).scores;
+  return saved_state(trainer, run, model, pruning.describe(), true).scores;
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "support/batch_gradient.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
+#include "support/saved_state.hpp"
 #include "support/temporary_folder.hpp"
 
 using namespace icrl;
@@ -35,10 +36,7 @@ std::ptrdiff_t kept_count(const WeightMask& mask) {
 template <typename S>
 Checkpoint<CausalTransformer<S>> sparse_state(const SparseTrainer<S>& trainer, const SmallRun& run,
                                               const SparseTraining& how, const CausalTransformer<S>& model) {
-  const TemporaryFolder folder;
-  trainer.save(folder / "state");
-  const std::string description = describe(trainer.config()) + "; " + run.sampler.describe() + "; " + how.describe();
-  return read_checkpoint(folder / "state", description, model, true);
+  return saved_state(trainer, run, model, how.describe());
 }
 
 /// The numbers that are left when `count` times the least of `score` was taken out of `numbers`.

@@ -11,6 +11,7 @@
 #include "support/batch_gradient.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
+#include "support/saved_state.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/thread_ranks.hpp"
 
@@ -70,16 +71,6 @@ struct KeepAllAgain {
 template <typename S>
 using ReadingTrainer = DistilTrainer<CausalTransformer<S>, ActionCrossEntropy, OneRank, KeepLargeGradients>;
 
-template <typename S>
-Checkpoint<CausalTransformer<S>> state_of(const ReadingTrainer<S>& trainer, const SmallRun& run,
-                                          const CausalTransformer<S>& model) {
-  const TemporaryFolder folder;
-  trainer.save(folder / "state");
-  return read_checkpoint(folder / "state",
-                         describe(trainer.config()) + "; " + run.sampler.describe() + "; large gradients", model, true,
-                         true);
-}
-
 }  // namespace
 
 TEST_CASE("A pruner reads the complete gradient of the weights before the update", "[train]") {
@@ -96,7 +87,7 @@ TEST_CASE("A pruner reads the complete gradient of the weights before the update
 
   auto gradient = batch_gradient(run, config, before, 1);
   const auto& plain = gradient.blocks[0].feed_forward.up.weight;
-  const auto state = state_of(trainer, run, model);
+  const auto state = saved_state(trainer, run, model, "large gradients", true);
   REQUIRE(state.scores.size() == 1);
   const double mean = plain.cwiseAbs().mean();
   int grown = 0;
@@ -163,7 +154,8 @@ TEST_CASE("A pruner that reads gradients resumes bit for bit, and ranks agree", 
     rest.restore(folder / "run.ckpt");
     for (int update = stop; update < 8; ++update) (void)rest.step();
     CHECK(have_equal_bits(model, whole));
-    CHECK(state_of(rest, run, model).scores == state_of(trainer, run, whole).scores);
+    CHECK(saved_state(rest, run, model, "large gradients", true).scores ==
+          saved_state(trainer, run, whole, "large gradients", true).scores);
   }
 
   std::mutex mutex;

@@ -12,6 +12,7 @@
 #include "support/alloc_counter.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
+#include "support/saved_state.hpp"
 #include "support/small_run.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/thread_ranks.hpp"
@@ -82,10 +83,7 @@ struct PrunedTraining {
   }
   /// What a checkpoint holds of it.
   [[nodiscard]] Checkpoint<CausalTransformer<S>> state(const SmallRun& run, const std::string& pruning) const {
-    const TemporaryFolder folder;
-    trainer.save(folder / "state");
-    return read_checkpoint(folder / "state",
-                           describe(trainer.config()) + "; " + run.sampler.describe() + "; " + pruning, model, true);
+    return saved_state(trainer, run, model, pruning);
   }
 
   CausalTransformer<S> model;
