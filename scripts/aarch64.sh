@@ -33,7 +33,7 @@ failed=0
 noted() {
   local outcome=passed
   (($2 == 0)) || outcome=FAILED failed=1
-  record "aarch64: $1" "$outcome${3:+, $3}"
+  record "aarch64: $1" "$outcome" "${3:-}"
   echo "$outcome: $1${3:+, $3}"
 }
 

@@ -26,7 +26,7 @@ case $march in
 esac
 runs=yes
 for feature in $features; do
-  grep -qm1 "^flags.*\b$feature\b" /proc/cpuinfo || runs=no
+  has_feature "$feature" || runs=no
 done
 [[ $what != runs ]] || { [[ $runs == yes ]]; exit; }
 
@@ -93,28 +93,34 @@ flags_of() { # LEVEL LTO ALIASING
 }
 
 # ---- one kernel, every level ----
-# What takes longest is done once: parsing the libraries, per level that they can tell apart (-Os from the others; newer
-# compilers refuse what was parsed at another level); g++'s
+# What takes longest is done once: parsing the libraries, at -O2 and at each level whose compiler refuses that; g++'s
 # machine code for -flto and without it, in one object that holds both; a run, per program.
-attend() {
-  local level lto aliasing kind wrong sum
-  failed=
+parse() { # LEVEL
   local headers='algorithm array cmath concepts cstdint limits memory mutex string vector Eigen/Core'
-  local kinds=(O2 Os)
-  [[ $toolchain != g++-14 && $toolchain != clang-22 ]] || kinds=("${levels[@]}")
-  for kind in "${kinds[@]}"; do
-    mkdir "$build/$kind"
-    # shellcheck disable=SC2086  # one word per header
-    printf '#include <%s>\n' $headers >"$build/$kind/libraries.hpp"
-    step "${compiler[@]}" "${common[@]}" "${machine[@]}" "-$kind" -x c++-header "$build/$kind/libraries.hpp" \
-      -o "$build/$kind/libraries.hpp.gch" || true # without it each program parses them itself
-  done
+  mkdir "$build/$1"
+  # shellcheck disable=SC2086  # one word per header
+  printf '#include <%s>\n' $headers >"$build/$1/libraries.hpp"
+  step "${compiler[@]}" "${common[@]}" "${machine[@]}" "-$1" -x c++-header "$build/$1/libraries.hpp" \
+    -o "$build/$1/libraries.hpp.gch" || true # without it each program parses them itself
+}
+
+# Sets `parsed` to what includes the libraries as they were parsed at a level.
+take_parsed() { # LEVEL
+  parsed=(-Winvalid-pch -include "$build/$1/libraries.hpp")
+  [[ ${compiler[0]} != clang* ]] || parsed=(-include-pch "$build/$1/libraries.hpp.gch")
+}
+
+attend() {
+  local level lto aliasing wrong sum
+  failed=
+  parse O2
   touch "$build/right"
   for level in "${levels[@]}"; do
-    kind=$level
-    [[ -d $build/$kind ]] || kind=O2
-    parsed=(-Winvalid-pch -include "$build/$kind/libraries.hpp")
-    [[ ${compiler[0]} != clang* ]] || parsed=(-include-pch "$build/$kind/libraries.hpp.gch")
+    take_parsed O2
+    if ! step "${compiler[@]}" "${common[@]}" "${machine[@]}" "-$level" "${parsed[@]}" -fsyntax-only -x c++ /dev/null; then
+      parse "$level"
+      take_parsed "$level"
+    fi
     for aliasing in strict no-strict; do
       for lto in no-lto lto; do
         flags_of "$level" "$lto" "$aliasing"

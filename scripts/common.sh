@@ -157,22 +157,22 @@ state_of() {
       g++ -w -fpreprocessed -dD -E -P -x c++ "$file"
     done
     grep '^set(icrl_warnings' cmake/dev.cmake
-    cat scripts/build_target.sh
+    grep -v '^ *#' scripts/build_target.sh
   } | sha1sum | cut -c1-10
 }
 
-# The features that decide between our kernels, as this processor has them.
-features_here() {
-  local feature have=()
-  for feature in avx avx2 fma avx512f avx512dq avx512vl avx512_vnni avx512_bf16; do
-    ! grep -qm1 "^flags.*\b$feature\b" /proc/cpuinfo || have+=("$feature")
-  done
-  echo "${have[*]}"
-}
+# has_feature FEATURE: whether this processor has it; named as in /proc/cpuinfo.
+has_feature() { grep -qm1 "^flags.*\b$1\b" /proc/cpuinfo; }
 
+# This processor, and those of its features that decide between our kernels.
 processor() {
+  local feature
   awk -F ': ' '/^model name/ { name = $2 } /^cpu family/ { family = $2 } /^model\t/ { model = $2 }
-    END { printf "%s, family %s, model %s", name, family, model }' /proc/cpuinfo
+    END { printf "%s, family %s, model %s,", name, family, model }' /proc/cpuinfo
+  for feature in avx avx2 fma avx512f avx512dq avx512vl avx512_vnni avx512_bf16; do
+    ! has_feature "$feature" || printf ' %s' "$feature"
+  done
+  echo
 }
 
 # keep PART NAME SOURCES OUTCOME SECONDS [TEXT]: in place of what was kept under that name. Several may do this at once.
@@ -183,7 +183,7 @@ keep() {
     touch "$kept_in"
     awk -F '\t' -v part="$1" -v name="$2" '!($1 == part && $2 == name)' "$kept_in" >"$kept_in.new"
     printf '%s\t' "$1" "$2" "$3" "$4" "$5" "${6:-}" >>"$kept_in.new"
-    echo "$(processor), $(features_here)" >>"$kept_in.new"
+    processor >>"$kept_in.new"
     LC_ALL=C sort -o "$kept_in.new" "$kept_in.new"
     mv "$kept_in.new" "$kept_in"
   ) 9>out/targets/lock
@@ -202,11 +202,14 @@ commit_here() {
   echo "$commit"
 }
 
-# record NAME OUTCOME[, TEXT]: the outcome of a check as a whole.
-record() {
-  local text=''
-  [[ $2 != *', '* ]] || text=${2#*, }
-  keep check "$1" "$(commit_here)" "${2%%, *}" 0 "$text"
+# record NAME OUTCOME [TEXT]: the outcome of a check as a whole.
+record() { keep check "$1" "$(commit_here)" "$2" 0 "${3:-}"; }
+
+# The state_of a fuzz target.
+fuzz_state_of() {
+  local header
+  header=$(sed -n "s/^icrl_add_fuzzer($1 \([^ ]*\) .*/\1/p" tests/fuzz/CMakeLists.txt)
+  state_of "tests/fuzz/$header"
 }
 
 # without_warnings COMMAND...: runs it, and fails where it prints a compiler's warning, too.

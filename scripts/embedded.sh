@@ -58,7 +58,7 @@ on() {
     text+=" $(bytes "$object" '^.rodata') of constants, $(bytes "$object" '^.bss') of RAM,"
     text+=" $(live "$machine" "$out/key_to_door" count | awk -v steps=$steps 'END { print $1 / steps }')"
     text+=" million instructions per step"
-    record "embedded: models as headers, $name -$level" "$outcome, $text"
+    record "embedded: models as headers, $name -$level" "$outcome" "$text"
     echo "$outcome: -$level, $text"
   done
 }

@@ -47,9 +47,8 @@ wait
 
 # count TARGET OUTCOME INPUTS: adds them to what was kept for the same sources.
 count() {
-  local header sources before spent inputs
-  header=$(sed -n "s/^icrl_add_fuzzer($1 \([^ ]*\) .*/\1/p" tests/fuzz/CMakeLists.txt)
-  sources=$(state_of "tests/fuzz/$header")
+  local sources before spent inputs
+  sources=$(fuzz_state_of "$1")
   before=$(awk -F '\t' -v name="$1" -v sources="$sources" '$1 == "fuzz" && $2 == name && $3 == sources { print $5 " " $6 }' "$kept_in")
   read -r spent inputs _ <<<"${before:-0 0}"
   keep fuzz "$1" "$sources" "$2" $((spent + seconds)) "$((inputs + $3)) inputs"

@@ -154,7 +154,7 @@ failures() { # PART SOURCES COUNT
 
 # ---- the table ----
 write_table() {
-  local toolchain march target line cell outcome each combinations sources header
+  local toolchain march target line cell outcome each combinations sources
   each=$(($(values_of level | wc -l) * 4))
   combinations=$(($(values_of mtune | wc -l) * each))
   cat <<TEXT
@@ -229,8 +229,7 @@ What \`scripts/fuzz.sh\` tried since the sources of each target changed, under t
 |---|---|---|---|
 TEXT
   awk -F '\t' '$1 == "fuzz" { print $2 " " $3 }' "$kept_in" | while read -r target sources; do
-    header=$(sed -n "s/^icrl_add_fuzzer($target \([^ ]*\) .*/\1/p" tests/fuzz/CMakeLists.txt)
-    [[ $sources == "$(state_of "tests/fuzz/$header")" ]] || continue
+    [[ $sources == "$(fuzz_state_of "$target")" ]] || continue
     awk -F '\t' -v target="$target" '$1 == "fuzz" && $2 == target { print "| " $2 " | " $4 " | " $6 " | " $5 " |" }' "$kept_in"
   done
   cat <<TEXT

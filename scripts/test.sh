@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Installs what is missing, builds the tests with g++ and runs them. ICRL_MORE_TESTS=ON adds what takes long to compile:
-# all examples, files from outside, models as headers, every block of the docs, other projects that use the library.
+# all examples, damaged files, models as headers, the C++ of the docs, projects that use the library.
 # ICRL_LONG_TESTS=ON adds to that each header compiled alone. ICRL_WERROR=ON makes warnings errors.
 #   scripts/test.sh [CTEST ARGUMENTS]     e.g. scripts/test.sh -L slow, scripts/test.sh -R env
 # shellcheck source=common.sh

@@ -39,7 +39,7 @@ for level in O1 O3; do
     cmp "$out/found" "$out/expected" || status=1
     outcome=passed
     ((status == 0)) || outcome=FAILED failed=1
-    record "wasm: integer models by em++ -$level${simd:+ $simd}" "$outcome, $(cat "$out/expected")"
+    record "wasm: integer models by em++ -$level${simd:+ $simd}" "$outcome" "$(cat "$out/expected")"
     echo "$outcome: $(cat "$out/expected")"
   done
 done
