@@ -81,8 +81,8 @@ public:
   /// Throws the file out of this process's tables, without which the system would not let go of it, and out of memory.
   void evict() const {
     for (const auto run : runs_)
-      if (::madvise(run.data(), run.size(), MADV_DONTNEED) != 0) detail::fail_with_errno("cannot unmap", path_);
-    const detail::FileDescriptor file{path_, O_RDONLY, "cannot open"};
+      if (::madvise(run.data(), run.size(), MADV_DONTNEED) != 0) detail::fail_with_reason("cannot unmap", path_);
+    const detail::FileDescriptor file{path_, os::OpenMode::read, "cannot open"};
     if (const int error = ::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED); error != 0)
       fail("cannot evict \"{}\": error {}", path_.string(), error);
   }
@@ -94,7 +94,7 @@ public:
     std::vector<unsigned char> flags;
     for (const auto run : runs_) {
       flags.resize(run.size() / page_size);
-      if (::mincore(run.data(), run.size(), flags.data()) != 0) detail::fail_with_errno("cannot look at", path_);
+      if (::mincore(run.data(), run.size(), flags.data()) != 0) detail::fail_with_reason("cannot look at", path_);
       for (const unsigned char flag : flags) resident += flag & 1u;
       total += flags.size();
     }

@@ -74,6 +74,9 @@
 #include <icrl/core/file_descriptor.hpp>
 #include <icrl/core/function_ref.hpp>
 #include <icrl/core/large_pages.hpp>
+#include <icrl/core/os_file.hpp>
+#include <icrl/core/os_file_posix.hpp>
+#include <icrl/core/os_file_windows.hpp>
 #include <icrl/core/parallel.hpp>
 #include <icrl/core/read_ahead.hpp>
 #include <icrl/core/rng.hpp>

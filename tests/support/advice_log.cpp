@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <mutex>
 
+#if defined(__GLIBC__)
 #include <sys/mman.h>
+#endif
 
 namespace icrl::test {
 namespace {

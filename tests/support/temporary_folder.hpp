@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include <unistd.h>
+#include <icrl/core/os_file.hpp>
 
 namespace icrl::test {
 
@@ -22,7 +22,7 @@ public:
   TemporaryFolder() {
     static std::atomic<int> count{0};
     path_ = std::filesystem::temp_directory_path() /
-            ("icrl_test_" + std::to_string(::getpid()) + "_" + std::to_string(count++));
+            ("icrl_test_" + std::to_string(os::process_id()) + "_" + std::to_string(count++));
     std::filesystem::create_directories(path_);
   }
   ~TemporaryFolder() {

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -11,17 +10,12 @@
 #include <string>
 #include <utility>
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <icrl/core/atomic_write.hpp>
 #include <icrl/core/fail.hpp>
 #include <icrl/core/file_descriptor.hpp>
+#include <icrl/core/os_file.hpp>
 
-// Robust file access (POSIX): mapped reading, atomic replacement, appending under a lock.
+// Robust file access: mapped reading, atomic replacement, appending under a lock.
 namespace icrl {
 
 /// Access pattern of a mapped file. With `random` the system reads only what is accessed; with `ascending` it also
@@ -33,21 +27,17 @@ class MappedFile {
 public:
   /// Throws Error if the file cannot be opened or mapped, and for what is not a regular file.
   explicit MappedFile(const std::filesystem::path& path, ReadOrder order = ReadOrder::ascending) {
-    const detail::FileDescriptor file{path, O_RDONLY | O_NONBLOCK, "cannot open"};  // do not wait for a pipe
-    struct ::stat status {};
-    if (::fstat(file.get(), &status) != 0) detail::fail_with_errno("cannot read", path);
-    if (!S_ISREG(status.st_mode)) fail("cannot read \"{}\": it is not a regular file", path.string());
-    size_ = static_cast<std::size_t>(status.st_size);
+    const detail::FileDescriptor file{path, os::OpenMode::read, "cannot open"};
+    const os::FileStatus status = detail::status_of(file, path);
+    if (!status.is_regular) fail("cannot read \"{}\": it is not a regular file", path.string());
+    size_ = static_cast<std::size_t>(status.size);
     if (size_ == 0) return;
-    data_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
-    if (data_ == MAP_FAILED) {
-      data_ = nullptr;
-      detail::fail_with_errno("cannot map", path);
-    }
+    data_ = os::map(file.get(), size_);
+    if (data_ == nullptr) detail::fail_with_reason("cannot map", path);
     if (order != ReadOrder::ascending) expect(order);
   }
   ~MappedFile() {
-    if (data_ != nullptr) ::munmap(data_, size_);
+    if (data_ != nullptr) os::unmap(data_, size_);
   }
   /// Takes over the mapping, and leaves an empty span.
   MappedFile(MappedFile&& other) noexcept
@@ -60,46 +50,43 @@ public:
   }
 
   /// The content; valid as long as this object, or the one that it was moved to, exists.
-  [[nodiscard]] std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
+  [[nodiscard]] std::span<const std::byte> bytes() const { return {data_, size_}; }
 
   /// Tells the system how the file will be read. Affects only speed.
   void expect(ReadOrder order) const { expect(order, bytes()); }
   /// The same for a part of the file, rounded out to whole pages.
   void expect(ReadOrder order, std::span<const std::byte> part) const {
     if (part.empty()) return;
-    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    const auto offset = static_cast<std::size_t>(part.data() - static_cast<const std::byte*>(data_)),
-               before = offset % page;
-    (void)::posix_madvise(static_cast<std::byte*>(data_) + (offset - before), part.size() + before,
-                          order == ReadOrder::random ? POSIX_MADV_RANDOM : POSIX_MADV_NORMAL);
+    const std::size_t before = static_cast<std::size_t>(part.data() - data_) % os::page_size();
+    const auto expect_reads = order == ReadOrder::random ? os::expect_random_reads : os::expect_any_reads;
+    expect_reads(part.data() - before, part.size() + before);
   }
 
 private:
-  void* data_ = nullptr;
+  const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };
 
 /// A file that only grows at its end. It has one writer at a time: a second one, in this process or another, gets an
 /// Error. A forked child that appends through its copy gets an Error and must open the file itself. The parent's
 /// destructor releases the lock even if children still have the descriptor. If the parent was killed, the lock lasts
-/// until all processes forked from it have ended.
+/// until all processes forked from it have ended. On Windows nothing forks.
 class AppendFile {
 public:
   /// Opens the file, or makes an empty one, and locks it. Throws Error if that fails or another writer has the lock.
   explicit AppendFile(const std::filesystem::path& path)
-      : path_{path}, file_{path, O_RDWR | O_CREAT | O_APPEND, "cannot open for appending"} {
-    if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno == EWOULDBLOCK) {
-        fail("cannot append to \"{}\": another writer has it open (or a process that was forked from a killed writer)",
-             path.string());
-      }
-      detail::fail_with_errno("cannot lock", path);
+      : path_{path}, file_{path, os::OpenMode::append, "cannot open for appending"} {
+    const os::LockOutcome lock = os::lock(file_.get());
+    if (lock == os::LockOutcome::taken) {
+      fail("cannot append to \"{}\": another writer has it open (or a process that was forked from a killed writer)",
+           path.string());
     }
+    if (lock != os::LockOutcome::locked) detail::fail_with_reason("cannot lock", path);
     if (size() == 0) detail::Folder{path}.sync();  // the name of a new file must reach the disk as well
   }
   /// Forked processes share the open file and its lock, so closing it here would not release the lock.
   ~AppendFile() {
-    if (file_.get() >= 0 && is_owner()) ::flock(file_.get(), LOCK_UN);
+    if (file_.is_open() && is_owner()) os::unlock(file_.get());
   }
   /// Takes over the file and its lock.
   AppendFile(AppendFile&&) = default;
@@ -116,19 +103,14 @@ public:
   }
 
   /// Bytes of the file. Throws Error if the system does not tell.
-  [[nodiscard]] std::uint64_t size() const {
-    struct ::stat status {};
-    if (::fstat(file_.get(), &status) != 0) detail::fail_with_errno("cannot read", path_);
-    return static_cast<std::uint64_t>(status.st_size);
-  }
+  [[nodiscard]] std::uint64_t size() const { return detail::status_of(file_, path_).size; }
 
   /// The last byte of the file, if it has one.
   [[nodiscard]] std::optional<std::byte> last_byte() const {
     std::byte last{};
     const std::uint64_t end = size();
     if (end == 0) return std::nullopt;
-    if (::pread(file_.get(), &last, 1, static_cast<::off_t>(end - 1)) != 1)
-      detail::fail_with_errno("cannot read", path_);
+    if (!os::read_byte(file_.get(), end - 1, last)) detail::fail_with_reason("cannot read", path_);
     return last;
   }
 
@@ -139,9 +121,9 @@ public:
     if (is_torn_) truncate(whole_size_);
     whole_size_ = size();
     try {
-      detail::write_all(file_.get(), bytes, path_);
+      detail::write_all(file_, bytes, path_);
     } catch (...) {
-      is_torn_ = ::ftruncate(file_.get(), static_cast<::off_t>(whole_size_)) != 0;
+      is_torn_ = !os::truncate(file_.get(), whole_size_);
       throw;  // the Error says why it could not be written
     }
   }
@@ -149,28 +131,28 @@ public:
   /// Cuts the file to `size` bytes, for what is found to be damaged at its end. Throws Error if that fails.
   void truncate(std::uint64_t size) {
     check_owner();
-    if (::ftruncate(file_.get(), static_cast<::off_t>(size)) != 0) detail::fail_with_errno("cannot truncate", path_);
+    if (!os::truncate(file_.get(), size)) detail::fail_with_reason("cannot truncate", path_);
     is_torn_ = false;
   }
 
   /// Returns when everything appended is on disk.
   void sync() {
-    if (::fsync(file_.get()) != 0) detail::fail_with_errno("cannot sync", path_);
+    if (!os::sync(file_.get())) detail::fail_with_reason("cannot sync", path_);
   }
 
 private:
-  [[nodiscard]] bool is_owner() const { return owner_ == ::getpid(); }
+  [[nodiscard]] bool is_owner() const { return owner_ == os::process_id(); }
   void check_owner() const {
     if (is_owner()) return;
     fail(
         "cannot append to \"{}\": process {} opened it, and this is process {}, which was forked from it (open the "
         "file again in this process)",
-        path_.string(), owner_, ::getpid());
+        path_.string(), owner_, os::process_id());
   }
 
   std::filesystem::path path_;
   detail::FileDescriptor file_;
-  ::pid_t owner_ = ::getpid();
+  std::int64_t owner_ = os::process_id();
   std::uint64_t whole_size_ = 0;  // before the last append
   bool is_torn_ = false;          // a part of the failed append is still in the file
 };

@@ -2,53 +2,52 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cerrno>
 #include <cstddef>
 #include <filesystem>
 #include <span>
-#include <system_error>
 #include <utility>
 
-#include <fcntl.h>
-#include <unistd.h>
+#include <icrl/core/os_file.hpp>
 
-#include <icrl/core/fail.hpp>
-
-// Shared by the file headers (POSIX): an open file, an open folder, and errors with the reason given by the system.
+// Shared by the file headers: an open file and an open folder that close themselves.
 namespace icrl::detail {
-
-[[noreturn]] inline void fail_with_errno(const char* what, const std::filesystem::path& path) {
-  fail("{} \"{}\": {}", what, path.string(), std::generic_category().message(errno));
-}
 
 /// An open file that closes itself.
 class FileDescriptor {
 public:
-  FileDescriptor(const std::filesystem::path& path, int flags, const char* what)
-      : descriptor_{::open(path.c_str(), flags | O_CLOEXEC, 0666)} {
-    if (descriptor_ < 0) fail_with_errno(what, path);
+  /// Throws Error, which begins with `what`, if the file cannot be opened.
+  FileDescriptor(const std::filesystem::path& path, os::OpenMode mode, const char* what)
+      : FileDescriptor{os::open(path, mode)} {
+    if (!is_open()) fail_with_reason(what, path);
   }
-  /// Takes ownership of an open descriptor.
-  explicit FileDescriptor(int descriptor) : descriptor_{descriptor} {}
+  /// Takes ownership of an open file, or of os::no_file.
+  explicit FileDescriptor(os::File file) : file_{file} {}
   ~FileDescriptor() {
-    if (descriptor_ >= 0) ::close(descriptor_);
+    if (is_open()) os::close(file_);
   }
-  FileDescriptor(FileDescriptor&& other) noexcept : descriptor_{std::exchange(other.descriptor_, -1)} {}
+  FileDescriptor(FileDescriptor&& other) noexcept : file_{std::exchange(other.file_, os::no_file)} {}
   FileDescriptor& operator=(FileDescriptor&& other) noexcept {
-    std::swap(descriptor_, other.descriptor_);
+    std::swap(file_, other.file_);
     return *this;
   }
-  [[nodiscard]] int get() const { return descriptor_; }
+  [[nodiscard]] os::File get() const { return file_; }
+  [[nodiscard]] bool is_open() const { return file_ != os::no_file; }
 
 private:
-  int descriptor_;
+  os::File file_;
 };
 
-inline void write_all(int descriptor, std::span<const std::byte> bytes, const std::filesystem::path& path) {
+/// What is known of an open file. Throws Error if the system does not tell.
+[[nodiscard]] inline os::FileStatus status_of(const FileDescriptor& file, const std::filesystem::path& path) {
+  const auto status = os::status(file.get());
+  if (!status) fail_with_reason("cannot read", path);
+  return *status;
+}
+
+inline void write_all(const FileDescriptor& file, std::span<const std::byte> bytes, const std::filesystem::path& path) {
   while (!bytes.empty()) {
-    const ::ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail_with_errno("cannot write", path);
+    const auto written = os::write(file.get(), bytes.data(), bytes.size());
+    if (written < 0) fail_with_reason("cannot write", path);
     bytes = bytes.subspan(static_cast<std::size_t>(written));
   }
 }
@@ -56,14 +55,16 @@ inline void write_all(int descriptor, std::span<const std::byte> bytes, const st
 /// The folder that contains a path; it can be synced.
 class Folder {
 public:
+  /// Throws Error if the folder cannot be opened.
   explicit Folder(const std::filesystem::path& path)
-      : path_{path.has_parent_path() ? path.parent_path() : "."},
-        opened_{path_, O_RDONLY | O_DIRECTORY, "cannot open the folder"} {}
+      : path_{path.has_parent_path() ? path.parent_path() : "."}, opened_{os::open_folder(path_)} {
+    if (!opened_.is_open()) fail_with_reason("cannot open the folder", path_);
+  }
 
-  /// Returns false and sets errno on failure.
-  [[nodiscard]] bool try_sync() { return ::fsync(opened_.get()) == 0 || errno == EINVAL; }
+  /// Returns false on failure; see os::last_error.
+  [[nodiscard]] bool try_sync() { return os::sync_folder(opened_.get()); }
   void sync() {
-    if (!try_sync()) fail_with_errno("cannot sync the folder", path_);
+    if (!try_sync()) fail_with_reason("cannot sync the folder", path_);
   }
 
 private:

@@ -14,11 +14,10 @@
 #include <utility>
 #include <vector>
 
-#include <unistd.h>
-
 #include <icrl/core/assert.hpp>
 #include <icrl/core/error.hpp>
 #include <icrl/core/function_ref.hpp>
+#include <icrl/core/os_file.hpp>
 
 namespace icrl {
 
@@ -132,10 +131,10 @@ private:
     }
   };
 
-  [[nodiscard]] bool is_forked() const { return owner_ != ::getpid(); }
+  [[nodiscard]] bool is_forked() const { return owner_ != os::process_id(); }
 
   std::unique_ptr<Shared> shared_;
-  ::pid_t owner_ = ::getpid();
+  std::int64_t owner_ = os::process_id();
 };
 
 /// One thread per core of the machine.

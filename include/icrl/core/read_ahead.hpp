@@ -7,15 +7,12 @@
 #include <cstdint>
 #include <span>
 
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <icrl/core/target.hpp>
+#include <icrl/core/os_file.hpp>
 
 namespace icrl {
 
-/// Asks the system to read parts of mapped files that will be needed soon, without waiting for them (POSIX). Merges
-/// consecutive parts that are close together. Affects only speed.
+/// Asks the system to read parts of mapped files that will be needed soon, without waiting for them (on Windows it
+/// does not ask). Merges consecutive parts that are close together. Affects only speed.
 class ReadAhead {
 public:
   ReadAhead() = default;
@@ -36,11 +33,10 @@ public:
 
   /// Requests the parts added so far. The destructor does the same.
   void flush() {
-    static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-    std::size_t left = static_cast<std::size_t>(end_ - begin_) + address(begin_) % page;
+    std::size_t left = static_cast<std::size_t>(end_ - begin_) + address(begin_) % os::page_size();
     while (left > 0) {
       const std::size_t size = std::min(left, piece);
-      (void)::posix_madvise(const_cast<std::byte*>(end_ - left), size, POSIX_MADV_WILLNEED);
+      os::read_soon(end_ - left, size);
       left -= size;
     }
     begin_ = end_ = nullptr;
