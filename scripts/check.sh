@@ -13,6 +13,7 @@
 #   fuzz     the fuzzers of tests/fuzz, each for 60 seconds or for the number of them that follows, as in: fuzz 300
 #   targets  compilers, levels and processors (scripts/targets.sh); hours, goes on where it was interrupted
 #   aarch64  kernels and tests run by qemu, files exchanged with it (scripts/aarch64.sh)
+#   windows  MinGW's g++ and wine (scripts/windows.sh)
 #   wasm     integer models in WebAssembly, run by node (scripts/wasm.sh)
 #   browser  the page of examples/browser: its agent in WebAssembly by node, the page by Chromium (scripts/browser.sh)
 #   python   a task in Python over three seeds (scripts/python.sh)
@@ -31,7 +32,7 @@ checks=()
 for word in "$@"; do
   if [[ $word =~ ^[0-9]+$ ]]; then export ICRL_FUZZ_SECONDS=$word; else checks+=("$word"); fi
 done
-((${#checks[@]})) || checks=(format test clang release dev tsan tidy fuzz targets aarch64 wasm browser python embedded mpi tuned bare
+((${#checks[@]})) || checks=(format test clang release dev tsan tidy fuzz targets aarch64 windows wasm browser python embedded mpi tuned bare
   docs package claims)
 
 if ((${#checks[@]} > 1)); then
@@ -97,6 +98,9 @@ case ${checks[0]} in
     ;;
   aarch64)
     scripts/aarch64.sh
+    ;;
+  windows)
+    scripts/windows.sh
     ;;
   wasm)
     scripts/wasm.sh

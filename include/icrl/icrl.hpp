@@ -225,6 +225,7 @@
 #include <icrl/model/self_test_model.hpp>
 #include <icrl/model/self_test_numbers.hpp>
 #include <icrl/model/self_test_report.hpp>
+#include <icrl/model/self_test_stack.hpp>
 #include <icrl/model/self_test_training.hpp>
 #include <icrl/model/staggered_contexts.hpp>
 #include <icrl/model/step_embedding.hpp>

@@ -79,6 +79,7 @@ case $("$compiler" -fassociative-math -fno-signed-zeros -fno-trapping-math -dM -
     refuses "reorder sums whose order icrl relies on" -funsafe-math-optimizations ;;
 esac
 refuses "compile with -mfpmath=sse" -mfpmath=387
+refuses "icrl is for g++ and clang" -D_MSC_VER=1930
 refuses "icrl is for 64-bit targets" -m32
 refuses "icrl is for 64-bit targets" -mx32
 

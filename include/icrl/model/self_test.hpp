@@ -5,6 +5,7 @@
 #include <icrl/model/self_test_kernels.hpp>
 #include <icrl/model/self_test_model.hpp>
 #include <icrl/model/self_test_numbers.hpp>
+#include <icrl/model/self_test_stack.hpp>
 
 namespace icrl {
 
@@ -14,6 +15,7 @@ namespace icrl {
 /// part, both values, the compiler and the target. For programs that train, see also `self_test_training`.
 inline void self_test() {
   using namespace detail;
+  check_vector_moves();
   // What is most likely to be wrong comes first, and on memory that is larger than it asks for: an Error can only be
   // reported as long as the heap is whole.
   const auto step = [](const CausalTransformer<float>& model, std::span<const StreamInput<KeyValueCache<float>>> lanes,
