@@ -107,6 +107,9 @@
 #include <icrl/env/symmetry.hpp>
 #include <icrl/env/task_family.hpp>
 #include <icrl/env/time_limit.hpp>
+#include <icrl/env/watermaze.hpp>
+#include <icrl/env/watermaze_pool.hpp>
+#include <icrl/env/watermaze_view.hpp>
 #include <icrl/eval/choose_temperature.hpp>
 #include <icrl/eval/comparison.hpp>
 #include <icrl/eval/csv.hpp>
@@ -186,6 +189,7 @@
 #include <icrl/learner/table_index.hpp>
 #include <icrl/learner/thompson_sampling.hpp>
 #include <icrl/learner/ucb.hpp>
+#include <icrl/learner/watermaze_explorer.hpp>
 #include <icrl/math/bf16_rows.hpp>
 #include <icrl/math/bfloat16.hpp>
 #include <icrl/math/buffer.hpp>
