@@ -112,8 +112,9 @@ namespace detail {
 }
 
 /// A distilled model and how its training went.
+template <Trainable M>
 struct StudyModel {
-  CausalTransformer<float> model;
+  M model;
   DistilResult training;
   ImageCounts images;
   std::int64_t recorded_steps = 0;
@@ -124,9 +125,9 @@ struct StudyModel {
 /// Records the histories of `make_learner(task, env, rng)` on the training tasks and distils them. Images of held-out
 /// and of validation tasks are dropped: to the model these tasks are new. A training that was interrupted resumes from
 /// its checkpoint.
-template <TaskFamily F, typename MakeLearner>
-[[nodiscard]] detail::StudyModel distil_study(const AdStudy& study, const F& family, const TaskSplit& split,
-                                              MakeLearner make_learner, const StudyOptions& options) {
+template <Trainable M, TaskFamily F, typename MakeLearner>
+[[nodiscard]] detail::StudyModel<M> distil_study(const AdStudy& study, const F& family, const TaskSplit& split,
+                                                 MakeLearner make_learner, const StudyOptions& options) {
   example::ProgressBar bar{study.name + ": recording"};
   const CollectConfig collection{.histories_per_task = study.histories_per_task,
                                  .episodes = study.episodes,
@@ -153,10 +154,10 @@ template <TaskFamily F, typename MakeLearner>
   }
 
   const auto env = family.make(0);
-  CausalTransformer<float> model{study.shape,
-                                 {.observation_space = env.observation_space(),
-                                  .action_space = env.action_space(),
-                                  .closing_token = study.closing_token}};
+  M model{study.shape,
+          {.observation_space = env.observation_space(),
+           .action_space = env.action_space(),
+           .closing_token = study.closing_token}};
   Rng rng{options.seed};
   model.initialize(rng);
   const WindowSampler sampler{std::move(views), model.layout, study.windows};
@@ -182,9 +183,9 @@ inline void check_settings(const std::filesystem::path& path, const std::string&
          path.string(), found, settings);
 }
 
-/// Runs a study and writes `NAME-sSEED.json` into the folder, or `NAME-validation-sSEED.json`. If the file is there, it
-/// does nothing.
-template <TaskFamily F, typename MakeLearner>
+/// Runs a study of a model of type M and writes `NAME-sSEED.json` into the folder, or `NAME-validation-sSEED.json`. If
+/// the file is there, it does nothing.
+template <Trainable M = CausalTransformer<float>, TaskFamily F, typename MakeLearner>
 requires HasOracleReturn<F> && HasRandomReturn<F>
 void run_study(AdStudy study, const F& family, MakeLearner make_learner, const StudyOptions& options) {
   if (options.quick) study = quick_study(std::move(study));
@@ -202,7 +203,7 @@ void run_study(AdStudy study, const F& family, MakeLearner make_learner, const S
   study.split.seed = options.seed;
   const TaskSplit split = split_tasks(family.task_count(), study.split);
   const std::vector<int>& tested = options.on_validation ? split.validation : split.held_out;
-  const auto [model, trained, images, steps] = distil_study(study, family, split, make_learner, options);
+  const auto [model, trained, images, steps] = distil_study<M>(study, family, split, make_learner, options);
   const std::string weights_before = fmt::format("{:08x}", weights_checksum(model));
 
   example::ProgressBar bar{study.name + ": acting"};
