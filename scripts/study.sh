@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: MIT
 #
 # Runs the study and turns its results into claims: docs/results/study.json, study.md and a picture per study.
-#   scripts/study.sh [--quick] [NAME...]     NAME: a study of benchmarks/study/grid_worlds.cpp; by default all
-# Seeds are 21 to 25, of dark_room_hard 31 to 35, or $ICRL_STUDY_SEEDS: nothing was chosen on them. What is in out/study is not made again, and an
-# interrupted training resumes. --quick shows that everything runs; it learns nothing and writes no claims.
+#   scripts/study.sh [--quick] [NAME...]     NAME: watermaze, or a study of benchmarks/study/grid_worlds.cpp; by default all
+# Seeds are 21 to 25, of dark_room_hard 31 to 35, of watermaze 21 to 23, or $ICRL_STUDY_SEEDS: nothing was chosen on them.
+# What is in out/study is not made again, and an interrupted training resumes. --quick shows that everything runs; it learns nothing and writes no claims.
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need "${build_tools[@]}" "${libraries[@]}" libcli11-dev
@@ -16,23 +16,34 @@ for word in "$@"; do
   if [[ $word == --quick ]]; then quick=(--quick); else names+=("$word"); fi
 done
 ((${#names[@]})) || mapfile -t names < <(sed -n 's/^ *return {{"\([a-z0-9_]*\)", .*/\1/p; s/^ *{"\([a-z0-9_]*\)", .*/\1/p' \
-  benchmarks/study/grid_worlds.cpp)
+  benchmarks/study/grid_worlds.cpp; echo watermaze)
+
+run_study() { # NAME ARGUMENT...
+  local name=$1
+  shift
+  if [[ $name == watermaze ]]; then
+    build/bench/benchmarks/watermaze "$@"
+  else
+    build/bench/benchmarks/grid_worlds --study "$name" "$@"
+  fi
+}
 
 say "building the study"
 configure bench
-build bench grid_worlds study_report
+build bench grid_worlds watermaze study_report
 
 if ((${#quick[@]})); then
   out=$(mktemp -d)
   trap 'rm -rf "$out"' EXIT
-  for name in "${names[@]}"; do build/bench/benchmarks/grid_worlds --quick --out "$out" --study "$name"; done
+  for name in "${names[@]}"; do run_study "$name" --quick --out "$out"; done
   exit
 fi
 for name in "${names[@]}"; do
   say "study: $name"
   seeds=(21 22 23 24 25)
   [[ $name != dark_room_hard ]] || seeds=(31 32 33 34 35)
+  [[ $name != watermaze ]] || seeds=(21 22 23)
   [[ -z ${ICRL_STUDY_SEEDS:-} ]] || read -ra seeds <<<"$ICRL_STUDY_SEEDS"
-  for seed in "${seeds[@]}"; do build/bench/benchmarks/grid_worlds --seed "$seed" --out out/study --study "$name"; done
+  for seed in "${seeds[@]}"; do run_study "$name" --seed "$seed" --out out/study; done
 done
 build/bench/benchmarks/study_report --in out/study --out docs/results

@@ -50,7 +50,10 @@ std::vector<Claim> claims() {
           {"key_to_door_1000", 1, 100, 0.985, "in-context Q-learning .96 with 5 histories per task"},
           {"key_to_door_250", 1, 100, 0.98, ".67 without symmetries"},
           {"key_to_door_100", 1, 100, 0.97, ""},
-          {"key_to_door_13x13", 1, 100, 0.95, ".93 (horizon not given)"}};
+          {"key_to_door_13x13", 1, 100, 0.95, ".93 (horizon not given)"},
+          // The bar is .87 of the source, which reaches every platform in the end.
+          {"watermaze", 1, 5, 0, ""},
+          {"watermaze", 46, 50, 0.87, "AD within .13 of RL2 (DeepMind Lab)"}};
 }
 
 /// The results of each study by seed.
@@ -109,7 +112,8 @@ Json row_of(const Claim& claim, const std::map<int, Json>& by_seed) {
           {"seeds", seeds},
           {"minutes", seconds / 60 / static_cast<double>(by_seed.size())},
           {"cpu", cpu},
-          {"command", fmt::format("grid_worlds --study {} --seed SEED", claim.study)}};
+          {"command", claim.study == "watermaze" ? "watermaze --seed SEED"
+                                                 : fmt::format("grid_worlds --study {} --seed SEED", claim.study)}};
 }
 
 std::string picture_of(const std::string& name, const std::map<int, Json>& by_seed) {

@@ -28,17 +28,13 @@ int main(int argc, char** argv) {
                        .closing_token = true,
                        .shape = {.context = 200, .convolutions = {16, 5, 2, 32, 3, 2, 32, 3, 1}},
                        .windows = {.context = 200, .use_expert_action = true},
-                       .distil = {.updates = 1500, .batch = 32, .warmup = 200, .weight_decay = 0.3, .ema_decay = 0.99},
+                       .distil = {.updates = 1000, .batch = 32, .warmup = 200, .weight_decay = 0.3, .ema_decay = 0.99},
                        .temperatures = {0.5},
                        .runs = 8,
                        .acting_episodes = 50,
-                       .ranges = {{1, 5}, {6, 10}, {41, 50}}};
+                       .ranges = {{1, 5}, {6, 10}, {41, 50}, {46, 50}}};
   CLI::App app{"Algorithm Distillation in a water maze, from pixels"};
   app.add_option("--seed", options.seed)->check(bench::counts);
-  app.add_option("--updates", study.distil.updates);
-  app.add_option("--train", study.split.train);
-  app.add_option("--histories", study.histories_per_task);
-  app.add_option("--context", study.shape.context);
   app.add_option("--threads", options.threads, "0 = all cores")->check(CLI::Range{0, 1024});
   app.add_option("--out", options.out, "folder of results, models and checkpoints");
   app.add_option("--temperatures", options.temperatures,
@@ -47,7 +43,6 @@ int main(int argc, char** argv) {
   app.add_flag("--quick", options.quick, "everything happens, nothing is learned");
   return bench::run_program(app, argc, argv, [&] {
     const Watermazes mazes{};
-    study.windows.context = study.shape.context;
     const auto make_learner = [](int, const Watermaze& maze, Rng& rng) {
       return NoisyLearner{WatermazeExplorer{maze.options()}, maze.action_space(), {.max_noise = 0.3}, rng};
     };
