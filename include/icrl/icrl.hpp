@@ -100,6 +100,7 @@
 #include <icrl/env/linear_bandit.hpp>
 #include <icrl/env/odd_even_bandit.hpp>
 #include <icrl/env/permuted_dark_room.hpp>
+#include <icrl/env/plane_point.hpp>
 #include <icrl/env/space.hpp>
 #include <icrl/env/space_labels.hpp>
 #include <icrl/env/space_text.hpp>
@@ -166,8 +167,10 @@
 #include <icrl/learner/change_filter.hpp>
 #include <icrl/learner/collect.hpp>
 #include <icrl/learner/collect_images.hpp>
+#include <icrl/learner/dark_plane_explorer.hpp>
 #include <icrl/learner/dark_plane_oracle.hpp>
 #include <icrl/learner/dark_room_oracle.hpp>
+#include <icrl/learner/disc_search.hpp>
 #include <icrl/learner/dqn.hpp>
 #include <icrl/learner/grid_moves.hpp>
 #include <icrl/learner/key_to_door_explorer.hpp>

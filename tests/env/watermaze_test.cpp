@@ -93,7 +93,7 @@ TEST_CASE("Platforms of water mazes are uniform over the ring that they may lie 
   const double least = 0.24, most = 0.88;
   int inner = 0, upper = 0, right = 0;
   for (int task = 0; task < 4000; ++task) {
-    const PoolPoint platform = mazes.make(task).platform();
+    const PlanePoint platform = mazes.make(task).platform();
     const double from_center = distance(platform, {});
     CHECK((from_center >= least && from_center <= most));
     inner += from_center * from_center < (least * least + most * most) / 2 ? 1 : 0;

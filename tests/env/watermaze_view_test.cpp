@@ -15,7 +15,7 @@ namespace {
 
 constexpr double pi = std::numbers::pi;
 
-std::vector<float> picture(int height, int width, PoolPoint from, double angle) {
+std::vector<float> picture(int height, int width, PlanePoint from, double angle) {
   std::vector<float> out(static_cast<std::size_t>(height * width * 3));
   PoolView{height, width}.draw(from, angle, out);
   return out;
@@ -36,7 +36,7 @@ int wall_pixels(const std::vector<float>& picture, int height, int width, int co
 TEST_CASE("A ray meets the wall where small steps along it leave the pool", "[env]") {
   constexpr int width = 32;
   const PoolView view{24, width};
-  for (const PoolPoint from : {PoolPoint{0, 0}, PoolPoint{0.5, -0.6}, PoolPoint{-0.95, 0}}) {
+  for (const PlanePoint from : {PlanePoint{0, 0}, PlanePoint{0.5, -0.6}, PlanePoint{-0.95, 0}}) {
     for (const double angle : {0.0, 1.0, 3.0, 5.5}) {
       for (const int column : {0, 7, 15, 16, 31}) {
         // A column lies atan(tan(45 degrees) * its share of half the width) to the left of the heading.
@@ -93,7 +93,7 @@ TEST_CASE("The wall's colors tell directions apart, and turning left moves the p
   // much.
   const PoolView view{24, 32};
   const double aside = 15.5 / 16, turn = std::atan(aside) - std::atan(0.5 / 16);
-  const PoolPoint right = view.cast({}, 0, 31).wall, ahead = view.cast({}, -turn, 16).wall;
+  const PlanePoint right = view.cast({}, 0, 31).wall, ahead = view.cast({}, -turn, 16).wall;
   CHECK(right.x == Approx(ahead.x));
   CHECK(right.y == Approx(ahead.y));
   CHECK(right.y < 0);
@@ -101,6 +101,6 @@ TEST_CASE("The wall's colors tell directions apart, and turning left moves the p
 }
 
 TEST_CASE("A move of a hundredth of the pool changes the picture", "[env]") {
-  for (const PoolPoint to : {PoolPoint{0.01, 0}, PoolPoint{0, 0.01}, PoolPoint{-0.01, 0}, PoolPoint{0, -0.01}})
+  for (const PlanePoint to : {PlanePoint{0.01, 0}, PlanePoint{0, 0.01}, PlanePoint{-0.01, 0}, PlanePoint{0, -0.01}})
     CHECK(picture(24, 32, {0, 0}, 0) != picture(24, 32, to, 0));
 }

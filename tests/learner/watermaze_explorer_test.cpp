@@ -66,7 +66,7 @@ TEST_CASE("The water maze explorer knows where it is, and never rules out the pl
         CHECK(explorer.pose() == pose);
       }
       double nearest = 1;
-      for (const PoolPoint center : explorer.possible_centers())
+      for (const PlanePoint center : explorer.search().centers())
         nearest = std::min(nearest, distance(center, maze.platform()));
       CHECK(nearest < blind.radius / 8);
     }

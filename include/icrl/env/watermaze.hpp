@@ -24,7 +24,7 @@ namespace icrl {
 class Watermaze {
 public:
   /// Throws Error for an invalid option, and for a platform that is not within the pool or that covers the start.
-  Watermaze(const WatermazeOptions& options, PoolPoint platform)
+  Watermaze(const WatermazeOptions& options, PlanePoint platform)
       : options_{options}, moves_{options}, view_{options.height, options.width}, platform_{platform} {
     const double from_center = distance(platform, {});
     if (!(from_center > options.radius && from_center <= 1 - options.radius)) {
@@ -57,7 +57,7 @@ public:
   /// Where the swimmer is; an agent sees it only through the view.
   [[nodiscard]] const PoolPose& pose() const { return pose_; }
   /// The center of the platform, which is not seen.
-  [[nodiscard]] PoolPoint platform() const { return platform_; }
+  [[nodiscard]] PlanePoint platform() const { return platform_; }
   [[nodiscard]] const WatermazeOptions& options() const { return options_; }
 
 private:
@@ -66,7 +66,7 @@ private:
   WatermazeOptions options_;
   PoolMoves moves_;
   PoolView view_;
-  PoolPoint platform_;
+  PlanePoint platform_;
   PoolPose pose_{};
   int time_ = 0;
 };

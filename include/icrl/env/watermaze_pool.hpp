@@ -8,6 +8,7 @@
 #include <numbers>
 
 #include <icrl/core/fail.hpp>
+#include <icrl/env/plane_point.hpp>
 
 namespace icrl {
 
@@ -45,20 +46,9 @@ inline void validate(const WatermazeOptions& options) {
   if (options.task_count < 1) fail("watermaze: task_count is {}, it must be at least 1", options.task_count);
 }
 
-/// A place in the pool, whose center is (0, 0) and whose wall is the unit circle.
-struct PoolPoint {
-  double x = 0, y = 0;
-  friend bool operator==(const PoolPoint&, const PoolPoint&) = default;
-};
-
-[[nodiscard]] inline double distance(PoolPoint a, PoolPoint b) {
-  const double x = a.x - b.x, y = a.y - b.y;
-  return std::sqrt(x * x + y * y);
-}
-
-/// Where a swimmer is and which way it looks.
+/// Where a swimmer is in the pool, whose center is (0, 0) and whose wall is the unit circle, and which way it looks.
 struct PoolPose {
-  PoolPoint position{};
+  PlanePoint position{};
   int heading = 0;  ///< 0 .. headings - 1, counter-clockwise from the positive x axis
   friend bool operator==(const PoolPose&, const PoolPose&) = default;
 };
@@ -86,7 +76,7 @@ public:
     // Quarter turns between where it looks and where it goes.
     const int quarters = action == left ? 1 : action == backward ? 2 : action == right ? 3 : 0;
     const double along = angle(pose.heading + quarters * headings_ / 4);
-    PoolPoint& p = pose.position;
+    PlanePoint& p = pose.position;
     p.x += move_ * std::cos(along);
     p.y += move_ * std::sin(along);
     const double from_center = distance(p, {}), most = 1 - pool_wall_distance;
@@ -98,7 +88,7 @@ public:
   }
 
   /// The move without a turn that ends nearest to a place.
-  [[nodiscard]] int move_towards(const PoolPose& pose, PoolPoint target) const {
+  [[nodiscard]] int move_towards(const PoolPose& pose, PlanePoint target) const {
     int best = forward;
     for (const int action : {backward, left, right})
       if (distance(moved(pose, action).position, target) < distance(moved(pose, best).position, target)) best = action;

@@ -31,10 +31,10 @@ public:
 
   /// Where a ray through the center of a column meets the wall, and how far ahead that is, measured along the heading.
   struct Hit {
-    PoolPoint wall;
+    PlanePoint wall;
     double depth;  ///< above 0
   };
-  [[nodiscard]] Hit cast(PoolPoint from, double angle, int column) const {
+  [[nodiscard]] Hit cast(PlanePoint from, double angle, int column) const {
     const double aside = (width_ / 2.0 - column - 0.5) / focal_;  // to the left of the heading, per unit ahead
     const double x = std::cos(angle) - aside * std::sin(angle), y = std::sin(angle) + aside * std::cos(angle);
     const double along = from.x * x + from.y * y, length = x * x + y * y;
@@ -44,7 +44,7 @@ public:
   }
 
   /// The wall's color at a place of it: hues go once around the pool, each mixed with white so that all are bright.
-  [[nodiscard]] static Color wall_color(PoolPoint wall) {
+  [[nodiscard]] static Color wall_color(PlanePoint wall) {
     constexpr double full = 2 * std::numbers::pi;
     const double angle = std::atan2(wall.y, wall.x), turn = angle < 0 ? angle / full + 1 : angle / full;
     const double light = static_cast<int>(turn * panel_count) % 2 == 0 ? 1 : 0.6;
@@ -54,7 +54,7 @@ public:
 
   /// Writes height * width * 3 whole numbers in 0 .. 255: row by row, the three channels of a pixel next to each other.
   /// `angle`: of the heading, in radians.
-  void draw(PoolPoint from, double angle, std::span<float> out) const {
+  void draw(PlanePoint from, double angle, std::span<float> out) const {
     ICRL_ASSERT(out.size() == static_cast<std::size_t>(height_ * width_ * 3),
                 "pool view: the picture must have height * width * 3 numbers");
     constexpr Color sky{0.75, 0.85, 0.95}, water{0.1, 0.3, 0.5};
