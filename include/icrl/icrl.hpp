@@ -276,5 +276,6 @@
 #include <icrl/train/metrics.hpp>
 #include <icrl/train/objective.hpp>
 #include <icrl/train/ranks.hpp>
+#include <icrl/train/run_pass.hpp>
 #include <icrl/train/schedule.hpp>
 #include <icrl/train/weight_masks.hpp>

@@ -15,8 +15,6 @@
 #include <vector>
 
 #include <icrl/history/window_sampler.hpp>
-#include <icrl/math/bfloat16.hpp>
-#include <icrl/model/bf16_transformer.hpp>
 #include <icrl/nn/adamw.hpp>
 #include <icrl/train/checkpoint.hpp>
 #include <icrl/train/distil_checks.hpp>
@@ -26,6 +24,7 @@
 #include <icrl/train/gradient_slots.hpp>
 #include <icrl/train/objective.hpp>
 #include <icrl/train/ranks.hpp>
+#include <icrl/train/run_pass.hpp>
 #include <icrl/train/schedule.hpp>
 #include <icrl/train/weight_masks.hpp>
 
@@ -57,6 +56,7 @@ public:
         config_{checked(config, model, sampler, objective, ranks, pruner)},
         objective_{std::move(objective)},
         ranks_{std::move(ranks)},
+        pass_{model, config_},
         pool_{config.used_threads()},
         slots_{model, config.gradient_slots / ranks_.size()},
         pruning_{std::move(pruner), model, slots_.sum()},
@@ -68,10 +68,6 @@ public:
         parts_(static_cast<std::size_t>(slots_.slot_count())) {
     if (config.ema_decay > 0) average_.emplace(model);
     if (average_) averages_ = weight_chunks<Scalar>(*average_);
-    config_.products = detail::used_products(model, config.products);
-    if constexpr (HasBf16Pass<M>) {
-      if (has_bfloat16()) bf16_.emplace(model);
-    }
   }
   DistilTrainer(M&, const WindowSampler&&, const DistilConfig&) = delete;
   DistilTrainer(M&, const WindowSampler&&, const DistilConfig&, O, R = {}, P = {}) = delete;
@@ -83,9 +79,7 @@ public:
   DistilMetrics step() {
     const auto begin = std::chrono::steady_clock::now();
     if (pruning_.begin_update(progress_.update, model_)) prune();
-    if constexpr (HasBf16Pass<M>) {
-      if (bf16_) bf16_->pack();
-    }
+    pass_.take_weights();
     const Rng rng = update_rng(progress_.update);
     pool_.run(slots_.slot_count(),
               [&](int slot, int worker) { run_slot(slot, workers_[static_cast<std::size_t>(worker)], rng); });
@@ -169,13 +163,7 @@ public:
   }
 
 private:
-  using Bf16 = detail::Bf16PassOrNone<M>;
-
-  /// The memory of a thread's passes. Only one of the two kinds of pass is used; the memory of the other stays empty.
-  struct Worker {
-    WindowScratch<M, O> plain;
-    WindowScratch<Bf16, O> bf16;
-  };
+  using Pass = detail::RunPass<M, O>;
 
   /// A slot's share of a batch.
   struct Part {
@@ -183,15 +171,18 @@ private:
     detail::SlotTotals totals;
   };
 
-  static const DistilConfig& checked(const DistilConfig& config, const M& model, const WindowSampler& sampler,
-                                     const O& objective, const R& ranks, const P& pruner) {
+  /// The configuration with the choice of products.
+  static DistilConfig checked(const DistilConfig& config, const M& model, const WindowSampler& sampler,
+                              const O& objective, const R& ranks, const P& pruner) {
     validate(config);
     detail::check_representable<Scalar>(config);
     detail::validate_pairing(model, sampler);
     detail::validate_ranks(ranks.size(), config);
     detail::validate_objective(objective, config);
     pruner.validate(config.updates);
-    return config;
+    DistilConfig used = config;
+    used.products = detail::used_products(model, config.products);
+    return used;
   }
 
   /// A checkpoint belongs to one configuration and one set of windows.
@@ -203,17 +194,15 @@ private:
 
   static const M* pointer(const std::optional<M>& model) { return model ? &*model : nullptr; }
 
-  [[nodiscard]] bool has_bfloat16() const { return config_.products == Products::bfloat16; }
-
   [[nodiscard]] WarmupCosine schedule() const {
     return {config_.learning_rate, config_.final_rate_fraction, config_.warmup, config_.updates};
   }
 
   [[nodiscard]] Rng update_rng(int update) const { return Rng{config_.seed}.fork(static_cast<std::uint64_t>(update)); }
 
-  /// Draws the slot's windows, prefetches those of the next update, and runs forward and backward on one thread, so
-  /// that the data stays in that core's cache. `mine` counts this rank's slots.
-  void run_slot(int mine, Worker& worker, const Rng& rng) {
+  /// Draws the slot's windows, prefetches those of the next update, and runs forward and backward on one
+  /// thread, so that the data stays in that core's cache. `mine` counts this rank's slots.
+  void run_slot(int mine, typename Pass::Scratch& scratch, const Rng& rng) {
     Part& part = parts_[static_cast<std::size_t>(mine)];
     const auto first_window = [&](int s) {
       return static_cast<int>(std::int64_t{config_.batch} * s / config_.gradient_slots);
@@ -226,7 +215,7 @@ private:
     if (progress_.update + 1 < config_.updates)
       sampler_.prefetch(count, update_rng(progress_.update + 1).fork(static_cast<std::uint64_t>(slot)));
     for (int window = 0; window < count; ++window) {
-      part.totals.loss += loss_of(part.windows, window, worker, gradient);
+      part.totals.loss += pass_.loss(objective_, part.windows, window, scratch, gradient);
       for (const float weight : part.windows.weights_of(window)) part.totals.label_count += static_cast<double>(weight);
       part.totals.tokens += part.windows.lengths[static_cast<std::size_t>(window)];
     }
@@ -236,14 +225,6 @@ private:
     totals_.clear();
     for (const Part& part : parts_) totals_.push_back(part.totals);
     return detail::sum_totals(ranks_, std::span<const detail::SlotTotals>{totals_});
-  }
-
-  /// With the pass that the run uses.
-  double loss_of(const ContextBatch& windows, int window, Worker& worker, M& gradient) const {
-    if constexpr (HasBf16Pass<M>) {
-      if (bf16_) return window_loss(*bf16_, objective_, windows, window, worker.bf16, gradient);
-    }
-    return window_loss(model_, objective_, windows, window, worker.plain, gradient);
   }
 
   /// Sums the gradient and returns the norm of the mean loss's. The pruner may change the masks by it.
@@ -284,17 +265,17 @@ private:
   DistilConfig config_;
   O objective_;
   R ranks_;
+  Pass pass_;
   WorkerPool pool_;
   GradientSlots<M> slots_;
   detail::PruningRun<M, P> pruning_;
   AdamW<M> optimizer_;
   std::optional<M> average_, best_;
   std::vector<WeightChunk<Scalar>> weights_, means_, variances_, averages_;
-  std::vector<Worker> workers_;
+  std::vector<typename Pass::Scratch> workers_;
   std::vector<Part> parts_;                 // by slot
   std::vector<detail::SlotTotals> totals_;  // the same without windows
   DistilProgress progress_;
-  std::optional<Bf16> bf16_;  // if products are in bfloat16
 };
 
 }  // namespace icrl
