@@ -278,4 +278,5 @@
 #include <icrl/train/ranks.hpp>
 #include <icrl/train/run_pass.hpp>
 #include <icrl/train/schedule.hpp>
+#include <icrl/train/token_mask.hpp>
 #include <icrl/train/weight_masks.hpp>

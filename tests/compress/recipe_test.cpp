@@ -37,6 +37,7 @@ TEST_CASE("Steps that make no sense are named", "[compress]") {
   check({PruneGradually{}, TrainQuantized{}},
         "step 2 trains a pruned model for quantization, which is not supported; use Quantize");
   check({FineTune{.training = {.label_smoothing = 0.1}}}, "step 1: label_smoothing is 0.1");
+  check({FineTune{.training = {.token_mask = 0.1}}}, "step 1: token_mask is 0.1");
   check({PruneGradually{.fine_tuning = {.training = {.label_smoothing = 0.1}}}}, "step 1: label_smoothing is 0.1");
 }
 

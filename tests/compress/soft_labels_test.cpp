@@ -277,6 +277,11 @@ TEST_CASE("Soft labels that make no sense, or a teacher that does not fit, are r
   refuses(on_plane, "the teacher's step layout differs from the student's: observation spaces");
   refuses(other_teacher<float>(run, 7), "windows have 8 steps, but the teacher's context is 7");
 
+  DistilConfig masked = small_distil(4);
+  masked.token_mask = 0.3;
+  CHECK_THROWS_WITH(distil(student, run.sampler, masked, NoObserver{}, SoftLabels{teacher}),
+                    ContainsSubstring("token_mask is 0.3, but the objective reads the windows, too"));
+
   TransformerConfig anywhere = small_config(8);
   anywhere.window_start = WindowStart::anywhere;
   const SmallRun free_run{anywhere};

@@ -58,6 +58,7 @@ namespace detail {
 template <typename O>
 struct DescribedObjective {
   using Scratch = typename O::Scratch;
+  static constexpr bool reads_windows = O::reads_windows;
 
   O objective;
   std::string more;

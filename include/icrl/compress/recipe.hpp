@@ -106,6 +106,8 @@ inline void validate(const Recipe& recipe) {
     if (tuning.training.label_smoothing != 0)
       fail("recipe: step {}: label_smoothing is {}, with soft labels it must be 0", number,
            tuning.training.label_smoothing);
+    if (tuning.training.token_mask != 0)
+      fail("recipe: step {}: token_mask is {}, with soft labels it must be 0", number, tuning.training.token_mask);
   };
   const auto positive = [](std::size_t number, const char* name, int value) {
     if (value < 1) fail("recipe: step {}: {} is {}, it must be positive", number, name, value);

@@ -41,6 +41,8 @@ inline void validate(const SoftLabelConfig& config) {
 template <Trainable Teacher>
 class SoftLabels {
 public:
+  static constexpr bool reads_windows = true;  ///< the teacher does, so a trainer may not mask their rows
+
   /// The teacher must outlive it, and keep its weights. Throws Error for a configuration that is invalid, or impossible
   /// with the teacher's actions or products.
   explicit SoftLabels(const Teacher& teacher, const SoftLabelConfig& config = {})

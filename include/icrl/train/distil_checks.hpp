@@ -93,10 +93,16 @@ inline void validate_ranks(int rank_count, const DistilConfig& config) {
 }
 
 /// An objective may have its own `validate`. It must have the label smoothing of the configuration, from which a
-/// checkpoint's description takes it.
+/// checkpoint's description takes it. One whose `reads_windows` is true, because it runs a teacher on them, would see
+/// masked rows, too, so none may be masked.
 template <typename O>
 void validate_objective(const O& objective, const DistilConfig& config) {
   if constexpr (requires { validate(objective); }) validate(objective);
+  bool reads_windows = false;
+  if constexpr (requires { reads_windows = O::reads_windows; }) reads_windows = O::reads_windows;
+  if (reads_windows && config.token_mask != 0)
+    fail("distil: token_mask is {}, but the objective reads the windows, too: with soft labels it must be 0",
+         config.token_mask);
   double used = 0;
   if constexpr (requires { used = objective.label_smoothing; }) used = objective.label_smoothing;
   if (used == config.label_smoothing) return;

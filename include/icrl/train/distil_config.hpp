@@ -47,6 +47,7 @@ struct DistilConfig {
   double weight_decay = 0.3;     ///< of matrices; vectors (gains, biases, the embedding of rewards) are not decayed
   double max_gradient_norm = 1;  ///< the gradient's largest norm; 0 = any
   double label_smoothing = 0;    ///< share of the label's probability that is spread over all ids
+  double token_mask = 0;         ///< share of rows that hide the step before, see token_mask.hpp
   /// Decay of a moving average of the weights, which is evaluated and returned instead of them; 0 = none.
   double ema_decay = 0;
 
@@ -87,6 +88,7 @@ inline void validate(const DistilConfig& c) {
   real("weight_decay", c.weight_decay, 0, huge);
   real("max_gradient_norm", c.max_gradient_norm, 0, huge);
   real("label_smoothing", c.label_smoothing, 0, below_one);
+  real("token_mask", c.token_mask, 0, 1);
   real("ema_decay", c.ema_decay, 0, below_one);
   whole("evaluate_every", c.evaluate_every, 0, any);
   whole("checkpoint_every", c.checkpoint_every, 0, any);
@@ -102,14 +104,20 @@ inline void validate(const DistilConfig& c) {
 }
 
 /// All values that the result depends on: a run can resume another one with the same description. Call it with
-/// `trainer.config()`, where automatic products have been replaced by the choice.
+/// `trainer.config()`, where automatic products have been replaced by the choice. Options that came after the first
+/// checkpoints are named only where they are used, so that those checkpoints stay valid.
 [[nodiscard]] inline std::string describe(const DistilConfig& c) {
-  return fmt::format(
+  std::string text = fmt::format(
       "updates {}, batch {}, learning rate {}, final share {}, warm-up {}, betas {} {}, epsilon {}, weight decay {}, "
       "clip {}, label smoothing {}, weight average {}, evaluate every {}, products {}, gradient slots {}, seed {}",
       c.updates, c.batch, c.learning_rate, c.final_rate_fraction, c.warmup, c.beta1, c.beta2, c.epsilon, c.weight_decay,
       c.max_gradient_norm, c.label_smoothing, c.ema_decay, c.evaluate_every, to_string(c.products), c.gradient_slots,
       c.seed);
+  const auto add_if_used = [&](const char* name, double value) {
+    if (value != 0) text += fmt::format(", {} {}", name, value);
+  };
+  add_if_used("token mask", c.token_mask);
+  return text;
 }
 
 }  // namespace icrl

@@ -26,6 +26,7 @@
 #include <icrl/train/ranks.hpp>
 #include <icrl/train/run_pass.hpp>
 #include <icrl/train/schedule.hpp>
+#include <icrl/train/token_mask.hpp>
 #include <icrl/train/weight_masks.hpp>
 
 namespace icrl {
@@ -200,7 +201,7 @@ private:
 
   [[nodiscard]] Rng update_rng(int update) const { return Rng{config_.seed}.fork(static_cast<std::uint64_t>(update)); }
 
-  /// Draws the slot's windows, prefetches those of the next update, and runs forward and backward on one
+  /// Draws the slot's windows, masks tokens, prefetches those of the next update, and runs forward and backward on one
   /// thread, so that the data stays in that core's cache. `mine` counts this rank's slots.
   void run_slot(int mine, typename Pass::Scratch& scratch, const Rng& rng) {
     Part& part = parts_[static_cast<std::size_t>(mine)];
@@ -211,7 +212,10 @@ private:
     M& gradient = slots_.cleared(mine);
     part.totals = {};
     if (count == 0) return;
-    sampler_.sample(count, rng.fork(static_cast<std::uint64_t>(slot)), part.windows);
+    const Rng own = rng.fork(static_cast<std::uint64_t>(slot));
+    sampler_.sample(count, own, part.windows);
+    if (config_.token_mask > 0)
+      mask_tokens(config_.token_mask, own.fork(detail::token_mask_stream), sampler_.layout(), part.windows);
     if (progress_.update + 1 < config_.updates)
       sampler_.prefetch(count, update_rng(progress_.update + 1).fork(static_cast<std::uint64_t>(slot)));
     for (int window = 0; window < count; ++window) {
