@@ -249,6 +249,9 @@
 #include <icrl/nn/bf16_linear.hpp>
 #include <icrl/nn/block.hpp>
 #include <icrl/nn/conv2d.hpp>
+#include <icrl/nn/dropout.hpp>
+#include <icrl/nn/dropout_attention.hpp>
+#include <icrl/nn/dropout_block.hpp>
 #include <icrl/nn/expert_routes.hpp>
 #include <icrl/nn/feed_forward.hpp>
 #include <icrl/nn/gated_recurrence.hpp>
