@@ -221,6 +221,7 @@
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/model/concepts.hpp>
 #include <icrl/model/context_policy.hpp>
+#include <icrl/model/dropout_transformer.hpp>
 #include <icrl/model/fingerprint.hpp>
 #include <icrl/model/image_encoder.hpp>
 #include <icrl/model/image_step_encoder.hpp>

@@ -15,9 +15,11 @@
 
 #include <icrl/core/byte_stream.hpp>
 #include <icrl/core/config_fields.hpp>
+#include <icrl/core/rng.hpp>
 #include <icrl/env/action_distribution.hpp>
 #include <icrl/history/step_layout.hpp>
 #include <icrl/math/matrix.hpp>
+#include <icrl/nn/dropout.hpp>
 #include <icrl/nn/parameters.hpp>
 
 namespace icrl {
@@ -76,8 +78,8 @@ concept Trainable = SequenceModel<M> && Parameterized<M> && std::copyable<M> &&
   model.backward(features, 1, outputs, cache, grad);
 };
 
-/// A training pass over a model: the model itself, or a separate object, such as one with products in bfloat16, whose
-/// `model()` returns the model.
+/// A training pass over a model: the model itself, or a separate object, such as one with products in bfloat16 or with
+/// dropout, whose `model()` returns the model.
 template <typename P, typename M>
 concept TrainingPass = requires(const P& pass, std::span<const float> features, typename P::Cache& cache, M& grad,
                                 Matrix<typename M::Scalar>& outputs) {
@@ -100,6 +102,23 @@ concept HasBf16Pass = Trainable<M> && TrainingPass<Bf16Pass<M>, M> && requires(c
   { Bf16Pass<M>::can_be(model) } -> std::same_as<bool>;
   (Bf16Pass<M>{model});
   pass.pack();
+};
+
+/// The pass of a model with dropout; void if it has none. Such a pass is made of a model and rates. Before every
+/// `forward`, its cache's `masks` has to be set: what is dropped is a function of this generator.
+template <typename M>
+struct DropoutPassOf {
+  using Type = void;  ///< there is none
+};
+/// The type of a model's pass with dropout, or void.
+template <typename M>
+using DropoutPass = typename DropoutPassOf<M>::Type;
+/// A model that has such a pass.
+template <typename M>
+concept HasDropoutPass = Trainable<M> && TrainingPass<DropoutPass<M>, M> &&
+    requires(const M& model, const DropoutRates& rates, typename DropoutPass<M>::Cache& cache, const Rng& rng) {
+  (DropoutPass<M>{model, rates});
+  cache.masks = rng;
 };
 
 /// What a model remembers of one stream, a value. `length()`: steps since it was made or cleared. `restore` takes what
