@@ -210,6 +210,8 @@ TEST_CASE("What a later step would refuse is refused before the first one begins
   check({Quantize{.rules = {{.pattern = "*", .how = WeightQuantization{.bits = 5}}}}}, "bits is 5");
   check({TrainQuantized{.fine_tuning = {.training = {.updates = 4, .warmup = 2, .products = Products::bfloat16}}}},
         "this model cannot multiply in bfloat16");
+  check({FineTune{.training = {.dropout = {.residual = 0.1}, .products = Products::bfloat16}}},
+        "products are bfloat16, and a pass with dropout has full ones only");
   check({FineTune{.training = {.updates = 4, .learning_rate = 1e-300, .warmup = 2}}}, "learning_rate is 1e-300");
   check({PruneGradually{
             .schedule = {.end = 2},

@@ -102,3 +102,13 @@ TEST_CASE("Learned steps and ranges move, and a learned range begins at what cal
   CHECK(has(error_of([&] { (void)to_fake_quant<LearnedRange>(model, &heads); }),
             "no inputs of the linear layer blocks.0.attention.qkv"));
 }
+
+TEST_CASE("A model is trained for quantization with dropout, too", "[compress]") {
+  const SmallRun run;
+  auto model = to_fake_quant<TwoBits>(run.model<float>());
+  DistilConfig config = small_distil(40);
+  config.dropout = {.embedding = 0.1, .residual = 0.1, .attention = 0.1};
+  LossesOfUpdates losses;
+  (void)distil(model, run.sampler, config, losses);
+  CHECK(losses.values.back() < losses.values.front());
+}

@@ -41,6 +41,9 @@ TEST_CASE("Runs with different results have different descriptions, and the thre
   add([](auto& c) { c.max_gradient_norm = 0; });
   add([](auto& c) { c.label_smoothing = 0.1; });
   add([](auto& c) { c.token_mask = 0.1; });
+  add([](auto& c) { c.dropout.embedding = 0.1; });
+  add([](auto& c) { c.dropout.residual = 0.1; });
+  add([](auto& c) { c.dropout.attention = 0.1; });
   add([](auto& c) { c.ema_decay = 0.9; });
   add([](auto& c) { c.evaluate_every = 1; });
   add([](auto& c) { c.products = Products::full; });
@@ -51,6 +54,8 @@ TEST_CASE("Runs with different results have different descriptions, and the thre
   for (std::size_t i = 0; i < descriptions.size(); ++i)
     for (std::size_t k = 0; k < i; ++k) CHECK(descriptions[i] != descriptions[k]);
   CHECK(describe(DistilConfig{.token_mask = 0.3}) == describe(DistilConfig{}) + ", token mask 0.3");
+  CHECK(describe(DistilConfig{.dropout = {.embedding = 0.3, .attention = 0.5}}) ==
+        describe(DistilConfig{}) + ", embedding dropout 0.3, attention dropout 0.5");
   CHECK(describe(DistilConfig{.checkpoint_every = 5, .checkpoint = "a", .thread_count = 3}) ==
         describe(DistilConfig{}));
 }
@@ -77,6 +82,9 @@ TEST_CASE("A value that makes no sense is named with its bounds", "[train]") {
   CHECK(has(refusal({.token_mask = 1.5}), "distil: token_mask is 1.5, it must lie in 0 .. 1"));
   CHECK(has(refusal({.token_mask = -0.1}), "token_mask is -0.1"));
   CHECK(has(refusal({.token_mask = no_number}), "token_mask is nan"));
+  CHECK(has(refusal({.dropout = {.embedding = 1}}), "distil: dropout.embedding is 1, it must lie in 0 .. "));
+  CHECK(has(refusal({.dropout = {.residual = -0.1}}), "dropout.residual is -0.1"));
+  CHECK(has(refusal({.dropout = {.attention = no_number}}), "dropout.attention is nan"));
   CHECK(has(refusal({.ema_decay = 1}), "ema_decay is 1"));
   CHECK(has(refusal({.evaluate_every = -1}), "evaluate_every is -1"));
   CHECK(has(refusal({.checkpoint_every = -1}), "checkpoint_every is -1"));

@@ -43,7 +43,7 @@ int count_rows_with_past(const ContextBatch& batch) {
 }
 
 /// A run of a few updates, and its weights.
-CausalTransformer<float> trained(const SmallRun& run, const DistilConfig& config, int updates) {
+CausalTransformer<float> after_masked_updates(const SmallRun& run, const DistilConfig& config, int updates) {
   auto model = run.model();
   DistilTrainer trainer{model, run.sampler, config};
   for (int i = 0; i < updates; ++i) trainer.step();
@@ -121,15 +121,15 @@ TEST_CASE("Training with masked tokens depends on the seed, not on threads, and 
   config.token_mask = 0.4;
   config.gradient_slots = 5;
   config.products = GENERATE(Products::full, Products::bfloat16);
-  const auto expected = trained(run, config, 12);
+  const auto expected = after_masked_updates(run, config, 12);
   for (const int threads : {2, 3}) {
     config.thread_count = threads;
-    CHECK(have_equal_bits(trained(run, config, 12), expected));
+    CHECK(have_equal_bits(after_masked_updates(run, config, 12), expected));
   }
   config.token_mask = 0.5;
-  CHECK_FALSE(have_equal_bits(trained(run, config, 12), expected));
+  CHECK_FALSE(have_equal_bits(after_masked_updates(run, config, 12), expected));
   config.token_mask = 0;
-  CHECK_FALSE(have_equal_bits(trained(run, config, 12), expected));
+  CHECK_FALSE(have_equal_bits(after_masked_updates(run, config, 12), expected));
 }
 
 TEST_CASE("Another update masks other rows of the same windows", "[train]") {
@@ -171,7 +171,7 @@ TEST_CASE("A run with masked tokens is resumed to the same bits, and only by one
   const TemporaryFolder folder;
   DistilConfig config = small_distil(10);
   config.token_mask = 0.3;
-  const auto expected = trained(run, config, 10);
+  const auto expected = after_masked_updates(run, config, 10);
   auto first = run.model(), second = run.model();
   DistilTrainer begun{first, run.sampler, config};
   for (int i = 0; i < 4; ++i) begun.step();

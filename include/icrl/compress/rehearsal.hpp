@@ -71,7 +71,7 @@ private:
   template <typename M>
   void check_training(const FineTune& step, const M& model) const {
     check_representable<float>(step.training);
-    (void)used_products(model, step.training.products);
+    (void)used_products(model, step.training);
     (void)SoftLabels<CausalTransformer<float>>{original_, step.labels};
   }
 

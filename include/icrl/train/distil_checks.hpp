@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <icrl/core/checksum.hpp>
@@ -54,6 +55,26 @@ template <Trainable M>
   }
   if (wanted != Products::automatic) return wanted;
   return can_be && bfloat16_is_quicker() ? Products::bfloat16 : Products::full;
+}
+
+/// The same for a run. Throws Error, too, if dropout is requested and the model has no such pass, or bfloat16 with it.
+template <Trainable M>
+[[nodiscard]] Products used_products(const M& model, const DistilConfig& config) {
+  if (!config.dropout.is_used()) return used_products(model, config.products);
+  const auto refuse = [&](const std::string& why) {
+    fail("distil: dropout is {} (embedding), {} (residual) and {} (attention), but {}", config.dropout.embedding,
+         config.dropout.residual, config.dropout.attention, why);
+  };
+  if (!HasDropoutPass<M>) {
+    refuse(fmt::format("a model of kind \"{}\" has no training pass with dropout (set all rates to 0)",
+                       std::string_view{M::kind}));
+  }
+  if (config.products == Products::bfloat16) {
+    refuse(
+        "products are bfloat16, and a pass with dropout has full ones only (choose Products::automatic or "
+        "Products::full)");
+  }
+  return Products::full;
 }
 
 /// Throws Error unless the model can be trained on such windows.

@@ -11,6 +11,7 @@
 
 #include <icrl/core/fail.hpp>
 #include <icrl/core/parallel.hpp>
+#include <icrl/nn/dropout.hpp>
 
 namespace icrl {
 
@@ -48,6 +49,7 @@ struct DistilConfig {
   double max_gradient_norm = 1;  ///< the gradient's largest norm; 0 = any
   double label_smoothing = 0;    ///< share of the label's probability that is spread over all ids
   double token_mask = 0;         ///< share of rows that hide the step before, see token_mask.hpp
+  DropoutRates dropout{};        ///< of training passes, for models that have one with dropout; products are full then
   /// Decay of a moving average of the weights, which is evaluated and returned instead of them; 0 = none.
   double ema_decay = 0;
 
@@ -89,6 +91,9 @@ inline void validate(const DistilConfig& c) {
   real("max_gradient_norm", c.max_gradient_norm, 0, huge);
   real("label_smoothing", c.label_smoothing, 0, below_one);
   real("token_mask", c.token_mask, 0, 1);
+  real("dropout.embedding", c.dropout.embedding, 0, below_one);
+  real("dropout.residual", c.dropout.residual, 0, below_one);
+  real("dropout.attention", c.dropout.attention, 0, below_one);
   real("ema_decay", c.ema_decay, 0, below_one);
   whole("evaluate_every", c.evaluate_every, 0, any);
   whole("checkpoint_every", c.checkpoint_every, 0, any);
@@ -117,6 +122,9 @@ inline void validate(const DistilConfig& c) {
     if (value != 0) text += fmt::format(", {} {}", name, value);
   };
   add_if_used("token mask", c.token_mask);
+  add_if_used("embedding dropout", c.dropout.embedding);
+  add_if_used("residual dropout", c.dropout.residual);
+  add_if_used("attention dropout", c.dropout.attention);
   return text;
 }
 

@@ -182,7 +182,7 @@ private:
     detail::validate_objective(objective, config);
     pruner.validate(config.updates);
     DistilConfig used = config;
-    used.products = detail::used_products(model, config.products);
+    used.products = detail::used_products(model, config);
     return used;
   }
 
@@ -219,7 +219,8 @@ private:
     if (progress_.update + 1 < config_.updates)
       sampler_.prefetch(count, update_rng(progress_.update + 1).fork(static_cast<std::uint64_t>(slot)));
     for (int window = 0; window < count; ++window) {
-      part.totals.loss += pass_.loss(objective_, part.windows, window, scratch, gradient);
+      const Rng masks = own.fork(detail::dropout_stream).fork(static_cast<std::uint64_t>(window));
+      part.totals.loss += pass_.loss(objective_, part.windows, window, masks, scratch, gradient);
       for (const float weight : part.windows.weights_of(window)) part.totals.label_count += static_cast<double>(weight);
       part.totals.tokens += part.windows.lengths[static_cast<std::size_t>(window)];
     }

@@ -71,13 +71,15 @@ const M& model_of(const Pass& pass) {
   }
 }
 
-/// A model without passes in bfloat16.
+/// For a model without passes in bfloat16 or with dropout.
 struct NoPass {
   using Scalar = float;
   struct Cache {};
 };
 template <typename M>
 using Bf16PassOrNone = std::conditional_t<HasBf16Pass<M>, Bf16Pass<M>, NoPass>;
+template <typename M>
+using DropoutPassOrNone = std::conditional_t<HasDropoutPass<M>, DropoutPass<M>, NoPass>;
 
 }  // namespace detail
 
