@@ -253,6 +253,7 @@
 #include <icrl/nn/dropout.hpp>
 #include <icrl/nn/dropout_attention.hpp>
 #include <icrl/nn/dropout_block.hpp>
+#include <icrl/nn/dropout_post_norm_block.hpp>
 #include <icrl/nn/expert_routes.hpp>
 #include <icrl/nn/feed_forward.hpp>
 #include <icrl/nn/gated_recurrence.hpp>
@@ -262,6 +263,7 @@
 #include <icrl/nn/mixture_of_experts.hpp>
 #include <icrl/nn/mlp.hpp>
 #include <icrl/nn/parameters.hpp>
+#include <icrl/nn/post_norm_block.hpp>
 #include <icrl/nn/recurrent_block.hpp>
 #include <icrl/nn/rotary.hpp>
 #include <icrl/nn/row_blocks.hpp>

@@ -14,7 +14,7 @@ using namespace icrl::test;
 namespace {
 
 template <typename S>
-using BlockPass = DropoutBlock<S>;
+using BlockPass = DropoutBlock<Block<S>>;
 
 template <typename S>
 Matrix<S> passed(const BlockPass<S>& pass, const Matrix<S>& x) {
@@ -125,9 +125,9 @@ TEST_CASE("A block of experts has a pass with dropout, too", "[nn]") {
   randomise(block, rng);
   const Matrix<double> x = random_matrix(10, 8, rng);
   Matrix<double> y = x, dx = x;
-  DropoutBlock<double, Linear<double>, Experts>::Cache cache;
-  DropoutBlock<double, Linear<double>, Experts>::Scratch scratch;
-  const DropoutBlock<double, Linear<double>, Experts> pass{block, {.residual = 0.1, .attention = 0.1}, Rng{6}};
+  DropoutBlock<Sparse>::Cache cache;
+  DropoutBlock<Sparse>::Scratch scratch;
+  const DropoutBlock<Sparse> pass{block, {.residual = 0.1, .attention = 0.1}, Rng{6}};
   Sparse grad = block;
   set_zero(grad);
 

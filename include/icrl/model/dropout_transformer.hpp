@@ -11,6 +11,7 @@
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/model/concepts.hpp>
 #include <icrl/nn/dropout_block.hpp>
+#include <icrl/nn/dropout_post_norm_block.hpp>
 
 namespace icrl {
 
@@ -23,7 +24,7 @@ public:
   using Scalar = S;
   using Model = CausalTransformer<S, Parts>;  ///< what the passes are of
   /// The pass over one block.
-  using BlockPass = DropoutBlock<S, typename Parts::Linear, typename Parts::FeedForward>;
+  using BlockPass = DropoutBlock<typename Model::Layer>;
 
   /// The memory of one pass over one window; sized by the first pass, then reused.
   struct Cache {
