@@ -227,6 +227,7 @@
 #include <icrl/model/image_step_encoder.hpp>
 #include <icrl/model/key_value_cache.hpp>
 #include <icrl/model/mixture_transformer.hpp>
+#include <icrl/model/post_norm_transformer.hpp>
 #include <icrl/model/recurrent_model.hpp>
 #include <icrl/model/self_test.hpp>
 #include <icrl/model/self_test_kernels.hpp>

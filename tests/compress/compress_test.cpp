@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <icrl/agent/in_context_agent.hpp>
+#include <icrl/model/post_norm_transformer.hpp>
 #include <icrl/model/recurrent_model.hpp>
 
 #include "support/catch.hpp"
@@ -230,4 +231,7 @@ TEST_CASE("A model that recipes do not know is refused by its kind", "[compress]
   CHECK_THROWS_WITH(compress(model, Recipe{}, run.sampler), ContainsSubstring("a gated_recurrence of 32 bits cannot"));
   CHECK_THROWS_WITH(compress(run.model<double>(), Recipe{}, run.sampler),
                     ContainsSubstring("a causal_transformer of 64 bits cannot"));
+  const PostNormTransformer<float> post_norm{{.width = 8, .head_count = 2, .context = 8}, run.layout};
+  CHECK_THROWS_WITH(compress(post_norm, Recipe{}, run.sampler),
+                    ContainsSubstring("a post_norm_transformer of 32 bits cannot"));
 }

@@ -30,12 +30,15 @@ struct DenseParts {
   using Encoder = StepEmbedding<S>;
   using Linear = icrl::Linear<S>;  ///< of attention
   using FeedForward = icrl::FeedForward<S, Linear>;
-  using Head = icrl::Linear<S>;  ///< from the last norm to the outputs
+  template <typename L, typename F>
+  using Block = icrl::Block<S, L, F>;  ///< of such linear maps and feed-forward layers
+  using FinalNorm = LayerNorm<S>;      ///< after the last block
+  using Head = icrl::Linear<S>;        ///< from the last norm to the outputs
 };
 
-/// The sequence model of Algorithm Distillation: a pre-norm GPT over environment steps, which reads a step's
-/// observation and all that happened before, and predicts the action. Trainable by windows (`forward`, `backward`) and
-/// streaming (`step`).
+/// The sequence model of Algorithm Distillation: a GPT (pre-norm, unless its parts say otherwise) over environment
+/// steps, which reads a step's observation and all that happened before, and predicts the action. Trainable by windows
+/// (`forward`, `backward`) and streaming (`step`).
 template <std::floating_point S, typename Parts = DenseParts<S>>
 struct CausalTransformer {
   using Scalar = S;
@@ -43,7 +46,9 @@ struct CausalTransformer {
   using Config = typename Parts::Config;
   using State = KeyValueCache<S>;
   using Encoder = typename Parts::Encoder;
-  using Layer = Block<S, typename Parts::Linear, typename Parts::FeedForward>;  ///< one block
+  /// One block.
+  using Layer = typename Parts::template Block<typename Parts::Linear, typename Parts::FeedForward>;
+  using FinalNorm = typename Parts::FinalNorm;
   using Head = typename Parts::Head;
   static constexpr bool is_trainable = TrainableStepEncoder<Encoder> && Layer::is_trainable && TrainableLinearMap<Head>;
 
@@ -52,7 +57,7 @@ struct CausalTransformer {
   ActionDistribution actions;
   Encoder embedding;
   std::vector<Layer> blocks;
-  LayerNorm<S> final_norm;
+  FinalNorm final_norm;
   Head head;              ///< (C, outputs); `actions` reads the first of them, with a plain head all
   RotaryTable<S> rotary;  ///< follows from the configuration; not a weight
 
@@ -77,7 +82,7 @@ struct CausalTransformer {
   /// Number of weights of such a model, without constructing it.
   [[nodiscard]] static std::int64_t weight_count(const Config& shape, const StepLayout& steps) {
     std::int64_t count = Encoder::weight_count(detail::embedding_config(shape), steps) +
-                         LayerNorm<S>::weight_count(shape.width) +
+                         FinalNorm::weight_count(shape.width) +
                          Head::weight_count(shape.width, ActionDistribution{steps.action_space}.parameter_count());
     for (int i = 0; i < shape.layer_count; ++i) {
       if constexpr (configures_feed_forward) {
@@ -104,7 +109,7 @@ struct CausalTransformer {
     Matrix<S> stream, dstream;  ///< (tokens, C), the residual stream and its derivative
     Matrix<S> normed, dnormed;  ///< (T, C), what the head reads
     LayerCache<Encoder> embedding;
-    typename LayerNorm<S>::Cache final_norm;
+    typename FinalNorm::Cache final_norm;
     LayerCache<Head> head;
     typename Head::Scratch head_scratch;  ///< of the head, for both directions
   };
@@ -198,7 +203,7 @@ struct CausalTransformer {
     std::vector<Index> all, acting;                      ///< numbers of lanes
     std::vector<typename Layer::StreamScratch> scratch;  ///< one, or one per block where their sizes differ
     typename Encoder::Scratch embedding;
-    typename LayerNorm<S>::Scratch norm;
+    typename FinalNorm::Scratch norm;
     typename Head::Scratch head;
   };
 
