@@ -29,6 +29,18 @@ static_assert(
 
 namespace {
 
+/// A block of a kind that has no pass with dropout.
+template <typename L, typename F>
+struct OtherBlock : Block<float, L, F> {
+  using Block<float, L, F>::Block;
+};
+struct OtherBlockParts : DenseParts<float> {
+  template <typename L, typename F>
+  using Block = OtherBlock<L, F>;
+};
+static_assert(Trainable<CausalTransformer<float, OtherBlockParts>>);
+static_assert(!HasDropoutPass<CausalTransformer<float, OtherBlockParts>>);
+
 constexpr DropoutRates all_rates{.embedding = 0.2, .residual = 0.3, .attention = 0.4};
 
 /// The outputs of a pass over a window, with the masks of a seed.

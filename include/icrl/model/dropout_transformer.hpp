@@ -75,10 +75,21 @@ private:
   DropoutRates rates_;
 };
 
-/// Of transformers that can be trained.
+namespace detail {
+
+/// Blocks over which there is a pass with dropout.
+template <typename B>
+concept HasDropoutBlock = requires {
+  typename DropoutBlock<B>::Cache;
+};
+
+}  // namespace detail
+
+/// Of transformers that can be trained, if their blocks have such a pass.
 template <std::floating_point S, typename Parts>
-requires CausalTransformer<S, Parts>::is_trainable struct DropoutPassOf<CausalTransformer<S, Parts>> {
-  using Type = DropoutTransformer<S, Parts>;  ///< of any parts
+requires detail::HasDropoutBlock<typename CausalTransformer<S, Parts>::Layer>
+struct DropoutPassOf<CausalTransformer<S, Parts>> {
+  using Type = DropoutTransformer<S, Parts>;  ///< whatever the other parts are
 };
 
 }  // namespace icrl
