@@ -229,6 +229,7 @@
 #include <icrl/model/mixture_transformer.hpp>
 #include <icrl/model/post_norm_transformer.hpp>
 #include <icrl/model/recurrent_model.hpp>
+#include <icrl/model/recurrent_value_model.hpp>
 #include <icrl/model/self_test.hpp>
 #include <icrl/model/self_test_kernels.hpp>
 #include <icrl/model/self_test_model.hpp>
