@@ -274,6 +274,7 @@
 #include <icrl/nn/weight_chunks.hpp>
 #include <icrl/train/action_and_value.hpp>
 #include <icrl/train/checkpoint.hpp>
+#include <icrl/train/clipped_objective.hpp>
 #include <icrl/train/distil.hpp>
 #include <icrl/train/distil_checks.hpp>
 #include <icrl/train/distil_config.hpp>
@@ -287,4 +288,8 @@
 #include <icrl/train/run_pass.hpp>
 #include <icrl/train/schedule.hpp>
 #include <icrl/train/token_mask.hpp>
+#include <icrl/train/rl2_config.hpp>
+#include <icrl/train/rl2_trainer.hpp>
+#include <icrl/train/schedule.hpp>
+#include <icrl/train/trial.hpp>
 #include <icrl/train/weight_masks.hpp>

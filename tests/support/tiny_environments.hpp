@@ -63,4 +63,13 @@ struct Slider {
   }
 };
 
+/// A family of four tasks, all of which are the same environment.
+template <Environment E>
+struct CopiesOf {
+  E env{};
+
+  [[nodiscard]] static int task_count() { return 4; }
+  [[nodiscard]] E make(int) const { return env; }
+};
+
 }  // namespace icrl::test
