@@ -6,7 +6,8 @@
 //   study_report [--in out/study] [--out docs/results]
 //
 // A row's value is the mean over seeds of the mean over held-out tasks, as a share of the exact oracle. Its interval
-// resamples seeds and the tasks of each. Rows of other programs that study.json holds are kept.
+// resamples seeds and the tasks of each. Rows of other programs that study.json holds are kept. A picture also shows
+// RL2 where the folder has results of `rl2 --out` of the same protocol.
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -116,8 +117,9 @@ Json row_of(const Claim& claim, const std::map<int, Json>& by_seed) {
                                                  : fmt::format("grid_worlds --study {} --seed SEED", claim.study)}};
 }
 
-std::string picture_of(const std::string& name, const std::map<int, Json>& by_seed) {
-  const auto series = [&](std::string title, const char* key, PlotStroke stroke) {
+/// `rl2`: the results of RL2 under the same protocol, or none.
+std::string picture_of(const std::string& name, const std::map<int, Json>& of_study, const std::map<int, Json>& rl2) {
+  const auto series = [](const std::map<int, Json>& by_seed, std::string title, const char* key, PlotStroke stroke) {
     PlotSeries line{.name = std::move(title), .stroke = stroke};
     for (std::size_t e = 0; e < by_seed.begin()->second.at(key).size(); ++e) {
       std::vector<double> values;
@@ -133,8 +135,9 @@ std::string picture_of(const std::string& name, const std::map<int, Json>& by_se
   std::string title = name;
   std::ranges::replace(title, '_', ' ');
   Plot plot{.title = std::move(title), .y_label = "return / oracle (mean, worst to best seed)"};
-  plot.series = {series("distilled, frozen", "return_by_episode", PlotStroke::solid),
-                 series("source", "source_return_by_episode", PlotStroke::dashed)};
+  plot.series = {series(of_study, "distilled, frozen", "return_by_episode", PlotStroke::solid),
+                 series(of_study, "source", "source_return_by_episode", PlotStroke::dashed)};
+  if (!rl2.empty()) plot.series.push_back(series(rl2, "RL2, frozen", "return_by_episode", PlotStroke::solid));
   plot.levels = {{"oracle", 1}};
   return to_svg(plot);
 }
@@ -182,7 +185,9 @@ void report(const std::filesystem::path& in, const std::filesystem::path& out) {
       rows.push_back(row_of(claim, found->second));
   for (const auto& [name, by_seed] : results) {
     if (std::ranges::find(all, name, &Claim::study) == all.end()) continue;
-    bench::write_text(out / (name + ".svg"), picture_of(name, by_seed));
+    const auto rl2 = results.find("rl2_" + name);
+    bench::write_text(out / (name + ".svg"),
+                      picture_of(name, by_seed, rl2 == results.end() ? std::map<int, Json>{} : rl2->second));
   }
   for (Json& row : kept_rows(out / "study.json", rows)) rows.push_back(std::move(row));
   std::sort(rows.begin(), rows.end(),
