@@ -28,10 +28,10 @@ struct Opened {
   ~Opened() { os::close(file); }
 };
 
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span{text}); }
+std::span<const std::byte> raw_bytes(std::string_view text) { return std::as_bytes(std::span{text}); }
 
-void write(os::File file, std::string_view text) {
-  REQUIRE(os::write(file, bytes_of(text).data(), text.size()) == static_cast<std::int64_t>(text.size()));
+void put(os::File file, std::string_view text) {
+  REQUIRE(os::write(file, raw_bytes(text).data(), text.size()) == static_cast<std::int64_t>(text.size()));
 }
 
 std::string content(const std::filesystem::path& path) {
@@ -58,7 +58,7 @@ TEST_CASE("Each mode of opening finds, makes or refuses a file", "[core]") {
   CHECK(os::status(missing, true)->size == 0);
   const Opened reading{os::open(there, os::OpenMode::read)}, reusing{os::open(there, os::OpenMode::reuse)};
   const Opened appending{os::open(there, os::OpenMode::append)};
-  write(appending.file, " and new");
+  put(appending.file, " and new");
   CHECK(content(there) == "old and new");
 }
 
@@ -89,7 +89,7 @@ TEST_CASE("A second opening of a locked file finds the lock taken until the firs
 
   CHECK(os::lock(first.file) == os::LockOutcome::locked);
   CHECK(os::lock(second.file) == os::LockOutcome::taken);
-  write(first.file, "written under the lock");
+  put(first.file, "written under the lock");
   CHECK(content(folder / "a") == "written under the lock");  // which keeps nobody from reading
   os::unlock(first.file);
   CHECK(os::lock(second.file) == os::LockOutcome::locked);
@@ -98,10 +98,10 @@ TEST_CASE("A second opening of a locked file finds the lock taken until the firs
 TEST_CASE("A file is cut, and grows again at its new end", "[core]") {
   const test::TemporaryFolder folder;
   const Opened file{os::open(folder / "a", os::OpenMode::append)};
-  write(file.file, "0123456789");
+  put(file.file, "0123456789");
 
   CHECK(os::truncate(file.file, 4));
-  write(file.file, "ab");
+  put(file.file, "ab");
   CHECK(os::sync(file.file));
 
   CHECK(content(folder / "a") == "0123ab");
@@ -118,7 +118,7 @@ TEST_CASE("A file takes the place of another one in one step while it is open, o
   test::write_bytes(to, std::string_view{"old"});
   {
     const Opened writer{os::open(from, os::OpenMode::create_new)};
-    write(writer.file, "new");
+    put(writer.file, "new");
 #if !defined(_WIN32)
     const Opened reader{os::open(to, os::OpenMode::read)};
 #endif
@@ -146,7 +146,7 @@ TEST_CASE("A mapped file reads as what it holds", "[core]") {
   os::expect_random_reads(bytes, os::page_size());
   os::expect_any_reads(bytes, os::page_size());
   os::read_soon(bytes, os::page_size());
-  CHECK(std::equal(bytes, bytes + text.size(), bytes_of(text).data()));
+  CHECK(std::equal(bytes, bytes + text.size(), raw_bytes(text).data()));
   os::unmap(bytes, text.size());
 }
 

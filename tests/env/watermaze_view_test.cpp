@@ -15,17 +15,17 @@ namespace {
 
 constexpr double pi = std::numbers::pi;
 
-std::vector<float> picture(int height, int width, PlanePoint from, double angle) {
+std::vector<float> drawn(int height, int width, PlanePoint from, double angle) {
   std::vector<float> out(static_cast<std::size_t>(height * width * 3));
   PoolView{height, width}.draw(from, angle, out);
   return out;
 }
 
 /// Pixels of a column whose blue is neither the sky's nor the water's.
-int wall_pixels(const std::vector<float>& picture, int height, int width, int column) {
+int wall_pixels(const std::vector<float>& image, int height, int width, int column) {
   int count = 0;
   for (int row = 0; row < height; ++row) {
-    const float green = picture[static_cast<std::size_t>((row * width + column) * 3 + 1)];
+    const float green = image[static_cast<std::size_t>((row * width + column) * 3 + 1)];
     count += green == std::round(255 * 0.85f) || green == std::round(255 * 0.3f) ? 0 : 1;
   }
   return count;
@@ -56,7 +56,7 @@ TEST_CASE("A ray meets the wall where small steps along it leave the pool", "[en
 }
 
 TEST_CASE("A picture has whole numbers of 0 to 255, water below and sky above", "[env]") {
-  const auto seen = picture(24, 32, {0.1, 0.2}, 2);
+  const auto seen = drawn(24, 32, {0.1, 0.2}, 2);
   for (const float number : seen) CHECK((number >= 0 && number <= 255 && number == std::round(number)));
   for (const int column : {0, 16, 31}) {
     const std::size_t top = static_cast<std::size_t>(column) * 3, bottom = top + 23 * 32 * 3;
@@ -69,9 +69,9 @@ TEST_CASE("The wall is higher in the picture the nearer it is, by the law of per
   constexpr int height = 96, width = 128, middle = 64;
   // Focal length: half the width at 90 degrees. From the center the wall is 1 away.
   const double expected = width / 2.0 * PoolView::wall_height;
-  const int far = wall_pixels(picture(height, width, {0, 0}, 0.1), height, width, middle);
+  const int far = wall_pixels(drawn(height, width, {0, 0}, 0.1), height, width, middle);
   const int near =
-      wall_pixels(picture(height, width, {0.5 * std::cos(0.1), 0.5 * std::sin(0.1)}, 0.1), height, width, middle);
+      wall_pixels(drawn(height, width, {0.5 * std::cos(0.1), 0.5 * std::sin(0.1)}, 0.1), height, width, middle);
   CHECK(far == Approx(expected).margin(2));
   CHECK(near == Approx(2 * expected).margin(2));
 }
@@ -97,10 +97,10 @@ TEST_CASE("The wall's colors tell directions apart, and turning left moves the p
   CHECK(right.x == Approx(ahead.x));
   CHECK(right.y == Approx(ahead.y));
   CHECK(right.y < 0);
-  CHECK(picture(24, 32, {0.2, 0.1}, 0.3) == picture(24, 32, {0.2, 0.1}, 0.3 + 2 * pi));
+  CHECK(drawn(24, 32, {0.2, 0.1}, 0.3) == drawn(24, 32, {0.2, 0.1}, 0.3 + 2 * pi));
 }
 
 TEST_CASE("A move of a hundredth of the pool changes the picture", "[env]") {
   for (const PlanePoint to : {PlanePoint{0.01, 0}, PlanePoint{0, 0.01}, PlanePoint{-0.01, 0}, PlanePoint{0, -0.01}})
-    CHECK(picture(24, 32, {0, 0}, 0) != picture(24, 32, to, 0));
+    CHECK(drawn(24, 32, {0, 0}, 0) != drawn(24, 32, to, 0));
 }
