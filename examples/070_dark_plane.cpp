@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
 //
-// Numbers instead of ids: a point on a plane looks for a hidden disc. The source does not learn at all: it is the
-// oracle, whose moves are replaced by random ones, fewer from episode to episode (Zisman et al., 2024). The same pieces
-// as in the Dark Room do the rest; the model's head is a Gaussian because the action space is a Box.
+// Numbers instead of ids: a point on a plane looks for a hidden disc. The source searches the plane where it has not
+// been; some of its moves are replaced by random ones, and the model learns what it intended. The same pieces as in the
+// Dark Room do the rest; the model's head is a Gaussian because the action space is a Box.
 #include <cstdio>
 
 #include <icrl/env/dark_plane.hpp>
@@ -13,8 +13,8 @@
 #include <icrl/eval/svg.hpp>
 #include <icrl/eval/terminal.hpp>
 #include <icrl/learner/collect.hpp>
-#include <icrl/learner/dark_plane_oracle.hpp>
-#include <icrl/learner/noisy_demonstrator.hpp>
+#include <icrl/learner/dark_plane_explorer.hpp>
+#include <icrl/learner/noisy_learner.hpp>
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/train/distil.hpp>
 
@@ -26,19 +26,15 @@ using namespace icrl;
 namespace {
 
 struct Settings {
-  int source_episodes = 7;  ///< of which a window of 180 steps holds six: it shows nearly all of the source's way
-  int updates = 1200;
+  int source_episodes = 8;  ///< a window of 180 steps holds six
+  int updates = 600;
   double temperature = 0.6;
 };
 
-/// An oracle whose noise falls to nothing, each random move being kept for four steps.
-auto noisy_oracle(const Settings& settings) {
-  return [settings](int, const DarkPlane& plane) {
-    return NoisyDemonstrator{DarkPlaneOracle{plane.target(), plane.options().max_move},
-                             plane.action_space(),
-                             {.noise = {.start = 0.8, .anneal_share = 0.8, .episodes = settings.source_episodes},
-                              .hold_steps = 4,
-                              .jitter = 0.1}};
+/// A source that sweeps the plane, whose noise is drawn once per history.
+auto explorer_maker(const DarkPlaneOptions& options) {
+  return [options, sweeps = plan_plane_sweeps(options)](int, const DarkPlane& plane, Rng& rng) {
+    return NoisyLearner{DarkPlaneExplorer{options, sweeps}, plane.action_space(), {.max_noise = 0.3}, rng};
   };
 }
 
@@ -61,20 +57,22 @@ int main(int argc, char** argv) {
     for (int number = 0; number < seed_count; ++number) {
       const std::uint64_t seed = options.seed + static_cast<std::uint64_t>(number);
       const DarkPlanes planes{{.seed = seed}};
+      const auto make_explorer = explorer_maker(planes.options());
       const TaskSplit split =
           split_tasks(planes.task_count(), {.train = options.quick ? 16 : 900, .held_out = 32, .seed = seed});
 
-      const auto histories = collect(planes, split.train, noisy_oracle(settings),
+      const auto histories = collect(planes, split.train, make_explorer,
                                      {.histories_per_task = 5,
                                       .episodes = settings.source_episodes,
                                       .seed = seed,
                                       .thread_count = options.threads,
-                                      .algorithm = "noisy oracle"});
+                                      .algorithm = "explorer",
+                                      .with_expert_action = true});
       std::vector<HistoryView> views;
       for (const LearningHistory& history : histories) views.push_back(history.view());
       const StepLayout layout{.observation_space = views[0].info().observation_space,
                               .action_space = views[0].info().action_space};
-      const WindowSampler sampler{views, layout, {.context = 180, .history_start_fraction = 0.8}};
+      const WindowSampler sampler{views, layout, {.context = 180, .use_expert_action = true}};
       CausalTransformer<float> model{{.context = 180}, layout};
       Rng rng{seed};
       model.initialize(rng);
@@ -108,7 +106,7 @@ int main(int argc, char** argv) {
       references.random.insert(references.random.end(), own.random.begin(), own.random.end());
       agents.push_back(curves);
       sources.push_back(evaluate_learner(
-          noisy_oracle(settings), planes, split.held_out,
+          make_explorer, planes, split.held_out,
           {.runs = 4, .episodes = settings.source_episodes, .seed = seed, .thread_count = options.threads}));
       const auto share = [&](int first, int last) { return share_of_oracle(curves, own, first, last); };
       fmt::print(
@@ -141,9 +139,8 @@ int main(int argc, char** argv) {
 
     Plot plot{.title = fmt::format("A frozen transformer finds hidden discs: {} new targets", all.task_count()),
               .y_label = "return of an episode (mean, 95 % interval)"};
-    plot.series = {
-        plot_series("distilled from the noisy oracle, frozen", all, {.resamples = 500, .clusters = seed_count}),
-        {.name = "noisy oracle itself", .y = source.mean_by_episode(), .stroke = PlotStroke::dashed}};
+    plot.series = {plot_series("distilled from the explorer, frozen", all, {.resamples = 500, .clusters = seed_count}),
+                   {.name = "explorer itself", .y = source.mean_by_episode(), .stroke = PlotStroke::dashed}};
     plot.levels = {{"oracle", oracle}, {"random", mean(references.random)}};
     example::write_text(options.out / "curves.svg", to_svg(plot));
     example::write_text(options.out / "curves.csv", to_csv(plot));
