@@ -25,8 +25,8 @@ template <typename Byte>
 /// Sets number i of `column`, whose bits are still zero, to `value`, which has at most `bits` bits.
 template <typename Byte>
 void set_packed(Matrix<Byte>& bytes, Index i, Index column, int bits, unsigned value) {
-  const auto add = [&](Index byte, unsigned more) {
-    bytes(byte, column) = static_cast<Byte>(static_cast<std::uint8_t>(bytes(byte, column)) | (more & 0xffu));
+  const auto add = [&](Index row, unsigned more) {
+    bytes(row, column) = static_cast<Byte>(static_cast<std::uint8_t>(bytes(row, column)) | (more & 0xffu));
   };
   const Index bit = i * bits;
   add(bit / 8, value << (bit % 8));
