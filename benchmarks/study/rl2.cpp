@@ -2,16 +2,17 @@
 // SPDX-License-Identifier: MIT
 //
 // RL2, the online baseline of meta-reinforcement learning, one study per protocol:
-//   dark_room                 9 x 9 cells, 20 steps from the center, paid while on the goal; 65 training goals, 16 held
-//   out dark_room_terminating_70  9 x 9, 20 steps from the center, the goal ends the episode; 70 / 0 / 11
+//   dark_room                 9 x 9 cells, 20 steps from the center, paid while on the goal; 65 / 0 / 16
+//   dark_room_terminating_70  9 x 9, 20 steps from the center, the goal ends the episode; 70 / 0 / 11
 //   key_to_door_1000          9 x 9, 50 steps from a random cell; 1000 / 64 / 64
 //   bernoulli10               bandits of ten arms, 200 pulls; 30000 / 512 / 512
+// The numbers after the semicolons are tasks to train on, of validation and held out.
 //
 //   rl2 [--study NAME ...] [--seed 1] [--steps 1e7] [--threads 0] [--out out/rl2] [--quick]
 //
-// Writes OUT/NAME-sSEED.json, .svg, .csv and .safetensors. What is there is not made again, and an interrupted training
-// resumes. The number of updates follows from --steps as if all episodes were as long as they can be, so a training
-// takes fewer steps where they end early.
+// Writes OUT/rl2_NAME-sSEED.json, .svg, .csv and .safetensors. What is there is not made again, and an interrupted
+// training resumes. The number of updates follows from --steps as if all episodes were as long as they can be, so a
+// training takes fewer steps where they end early.
 #include <algorithm>
 #include <functional>
 #include <string>

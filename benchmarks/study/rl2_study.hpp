@@ -78,15 +78,22 @@ namespace detail {
   return seconds < 5400 ? fmt::format("{:.0f} min", seconds / 60) : fmt::format("{:.1f} h", seconds / 3600);
 }
 
-/// Trains the model, from its checkpoint if there is one, and returns what every update did since then.
+/// Trains the model, from its checkpoint if there is one, and returns what its updates did. `curve_path`: where that is
+/// kept beside the checkpoint.
 template <TaskFamily F>
 Json train_by_rl2(RecurrentValueModel<float>& model, const F& family, std::span<const int> tasks, const Rl2Study& study,
-                  const std::filesystem::path& checkpoint, DistilProgress& progress) {
+                  const std::filesystem::path& checkpoint, const std::filesystem::path& curve_path,
+                  DistilProgress& progress) {
   constexpr int checkpoint_every = 50;
   Rl2Trainer trainer{model, family, tasks, study.training};
-  if (std::filesystem::exists(checkpoint)) trainer.restore(checkpoint);
-  example::ProgressBar bar{study.name + ": training"};
   Json curve = Json::array();
+  if (std::filesystem::exists(checkpoint)) {
+    trainer.restore(checkpoint);
+    // Written before the checkpoint, so it may be longer than the run that resumes.
+    for (const Json& row : parse_json(text_of(curve_path), curve_path.string()))
+      if (row.at(0).get<std::int64_t>() <= trainer.progress().tokens) curve.push_back(row);
+  }
+  example::ProgressBar bar{study.name + ": training"};
   const int updates = study.training.updates, sampled = std::max(1, updates / 100);
   while (trainer.progress().update < updates) {
     const Rl2Metrics m = trainer.step();
@@ -96,7 +103,10 @@ Json train_by_rl2(RecurrentValueModel<float>& model, const F& family, std::span<
                          m.last_return, static_cast<double>(m.steps) / 1e6, m.steps_per_second, duration_text(left)));
     if (m.update % sampled == 0 || m.update == updates)
       curve.push_back({m.steps, m.first_return, m.last_return, m.entropy});
-    if (m.update % checkpoint_every == 0 && m.update < updates) trainer.save(checkpoint);
+    if (m.update % checkpoint_every == 0 && m.update < updates) {
+      write_text(curve_path, curve.dump());
+      trainer.save(checkpoint);
+    }
   }
   progress = trainer.progress();
   return curve;
@@ -119,8 +129,8 @@ inline std::string csv_of(const Json& curve) {
 
 }  // namespace detail
 
-/// Runs a study and writes `NAME-sSEED.json`, a picture of the returns by episode and the curve of the training as CSV
-/// into the folder. If the JSON is there, it does nothing; a training that was interrupted resumes.
+/// Runs a study and writes `rl2_NAME-sSEED.json`, a picture of the returns by episode and the curve of the training as
+/// CSV into the folder. If the JSON is there, it does nothing; a training that was interrupted resumes.
 template <TaskFamily F>
 requires HasOracleReturn<F> && HasRandomReturn<F>
 void run_rl2_study(Rl2Study study, const F& family, int steps_per_episode, const Rl2StudyOptions& options) {
@@ -133,7 +143,7 @@ void run_rl2_study(Rl2Study study, const F& family, int steps_per_episode, const
   study.training.seed = study.split.seed = options.seed;
   std::filesystem::create_directories(options.out);
   const auto path = [&](const char* ending) {
-    return options.out / fmt::format("{}-s{}.{}", study.name, options.seed, ending);
+    return options.out / fmt::format("rl2_{}-s{}.{}", study.name, options.seed, ending);
   };
   const std::string settings = describe(study);
   if (std::filesystem::exists(path("json"))) {
@@ -154,7 +164,8 @@ void run_rl2_study(Rl2Study study, const F& family, int steps_per_episode, const
   Rng rng{options.seed};
   model.initialize(rng);
   DistilProgress progress;
-  const Json curve = detail::train_by_rl2(model, family, split.train, study, path("checkpoint"), progress);
+  const Json curve =
+      detail::train_by_rl2(model, family, split.train, study, path("checkpoint"), path("curve"), progress);
   save_model(model, path("safetensors"));
   const std::string weights_before = fmt::format("{:08x}", weights_checksum(model));
 
@@ -221,6 +232,7 @@ void run_rl2_study(Rl2Study study, const F& family, int steps_per_episode, const
   write_text(path("csv"), detail::csv_of(curve));
   write_text(path("json"), to_text(result, path("json").string(), 1) + "\n");
   std::filesystem::remove(path("checkpoint"));
+  std::filesystem::remove(path("curve"));
   fmt::print(
       "{} seed {}: {:.2f} M steps in {:.0f} s; share of the oracle in episodes {}-{} of a trial: held-out {:.3f}, training "
       "{:.3f}\n",

@@ -77,6 +77,7 @@
 #include <icrl/core/os_file.hpp>
 #include <icrl/core/os_file_posix.hpp>
 #include <icrl/core/os_file_windows.hpp>
+#include <icrl/core/os_process.hpp>
 #include <icrl/core/parallel.hpp>
 #include <icrl/core/read_ahead.hpp>
 #include <icrl/core/rng.hpp>
@@ -285,11 +286,10 @@
 #include <icrl/train/metrics.hpp>
 #include <icrl/train/objective.hpp>
 #include <icrl/train/ranks.hpp>
+#include <icrl/train/rl2_config.hpp>
+#include <icrl/train/rl2_trainer.hpp>
 #include <icrl/train/run_pass.hpp>
 #include <icrl/train/schedule.hpp>
 #include <icrl/train/token_mask.hpp>
-#include <icrl/train/rl2_config.hpp>
-#include <icrl/train/rl2_trainer.hpp>
-#include <icrl/train/schedule.hpp>
 #include <icrl/train/trial.hpp>
 #include <icrl/train/weight_masks.hpp>

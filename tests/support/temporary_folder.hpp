@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include <icrl/core/os_file.hpp>
+#include <icrl/core/os_process.hpp>
 
 namespace icrl::test {
 

@@ -35,10 +35,10 @@ struct MadeUpTrial {
     Matrix<double> outputs(made.row_count(), model.output_count());
     model.forward(made.window.features_of(0), made.row_count(), scratch.cache, outputs);
     value_trial<Doubles>(model, outputs, 0.9, 0.9, 1, made);
-    for (std::size_t t = 0; t < made.losses.size(); ++t) {
+    for (std::size_t t = 0; t < made.negative_log_probabilities.size(); ++t) {
       made.advantages[t] = rng.normal();
       made.returns[t] = rng.normal();
-      made.losses[t] += (t % 4 < 2 ? 0.5 : 0.05) * (t % 2 == 0 ? 1 : -1);
+      made.negative_log_probabilities[t] += (t % 4 < 2 ? 0.5 : 0.05) * (t % 2 == 0 ? 1 : -1);
     }
   }
 
@@ -104,13 +104,13 @@ TEST_CASE("PPO's objective of one step by hand", "[train]") {
   outputs.col(2).setConstant(2);
   std::ranges::fill(trial.advantages, 0.0);
   std::ranges::fill(trial.returns, 2.0);
-  std::ranges::fill(trial.losses, std::log(2.0));
+  std::ranges::fill(trial.negative_log_probabilities, std::log(2.0));
   trial.returns[0] = 5;
   const ClippedObjective objective{.clip = 0.2, .entropy_weight = 0, .value_weight = 0.5, .trial = &trial};
   ClippedObjective::Scratch scratch;
   const auto loss = [&](double advantage, double ratio) {
     trial.advantages[0] = advantage;
-    trial.losses[0] = std::log(2.0) + std::log(ratio);  // now 1/2, before it was 1/2 / ratio
+    trial.negative_log_probabilities[0] = std::log(2.0) + std::log(ratio);  // now 1/2, before it was 1/2 / ratio
     scratch.totals = {};
     return objective.loss(made.model, trial.window, 0, outputs, doutputs, scratch) - 0.5 * 9.0 / 2;
   };
@@ -122,7 +122,7 @@ TEST_CASE("PPO's objective of one step by hand", "[train]") {
   CHECK(doutputs(0, 2) == Approx(0.5 * -3));
   CHECK(doutputs.bottomRows(rows - 1).isZero(1e-12));
   CHECK(scratch.totals.clipped == 0);
-  CHECK(scratch.totals.divergence == Approx(1.1 - 1 - std::log(1.1)));
+  CHECK(scratch.totals.approximate_kl == Approx(1.1 - 1 - std::log(1.1)));
   CHECK(loss(3, 1.5) == Approx(-3 * 1.2));
   CHECK(doutputs(0, taken) == 0);
   CHECK(scratch.totals.clipped == 1);

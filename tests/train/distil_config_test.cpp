@@ -82,9 +82,9 @@ TEST_CASE("A value that makes no sense is named with its bounds", "[train]") {
   CHECK(has(refusal({.token_mask = 1.5}), "distil: token_mask is 1.5, it must lie in 0 .. 1"));
   CHECK(has(refusal({.token_mask = -0.1}), "token_mask is -0.1"));
   CHECK(has(refusal({.token_mask = no_number}), "token_mask is nan"));
-  CHECK(has(refusal({.dropout = {.embedding = 1}}), "distil: dropout.embedding is 1, it must lie in 0 .. "));
-  CHECK(has(refusal({.dropout = {.residual = -0.1}}), "dropout.residual is -0.1"));
-  CHECK(has(refusal({.dropout = {.attention = no_number}}), "dropout.attention is nan"));
+  CHECK(has(refusal({.dropout = {.embedding = 1}}), "dropout: embedding is 1, it must lie in [0, 1)"));
+  CHECK(has(refusal({.dropout = {.residual = -0.1}}), "dropout: residual is -0.1"));
+  CHECK(has(refusal({.dropout = {.attention = no_number}}), "dropout: attention is nan"));
   CHECK(has(refusal({.ema_decay = 1}), "ema_decay is 1"));
   CHECK(has(refusal({.evaluate_every = -1}), "evaluate_every is -1"));
   CHECK(has(refusal({.checkpoint_every = -1}), "checkpoint_every is -1"));

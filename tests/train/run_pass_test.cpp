@@ -35,8 +35,8 @@ TEST_CASE("A run's pass is the model's own or the one in bfloat16, with the weig
   ContextBatch batch;
   run.sampler.sample(1, Rng{2}, batch);
   PassOfRun full{model, {.products = Products::full}}, quick{model, {.products = Products::bfloat16}};
-  full.take_weights();
-  quick.take_weights();
+  full.pack();
+  quick.pack();
   PassResult expected{model};
   WindowScratch<PassModel> scratch;
   expected.loss = window_loss(model, ActionCrossEntropy{}, batch, 0, scratch, expected.gradient);
@@ -50,8 +50,8 @@ TEST_CASE("A run's pass is the model's own or the one in bfloat16, with the weig
   for (const auto& p : parameters_of(model))
     for (float& number : p.numbers()) number *= 0.5f;
   const double stale = PassResult{model, quick, batch}.loss;
-  quick.take_weights();
-  full.take_weights();
+  quick.pack();
+  full.pack();
   const double fresh = PassResult{model, quick, batch}.loss, wanted = PassResult{model, full, batch}.loss;
   CHECK(fresh == Approx(wanted).epsilon(0.02));
   CHECK(std::abs(fresh - wanted) < std::abs(stale - wanted));

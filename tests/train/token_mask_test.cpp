@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <icrl/model/recurrent_model.hpp>
+#include <icrl/train/action_and_value.hpp>
 #include <icrl/train/distil_trainer.hpp>
 
 #include "support/alloc_counter.hpp"
@@ -221,7 +222,8 @@ TEST_CASE("Tokens are not masked for an objective that reads the windows, too", 
   CHECK(has(error_of([&] {
               DistilTrainer{model, run.sampler, config, ReadingObjective{}};
             }),
-            "distil: token_mask is 0.3, but the objective reads the windows, too"));
+            "distil: token_mask is 0.3, but the objective reads the rows that it would hide"));
+  static_assert(ActionAndValue::reads_windows);  // values are learned of the rewards in the rows
   config.token_mask = 0;
   CHECK(DistilTrainer{model, run.sampler, config, ReadingObjective{}}.step().update == 1);
 }

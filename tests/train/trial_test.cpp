@@ -91,6 +91,8 @@ TEST_CASE("A trial does not depend on the others, and its task is one of those g
   }
   CHECK(std::ranges::count(seen, seen.front()) < 6);
   CHECK(run_trials(model, rooms, tasks, 2, {}).empty());
+  CHECK(test::error_of([&] { (void)run_trials(model, rooms, {}, 2, rngs); }) ==
+        "RL2: there is no task to run trials on");
 }
 
 TEST_CASE("The masks of a trial are those under which its actions were taken", "[train]") {
@@ -118,7 +120,8 @@ TEST_CASE("The probability of an action is one among those that were allowed", "
 
   value_trial<RecurrentValueModel<float>>(model, outputs, 0.9, 0.9, 1, trials[0]);
 
-  for (const double loss : trials[0].losses) CHECK(loss == Approx(std::log(2.0)));  // of four actions two
+  for (const double loss : trials[0].negative_log_probabilities)
+    CHECK(loss == Approx(std::log(2.0)));  // of four actions two
 }
 
 TEST_CASE("Rewards are discounted across the episodes of a trial, by hand", "[train]") {
@@ -144,7 +147,7 @@ TEST_CASE("Rewards are discounted across the episodes of a trial, by hand", "[tr
       CHECK(trial.returns[row] == Approx(later));
       CHECK(trial.advantages[row] == Approx(later - (i + 1)));
       const bool is_first = detail::action_of(trial, i * stride)[0] == 0;
-      CHECK(trial.losses[row] == Approx(-std::log(is_first ? 0.75 : 0.25)));
+      CHECK(trial.negative_log_probabilities[row] == Approx(-std::log(is_first ? 0.75 : 0.25)));
     }
     value_trial<RecurrentValueModel<float>>(model, outputs, 0.5, /*lambda*/ 0, 4, trial);
     for (int i = 0; i < 3; ++i)

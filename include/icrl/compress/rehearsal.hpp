@@ -70,7 +70,7 @@ private:
   /// What a trainer and its objective refuse whatever the windows are.
   template <typename M>
   void check_training(const FineTune& step, const M& model) const {
-    check_representable<float>(step.training);
+    check_representable<float>("distil", optimizer_config(step.training));
     (void)used_products(model, step.training);
     (void)SoftLabels<CausalTransformer<float>>{original_, step.labels};
   }

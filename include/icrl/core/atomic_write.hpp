@@ -13,6 +13,7 @@
 #include <icrl/core/fail.hpp>
 #include <icrl/core/file_descriptor.hpp>
 #include <icrl/core/os_file.hpp>
+#include <icrl/core/os_process.hpp>
 
 namespace icrl {
 
@@ -32,7 +33,7 @@ inline FileDescriptor open_temporary(const std::filesystem::path& temporary) {
   if (!os::failed_on_existing()) fail_with_reason("cannot create", temporary);
   FileDescriptor left{os::open(temporary, os::OpenMode::reuse)};
   const auto status = left.is_open() ? os::status(left.get()) : std::nullopt;
-  const bool is_ours = status && status->is_regular && status->link_count == 1 && status->is_own;
+  const bool is_ours = status && status->is_regular && !status->is_link && status->link_count == 1 && status->is_own;
   return is_ours ? std::move(left) : FileDescriptor{os::no_file};
 }
 
@@ -115,7 +116,7 @@ inline void write_file_atomically(const std::filesystem::path& path, std::span<c
   detail::Folder folder{target};
   const auto [file, temporary] = detail::open_temporary_beside(target);
   try {
-    if (!os::copy_rights(target, file.get())) detail::fail_with_reason("cannot set the mode of", temporary);
+    if (!os::copy_permissions(target, file.get())) detail::fail_with_reason("cannot set the mode of", temporary);
     detail::write_all(file, bytes, temporary);
     if (!os::sync(file.get())) detail::fail_with_reason("cannot sync", temporary);
     if (!os::replace(temporary, target)) detail::fail_with_reason("cannot replace", path);

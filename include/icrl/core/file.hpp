@@ -14,6 +14,7 @@
 #include <icrl/core/fail.hpp>
 #include <icrl/core/file_descriptor.hpp>
 #include <icrl/core/os_file.hpp>
+#include <icrl/core/os_process.hpp>
 
 // Robust file access: mapped reading, atomic replacement, appending under a lock.
 namespace icrl {

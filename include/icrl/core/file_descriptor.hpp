@@ -5,12 +5,20 @@
 #include <cstddef>
 #include <filesystem>
 #include <span>
+#include <system_error>
 #include <utility>
 
+#include <icrl/core/fail.hpp>
 #include <icrl/core/os_file.hpp>
 
 // Shared by the file headers: an open file and an open folder that close themselves.
 namespace icrl::detail {
+
+/// Throws Error with the reason that the system gives.
+[[noreturn]] inline void fail_with_reason(const char* what, const std::filesystem::path& path) {
+  const std::error_code reason = os::last_error();  // before anything else can change it
+  fail("{} \"{}\": {}", what, path.string(), reason.message());
+}
 
 /// An open file that closes itself.
 class FileDescriptor {

@@ -5,9 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <system_error>
 
-#include <icrl/core/fail.hpp>
+#include <icrl/core/target.hpp>
 
 // All that icrl asks of the operating system: files, their locks and mappings, the process. Everything else is standard
 // C++. One of the two headers below has the functions; both have the same ones.
@@ -25,6 +24,7 @@ enum class OpenMode {
 struct FileStatus {
   bool is_regular = false;           ///< a file, not a folder, device or pipe
   bool is_own = false;               ///< belongs to this user; on Windows, where a user's folders are private, always
+  bool is_link = false;              ///< stands for another file; on Windows also for one that is kept elsewhere
   std::uint64_t size = 0;            ///< bytes
   std::uint64_t link_count = 0;      ///< names of the file
   std::uint64_t volume = 0, id = 0;  ///< the same file if both are equal
@@ -45,13 +45,3 @@ enum class LockOutcome {
 #else
 #include <icrl/core/os_file_posix.hpp>
 #endif
-
-namespace icrl::detail {
-
-/// Throws Error with the reason that the system gives.
-[[noreturn]] inline void fail_with_reason(const char* what, const std::filesystem::path& path) {
-  const std::error_code reason = os::last_error();  // before anything else can change it
-  fail("{} \"{}\": {}", what, path.string(), reason.message());
-}
-
-}  // namespace icrl::detail

@@ -50,6 +50,7 @@ namespace detail {
 [[nodiscard]] inline FileStatus status_from(const struct ::stat& found) {
   return {.is_regular = S_ISREG(found.st_mode),
           .is_own = found.st_uid == ::geteuid(),
+          .is_link = S_ISLNK(found.st_mode),
           .size = static_cast<std::uint64_t>(found.st_size),
           .link_count = static_cast<std::uint64_t>(found.st_nlink),
           .volume = static_cast<std::uint64_t>(found.st_dev),
@@ -73,7 +74,7 @@ namespace detail {
 /// Whether this process may write to an existing file.
 [[nodiscard]] inline bool is_writable(const std::filesystem::path& path) { return ::access(path.c_str(), W_OK) == 0; }
 /// Gives a file the access rights of another one.
-[[nodiscard]] inline bool copy_rights(const std::filesystem::path& from, File to) {
+[[nodiscard]] inline bool copy_permissions(const std::filesystem::path& from, File to) {
   struct ::stat found {};
   return ::stat(from.c_str(), &found) != 0 || ::fchmod(to, found.st_mode & 07777) == 0;
 }
@@ -137,12 +138,9 @@ inline void expect_random_reads(const std::byte* bytes, std::size_t size) {
 inline void expect_any_reads(const std::byte* bytes, std::size_t size) {
   (void)::posix_madvise(const_cast<std::byte*>(bytes), size, POSIX_MADV_NORMAL);
 }
-inline void read_soon(const std::byte* bytes, std::size_t size) {
+inline void prefetch(const std::byte* bytes, std::size_t size) {
   (void)::posix_madvise(const_cast<std::byte*>(bytes), size, POSIX_MADV_WILLNEED);
 }
-
-/// The number of this process, which a forked one does not share.
-[[nodiscard]] inline std::int64_t process_id() { return ::getpid(); }
 
 }  // namespace icrl::os
 #endif

@@ -40,7 +40,6 @@ __declspec(dllimport) void* __stdcall CreateFileMappingW(void*, _SECURITY_ATTRIB
                                                          unsigned long, const wchar_t*);
 __declspec(dllimport) void* __stdcall MapViewOfFile(void*, unsigned long, unsigned long, unsigned long, std::size_t);
 __declspec(dllimport) int __stdcall UnmapViewOfFile(const void*);
-__declspec(dllimport) unsigned long __stdcall GetCurrentProcessId();
 __declspec(dllimport) unsigned long __stdcall GetLastError();
 __declspec(dllimport) void __stdcall SetLastError(unsigned long);
 }
@@ -123,9 +122,9 @@ inline void close(File file) { CloseHandle(file); }
     return std::nullopt;
   constexpr unsigned long on_disk = 1;
   const auto joined = [](std::uint32_t high, std::uint32_t low) { return std::uint64_t{high} << 32 | low; };
-  return FileStatus{.is_regular = GetFileType(file) == on_disk &&
-                                  (found.attributes & (detail::folder_attribute | detail::link_attribute)) == 0,
+  return FileStatus{.is_regular = GetFileType(file) == on_disk && (found.attributes & detail::folder_attribute) == 0,
                     .is_own = true,
+                    .is_link = (found.attributes & detail::link_attribute) != 0,
                     .size = joined(found.size_high, found.size_low),
                     .link_count = found.links,
                     .volume = found.volume,
@@ -149,7 +148,7 @@ inline void close(File file) { CloseHandle(file); }
   return false;
 }
 /// Nothing to do: a new file has the rights of its folder.
-[[nodiscard]] inline bool copy_rights(const std::filesystem::path&, File) { return true; }
+[[nodiscard]] inline bool copy_permissions(const std::filesystem::path&, File) { return true; }
 
 /// Writes at the file's end. Bytes written, which may be fewer than `size`; negative on failure.
 [[nodiscard]] inline std::int64_t write(File file, const std::byte* bytes, std::size_t size) {
@@ -219,10 +218,7 @@ inline void unmap(const std::byte* bytes, std::size_t) { UnmapViewOfFile(bytes);
 /// The system decides alone how it reads mapped pages.
 inline void expect_random_reads(const std::byte*, std::size_t) {}
 inline void expect_any_reads(const std::byte*, std::size_t) {}
-inline void read_soon(const std::byte*, std::size_t) {}
-
-/// The number of this process.
-[[nodiscard]] inline std::int64_t process_id() { return static_cast<std::int64_t>(GetCurrentProcessId()); }
+inline void prefetch(const std::byte*, std::size_t) {}
 
 }  // namespace icrl::os
 #endif

@@ -17,7 +17,7 @@
 #include <icrl/core/assert.hpp>
 #include <icrl/core/error.hpp>
 #include <icrl/core/function_ref.hpp>
-#include <icrl/core/os_file.hpp>
+#include <icrl/core/os_process.hpp>
 
 namespace icrl {
 

@@ -36,7 +36,7 @@ public:
     std::size_t left = static_cast<std::size_t>(end_ - begin_) + address(begin_) % os::page_size();
     while (left > 0) {
       const std::size_t size = std::min(left, piece);
-      os::read_soon(end_ - left, size);
+      os::prefetch(end_ - left, size);
       left -= size;
     }
     begin_ = end_ = nullptr;

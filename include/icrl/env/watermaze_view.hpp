@@ -34,11 +34,13 @@ public:
     PlanePoint wall;
     double depth;  ///< above 0
   };
+  /// `from` lies inside the pool.
   [[nodiscard]] Hit cast(PlanePoint from, double angle, int column) const {
     const double aside = (width_ / 2.0 - column - 0.5) / focal_;  // to the left of the heading, per unit ahead
     const double x = std::cos(angle) - aside * std::sin(angle), y = std::sin(angle) + aside * std::cos(angle);
     const double along = from.x * x + from.y * y, length = x * x + y * y;
     const double inside = 1 - from.x * from.x - from.y * from.y;
+    ICRL_ASSERT(inside > 0, "pool view: the eye must be inside the pool");
     const double depth = (std::sqrt(along * along + length * inside) - along) / length;
     return {{from.x + depth * x, from.y + depth * y}, depth};
   }
@@ -53,7 +55,8 @@ public:
   }
 
   /// Writes height * width * 3 whole numbers in 0 .. 255: row by row, the three channels of a pixel next to each other.
-  /// `angle`: of the heading, in radians.
+  /// `from` lies inside the pool; `angle` is that of
+  /// the heading, in radians.
   void draw(PlanePoint from, double angle, std::span<float> out) const {
     ICRL_ASSERT(out.size() == static_cast<std::size_t>(height_ * width_ * 3),
                 "pool view: the picture must have height * width * 3 numbers");

@@ -97,7 +97,8 @@ public:
     std::ranges::copy(planned_action_, action.begin());
   }
 
-  /// Throws Error if no center is left, because the plane has another radius than it was made for.
+  /// Throws Error if no center is left, because the plane has another radius than it was made for. After that
+  /// it may only be assigned to.
   void learn(const Transition& transition) {
     search_.note(place_of(transition.next_observation), transition.reward > 0);
     if (search_.centers().empty())

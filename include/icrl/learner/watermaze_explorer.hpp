@@ -36,7 +36,8 @@ public:
     action[0] = static_cast<float>(planned_action_);
   }
 
-  /// Throws Error if no center is left, because the maze has other options than it was made for.
+  /// Throws Error if no center is left, because the maze has other options than it was made for. After that it
+  /// may only be assigned to.
   void learn(const Transition& transition) {
     pose_ = moves_.moved(pose_, static_cast<int>(transition.action[0]));
     search_.note(pose_.position, transition.reward > 0);

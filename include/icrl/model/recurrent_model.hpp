@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -51,11 +52,14 @@ struct RecurrentConfig {
 inline void validate(const RecurrentConfig& config) { validate_fields(config, "recurrent model"); }
 
 /// A sequence model of Algorithm Distillation whose memory is a state of fixed size: it reads one step at a time, is
-/// trained on windows of any length, and streams forever at a constant time per step.
-template <std::floating_point S>
+/// trained on windows of any length, and streams forever at a constant time per step. H: of its outputs, a Linear or a
+/// ValueHead.
+template <std::floating_point S, typename H = Linear<S>>
 struct RecurrentModel {
   using Scalar = S;
-  static constexpr std::string_view kind = "gated_recurrence";
+  using Head = H;  ///< from the last norm to the outputs
+  static constexpr std::string_view kind =
+      std::same_as<Head, Linear<S>> ? "gated_recurrence" : "value_gated_recurrence";
 
   RecurrentConfig config;
   StepLayout layout;
@@ -63,7 +67,7 @@ struct RecurrentModel {
   StepEmbedding<S> embedding;
   std::vector<RecurrentBlock<S>> blocks;
   LayerNorm<S> final_norm;
-  Linear<S> head;  ///< (C, parameters of the action distribution)
+  Head head;  ///< (C, outputs); `actions` reads the first of them, with a plain head all
 
   /// All weights zero, all norms one. Throws Error for an invalid configuration or layout.
   RecurrentModel(const RecurrentConfig& shape, const StepLayout& steps)
@@ -81,7 +85,7 @@ struct RecurrentModel {
     return StepEmbedding<S>::weight_count(embedding_config(shape), steps) +
            shape.layer_count * RecurrentBlock<S>::weight_count(shape.width, shape.state_size, shape.hidden) +
            LayerNorm<S>::weight_count(shape.width) +
-           Linear<S>::weight_count(shape.width, ActionDistribution{steps.action_space}.parameter_count());
+           Head::weight_count(shape.width, ActionDistribution{steps.action_space}.parameter_count());
   }
 
   /// For a fresh model: weights as in CausalTransformer; see GatedRecurrence for its gates.
@@ -101,7 +105,10 @@ struct RecurrentModel {
     typename LayerNorm<S>::Cache final_norm;
   };
 
-  /// outputs (T, parameters) for a window of T = `steps` rows of features.
+  /// P: outputs per step.
+  [[nodiscard]] int output_count() const { return static_cast<int>(head.output_size()); }
+
+  /// outputs (T, P) for a window of T = `steps` rows of features.
   void forward(std::span<const float> features, int steps, Cache& cache, MatrixOut<S> outputs) const {
     reserve_rows(cache.stream, steps, config.width);
     reserve_rows(cache.normed, steps, config.width);
@@ -113,7 +120,7 @@ struct RecurrentModel {
     head.forward(normed, outputs);
   }
 
-  /// Adds to `grad`. doutputs (T, parameters); `features` and `cache` are those of the forward pass before.
+  /// Adds to `grad`. doutputs (T, P); `features` and `cache` are those of the forward pass before.
   void backward(std::span<const float> features, int steps, MatrixIn<S> doutputs, Cache& cache,
                 RecurrentModel& grad) const {
     reserve_rows(cache.dstream, steps, config.width);

@@ -45,6 +45,8 @@ inline void returns_of(const ContextBatch& batch, int window, double discount, s
 /// the rewards to the end of the episode. Rows whose episode continues after the window have no return and only train
 /// the action, so windows must be longer than episodes.
 struct ActionAndValue {
+  static constexpr bool reads_windows = true;  ///< returns are summed from the rewards in their rows
+
   double value_weight = 0.5;   ///< factor of half the squared error, finite, at least 0
   double discount = 0.99;      ///< factor per step of later rewards, in 0 .. 1
   double label_smoothing = 0;  ///< as in ActionCrossEntropy

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include <icrl/core/fail.hpp>
+#include <icrl/core/assert.hpp>
 #include <icrl/learner/ppo.hpp>
 #include <icrl/model/concepts.hpp>
 #include <icrl/train/objective.hpp>
@@ -19,12 +19,12 @@ namespace icrl {
 
 /// Sums over the steps of trials.
 struct ClippedTotals {
-  double steps = 0;        ///< how many
-  double policy = 0;       ///< -min(ratio A, clip(ratio) A)
-  double entropy = 0;      ///< of the policy, nats
-  double value_error = 0;  ///< (value - return)^2 / 2
-  double divergence = 0;   ///< ratio - 1 - log(ratio): an estimate of KL(old policy || new policy), nats
-  double clipped = 0;      ///< steps without a pull on the policy, because their ratio has left the range
+  double steps = 0;           ///< how many
+  double policy = 0;          ///< -min(ratio A, clip(ratio) A)
+  double entropy = 0;         ///< of the policy, nats
+  double value_error = 0;     ///< (value - return)^2 / 2
+  double approximate_kl = 0;  ///< ratio - 1 - log(ratio): an estimate of KL(old policy || new policy), nats
+  double clipped = 0;         ///< steps that do not change the policy, because their ratio has left the range
 
   /// Adds every sum.
   ClippedTotals& operator+=(const ClippedTotals& other) {
@@ -32,7 +32,7 @@ struct ClippedTotals {
     policy += other.policy;
     entropy += other.entropy;
     value_error += other.value_error;
-    divergence += other.divergence;
+    approximate_kl += other.approximate_kl;
     clipped += other.clipped;
     return *this;
   }
@@ -55,10 +55,11 @@ struct ClippedObjective {
     std::vector<double> doutputs{};  ///< the same
   };
 
-  /// The loss of a trial and its derivative, as an Objective; the batch is the trial's window.
+  /// The loss of a trial and its derivative, as an Objective; the batch is the trial's window. `trial` must be set.
   template <SequenceModel M>
   double loss(const M& model, const ContextBatch&, int, MatrixIn<typename M::Scalar> outputs,
               MatrixOut<typename M::Scalar> doutputs, Scratch& scratch) const {
+    ICRL_ASSERT(trial != nullptr, "clipped objective: it has no trial");
     const Index place = model.actions.parameter_count();
     const auto size = static_cast<std::size_t>(place);
     scratch.outputs.resize(1, place);
@@ -72,9 +73,10 @@ struct ClippedObjective {
       detail::read_action_outputs<typename M::Scalar>(*trial, t, outputs, scratch.outputs);
       const auto action = detail::action_of(*trial, t);
       const double advantage = trial->advantages[r];
-      const double log_ratio = trial->losses[r] - model.actions.template loss<double>(row, action, 0.0);
-      const double ratio = std::exp(log_ratio), pull = clipped_advantage(ratio, advantage, clip);
-      (void)model.actions.template loss_and_gradient<double>(row, action, 0.0, pull, scratch.doutputs);
+      const double log_ratio =
+          trial->negative_log_probabilities[r] - model.actions.template loss<double>(row, action, 0.0);
+      const double ratio = std::exp(log_ratio), weight = clipped_advantage(ratio, advantage, clip);
+      (void)model.actions.template loss_and_gradient<double>(row, action, 0.0, weight, scratch.doutputs);
       const double entropy =
           model.actions.template add_entropy_gradient<double>(row, -entropy_weight, scratch.doutputs);
       const double error = static_cast<double>(outputs(t, place)) - trial->returns[r];
@@ -87,8 +89,8 @@ struct ClippedObjective {
                          .policy = -gain,
                          .entropy = entropy,
                          .value_error = error * error / 2,
-                         .divergence = ratio - 1 - log_ratio,
-                         .clipped = pull == 0 && advantage != 0 ? 1.0 : 0.0};
+                         .approximate_kl = ratio - 1 - log_ratio,
+                         .clipped = weight == 0 && advantage != 0 ? 1.0 : 0.0};
       total += -gain - entropy_weight * entropy + value_weight * error * error / 2;
     }
     return total;

@@ -26,20 +26,21 @@
 // What a trainer checks, and how it is told its optimizer.
 namespace icrl::detail {
 
-/// Values that are valid in double may overflow or underflow in the model's precision.
+/// Values that are valid in double may overflow or underflow in the model's precision. Throws Error, which begins with
+/// `what`.
 template <typename Scalar>
-void check_representable(const DistilConfig& config) {
+void check_representable(std::string_view what, const AdamWConfig& config) {
   constexpr auto least = static_cast<double>(std::numeric_limits<Scalar>::min()),
                  most = static_cast<double>(std::numeric_limits<Scalar>::max());
-  const auto in_range = [](const char* name, double value, double low, double high) {
+  const auto in_range = [what](const char* name, double value, double low, double high) {
     if (!(value >= low && value <= high))
-      fail("distil: {} is {}, for this model it must lie in {} .. {}", name, value, low, high);
+      fail("{}: {} is {}, for this model it must lie in {} .. {}", what, name, value, low, high);
   };
   in_range("learning_rate", config.learning_rate, least, most);
   in_range("epsilon", config.epsilon, least, most);
   in_range("weight_decay", config.weight_decay * config.learning_rate, 0, 1);
   if (Scalar(config.beta1) == 1 || Scalar(config.beta2) == 1)
-    fail("distil: beta1 is {} and beta2 is {}; one of them rounds to 1 in this model's precision", config.beta1,
+    fail("{}: beta1 is {} and beta2 is {}; one of them rounds to 1 in this model's precision", what, config.beta1,
          config.beta2);
 }
 
@@ -122,7 +123,7 @@ void validate_objective(const O& objective, const DistilConfig& config) {
   bool reads_windows = false;
   if constexpr (requires { reads_windows = O::reads_windows; }) reads_windows = O::reads_windows;
   if (reads_windows && config.token_mask != 0)
-    fail("distil: token_mask is {}, but the objective reads the windows, too: with soft labels it must be 0",
+    fail("distil: token_mask is {}, but the objective reads the rows that it would hide: it must be 0",
          config.token_mask);
   double used = 0;
   if constexpr (requires { used = objective.label_smoothing; }) used = objective.label_smoothing;

@@ -91,9 +91,7 @@ inline void validate(const DistilConfig& c) {
   real("max_gradient_norm", c.max_gradient_norm, 0, huge);
   real("label_smoothing", c.label_smoothing, 0, below_one);
   real("token_mask", c.token_mask, 0, 1);
-  real("dropout.embedding", c.dropout.embedding, 0, below_one);
-  real("dropout.residual", c.dropout.residual, 0, below_one);
-  real("dropout.attention", c.dropout.attention, 0, below_one);
+  validate(c.dropout);
   real("ema_decay", c.ema_decay, 0, below_one);
   whole("evaluate_every", c.evaluate_every, 0, any);
   whole("checkpoint_every", c.checkpoint_every, 0, any);

@@ -80,7 +80,7 @@ public:
   DistilMetrics step() {
     const auto begin = std::chrono::steady_clock::now();
     if (pruning_.begin_update(progress_.update, model_)) prune();
-    pass_.take_weights();
+    pass_.pack();
     const Rng rng = update_rng(progress_.update);
     pool_.run(slots_.slot_count(),
               [&](int slot, int worker) { run_slot(slot, workers_[static_cast<std::size_t>(worker)], rng); });
@@ -176,7 +176,7 @@ private:
   static DistilConfig checked(const DistilConfig& config, const M& model, const WindowSampler& sampler,
                               const O& objective, const R& ranks, const P& pruner) {
     validate(config);
-    detail::check_representable<Scalar>(config);
+    detail::check_representable<Scalar>("distil", detail::optimizer_config(config));
     detail::validate_pairing(model, sampler);
     detail::validate_ranks(ranks.size(), config);
     detail::validate_objective(objective, config);

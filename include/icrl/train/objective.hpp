@@ -11,7 +11,9 @@
 #include <vector>
 
 #include <icrl/history/context_batch.hpp>
+#include <icrl/model/bf16_transformer.hpp>
 #include <icrl/model/concepts.hpp>
+#include <icrl/model/dropout_transformer.hpp>
 
 namespace icrl {
 

@@ -16,7 +16,7 @@ namespace icrl {
 /// How RL2 trains a model (see Rl2Trainer).
 struct Rl2Config {
   int updates = 1000;   ///< in all; a resumed run does the rest of them
-  int trials = 64;      ///< per update, each on a task of its own, drawn uniformly
+  int trials = 64;      ///< per update, each on a task drawn uniformly from the training tasks, with repetition
   int episodes = 10;    ///< of a trial; the model remembers across them
   int epochs = 3;       ///< passes over the trials of an update
   int minibatches = 4;  ///< gradient steps per pass, each along whole trials

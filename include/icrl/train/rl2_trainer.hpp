@@ -24,6 +24,7 @@
 #include <icrl/nn/weight_chunks.hpp>
 #include <icrl/train/checkpoint.hpp>
 #include <icrl/train/clipped_objective.hpp>
+#include <icrl/train/distil_checks.hpp>
 #include <icrl/train/gradient_slots.hpp>
 #include <icrl/train/objective.hpp>
 #include <icrl/train/rl2_config.hpp>
@@ -41,7 +42,7 @@ struct Rl2Metrics {
   double policy_loss = 0;       ///< PPO's clipped objective, negative
   double value_error = 0;       ///< half the squared error of the scaled values
   double entropy = 0;           ///< of the policy, nats
-  double divergence = 0;        ///< estimate of KL(policy that acted || policy), nats
+  double approximate_kl = 0;    ///< estimate of KL(policy that acted || policy), nats
   double clipped_share = 0;     ///< of the steps
   double gradient_norm = 0;     ///< mean over the update's gradient steps, before clipping
   double rate = 0;              ///< learning rate
@@ -152,6 +153,7 @@ private:
   static const Rl2Config& checked(const Rl2Config& config, const M& model, const F& family,
                                   std::span<const int> tasks) {
     validate(config);
+    detail::check_representable<Scalar>("RL2", config.optimizer);
     if (tasks.empty()) fail("RL2: there is no task to train on");
     check_tasks(family, tasks, "RL2");
     const Index actions = model.actions.parameter_count();
@@ -258,7 +260,7 @@ private:
             .policy_loss = totals.policy / totals.steps,
             .value_error = totals.value_error / totals.steps,
             .entropy = totals.entropy / totals.steps,
-            .divergence = totals.divergence / totals.steps,
+            .approximate_kl = totals.approximate_kl / totals.steps,
             .clipped_share = totals.clipped / totals.steps,
             .gradient_norm = norm,
             .rate = rate,

@@ -41,7 +41,7 @@ public:
   }
 
   /// Has to be called after every change of the weights.
-  void take_weights() {
+  void pack() {
     if constexpr (HasBf16Pass<M>) {
       if (bf16_) bf16_->pack();
     }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <icrl/agent/in_context_agents.hpp>
+#include <icrl/core/assert.hpp>
 #include <icrl/core/fail.hpp>
 #include <icrl/core/rng.hpp>
 #include <icrl/env/task_family.hpp>
@@ -31,9 +32,9 @@ struct Trial {
   ContextBatch window;      ///< all its rows, as a model reads them: one sequence of T
   /// (T, actions) which of a Discrete space were allowed; empty = all always. Closing rows have zeros.
   std::vector<std::uint8_t> masks{};
-  std::vector<double> losses{};      ///< (T) -log p(action) by the model that acted
-  std::vector<double> advantages{};  ///< (T)
-  std::vector<double> returns{};     ///< (T) the targets of values, scaled
+  std::vector<double> negative_log_probabilities{};  ///< (T) -log p(action) by the model that acted
+  std::vector<double> advantages{};                  ///< (T)
+  std::vector<double> returns{};                     ///< (T) the targets of values, scaled
 
   /// Rows, closing rows included.
   [[nodiscard]] int row_count() const { return window.lengths.front(); }
@@ -80,12 +81,13 @@ inline void fill_window(const StepLayout& layout, Trial& trial) {
 /// Runs one trial of `episodes` episodes per generator, all in lockstep, by fresh agents of the model, which sample
 /// from its distribution. A trial's task is drawn from `tasks`, with repetition, by its generator's fork(2);
 /// environment and agent draw as in `run_group`, so a trial does not depend on the others. Throws Error as `run_group`
-/// does, and for a trial that is longer than the model's context.
+/// does, for no tasks, and for a trial that is longer than the model's context.
 template <TaskFamily F, Streaming M>
 [[nodiscard]] std::vector<Trial> run_trials(const M& model, const F& family, std::span<const int> tasks, int episodes,
                                             std::span<const Rng> rngs) {
   std::vector<Trial> trials;
   if (rngs.empty()) return trials;
+  if (tasks.empty()) fail("RL2: there is no task to run trials on");
   std::vector<HistoryInfo> infos;
   std::vector<EnvironmentOf<F>> envs;
   for (const Rng& rng : rngs) {
@@ -93,7 +95,9 @@ template <TaskFamily F, Streaming M>
     infos.push_back({.task = task, .algorithm = "RL2"});
     envs.push_back(family.make(task));
   }
-  InContextAgents<M> agents{model, static_cast<int>(rngs.size())};
+  // A trial does not outgrow its context, so one is enough, unless windows begin at episodes, which takes two.
+  const int context_count = window_start_of(model) == WindowStart::anywhere ? 1 : 2;
+  InContextAgents<M> agents{model, static_cast<int>(rngs.size()), {}, context_count};
   for (LearningHistory& history : run_group(agents, std::move(envs), episodes, rngs, infos)) {
     Trial trial{.history = std::move(history), .window = {}};
     detail::fill_window(model.layout, trial);
@@ -106,24 +110,25 @@ template <TaskFamily F, Streaming M>
   return trials;
 }
 
-/// Fills a trial's losses, advantages and returns from `outputs` (T, P) of the model that acted, whose first output
-/// after those for actions is the value. Rewards are multiplied by `return_scale` and discounted across the ends of
-/// episodes; nothing follows the trial's last step. See generalized_advantages.
+/// Fills a trial's negative log probabilities, advantages and returns from `outputs` (T, P) of the model that acted,
+/// whose first output after those for actions is the value. Rewards are multiplied by `return_scale` and discounted
+/// across the ends of episodes; nothing follows the trial's last step. See generalized_advantages.
 template <SequenceModel M>
 void value_trial(const M& model, MatrixIn<typename M::Scalar> outputs, double discount, double lambda,
                  double return_scale, Trial& trial) {
   const auto rows = static_cast<std::size_t>(trial.row_count());
   const Index place = model.actions.parameter_count();
+  ICRL_ASSERT(outputs.cols() > place, "value_trial: the model has no output for a value");
   const float* const rewards = trial.history.view().columns().rewards;
   Matrix<double> row(1, place);
   std::vector<ValuedStep> steps;
-  trial.losses.assign(rows, 0);
+  trial.negative_log_probabilities.assign(rows, 0);
   for (std::size_t r = 0; r < rows; ++r) {
     const auto t = static_cast<Index>(r);
     if (!trial.has_action(static_cast<int>(r))) continue;
     detail::read_action_outputs<typename M::Scalar>(trial, t, outputs, row);
-    trial.losses[r] = model.actions.template loss<double>({row.data(), static_cast<std::size_t>(place)},
-                                                          detail::action_of(trial, t), 0.0);
+    trial.negative_log_probabilities[r] = model.actions.template loss<double>(
+        {row.data(), static_cast<std::size_t>(place)}, detail::action_of(trial, t), 0.0);
     const auto value = static_cast<double>(outputs(t, place));
     if (!steps.empty()) steps.back().next_value = value;
     steps.push_back({.reward = return_scale * static_cast<double>(rewards[steps.size()]), .value = value});
