@@ -6,7 +6,8 @@
 // its first line with a one-sentence error instead of failing silently.
 
 #if defined(_MSC_VER)
-#error "icrl is for g++ and clang, and this is Microsoft's compiler or one that imitates it: use MinGW-w64's g++ on Windows"
+#error \
+    "icrl is for g++ and clang, and this is Microsoft's compiler or one that imitates it: use MinGW-w64's g++ on Windows"
 #elif __SIZEOF_POINTER__ < 8 && !defined(__wasm__)  // WebAssembly has 64-bit arithmetic, and acting works there
 #error "icrl is for 64-bit targets, and this is a 32-bit one: compile without -m32 or -mx32, for x86-64 or aarch64"
 #elif defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
