@@ -22,8 +22,8 @@ say "rooms"
 # Its settings were chosen on validation goals of seeds 1 to 5.
 build/release/examples/060_dark_room_evidence --seed 101 --seeds 20 --control-seeds 5 --out "$out/dark_room" || failed=1
 say "planes"
-# Its settings were chosen by looking at seeds 1 to 3.
-build/release/examples/070_dark_plane --seed 11 --seeds 3 --out "$out/dark_plane" || failed=1
+# Its settings were chosen by looking at seed 1.
+build/release/examples/070_dark_plane --seed 31 --seeds 5 --out "$out/dark_plane" || failed=1
 
 # page NAME: the page of docs/results, with what it was measured by.
 page() {
