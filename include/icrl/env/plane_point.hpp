@@ -10,7 +10,7 @@ namespace icrl {
 
 /// A place in a plane.
 struct PlanePoint {
-  double x = 0, y = 0;
+  double x = 0, y = 0;  ///< coordinates
   friend bool operator==(const PlanePoint&, const PlanePoint&) = default;
 };
 

@@ -48,8 +48,8 @@ inline void validate(const WatermazeOptions& options) {
 
 /// Where a swimmer is in the pool, whose center is (0, 0) and whose wall is the unit circle, and which way it looks.
 struct PoolPose {
-  PlanePoint position{};
-  int heading = 0;  ///< 0 .. headings - 1, counter-clockwise from the positive x axis
+  PlanePoint position{};  ///< within the pool
+  int heading = 0;        ///< 0 .. headings - 1, counter-clockwise from the positive x axis
   friend bool operator==(const PoolPose&, const PoolPose&) = default;
 };
 
@@ -58,7 +58,7 @@ class PoolMoves {
 public:
   /// Those of Laskin et al. (2022): four moves, two turns, and two turns while moving forward.
   enum Action { forward, backward, left, right, turn_left, turn_right, forward_left, forward_right };
-  static constexpr int action_count = 8;
+  static constexpr int action_count = 8;  ///< of the above
 
   /// Throws Error for an invalid option.
   explicit PoolMoves(const WatermazeOptions& options) : move_{options.move}, headings_{options.headings} {

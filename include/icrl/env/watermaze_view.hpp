@@ -31,8 +31,8 @@ public:
 
   /// Where a ray through the center of a column meets the wall, and how far ahead that is, measured along the heading.
   struct Hit {
-    PlanePoint wall;
-    double depth;  ///< above 0
+    PlanePoint wall;  ///< on the unit circle
+    double depth;     ///< above 0
   };
   /// `from` lies inside the pool.
   [[nodiscard]] Hit cast(PlanePoint from, double angle, int column) const {

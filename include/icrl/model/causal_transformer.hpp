@@ -48,7 +48,7 @@ struct CausalTransformer {
   using Encoder = typename Parts::Encoder;
   /// One block.
   using Layer = typename Parts::template Block<typename Parts::Linear, typename Parts::FeedForward>;
-  using FinalNorm = typename Parts::FinalNorm;
+  using FinalNorm = typename Parts::FinalNorm;  ///< after the last block
   using Head = typename Parts::Head;
   static constexpr bool is_trainable = TrainableStepEncoder<Encoder> && Layer::is_trainable && TrainableLinearMap<Head>;
 

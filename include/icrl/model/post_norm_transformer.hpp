@@ -19,12 +19,14 @@ struct NoNorm {
   using Cache = NoMemory;
   using Scratch = NoMemory;
 
+  /// As a LayerNorm is made.
   explicit NoNorm(Index /*width*/) {}
 
   [[nodiscard]] static std::int64_t weight_count(std::int64_t /*width*/) { return 0; }
   static void reserve(Scratch&) {}
   /// As LayerNorm's functions. `memory`: a Cache or Scratch.
   static void forward(MatrixIn<S> x, NoMemory& /*memory*/, MatrixOut<S> y) { y = x; }
+  /// dx = dy.
   static void backward(MatrixIn<S> dy, const Cache&, NoNorm& /*grad*/, MatrixOut<S> dx) { dx = dy; }
 
   static constexpr auto parameters() { return std::tuple{}; }
@@ -37,8 +39,8 @@ template <std::floating_point S>
 struct PostNormParts : DenseParts<S> {
   static constexpr std::string_view kind = "post_norm_transformer";
   template <typename L, typename F>
-  using Block = PostNormBlock<S, L, F>;
-  using FinalNorm = NoNorm<S>;
+  using Block = PostNormBlock<S, L, F>;  ///< of such linear maps and feed-forward layers
+  using FinalNorm = NoNorm<S>;           ///< none
 };
 
 /// A causal transformer of post-norm blocks. Its files are not read as those of a CausalTransformer.

@@ -58,6 +58,7 @@ template <std::floating_point S, typename H = Linear<S>>
 struct RecurrentModel {
   using Scalar = S;
   using Head = H;  ///< from the last norm to the outputs
+  /// What files and errors call the model.
   static constexpr std::string_view kind =
       std::same_as<Head, Linear<S>> ? "gated_recurrence" : "value_gated_recurrence";
 

@@ -112,8 +112,8 @@ public:
   using Cache = typename Layer::Cache;  ///< as of the block's own pass
   /// Temporary memory of one call. All blocks of a pass share it.
   struct Scratch {
-    typename detail::DropoutLayers<Layer>::Scratch layers;
-    Matrix<S> normed, dnormed;  ///< (T, C), the output of a norm and its derivative
+    typename detail::DropoutLayers<Layer>::Scratch layers;  ///< of attention and the feed-forward layer
+    Matrix<S> normed, dnormed;                              ///< (T, C), the output of a norm and its derivative
   };
 
   /// What is dropped is a function of `masks` and of the place.

@@ -16,7 +16,7 @@ public:
   using Cache = typename Layer::Cache;   ///< as of the block's own pass
   /// Temporary memory of one call. All blocks of a pass share it.
   struct Scratch {
-    typename detail::DropoutLayers<Layer>::Scratch layers;
+    typename detail::DropoutLayers<Layer>::Scratch layers;  ///< of attention and the feed-forward layer
     Matrix<S> between, dinput;  ///< (T, C), the feed-forward layer's input, and the derivative of a layer's input
   };
 
