@@ -38,9 +38,11 @@ RecurrentValueModel<S> valued_model(const StepLayout& layout) {
 TEST_CASE("An agent over a recurrent model with a value acts as without it, and tells the value", "[model]") {
   for (const StepLayout& layout : {id_layout(), box_layout()}) {
     const auto model = valued_model<float>(layout);
-    RecurrentModel<float> plain = model;
     const Index count = model.actions.parameter_count();
-    plain.head = Linear<float>{valued_shape.width, count};
+    RecurrentModel<float> plain{valued_shape, layout};
+    plain.embedding = model.embedding;
+    plain.blocks = model.blocks;
+    plain.final_norm = model.final_norm;
     plain.head.weight = model.head.weight.leftCols(count);
     plain.head.bias = model.head.bias.head(count);
     InContextAgent agent{plain};
