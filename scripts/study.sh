@@ -23,6 +23,7 @@ run_study() { # NAME ARGUMENT...
   shift
   if [[ $name == watermaze ]]; then
     build/bench/benchmarks/watermaze "$@"
+    build/bench/benchmarks/watermaze --forget "$@"
   else
     build/bench/benchmarks/grid_worlds --study "$name" "$@"
   fi

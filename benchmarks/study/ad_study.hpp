@@ -17,11 +17,13 @@
 #include <icrl/eval/evaluate.hpp>
 #include <icrl/eval/success.hpp>
 #include <icrl/io/json.hpp>
+#include <icrl/io/model_file.hpp>
 #include <icrl/io/save_model.hpp>
 #include <icrl/learner/collect_images.hpp>
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/train/distil.hpp>
 
+#include "support/forgetful_agent.hpp"
 #include "support/output.hpp"
 #include "support/processor.hpp"
 #include "support/progress.hpp"
@@ -279,6 +281,43 @@ void run_study(AdStudy study, const F& family, MakeLearner make_learner, const S
       "{} seed {}: trained {:.0f} s, temperature {}; share of the oracle in episodes{}; found {:.3f}, kept {:.3f}\n",
       study.name, options.seed, trained.train_seconds, choice.temperature, shares, successes.ever_found(),
       successes.kept_after_first_success().value_or(0));
+}
+
+/// The control of a study that was run with this seed: its model once more on the same tasks, each agent's memory being
+/// emptied after every episode. Writes `NAME-forgetting-sSEED.json`.
+template <Trainable M = CausalTransformer<float>, TaskFamily F>
+requires HasOracleReturn<F> && HasRandomReturn<F>
+void run_forgetting_control(const AdStudy& study, const F& family, const StudyOptions& options) {
+  const auto result_path = options.out / fmt::format("{}-s{}.json", study.name, options.seed);
+  const Json measured = parse_json(text_of(result_path), result_path.string());
+  const M model = load_model<M>(options.out / fmt::format("{}-s{}.safetensors", study.name, options.seed));
+  if (const std::string found = fmt::format("{:08x}", weights_checksum(model)); found != measured.at("weights_after"))
+    fail("{}: was measured with other weights than the model beside it has ({})", result_path.string(), found);
+  const Decoding decoding{.temperature = measured.at("temperature").get<double>()};
+  const auto tasks = measured.at("tasks").get<std::vector<int>>();
+  const auto make_agent = [&](int, const auto&) { return example::ForgetfulAgent{model, decoding}; };
+  const EvaluationConfig acting{.runs = measured.at("runs").get<int>(),
+                                .episodes = study.acting_episodes,
+                                .seed = options.seed,
+                                .thread_count = options.threads};
+  const LearningCurves curves = evaluate_learner(make_agent, family, tasks, acting);
+  Json ranges = Json::array();
+  std::string shares;
+  const ReferenceReturns references = reference_returns(family, tasks);
+  for (const EpisodeRange range : study.ranges) {
+    ranges.push_back(detail::range_json(curves, range));
+    shares += fmt::format(" {}-{}: {:.3f}", range.first, range.last,
+                          share_of_oracle(curves, references, range.first, range.last));
+  }
+  const Json result{{"control", "memory emptied after every episode"},
+                    {"of", study.name},
+                    {"seed", options.seed},
+                    {"return_by_episode", curves.mean_by_episode()},
+                    {"ranges", ranges}};
+  const auto path = options.out / fmt::format("{}-forgetting-s{}.json", study.name, options.seed);
+  write_text(path, to_text(result, path.string(), 1) + "\n");
+  fmt::print("{} seed {}, memory emptied after every episode: share of the oracle in episodes{}\n", study.name,
+             options.seed, shares);
 }
 
 }  // namespace icrl::bench

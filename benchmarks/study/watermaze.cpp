@@ -5,8 +5,11 @@
 // a step onto the hidden platform pays 1 and ends the episode; 1000 / 32 / 32 platforms.
 //
 //   watermaze [--seed 1] [--threads 0] [--out out/study] [--on-validation] [--temperatures 0.3 0.5 0.7] [--quick]
+//             [--forget]
 //
-// Writes OUT/watermaze-sSEED.json. What is there is not made again, and an interrupted training resumes.
+// Writes OUT/watermaze-sSEED.json; with --forget, after a run without it, the control whose memory is emptied after
+// every episode, OUT/watermaze-forgetting-sSEED.json. What is there is not made again, and an interrupted training
+// resumes.
 #include <icrl/env/watermaze.hpp>
 #include <icrl/learner/noisy_learner.hpp>
 #include <icrl/learner/watermaze_explorer.hpp>
@@ -18,7 +21,9 @@
 using namespace icrl;
 
 int main(int argc, char** argv) {
+  using Model = CausalTransformer<float, ImageParts<float>>;
   bench::StudyOptions options;
+  bool forget = false;
   bench::AdStudy study{.name = "watermaze",
                        .told =
                            "the source knows the pool, the platform's size and how actions move it, and keeps track "
@@ -40,12 +45,14 @@ int main(int argc, char** argv) {
   app.add_option("--temperatures", options.temperatures,
                  "to choose from on validation tasks, by default the study's own");
   app.add_flag("--on-validation", options.on_validation, "act on validation tasks instead, to choose settings");
+  app.add_flag("--forget", forget, "the control: the memory is emptied after every episode");
   app.add_flag("--quick", options.quick, "everything happens, nothing is learned");
   return bench::run_program(app, argc, argv, [&] {
     const Watermazes mazes{};
+    if (forget) return bench::run_forgetting_control<Model>(study, mazes, options);
     const auto make_learner = [](int, const Watermaze& maze, Rng& rng) {
       return NoisyLearner{WatermazeExplorer{maze.options()}, maze.action_space(), {.max_noise = 0.3}, rng};
     };
-    bench::run_study<CausalTransformer<float, ImageParts<float>>>(study, mazes, make_learner, options);
+    bench::run_study<Model>(study, mazes, make_learner, options);
   });
 }

@@ -17,6 +17,7 @@
 
 #include "support/curves_json.hpp"
 #include "support/dark_room_recipes.hpp"
+#include "support/forgetful_agent.hpp"
 #include "support/program.hpp"
 
 // The arms of 060_dark_room_evidence, and how one arm of one seed comes to its numbers.
@@ -104,24 +105,6 @@ struct Outcome {
   }
   return "unknown CPU";
 }
-
-/// An agent that starts every episode with an empty memory: what it earns later it cannot owe to earlier episodes.
-class ForgetfulAgent {
-public:
-  ForgetfulAgent(const icrl::CausalTransformer<float>& model, const icrl::Decoding& decoding)
-      : agent_{model, decoding} {}
-
-  void act(std::span<const float> observation, std::span<float> action, icrl::Rng& rng) {
-    agent_.act(observation, action, rng);
-  }
-  void learn(const icrl::Transition& transition) {
-    agent_.learn(transition);
-    if (transition.ends_episode()) agent_.reset();
-  }
-
-private:
-  icrl::InContextAgent<icrl::CausalTransformer<float>> agent_;
-};
 
 /// Trains and evaluates what is not there yet. Each arm of each seed is kept in a file of its own.
 class Evidence {
