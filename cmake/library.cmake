@@ -16,8 +16,9 @@ target_link_libraries(icrl INTERFACE
   Threads::Threads)
 # For Windows, g++ takes the stack to be aligned for the values of AVX where it is not (its bug 54412). The assembler can
 # turn each aligned move into an unaligned one, which is as quick on the CPUs that have AVX. self_test() checks it.
-target_compile_options(icrl INTERFACE
-  $<$<AND:$<PLATFORM_ID:Windows>,$<CXX_COMPILER_ID:GNU>>:-Wa,-muse-unaligned-vector-move>)
+if(MINGW AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  target_compile_options(icrl INTERFACE -Wa,-muse-unaligned-vector-move)
+endif()
 set_target_properties(icrl PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
 
 # Training on several machines, outside of icrl.hpp.

@@ -280,7 +280,7 @@ TEST_CASE("Soft labels that make no sense, or a teacher that does not fit, are r
   DistilConfig masked = small_distil(4);
   masked.token_mask = 0.3;
   CHECK_THROWS_WITH(distil(student, run.sampler, masked, NoObserver{}, SoftLabels{teacher}),
-                    ContainsSubstring("token_mask is 0.3, but the objective reads the windows, too"));
+                    ContainsSubstring("token_mask is 0.3, but the objective reads the rows that it would hide"));
 
   TransformerConfig anywhere = small_config(8);
   anywhere.window_start = WindowStart::anywhere;
