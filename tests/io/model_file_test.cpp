@@ -33,6 +33,8 @@ bool equal_bits(const M& a, const M& b) {
 struct ModelFileFixture {
   TemporaryFolder folder;
   std::filesystem::path path = folder / "a.safetensors";
+  std::filesystem::path original =
+      folder / "original";  // of a file that is changed: Windows replaces none that is open
 
   std::string load_error() {
     return error_of([&] { (void)load_model<float>(path); });
@@ -44,8 +46,8 @@ struct ModelFileFixture {
   /// Writes a model's file again with some of its metadata replaced, and a right checksum.
   template <typename M>
   std::string error_with(const M& model, const char* key, const std::string& value) {
-    save_model(model, path);
-    const SafetensorsFile file{path};
+    save_model(model, original);
+    const SafetensorsFile file{original};
     Metadata metadata = file.metadata();
     metadata[key] = value;
     const std::vector<TensorView> tensors{file.tensors().begin(), file.tensors().end()};
@@ -324,8 +326,8 @@ TEST_CASE_METHOD(ModelFileFixture, "Tensors keep their own element types", "[io]
 TEST_CASE_METHOD(ModelFileFixture, "An element type that a model does not take is named with the one it wants",
                  "[io]") {
   const auto error_with_types = [&](const auto& model, const char* from, const char* to, auto load) {
-    save_model(model, path);
-    const SafetensorsFile file{path};
+    save_model(model, original);
+    const SafetensorsFile file{original};
     std::vector<TensorView> tensors{file.tensors().begin(), file.tensors().end()};
     std::vector<std::byte> zeros(1 << 12);
     for (TensorView& tensor : tensors) {
@@ -419,10 +421,10 @@ TEST_CASE_METHOD(ModelFileFixture, "A mixture's file whose tensors are not its c
   const auto refusal = [&](auto change) {
     MixtureTransformerConfig other = config;
     change(other);
-    save_model(model, path);
+    save_model(model, original);
     Metadata metadata;
     {
-      const SafetensorsFile file{path};
+      const SafetensorsFile file{original};
       metadata = file.metadata();
       metadata["icrl.config"] = json_text(other).text();
       const std::vector<TensorView> tensors{file.tensors().begin(), file.tensors().end()};
