@@ -8,8 +8,8 @@
 
 #include <icrl/core/target.hpp>
 
-// All that icrl asks of the operating system: files, their locks and mappings, the process. Everything else is standard
-// C++. One of the two headers below has the functions; both have the same ones.
+// What icrl asks of the operating system for its files, their locks and mappings. One of the two headers below has the
+// functions; both have the same ones. See os_process.hpp for the process.
 namespace icrl::os {
 
 /// How `open` opens a file. Files are never passed on to programs that are started.
