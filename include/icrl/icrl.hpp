@@ -289,6 +289,7 @@
 #include <icrl/train/rl2_config.hpp>
 #include <icrl/train/rl2_trainer.hpp>
 #include <icrl/train/run_pass.hpp>
+#include <icrl/train/run_updates.hpp>
 #include <icrl/train/schedule.hpp>
 #include <icrl/train/token_mask.hpp>
 #include <icrl/train/trial.hpp>

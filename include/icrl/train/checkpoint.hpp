@@ -15,20 +15,11 @@
 #include <icrl/core/checked_file.hpp>
 #include <icrl/core/text_difference.hpp>
 #include <icrl/model/fingerprint.hpp>
+#include <icrl/train/distil_metrics.hpp>
 #include <icrl/train/gradient_pruner.hpp>
 #include <icrl/train/weight_masks.hpp>
 
 namespace icrl {
-
-/// How far a run has come.
-struct DistilProgress {
-  int update = 0;           ///< updates done
-  std::int64_t tokens = 0;  ///< environment steps trained on
-  double seconds = 0;       ///< of training, evaluation excluded
-  double loss = 0;          ///< of the last update
-  int best_update = 0;      ///< after how many updates the best score came; 0 = nothing was scored yet
-  double best_score = 0;    ///< the highest so far; 0 if nothing was scored
-};
 
 /// The state of a run between two updates. Windows are functions of the seed and the update, so no generator is part of
 /// it.

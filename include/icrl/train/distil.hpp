@@ -2,103 +2,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <concepts>
-#include <cstdint>
-#include <filesystem>
-#include <span>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 
-#include <icrl/core/fail.hpp>
 #include <icrl/train/distil_trainer.hpp>
+#include <icrl/train/run_updates.hpp>
 
 namespace icrl {
-
-/// An observer that is called after every update.
-template <typename O>
-concept HasOnUpdate = requires(O& observer, const DistilMetrics& metrics) {
-  observer.on_update(metrics);
-};
-/// An observer that scores models while they are trained: higher is better, and the best is kept.
-template <typename O, typename M>
-concept HasOnEvaluate = requires(O& observer, const M& model, int update) {
-  { observer.on_evaluate(model, update) } -> std::convertible_to<double>;
-};
-
-/// What a whole run did.
-struct DistilResult {
-  int updates = 0;               ///< done in all, with those before a resume
-  int best_update = 0;           ///< the update that the returned weights come from
-  double best_score = 0;         ///< their score; 0 if nothing was scored
-  std::int64_t tokens = 0;       ///< environment steps trained on
-  double train_seconds = 0;      ///< evaluation excluded
-  double tokens_per_second = 0;  ///< over all updates, evaluation excluded
-  double final_loss = 0;         ///< of the last update
-};
-
-namespace detail {
-
-/// Whether there is a checkpoint to resume from. Throws Error if that is unknown, because an existing one must not be
-/// overwritten.
-[[nodiscard]] inline bool has_checkpoint(const DistilConfig& config) {
-  std::error_code error;
-  const bool exists = !config.checkpoint.empty() && std::filesystem::exists(config.checkpoint, error);
-  if (error) fail("checkpoint \"{}\": cannot tell whether it exists: {}", config.checkpoint.string(), error.message());
-  return exists;
-}
-
-template <typename M, typename Watcher>
-constexpr void check_observer() {
-  static_assert(
-      HasOnUpdate<Watcher> || !requires { &Watcher::on_update; },
-      "distil: the observer's on_update takes (const DistilMetrics&)");
-  static_assert(
-      HasOnEvaluate<Watcher, M> || !requires { &Watcher::on_evaluate; },
-      "distil: the observer's on_evaluate takes (const Model&, int update) and returns a score");
-}
-
-/// Whether something that happens every `every` updates, and after the last one, happens now.
-template <typename Trainer>
-[[nodiscard]] bool is_due(const Trainer& trainer, int every) {
-  const int update = trainer.progress().update;
-  return every > 0 && (update % every == 0 || update == trainer.config().updates);
-}
-
-/// Steps the trainer until it has done `last_update` updates. After each, it calls the observer and then
-/// `after_update()`.
-template <typename M, typename Trainer, typename Watcher, Ranks R, typename AfterUpdate>
-void run_updates(Trainer& trainer, int last_update, Watcher& observer, R& ranks, AfterUpdate&& after_update) {
-  while (trainer.progress().update < last_update) {
-    const DistilMetrics metrics = trainer.step();
-    if constexpr (HasOnUpdate<Watcher>) observer.on_update(metrics);
-    if constexpr (HasOnEvaluate<Watcher, M>) {
-      if (is_due(trainer, trainer.config().evaluate_every)) {
-        auto score = static_cast<double>(observer.on_evaluate(trainer.averaged(), metrics.update));
-        broadcast_from_first(ranks, std::span{&score, 1});
-        trainer.offer(score);
-      }
-    }
-    after_update();
-  }
-}
-
-/// Leaves the best weights in the model.
-template <typename Trainer, typename M>
-[[nodiscard]] DistilResult finish(const Trainer& trainer, M& model) {
-  const DistilProgress& done = trainer.progress();
-  const DistilResult result{.updates = done.update,
-                            .best_update = done.best_update > 0 ? done.best_update : done.update,
-                            .best_score = done.best_score,
-                            .tokens = done.tokens,
-                            .train_seconds = done.seconds,
-                            .tokens_per_second = static_cast<double>(done.tokens) / done.seconds,
-                            .final_loss = done.loss};
-  copy_weights(trainer.best(), model);
-  return result;
-}
-
-}  // namespace detail
 
 /// Trains the model from its current weights. It then holds the weights with the best score, or the last ones if the
 /// observer scores none; these are averaged weights if the configuration says so. The observer may have
@@ -116,17 +26,7 @@ DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& 
                     const O& objective, R ranks = {}, P pruner = {}) {
   detail::check_observer<M, std::remove_reference_t<Observer>>();
   DistilTrainer<M, O, R, P> trainer{model, sampler, config, objective, ranks, std::move(pruner)};
-  const bool writes = ranks.rank() == 0;
-  if (detail::has_checkpoint(config)) {
-    trainer.restore(config.checkpoint);
-  } else if (config.checkpoint_every > 0 && writes) {
-    trainer.save(config.checkpoint);  // what cannot be written is found out before the work, not after it
-  }
-  trainer.check_equal_ranks();
-  detail::run_updates<M>(trainer, config.updates, observer, ranks, [&] {
-    if (writes && detail::is_due(trainer, config.checkpoint_every)) trainer.save(config.checkpoint);
-  });
-  return detail::finish(trainer, model);
+  return detail::run_to_end(trainer, model, observer, ranks);
 }
 
 /// With the objective of Algorithm Distillation.

@@ -19,4 +19,14 @@ struct DistilMetrics {
   double tokens_per_second = 0;  ///< of this update
 };
 
+/// How far a run has come.
+struct DistilProgress {
+  int update = 0;           ///< updates done
+  std::int64_t tokens = 0;  ///< environment steps trained on
+  double seconds = 0;       ///< of training, evaluation excluded
+  double loss = 0;          ///< of the last update
+  int best_update = 0;      ///< after how many updates the best score came; 0 = nothing was scored yet
+  double best_score = 0;    ///< the highest so far; 0 if nothing was scored
+};
+
 }  // namespace icrl

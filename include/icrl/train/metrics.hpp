@@ -8,8 +8,9 @@
 #include <string>
 #include <string_view>
 
+#include <icrl/core/fail.hpp>
 #include <icrl/core/file.hpp>
-#include <icrl/train/distil_trainer.hpp>
+#include <icrl/train/distil_metrics.hpp>
 
 namespace icrl {
 
