@@ -110,7 +110,7 @@ private:
     for (std::size_t i = 0; i < model.blocks.size(); ++i) {
       const auto& block = model.blocks[i];
       const auto& of_block = cache.blocks[i];
-      const std::string name = "blocks." + std::to_string(i);
+      const std::string name = fmt::format("blocks.{}", i);
       const auto add_normed = [&](std::string_view map, const auto& norm, const auto& norm_cache) {
         InputStatistics* const inputs = find_mutable(name, map);
         if (inputs == nullptr) return;

@@ -101,7 +101,7 @@ template <typename Find>
 void scale_all_channels(CausalTransformer<float>& model, Find&& find) {
   for (std::size_t i = 0; i < model.blocks.size(); ++i) {
     auto& block = model.blocks[i];
-    const std::string name = "blocks." + std::to_string(i);
+    const std::string name = fmt::format("blocks.{}", i);
     const RowVector<float> of_values = find(name + ".attention.output", block.attention.output);
     if (of_values.size() > 0) scale_channels(of_values, block.attention);
     const RowVector<float> of_attention = find(name + ".attention.qkv", block.attention.qkv);

@@ -26,7 +26,7 @@ concept HasLinearMaps = requires(M& model) {
 template <HasLinearMaps M, typename Visit>
 void for_each_linear_map(M& model, Visit&& visit) {
   for (std::size_t i = 0; i < model.blocks.size(); ++i) {
-    const std::string block = "blocks." + std::to_string(i);
+    const std::string block = fmt::format("blocks.{}", i);
     visit(std::string_view{block + ".attention.qkv"}, model.blocks[i].attention.qkv);
     visit(std::string_view{block + ".attention.output"}, model.blocks[i].attention.output);
     visit(std::string_view{block + ".mlp.up"}, model.blocks[i].feed_forward.up);
@@ -41,7 +41,7 @@ void for_each_linear_map(M& model, Other& other, Visit&& visit) {
   ICRL_ASSERT(model.blocks.size() == other.blocks.size(),
               "for_each_linear_map: the models have different numbers of blocks");
   for (std::size_t i = 0; i < model.blocks.size(); ++i) {
-    const std::string block = "blocks." + std::to_string(i);
+    const std::string block = fmt::format("blocks.{}", i);
     auto& a = model.blocks[i];
     auto& b = other.blocks[i];
     visit(std::string_view{block + ".attention.qkv"}, a.attention.qkv, b.attention.qkv);

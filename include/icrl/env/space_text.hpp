@@ -45,7 +45,8 @@ namespace icrl {
 
 /// Text about values outside their space: "[0, nan], outside box([0, 0], [1, 1]): number 1 is nan, outside 0 .. 1".
 [[nodiscard]] inline std::string describe_outside(std::span<const float> values, const Space& space) {
-  const std::string text = "[" + shortened(values) + "], outside " + to_short_string(space);
+  // Not "[" + shortened(values): g++ 12 warns of an overlap there that cannot be (GCC bug 105651).
+  const std::string text = fmt::format("[{}], outside {}", shortened(values), to_short_string(space));
   return values.size() == 1 && value_count(space) == 1 ? text : text + ": " + why_outside(space, values);
 }
 
