@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -33,9 +34,15 @@ concept HasTensors = requires {
   std::remove_cvref_t<T>::tensors();
 };
 
+/// A model that lists its tensors itself, because its layers are not types that can be seen here.
+template <typename T>
+concept ListsTensors = requires(const T& model) {
+  { model.tensor_list() } -> std::same_as<std::vector<TensorView>>;
+};
+
 /// A type whose tensors can be listed.
 template <typename T>
-concept HasWeights = HasTensors<T> || Parameterized<T>;
+concept HasWeights = HasTensors<T> || Parameterized<T> || ListsTensors<T>;
 
 namespace detail {
 
@@ -79,9 +86,13 @@ void list_tensors(const std::string& name, const T& part, std::vector<TensorView
 /// Valid as long as no tensor of it is replaced or resized.
 template <HasWeights M>
 [[nodiscard]] std::vector<TensorView> tensors_of(const M& model) {
-  std::vector<TensorView> list;
-  detail::list_tensors("", model, list);
-  return list;
+  if constexpr (ListsTensors<M>) {
+    return model.tensor_list();
+  } else {
+    std::vector<TensorView> list;
+    detail::list_tensors("", model, list);
+    return list;
+  }
 }
 /// The same for a model that may be changed.
 template <HasWeights M>
