@@ -12,8 +12,13 @@ endif()
 set(icrl_cmake_folder ${CMAKE_INSTALL_DATADIR}/cmake/icrl)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/icrlConfig.cmake.in ${PROJECT_BINARY_DIR}/icrlConfig.cmake
   INSTALL_DESTINATION ${icrl_cmake_folder} NO_SET_AND_CHECK_MACRO)
+if(ICRL_COMPILED)
+  install(TARGETS icrl_compiled EXPORT icrlTargets)
+else()
+  set(icrl_architecture ARCH_INDEPENDENT)
+endif()
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/icrlConfigVersion.cmake
-  COMPATIBILITY ${icrl_compatibility} ARCH_INDEPENDENT)
+  COMPATIBILITY ${icrl_compatibility} ${icrl_architecture})
 configure_file(${PROJECT_SOURCE_DIR}/cmake/icrl.pc.in ${PROJECT_BINARY_DIR}/icrl.pc @ONLY)
 
 install(TARGETS icrl EXPORT icrlTargets FILE_SET HEADERS)

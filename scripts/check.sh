@@ -18,6 +18,7 @@
 #   browser  the page of examples/browser: its agent in WebAssembly by node, the page by Chromium (scripts/browser.sh)
 #   python   a task in Python over three seeds (scripts/python.sh)
 #   embedded models as headers on microcontrollers, run by qemu (scripts/embedded.sh)
+#   compiled icrl::compiled: its bits, symbols and speed, on older CPUs by qemu (scripts/compiled.sh)
 #   mpi      training on ranks (scripts/mpi.sh)
 #   tuned    demo.sh and test.sh in a clean clone by a g++ that tunes for skylake-avx512
 #   bare     demo.sh and test.sh in a bare root of this Debian and of the next one; only root can make one
@@ -32,7 +33,7 @@ checks=()
 for word in "$@"; do
   if [[ $word =~ ^[0-9]+$ ]]; then export ICRL_FUZZ_SECONDS=$word; else checks+=("$word"); fi
 done
-((${#checks[@]})) || checks=(format test clang release dev tsan tidy fuzz targets aarch64 windows wasm browser python embedded mpi tuned bare
+((${#checks[@]})) || checks=(format test clang release dev tsan tidy fuzz targets aarch64 windows wasm browser python embedded compiled mpi tuned bare
   docs package claims)
 
 if ((${#checks[@]} > 1)); then
@@ -113,6 +114,9 @@ case ${checks[0]} in
     ;;
   embedded)
     scripts/embedded.sh
+    ;;
+  compiled)
+    scripts/compiled.sh
     ;;
   tuned)
     folder=$(mktemp -d)

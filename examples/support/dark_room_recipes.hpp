@@ -23,8 +23,12 @@
 #include <icrl/learner/noisy_learner.hpp>
 #include <icrl/learner/q_learning.hpp>
 #include <icrl/learner/systematic_explorer.hpp>
-#include <icrl/train/distil.hpp>
 #include <icrl/train/metrics.hpp>
+#if defined(ICRL_COMPILED)
+#include <icrl/compiled/compiled_trainer.hpp>
+#else
+#include <icrl/train/distil.hpp>
+#endif
 
 #include "support/progress.hpp"
 
@@ -32,6 +36,12 @@
 // windows, what is trained on them and how it then acts. Settings were chosen on validation goals; held-out goals had
 // no part in it.
 namespace example {
+
+#if defined(ICRL_COMPILED)  // a program that links icrl::compiled
+using Transformer = icrl::CompiledTransformer;
+#else
+using Transformer = icrl::CausalTransformer<float>;
+#endif
 
 /// Who lives the histories that are distilled.
 enum class Source { q_learning, systematic_explorer, oracle };
@@ -283,8 +293,7 @@ template <typename MakeModel>
                                         std::uint64_t seed, int threads, const std::filesystem::path& folder,
                                         const std::string& name) {
   const auto make_model = [&](const icrl::StepLayout& layout) {
-    return icrl::CausalTransformer<float>{{.context = recipe.windows.context, .window_start = recipe.windows.start},
-                                          layout};
+    return Transformer{{.context = recipe.windows.context, .window_start = recipe.windows.start}, layout};
   };
   return distil_model(make_model, recipe, histories, rooms, validation, seed, threads, folder, name);
 }

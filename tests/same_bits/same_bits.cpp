@@ -21,7 +21,7 @@
 namespace {
 
 /// The model's outputs over 1000 steps in a room that it was not trained on.
-void write_outputs(const icrl::CausalTransformer<float>& model, const icrl::DarkRooms& rooms, int task,
+void write_outputs(const example::Transformer& model, const icrl::DarkRooms& rooms, int task,
                    const std::filesystem::path& path) {
   constexpr int steps = 1000;
   icrl::DarkRoom room = rooms.make(task);
