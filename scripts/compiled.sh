@@ -27,7 +27,7 @@ same_bits() { # WHERE COMMAND...
   while read -r line; do
     target=${line%% *}
     [[ $("$@" "$folder/headers_$target" 2>/dev/null) == "$line" ]] || { echo "$where, $target: other bits" && return 1; }
-    echo "$where, $target: $line"
+    echo "$where, $line"
   done < <("$@" "$folder/portable" 2>/dev/null)
 }
 same_bits "this CPU" env

@@ -157,7 +157,9 @@ TEST_CASE("An interrupted training of a compiled model ends with the same weight
     CHECK(weights_checksum(trainer.averaged()) != weights_checksum(resumed));
     trainer.save(folder / "checkpoint");
   }
-  CompiledTransformer fresh{small_config(), small_layout()};
+  CompiledTransformer fresh = small_model();
+  Rng rng{7};
+  fresh.initialize(rng);
   CompiledTrainer trainer{fresh, windows.sampler, config};
   trainer.restore(folder / "checkpoint");
   CHECK(trainer.progress().update == 2);
