@@ -26,21 +26,27 @@ public:
       : built_{model.built_->make_trainer(sampler, config)}, averaged_{model}, best_{model} {}
   CompiledTrainer(CompiledTransformer&, const WindowSampler&&, const DistilConfig&) = delete;
 
+  /// One update.
   DistilMetrics step() { return built_->step(); }
-  /// Copies the weights: valid until the next call.
+  /// The model to evaluate. Copies the weights: valid until the next call.
   [[nodiscard]] const CompiledTransformer& averaged() const {
     built_->copy_averaged(*averaged_.built_);
     return averaged_;
   }
-  /// Copies the weights: valid until the next call.
+  /// The weights of the highest score so far. Copies them: valid until the next call.
   [[nodiscard]] const CompiledTransformer& best() const {
     built_->copy_best(*best_.built_);
     return best_;
   }
+  /// How far the run has come.
   [[nodiscard]] const DistilProgress& progress() const { return built_->progress(); }
+  /// The configuration of the run, with the choice that was made in place of automatic products.
   [[nodiscard]] const DistilConfig& config() const { return built_->config(); }
+  /// Keeps the averaged weights as the best if their score is higher than any before.
   void offer(double score) { built_->offer(score); }
+  /// Writes a checkpoint.
   void save(const std::filesystem::path& path) const { built_->save(path); }
+  /// Continues from where `save` was called.
   void restore(const std::filesystem::path& path) { built_->restore(path); }
 
 private:

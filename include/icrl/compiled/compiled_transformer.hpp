@@ -38,13 +38,15 @@ namespace detail {
 /// headers for the same target. It acts wherever a Streaming model does, and CompiledTrainer trains it.
 class CompiledTransformer {
 public:
-  using Scalar = float;
-  static constexpr std::string_view kind = "causal_transformer";
+  using Scalar = float;                                           ///< of weights and outputs
+  static constexpr std::string_view kind = "causal_transformer";  ///< what files call the model
 
   /// What the model remembers of one stream. A moved-from state may only be assigned to or destroyed.
   class State {
   public:
+    /// A copy with its own memory.
     State(const State& other) : model_{other.model_}, built_{other.built_->clone()} {}
+    /// Takes over the memory.
     State(State&&) noexcept = default;
     /// Allocates nothing if both are states of one model object.
     State& operator=(const State& other) {
@@ -56,11 +58,13 @@ public:
       }
       return *this;
     }
+    /// Takes over the memory.
     State& operator=(State&&) noexcept = default;
     ~State() = default;
 
     /// Steps since the state was made or cleared.
     [[nodiscard]] std::int64_t length() const { return built_->length(); }
+    /// Forgets the stream.
     void clear() { built_->clear(); }
     /// See KeyValueCache: the bytes are the same.
     void save(ByteWriter& out) const { built_->save(out); }
@@ -83,15 +87,16 @@ public:
     std::vector<detail::BuiltInput> lanes_;
   };
 
-  TransformerConfig config;
-  StepLayout layout;
-  ActionDistribution actions;
+  TransformerConfig config;    ///< the model's shape; not to be changed
+  StepLayout layout;           ///< of its rows; not to be changed
+  ActionDistribution actions;  ///< reads its outputs
 
   /// All weights zero, all norms one. `target`: one of `compiled_targets()`; by default the fastest. Throws Error for
   /// an invalid configuration or layout, and for a target that there is not.
   CompiledTransformer(const TransformerConfig& shape, const StepLayout& steps, std::string_view target = {})
       : CompiledTransformer{shape, steps, detail::transformer_build(target)} {}
 
+  /// A copy with its own weights, for the same target.
   CompiledTransformer(const CompiledTransformer& other)
       : config{other.config},
         layout{other.layout},
@@ -100,7 +105,9 @@ public:
         built_{other.built_->clone()} {}
   /// The states of a model that is moved stay valid. A moved-from model may only be assigned to or destroyed.
   CompiledTransformer(CompiledTransformer&&) noexcept = default;
+  /// A copy with its own weights. States of the model that was here before belong to none.
   CompiledTransformer& operator=(const CompiledTransformer& other) { return *this = CompiledTransformer{other}; }
+  /// Takes over the weights; states of the model that was here before belong to none.
   CompiledTransformer& operator=(CompiledTransformer&&) noexcept = default;
   ~CompiledTransformer() = default;
 
@@ -116,7 +123,9 @@ public:
   /// All weights, with their names in files.
   [[nodiscard]] std::vector<TensorView> tensor_list() const { return built_->tensors(); }
 
+  /// The steps that a state can take: the context.
   [[nodiscard]] std::optional<int> max_stream_length() const { return config.context; }
+  /// Where the windows that the model is trained on begin.
   [[nodiscard]] WindowStart window_start() const { return config.window_start; }
 
   /// The states of `count` streams, side by side in memory.
