@@ -9,11 +9,14 @@
 # information, which is data.
 set(icrl_one_target ON)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$" AND NOT WIN32 AND NOT APPLE)
-  execute_process(COMMAND ${CMAKE_LINKER} --help OUTPUT_VARIABLE icrl_linker_help ERROR_QUIET)
-  if(CMAKE_OBJCOPY AND icrl_linker_help MATCHES "--force-group-allocation")
+  find_program(ICRL_GNU_LD NAMES ${_CMAKE_TOOLCHAIN_PREFIX}ld.bfd ld.bfd DOC "GNU ld, for icrl::compiled")
+  find_program(ICRL_GNU_OBJCOPY NAMES ${_CMAKE_TOOLCHAIN_PREFIX}objcopy objcopy DOC "GNU objcopy, for icrl::compiled")
+  mark_as_advanced(ICRL_GNU_LD ICRL_GNU_OBJCOPY)
+  get_property(icrl_multi_config GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
+  if(ICRL_GNU_LD AND ICRL_GNU_OBJCOPY AND NOT icrl_multi_config)
     set(icrl_one_target OFF)
-  else()
-    message(STATUS "icrl::compiled: one target only, because several take GNU ld and objcopy")
+  elseif(ICRL_COMPILED)
+    message(WARNING "icrl::compiled: one target only; several take GNU ld, objcopy and a generator of one configuration")
   endif()
 endif()
 
@@ -27,28 +30,29 @@ target_link_libraries(icrl_compiled PUBLIC icrl::icrl)
 target_compile_definitions(icrl_compiled INTERFACE ICRL_COMPILED)
 
 # Adds the object library `name`: transformer_build.cpp with these options, whose entry is icrl_build_<name>.
-function(icrl_add_build name target)
+function(icrl_add_build name target level)
   set(library icrl_build_${name})
   add_library(${library} OBJECT EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/src/compiled/transformer_build.cpp)
   target_link_libraries(${library} PRIVATE icrl::icrl)
-  target_compile_definitions(${library} PRIVATE ICRL_BUILD=icrl_build_${name} "ICRL_TARGET=\"${target}\"")
+  target_compile_definitions(${library} PRIVATE ICRL_BUILD=icrl_build_${name} ICRL_LEVEL=${level} "ICRL_TARGET=\"${target}\"")
   target_compile_options(${library} PRIVATE ${ARGN} $<$<CONFIG:>:-O2>)
   set_target_properties(${library} PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endfunction()
 set_target_properties(icrl_compiled PROPERTIES POSITION_INDEPENDENT_CODE ON)
 
 if(icrl_one_target)
-  icrl_add_build(only "as compiled")
+  icrl_add_build(only "as compiled" 0)
   target_sources(icrl_compiled PRIVATE $<TARGET_OBJECTS:icrl_build_only>)
 else()
   target_compile_definitions(icrl_compiled PRIVATE ICRL_SEVERAL_TARGETS)
+  target_compile_options(icrl_compiled PRIVATE -march=x86-64)  # it decides, so it must run everywhere
   # Adds a build for one target to the library.
-  function(icrl_add_target name target)
-    icrl_add_build(${name} ${target} ${ARGN} -fno-lto $<$<CXX_COMPILER_ID:GNU>:-fno-gnu-unique>)
+  function(icrl_add_target name target level)
+    icrl_add_build(${name} ${target} ${level} ${ARGN} -fno-lto $<$<CXX_COMPILER_ID:GNU>:-fno-gnu-unique>)
     set(object ${PROJECT_BINARY_DIR}/compiled/${name}.o)
     add_custom_command(OUTPUT ${object}
-      COMMAND ${CMAKE_LINKER} -r --force-group-allocation -o ${object}.linked $<TARGET_OBJECTS:icrl_build_${name}>
-      COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=icrl_build_${name} --keep-global-symbol=_ZTI*
+      COMMAND ${ICRL_GNU_LD} -r --force-group-allocation -o ${object}.linked $<TARGET_OBJECTS:icrl_build_${name}>
+      COMMAND ${ICRL_GNU_OBJCOPY} --wildcard --keep-global-symbol=icrl_build_${name} --keep-global-symbol=_ZTI*
         --keep-global-symbol=_ZTS* ${object}.linked ${object}
       COMMAND ${CMAKE_COMMAND} -E rm ${object}.linked
       DEPENDS icrl_build_${name} $<TARGET_OBJECTS:icrl_build_${name}> COMMAND_EXPAND_LISTS VERBATIM
@@ -57,8 +61,8 @@ else()
     target_sources(icrl_compiled PRIVATE ${object})
   endfunction()
   file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/compiled)
-  icrl_add_target(x86_64_v2 x86-64-v2 -march=x86-64-v2)
-  icrl_add_target(x86_64_v3 x86-64-v3 -march=x86-64-v3)
-  icrl_add_target(x86_64_v4 x86-64-v4 -march=x86-64-v4)
-  icrl_add_target(x86_64_v4_bf16 x86-64-v4-bf16 -march=x86-64-v4 -mavx512bf16 -mavx512vnni)
+  icrl_add_target(x86_64_v2 x86-64-v2 2 -march=x86-64-v2)
+  icrl_add_target(x86_64_v3 x86-64-v3 3 -march=x86-64-v3)
+  icrl_add_target(x86_64_v4 x86-64-v4 4 -march=x86-64-v4)
+  icrl_add_target(x86_64_v4_bf16 x86-64-v4-bf16 5 -march=x86-64-v4 -mavx512bf16 -mavx512vnni)
 endif()

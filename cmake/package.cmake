@@ -3,6 +3,9 @@
 #
 # The Debian package icrl-dev, which `cpack` writes (scripts/package.sh). It has what is installed and, with
 # ICRL_PACKAGE_MODEL, that trained model with a program that acts with it.
+if(ICRL_COMPILED)
+  message(FATAL_ERROR "ICRL_PACKAGE: the package icrl-dev is for every processor, so it cannot have the library of ICRL_COMPILED")
+endif()
 set(icrl_debian_docs ${CMAKE_INSTALL_DATADIR}/doc/icrl-dev)
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${icrl_debian_docs} RENAME copyright)
 if(ICRL_PACKAGE_MODEL)

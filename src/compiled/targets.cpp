@@ -1,12 +1,16 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
 //
-// Which of the library's builds this CPU runs. Compiled for the lowest target.
+// Which of the library's builds this CPU runs. Compiled for the least that any x86-64 has.
 #include <algorithm>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#if defined(ICRL_SEVERAL_TARGETS)
+#include <cpuid.h>
+#endif
 
 #include <icrl/compiled/transformer_build.hpp>
 #include <icrl/core/fail.hpp>
@@ -32,12 +36,27 @@ struct Candidate {
   bool runs_here;
 };
 
-/// All builds, the fastest last. The features asked for are those that tell CPUs of one level from those of another.
+#if defined(ICRL_SEVERAL_TARGETS)
+/// Bit `bit` of ECX of a leaf of CPUID: a feature that not every compiler has a name for.
+[[nodiscard]] bool has_ecx_bit(unsigned leaf, int bit) {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(leaf, &eax, &ebx, &ecx, &edx) != 0 && (ecx >> bit & 1) != 0;
+}
+#endif
+
+/// All builds, the fastest last. Every feature that a compiler may use for a level is asked for, because a hypervisor
+/// may hide any of them.
 [[nodiscard]] std::vector<Candidate> candidates() {
 #if defined(ICRL_SEVERAL_TARGETS)
-  const bool v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
+  constexpr unsigned features = 1, more_features = 0x80000001;
+  constexpr int cmpxchg16b = 13, movbe = 22, f16c = 29, lahf = 0, lzcnt = 5;
+  const bool v2 = __builtin_cpu_supports("sse3") && __builtin_cpu_supports("ssse3") &&
+                  __builtin_cpu_supports("sse4.1") && __builtin_cpu_supports("sse4.2") &&
+                  __builtin_cpu_supports("popcnt") && has_ecx_bit(features, cmpxchg16b) &&
+                  has_ecx_bit(more_features, lahf);
   const bool v3 = v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && has_ecx_bit(features, movbe) &&
+                  has_ecx_bit(features, f16c) && has_ecx_bit(more_features, lzcnt);
   const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
                   __builtin_cpu_supports("avx512vl");

@@ -1,8 +1,15 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
 //
-// The transformer and its trainer for one target. Compiled once per target, with ICRL_TARGET its name ("x86-64-v3") and
-// ICRL_BUILD the name of the one object that the library sees of it.
+// The transformer and its trainer for one target. Compiled once per target, with ICRL_TARGET its name ("x86-64-v3"),
+// ICRL_LEVEL its number (3; 5 with bfloat16, 0 for whatever the flags say) and ICRL_BUILD the name of the one object
+// that the library sees of it.
+#if ICRL_LEVEL == 2 && defined(__AVX__) || ICRL_LEVEL == 3 && defined(__AVX512F__) || \
+    ICRL_LEVEL == 4 && defined(__AVX512BF16__)
+#error \
+    "icrl::compiled: the project's flags turn on instructions that this target does not have: leave out -mavx2 and its like"
+#endif
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>

@@ -119,6 +119,25 @@ TEST_CASE("The agent of a compiled model allocates nothing once it has begun", "
   CHECK(states[1].length() == 40);
 }
 
+TEST_CASE("A workspace may go from a model for one target to one for another", "[compiled]") {
+  CompiledTransformer::StreamWorkspace workspace;
+  Matrix<float> outputs(1, 5);
+  for (int round = 0; round < 3; ++round) {
+    for (const std::string_view target : compiled_targets()) {
+      const CompiledTransformer model = small_model(target);
+      std::vector<CompiledTransformer::State> states = model.make_states(1), others = small_model().make_states(1);
+      const std::vector<float> row(static_cast<std::size_t>(model.layout.feature_count()));
+      const std::vector<StreamInput<CompiledTransformer::State>> lanes{{&states[0], row.data(), true}};
+      for (int t = 0; t < 5; ++t) model.step(lanes, workspace, outputs);
+      others[0] = states[0];
+      CHECK(others[0].length() == 5);
+    }
+  }
+  const CompiledTransformer::StreamWorkspace copy = workspace;
+  CompiledTransformer::StreamWorkspace another = copy;
+  another = workspace;
+}
+
 TEST_CASE("Model files, agent memories and checkpoints are those of the headers' transformer", "[compiled]") {
   const TemporaryFolder folder;
   const CompiledTransformer model = small_model();

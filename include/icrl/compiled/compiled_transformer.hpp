@@ -45,13 +45,13 @@ public:
   class State {
   public:
     /// A copy with its own memory.
-    State(const State& other) : model_{other.model_}, built_{other.built_->clone()} {}
+    State(const State& other) : build_{other.build_}, built_{other.built_->clone()} {}
     /// Takes over the memory.
     State(State&&) noexcept = default;
-    /// Allocates nothing if both are states of one model object.
+    /// Allocates nothing if both are states of one model.
     State& operator=(const State& other) {
       if (this == &other) return *this;
-      if (built_ && model_ == other.model_) {
+      if (built_ && build_ == other.build_) {
         built_->assign(*other.built_);
       } else {
         *this = State{other};
@@ -73,16 +73,31 @@ public:
 
   private:
     friend class CompiledTransformer;
-    State(const detail::BuiltTransformer* model, std::unique_ptr<detail::BuiltState> built)
-        : model_{model}, built_{std::move(built)} {}
+    State(const detail::TransformerBuild* build, std::unique_ptr<detail::BuiltState> built)
+        : build_{build}, built_{std::move(built)} {}
 
-    const detail::BuiltTransformer* model_;  // never read through: tells whose state it is
+    const detail::TransformerBuild* build_;
     std::unique_ptr<detail::BuiltState> built_;
   };
 
-  /// Scratch memory of `step`, for any number of lanes; sized by `reserve` or by the largest pass so far.
+  /// Scratch memory of `step`, for any number of lanes; sized by `reserve` or by the largest pass so far. A copy is
+  /// empty.
   class StreamWorkspace {
+  public:
+    StreamWorkspace() = default;
+    /// An empty one.
+    StreamWorkspace(const StreamWorkspace&) : StreamWorkspace{} {}
+    /// Takes over the memory.
+    StreamWorkspace(StreamWorkspace&&) noexcept = default;
+    /// Leaves an empty one.
+    StreamWorkspace& operator=(const StreamWorkspace&) { return *this = StreamWorkspace{}; }
+    /// Takes over the memory.
+    StreamWorkspace& operator=(StreamWorkspace&&) noexcept = default;
+    ~StreamWorkspace() = default;
+
+  private:
     friend class CompiledTransformer;
+    const detail::TransformerBuild* build_ = nullptr;
     std::unique_ptr<detail::BuiltWorkspace> built_;
     std::vector<detail::BuiltInput> lanes_;
   };
@@ -133,24 +148,28 @@ public:
     std::vector<State> states;
     states.reserve(count);
     for (std::unique_ptr<detail::BuiltState>& state : built_->make_states(count))
-      states.push_back(State{built_.get(), std::move(state)});
+      states.push_back(State{build_, std::move(state)});
     return states;
   }
 
   /// Sizes a workspace, so that passes of up to `lanes` lanes allocate nothing.
   void reserve(StreamWorkspace& workspace, Index lanes) const {
-    if (!workspace.built_) workspace.built_ = built_->make_workspace();
     workspace.lanes_.reserve(static_cast<std::size_t>(lanes));
-    built_->reserve(*workspace.built_, lanes);
+    built_->reserve(own(workspace), lanes);
   }
 
   /// See CausalTransformer::step.
   void step(std::span<const StreamInput<State>> lanes, StreamWorkspace& workspace, MatrixOut<float> outputs) const {
-    if (!workspace.built_) workspace.built_ = built_->make_workspace();
+    // Checked here as well, because assertions inside the library are those of its own build.
+    ICRL_ASSERT(outputs.rows() >= static_cast<Index>(lanes.size()) && outputs.cols() == actions.parameter_count(),
+                "step: outputs must have a row per lane and a column per output");
     workspace.lanes_.clear();
-    for (const StreamInput<State>& lane : lanes)
+    for (const StreamInput<State>& lane : lanes) {
+      ICRL_ASSERT(lane.state->build_ == build_, "step: a lane's state belongs to a model for another target");
+      ICRL_ASSERT(lane.state->length() < config.context, "step: a lane's cache is full");
       workspace.lanes_.push_back({lane.state->built_.get(), lane.features, lane.wants_output});
-    built_->step(workspace.lanes_, *workspace.built_,
+    }
+    built_->step(workspace.lanes_, own(workspace),
                  {outputs.data(), outputs.rows(), outputs.cols(), outputs.outerStride()});
   }
 
@@ -163,6 +182,15 @@ private:
         actions{steps.action_space},
         build_{&build},
         built_{build.make(shape, steps)} {}
+
+  /// The part of a workspace that belongs to this model's build.
+  [[nodiscard]] detail::BuiltWorkspace& own(StreamWorkspace& workspace) const {
+    if (workspace.build_ != build_) {
+      workspace.built_ = built_->make_workspace();
+      workspace.build_ = build_;
+    }
+    return *workspace.built_;
+  }
 
   template <typename T>
   static const T& checked(const T& value) {
