@@ -8,15 +8,17 @@
 # would be an illegal instruction. So each build is one object whose only global symbols are its entry and type
 # information, which is data.
 set(icrl_one_target ON)
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$" AND NOT WIN32 AND NOT APPLE)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT WIN32 AND NOT APPLE)
   find_program(ICRL_GNU_LD NAMES ${_CMAKE_TOOLCHAIN_PREFIX}ld.bfd ld.bfd DOC "GNU ld, for icrl::compiled")
   find_program(ICRL_GNU_OBJCOPY NAMES ${_CMAKE_TOOLCHAIN_PREFIX}objcopy objcopy DOC "GNU objcopy, for icrl::compiled")
   mark_as_advanced(ICRL_GNU_LD ICRL_GNU_OBJCOPY)
   get_property(icrl_multi_config GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
   if(ICRL_GNU_LD AND ICRL_GNU_OBJCOPY AND NOT icrl_multi_config)
     set(icrl_one_target OFF)
-  elseif(ICRL_COMPILED)
-    message(WARNING "icrl::compiled: one target only; several take GNU ld, objcopy and a generator of one configuration")
+  elseif(PROJECT_IS_TOP_LEVEL OR ICRL_COMPILED)
+    message(WARNING "icrl::compiled: one target only; several need GNU ld, GNU objcopy and a single-config generator")
+  else()
+    message(STATUS "icrl::compiled: one target only; several need GNU ld, GNU objcopy and a single-config generator")
   endif()
 endif()
 
@@ -29,13 +31,17 @@ set_target_properties(icrl_compiled PROPERTIES EXPORT_NAME compiled)
 target_link_libraries(icrl_compiled PUBLIC icrl::icrl)
 target_compile_definitions(icrl_compiled INTERFACE ICRL_COMPILED)
 
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CXX_FLAGS MATCHES "-O")
+  set(icrl_build_level $<$<CONFIG:>:-O2>)
+endif()
+
 # Adds the object library `name`: transformer_build.cpp with these options, whose entry is icrl_build_<name>.
 function(icrl_add_build name target level)
   set(library icrl_build_${name})
   add_library(${library} OBJECT EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/src/compiled/transformer_build.cpp)
   target_link_libraries(${library} PRIVATE icrl::icrl)
   target_compile_definitions(${library} PRIVATE ICRL_BUILD=icrl_build_${name} ICRL_LEVEL=${level} "ICRL_TARGET=\"${target}\"")
-  target_compile_options(${library} PRIVATE ${ARGN} $<$<CONFIG:>:-O2>)
+  target_compile_options(${library} PRIVATE ${ARGN} ${icrl_build_level})
   set_target_properties(${library} PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endfunction()
 set_target_properties(icrl_compiled PROPERTIES POSITION_INDEPENDENT_CODE ON)
@@ -56,7 +62,7 @@ else()
         --keep-global-symbol=_ZTS* ${object}.linked ${object}
       COMMAND ${CMAKE_COMMAND} -E rm ${object}.linked
       DEPENDS icrl_build_${name} $<TARGET_OBJECTS:icrl_build_${name}> COMMAND_EXPAND_LISTS VERBATIM
-      COMMENT "Hiding what was compiled for ${target}")
+      COMMENT "Localizing the symbols of ${target}")
     set_source_files_properties(${object} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
     target_sources(icrl_compiled PRIVATE ${object})
   endfunction()

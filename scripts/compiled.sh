@@ -23,15 +23,17 @@ say "tests"
 # The mathematical functions of the C library give other bits on other CPUs, so both programs run on the same one.
 say "the same bits as the headers"
 same_bits() { # WHERE COMMAND...
-  local where=$1 target line lines=0
+  local where=$1 target line output
   shift
+  if ! output=$("$@" "$folder/portable" 2>/dev/null) || [[ -z $output ]]; then
+    echo "$where: failed"
+    return 1
+  fi
   while read -r line; do
     target=${line%% *}
     [[ $("$@" "$folder/headers_$target" 2>/dev/null) == "$line" ]] || { echo "$where, $target: other bits" && return 1; }
     echo "$where, $line"
-    lines=$((lines + 1))
-  done < <("$@" "$folder/portable" 2>/dev/null)
-  ((lines)) || { echo "$where: nothing" && return 1; }
+  done <<<"$output"
 }
 same_bits "this CPU" env
 for cpu in Nehalem Haswell; do

@@ -84,7 +84,7 @@ const TransformerBuild& transformer_build(std::string_view target) {
     compiled += std::string{compiled.empty() ? "" : ", "} + build->target;
     if (runs_here) runnable += std::string{runnable.empty() ? "" : ", "} + build->target;
   }
-  fail("compiled library: {}; it was compiled for {}, and this CPU runs {}",
+  fail("compiled library: {}; the library was compiled for {}, and this CPU runs {}",
        target.empty() ? "this CPU is too old" : fmt::format("there is no target {} here", target), compiled,
        runnable.empty() ? "none" : runnable);
 }

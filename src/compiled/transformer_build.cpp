@@ -4,10 +4,26 @@
 // The transformer and its trainer for one target. Compiled once per target, with ICRL_TARGET its name ("x86-64-v3"),
 // ICRL_LEVEL its number (3; 5 with bfloat16, 0 for whatever the flags say) and ICRL_BUILD the name of the one object
 // that the library sees of it.
-#if ICRL_LEVEL == 2 && defined(__AVX__) || ICRL_LEVEL == 3 && defined(__AVX512F__) || \
-    ICRL_LEVEL == 4 && defined(__AVX512BF16__)
+// What the project's flags add to -march would be in every build, and on an older CPU an illegal instruction.
+#if ICRL_LEVEL > 0
+#if defined(__AES__) || defined(__PCLMUL__) || defined(__SHA__) || defined(__ADX__) || defined(__RDRND__) || \
+    defined(__GFNI__) || defined(__AVX512VBMI__) || defined(__AVX512FP16__)
+#define ICRL_HAS_TOO_MUCH
+#elif ICRL_LEVEL == 2 && \
+    (defined(__AVX__) || defined(__BMI__) || defined(__BMI2__) || defined(__LZCNT__) || defined(__MOVBE__))
+#define ICRL_HAS_TOO_MUCH
+#elif ICRL_LEVEL == 3 && (defined(__AVX512F__) || defined(__AVXVNNI__))
+#define ICRL_HAS_TOO_MUCH
+#elif ICRL_LEVEL == 4 && (defined(__AVX512VNNI__) || defined(__AVX512BF16__))
+#define ICRL_HAS_TOO_MUCH
+#endif
+#if defined(ICRL_HAS_TOO_MUCH)
 #error \
     "icrl::compiled: the project's flags turn on instructions that this target does not have: leave out -mavx2 and its like"
+#elif ICRL_LEVEL > 2 && !(defined(__AVX2__) && defined(__FMA__)) || ICRL_LEVEL > 3 && !defined(__AVX512F__)
+#error \
+    "icrl::compiled: the project's flags turn off instructions that this target has: leave out -mno-avx2 and its like"
+#endif
 #endif
 
 #include <cstddef>

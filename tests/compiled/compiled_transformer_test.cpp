@@ -67,7 +67,7 @@ TEST_CASE("A compiled model has targets, the fastest last, and refuses any other
   CHECK(small_model().target() == targets.back());
   for (const std::string_view target : targets) CHECK(small_model(target).target() == target);
   const std::string text = error_of([] { (void)small_model("x86-64-v9"); });
-  CHECK(has(text, "there is no target x86-64-v9 here; it was compiled for "));
+  CHECK(has(text, "there is no target x86-64-v9 here; the library was compiled for "));
   CHECK(has(text, std::string{targets.front()}));
 }
 
@@ -133,6 +133,10 @@ TEST_CASE("A workspace may go from a model for one target to one for another", "
       CHECK(others[0].length() == 5);
     }
   }
+  const CompiledTransformer model = small_model();
+  CompiledTransformer::StreamWorkspace moved = std::move(workspace);
+  model.reserve(workspace, 1);
+  model.reserve(moved, 1);
   const CompiledTransformer::StreamWorkspace copy = workspace;
   CompiledTransformer::StreamWorkspace another = copy;
   another = workspace;

@@ -28,12 +28,13 @@ public:
 
   /// One update.
   DistilMetrics step() { return built_->step(); }
-  /// The model to evaluate. Copies the weights: valid until the next call.
+  /// The model to evaluate: a snapshot, which later updates do not change until this is called again. Not for
+  /// concurrent calls.
   [[nodiscard]] const CompiledTransformer& averaged() const {
     built_->copy_averaged(*averaged_.built_);
     return averaged_;
   }
-  /// The weights of the highest score so far. Copies them: valid until the next call.
+  /// The weights of the highest score so far, in the same way.
   [[nodiscard]] const CompiledTransformer& best() const {
     built_->copy_best(*best_.built_);
     return best_;

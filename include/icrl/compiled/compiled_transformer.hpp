@@ -107,7 +107,7 @@ public:
   ActionDistribution actions;  ///< reads its outputs
 
   /// All weights zero, all norms one. `target`: one of `compiled_targets()`; by default the fastest. Throws Error for
-  /// an invalid configuration or layout, and for a target that there is not.
+  /// an invalid configuration or layout, and for an unknown target.
   CompiledTransformer(const TransformerConfig& shape, const StepLayout& steps, std::string_view target = {})
       : CompiledTransformer{shape, steps, detail::transformer_build(target)} {}
 
@@ -185,7 +185,7 @@ private:
 
   /// The part of a workspace that belongs to this model's build.
   [[nodiscard]] detail::BuiltWorkspace& own(StreamWorkspace& workspace) const {
-    if (workspace.build_ != build_) {
+    if (!workspace.built_ || workspace.build_ != build_) {
       workspace.built_ = built_->make_workspace();
       workspace.build_ = build_;
     }

@@ -32,7 +32,7 @@ class BuiltState {
 public:
   virtual ~BuiltState() = default;
   [[nodiscard]] virtual std::unique_ptr<BuiltState> clone() const = 0;
-  /// Takes over a state of the same model.
+  /// Copies a state of the same model.
   virtual void assign(const BuiltState& other) = 0;
   [[nodiscard]] virtual std::int64_t length() const = 0;
   virtual void clear() = 0;
