@@ -3,7 +3,6 @@
 //
 // Which of the library's builds this CPU runs. Compiled for the least that any x86-64 has.
 #include <algorithm>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>

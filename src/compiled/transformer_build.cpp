@@ -4,6 +4,7 @@
 // The transformer and its trainer for one target. Compiled once per target, with ICRL_TARGET its name ("x86-64-v3"),
 // ICRL_LEVEL its number (3; 5 with bfloat16, 0 for whatever the flags say) and ICRL_BUILD the name of the one object
 // that the library sees of it.
+
 // What the project's flags add to -march would be in every build, and on an older CPU an illegal instruction.
 #if ICRL_LEVEL > 0
 #if defined(__AES__) || defined(__PCLMUL__) || defined(__SHA__) || defined(__ADX__) || defined(__RDRND__) || \

@@ -51,7 +51,6 @@ namespace icrl::test {
 /// Checksums of a model's weights after `train(model, sampler, config)`, and of its outputs in three streams.
 struct SmallRun {
   std::uint32_t weights, outputs;
-  friend bool operator==(const SmallRun&, const SmallRun&) = default;
 };
 
 template <typename M, typename Train>
