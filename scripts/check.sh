@@ -21,7 +21,7 @@
 #   compiled icrl::compiled: its bits, symbols and speed, on older CPUs by qemu (scripts/compiled.sh)
 #   mpi      training on ranks (scripts/mpi.sh)
 #   tuned    demo.sh and test.sh in a clean clone by a g++ that tunes for skylake-avx512
-#   bare     demo.sh and test.sh in a bare root of this Debian and of the next one; only root can make one
+#   bare     demo.sh, test.sh and package.sh in a bare root of this Debian and of the next one; only root can make one
 #   docs     the API reference, with every public symbol documented (scripts/docs.sh)
 #   package  the Debian package, and consumers of it (scripts/package.sh)
 #   claims   what the README and the tutorial claim to be learned, over twenty seeds and three
@@ -140,8 +140,8 @@ case ${checks[0]} in
     failed=0
     for suite in bookworm trixie; do
       folder=$(mktemp -d) outcome=passed
-      SUITE=$suite scripts/bare_root.sh "$folder" || { outcome=FAILED failed=1; }
-      record "demo.sh and test.sh in a bare $suite" "$outcome"
+      SUITE=$suite scripts/bare_root.sh "$folder" demo.sh test.sh 'package.sh install' || { outcome=FAILED failed=1; }
+      record "demo.sh, test.sh and package.sh in a bare $suite" "$outcome"
       rm -rf --one-file-system "$folder"
     done
     exit "$failed"

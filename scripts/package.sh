@@ -4,8 +4,9 @@
 #
 # Writes the Debian package icrl-dev into build/package, unpacks it into an empty root and builds there: a consumer with
 # CMake, one with pkg-config, and the program that acts with the packaged model. The model is the one that
-# scripts/demo.sh wrote, or $MODEL; with MODEL=none the package has none.
-#   scripts/package.sh     then: apt install ./build/package/icrl-dev_VERSION_all.deb
+# scripts/demo.sh wrote, or $MODEL; with MODEL=none the package has none. With "install", which takes the right to install,
+# it installs the package on this machine instead, builds there, and adds consumers of the repository.
+#   scripts/package.sh [install]     then: apt install ./build/package/icrl-dev_VERSION_all.deb
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need "${build_tools[@]}" "${libraries[@]}" pkg-config dpkg
@@ -23,18 +24,30 @@ packages=("$folder"/icrl-dev_*_all.deb)
 package=${packages[0]}
 dpkg-deb --info "$package" | sed -n '/Package:/,$p'
 
-say "in an empty root"
-dpkg -x "$package" "$folder/root"
-if grep -rlF -e "$PWD" "$folder/root"; then
-  echo "$0: what is packaged names the folder that it came from" >&2
-  exit 1
-fi
-PREFIX="$folder/root/usr" tests/package/check.sh . "$folder/consumers" find_package pkg_config
-if [[ -n $model ]]; then
-  examples=$folder/root/usr/share/doc/icrl-dev/examples
-  PKG_CONFIG_PATH=$folder/root/usr/share/pkgconfig pkg-config --cflags --libs icrl >"$folder/flags"
-  read -ra flags <"$folder/flags"
-  "${CXX:-g++}" -std=c++20 -O2 "$examples/act.cpp" "${flags[@]}" -o "$folder/act"
-  "$folder/act" "$examples/$(basename "$model")"
+# Builds and runs consumers with what is installed below a prefix, and the program that acts with the packaged model.
+consume() { # PREFIX WAY...
+  local examples=$1/share/doc/icrl-dev/examples flags begin=$SECONDS
+  if [[ -n $model ]]; then
+    flags=$(PKG_CONFIG_PATH=$1/share/pkgconfig pkg-config --cflags --libs icrl)
+    # shellcheck disable=SC2086  # one word per flag
+    "${CXX:-g++}" -std=c++20 -O2 "$examples/act.cpp" $flags -o "$folder/act"
+    "$folder/act" "$examples/$(basename "$model")"
+    echo "act.cpp: built and run in $((SECONDS - begin)) s"
+  fi
+  PREFIX=$1 tests/package/check.sh . "$folder/consumers" "${@:2}"
+}
+
+if [[ ${1:-} == install ]]; then
+  say "installed"
+  need "$package"
+  consume /usr find_package pkg_config add_subdirectory fetch_content
+else
+  say "in an empty root"
+  dpkg -x "$package" "$folder/root"
+  if grep -rlF -e "$PWD" "$folder/root"; then
+    echo "$0: what is packaged names the folder that it came from" >&2
+    exit 1
+  fi
+  consume "$folder/root/usr" find_package pkg_config
 fi
 say "${package#"$PWD/"}: $(stat -c %s "$package") bytes"
