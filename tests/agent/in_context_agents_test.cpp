@@ -685,9 +685,15 @@ TEST_CASE("Acting and learning leave the weights alone", "[agent]") {
   const auto model = small_model(small_config(6), id_layout(true));
   const std::uint32_t before = weights_checksum(model);
   InContextAgents agents{model, 3};
+  std::vector<Rng> rngs = generators(3);
+  std::array<float, 3> actions{};
 
   for (const FakeStep& step : fake_life(model.layout, 60, 6, 1))
-    for (const int member : {0, 1, 2}) agents.learn(member, transition_of(step));
+    for (const int member : {0, 1, 2}) {
+      agents.act({.members = std::array{member}, .observations = step.observation, .masks = {}},
+                 std::span{actions}.first(1), rngs);
+      agents.learn(member, transition_of(step));
+    }
 
   CHECK(weights_checksum(model) == before);
   auto changed = model;
