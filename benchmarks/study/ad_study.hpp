@@ -284,7 +284,8 @@ void run_study(AdStudy study, const F& family, MakeLearner make_learner, const S
 }
 
 /// The control of a study that was run with this seed: its model once more on the same tasks, each agent's memory being
-/// emptied after every episode. Writes `NAME-forgetting-sSEED.json`.
+/// emptied after every episode. Writes `NAME-forgetting-sSEED.json`. Throws Error if the agents improve all the same,
+/// by more than .05 of the oracle from the study's first range of episodes to its last.
 template <Trainable M = CausalTransformer<float>, TaskFamily F>
 requires HasOracleReturn<F> && HasRandomReturn<F>
 void run_forgetting_control(const AdStudy& study, const F& family, const StudyOptions& options) {
@@ -318,6 +319,9 @@ void run_forgetting_control(const AdStudy& study, const F& family, const StudyOp
   write_text(path, to_text(result, path.string(), 1) + "\n");
   fmt::print("{} seed {}, memory emptied after every episode: share of the oracle in episodes{}\n", study.name,
              options.seed, shares);
+  const auto share = [&](EpisodeRange range) { return share_of_oracle(curves, references, range.first, range.last); };
+  if (const double gain = share(study.ranges.back()) - share(study.ranges.front()); gain > 0.05)
+    fail("{} seed {}: improves by {:.3f} of the oracle without a memory", study.name, options.seed, gain);
 }
 
 }  // namespace icrl::bench

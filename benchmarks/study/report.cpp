@@ -7,7 +7,8 @@
 //
 // A row's value is the mean over seeds of the mean over held-out tasks, as a share of the exact oracle. Its interval
 // resamples seeds and the tasks of each. Rows of other programs that study.json holds are kept. A picture also shows
-// RL2 where the folder has results of `rl2 --out` of the same protocol.
+// RL2 where the folder has results of `rl2 --out` of the same protocol. Fails, after writing, where a value is below
+// its bar.
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -154,6 +155,11 @@ Json kept_rows(const std::filesystem::path& path, const Json& rows) {
   return kept;
 }
 
+/// Whether a row's value is below its bar; a row without one is not.
+bool is_missed(const Json& row) {
+  return row.value("bar", Json()).is_number() && row.at("value").get<double>() < row.at("bar").get<double>();
+}
+
 std::string table_of(const Json& rows) {
   std::string text =
       "<!-- SPDX-FileCopyrightText: The icrl authors -->\n<!-- SPDX-License-Identifier: MIT -->\n"
@@ -161,17 +167,19 @@ std::string table_of(const Json& rows) {
       "Written by `study_report` from the results of the study's programs; not by hand. Held-out tasks, frozen weights. "
       "The value is the mean over seeds, the interval (95 %) resamples seeds and tasks. Claims about episodes are shares of "
       "the exact oracle.\n\n"
-      "| claim | value | interval | worst seed | worst task | bar | published | seeds | minutes per seed |\n"
-      "|---|---|---|---|---|---|---|---|---|\n";
+      "| claim | value | interval | worst seed | worst task | bar | outcome | published | seeds | minutes per seed |\n"
+      "|---|---|---|---|---|---|---|---|---|---|\n";
   for (const Json& row : rows) {
     const auto number = [&](const char* key, int digits) {
       return row.contains(key) && row.at(key).is_number() ? fmt::format("{:.{}f}", row.at(key).get<double>(), digits)
                                                           : std::string{};
     };
-    text += fmt::format("| `{}` | {} | {} to {} | {} | {} | {} | {} | {} | {} |\n", row.at("name").get<std::string>(),
-                        number("value", 3), number("low", 3), number("high", 3), number("worst_seed", 3),
-                        number("worst_task", 3), number("bar", 3), row.value("published", ""),
-                        row.contains("seeds") ? row.at("seeds").dump() : std::string{}, number("minutes", 1));
+    const char* outcome = is_missed(row) ? "NOT MET" : number("bar", 3).empty() ? "" : "met";
+    text +=
+        fmt::format("| `{}` | {} | {} to {} | {} | {} | {} | {} | {} | {} | {} |\n", row.at("name").get<std::string>(),
+                    number("value", 3), number("low", 3), number("high", 3), number("worst_seed", 3),
+                    number("worst_task", 3), number("bar", 3), outcome, row.value("published", ""),
+                    row.contains("seeds") ? row.at("seeds").dump() : std::string{}, number("minutes", 1));
   }
   return text;
 }
@@ -195,6 +203,10 @@ void report(const std::filesystem::path& in, const std::filesystem::path& out) {
   bench::write_text(out / "study.json", to_text(rows, "study.json", 1) + "\n");
   bench::write_text(out / "study.md", table_of(rows));
   fmt::print("{}", table_of(rows));
+  std::string missed;
+  for (const Json& row : rows)
+    if (is_missed(row)) missed += " " + row.at("name").get<std::string>();
+  if (!missed.empty()) fail("below their bars:{}", missed);
 }
 
 }  // namespace
