@@ -3,8 +3,10 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <memory>
 
+#include <icrl/compress/gradual_pruning.hpp>
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/train/distil_trainer.hpp>
 
@@ -14,11 +16,13 @@
 
 namespace icrl::fuzz {
 
-/// The checkpoint of a run with or without averaged weights. The run is resumed, scored, saved and restored again.
-struct CheckpointTarget {
+/// The checkpoint of a run with or without averaged weights, and with or without pruning. The run is resumed, scored,
+/// saved and restored again.
+template <typename P>
+struct CheckpointTargetOf {
   [[nodiscard]] static Bytes make(Choices choices, Rng& rng) {
     Run& run = run_for(choices);
-    DistilTrainer<Model>& trainer = run.trainer;
+    Trainer& trainer = run.trainer;
     run.memory.write(run.first);
     trainer.restore(run.memory.path());
     for (int update = rng.below(3); update > 0; --update) {
@@ -30,7 +34,7 @@ struct CheckpointTarget {
 
   static void run(Choices choices, Bytes file) {
     Run& run = run_for(choices);
-    DistilTrainer<Model>& trainer = run.trainer;
+    Trainer& trainer = run.trainer;
     const bool is_repaired = !choices.once_in(64), is_renamed = !choices.once_in(64);
     if (is_repaired && is_renamed && file.size() > CheckedFile::header_size) {
       const std::size_t end = replace_text(file, CheckedFile::header_size, run.model_name);
@@ -60,6 +64,16 @@ struct CheckpointTarget {
 
 private:
   using Model = CausalTransformer<float>;
+  using Trainer = DistilTrainer<Model, ActionCrossEntropy, OneRank, P>;
+
+  /// By movement, whose scores are part of a checkpoint, or by magnitude.
+  [[nodiscard]] static P pruner(bool by_movement) {
+    if constexpr (std::same_as<P, NoPruner>)
+      return {};
+    else
+      return {.config = {.criterion = by_movement ? PruneCriterion::movement : PruneCriterion::magnitude},
+              .schedule = {.begin = 0, .end = 3, .every = 1}};
+  }
 
   /// Windows and a trainer of a few updates.
   struct Run {
@@ -81,7 +95,10 @@ private:
                    .evaluate_every = 0,
                    .products = products,
                    .gradient_slots = 1,
-                   .thread_count = 1}},
+                   .thread_count = 1},
+                  {},
+                  {},
+                  pruner(products == Products::full)},
           model_name{describe(model)},
           config_name{},
           first{checkpoint()} {
@@ -100,7 +117,7 @@ private:
     MemoryFile memory;
     test::SmallRun data;
     Model model;
-    DistilTrainer<Model> trainer;
+    Trainer trainer;
     std::string model_name, config_name;
     Bytes first;  // before the first update
   };
@@ -114,6 +131,8 @@ private:
     return *run;
   }
 };
-static_assert(Target<CheckpointTarget>);
+using CheckpointTarget = CheckpointTargetOf<NoPruner>;
+using PruningCheckpointTarget = CheckpointTargetOf<GradualPruning>;
+static_assert(Target<CheckpointTarget> && Target<PruningCheckpointTarget>);
 
 }  // namespace icrl::fuzz

@@ -47,7 +47,7 @@ Outcomes run_some(int input_count, std::size_t stride) {
 
 TEMPLATE_TEST_CASE("Changed and cut files are refused or can be used", "[fuzz]", AgentMemoryTarget, CheckpointTarget,
                    HistoryReaderTarget, HistoryWriterTarget, JsonTarget, MetricsTarget, ModelFileTarget,
-                   ModelKindsTarget, SafetensorsTarget) {
+                   ModelKindsTarget, PruningCheckpointTarget, SafetensorsTarget) {
   constexpr int input_count = 12;
   const Outcomes outcomes = run_some<TestType>(input_count, 17);
 
