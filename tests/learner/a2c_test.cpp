@@ -44,6 +44,17 @@ struct Dial {
   }
 };
 
+/// Pays the more the nearer a number is to `best`, which may be one of its two bounds.
+struct NarrowDial {
+  float best = 1;
+
+  [[nodiscard]] Space observation_space() const { return Box{{-1}, {1}}; }
+  [[nodiscard]] Space action_space() const { return Box{{0}, {1}}; }
+  void reset(Rng&) {}
+  void observe(std::span<float> out) const { out[0] = 0.5f; }
+  StepResult step(std::span<const float> action, Rng&) { return {1 - std::abs(action[0] - best), true, false}; }
+};
+
 template <typename E>
 A2C make_a2c(const A2CConfig& config, const E& env, std::uint64_t seed = 1) {
   Rng rng{seed};
@@ -213,4 +224,17 @@ TEST_CASE("A loss beyond all numbers is an error that leaves the weights as they
 
   CHECK(has(error_of([&] { actors.act({members, observation, {}}, action, {&rng, 1}); }), "gradient of update 1"));
   CHECK((actors.network().value.layers[0].weight - weights).norm() == 0);
+}
+
+TEST_CASE("A2C learns actions at and between narrow bounds", "[learner]") {
+  for (const float best : {0.0f, 0.7f, 1.0f}) {
+    CAPTURE(best);
+    const NarrowDial env{best};
+    A2C actors = make_a2c({.actor_count = 16}, env);
+
+    const auto histories = run_actors(actors, env, 6000);
+
+    CHECK(mean_of(histories, 0, 5) < 0.75);
+    CHECK(mean_of(histories, 5900, 100) > 0.9);
+  }
 }

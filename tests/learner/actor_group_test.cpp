@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <icrl/learner/actor_group.hpp>
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -54,4 +55,30 @@ TEST_CASE("A group's errors begin with the name of its learner", "[learner]") {
             "group, actions: "));
   CHECK(has(error_of([&] { (void)ActorGroup("group", 1, {4}, Activation::tanh, Discrete{0}, Discrete{2}, rng); }),
             "group, observations"));
+}
+
+TEST_CASE("The policy learns from what it sampled of a Box, before clipping", "[learner]") {
+  Rng rng{1};
+  const Space space = Box{{0}, {0.25f}};
+  ActorGroup actors{"group", 1, {4}, Activation::tanh, Discrete{1}, space, rng};
+  const std::array<float, 1> observation{0};
+  std::array<float, 1> action{};
+  std::vector<Rng> rngs{Rng{2}};
+  int below = 0, above = 0;
+  for (int i = 0; i < 100; ++i) {
+    actors.sample({.members = std::array{0}, .observations = observation, .masks = {}}, action, rngs);
+    REQUIRE((action[0] >= 0 && action[0] <= 0.25f));
+    actors.store(0, {.observation = observation, .action = action, .next_observation = observation});
+    const float taken = actors.taken().back();
+    CHECK(std::clamp(taken, 0.0f, 0.25f) == action[0]);
+    below += taken < 0;
+    above += taken > 0.25f;
+  }
+  CHECK(below > 20);
+  CHECK(above > 20);
+
+  // Somebody else's action is learned from as it is.
+  action[0] = 0.125f;
+  actors.store(0, {.observation = observation, .action = action, .next_observation = observation});
+  CHECK(actors.taken().back() == 0.125f);
 }

@@ -35,6 +35,17 @@ struct TwoDials {
   }
 };
 
+/// Pays the more the nearer a number is to `best`, which may be one of its two bounds.
+struct NarrowDial {
+  float best = 1;
+
+  [[nodiscard]] Space observation_space() const { return Box{{-1}, {1}}; }
+  [[nodiscard]] Space action_space() const { return Box{{0}, {1}}; }
+  void reset(Rng&) {}
+  void observe(std::span<float> out) const { out[0] = 0.5f; }
+  StepResult step(std::span<const float> action, Rng&) { return {1 - std::abs(action[0] - best), true, false}; }
+};
+
 template <typename E>
 Ppo make_ppo(const PpoConfig& config, const E& env, std::uint64_t seed = 1) {
   Rng rng{seed};
@@ -165,4 +176,17 @@ TEST_CASE("PPO refuses other spaces and values out of their range", "[learner]")
   CHECK(has(refusal({.value_weight = -1}), "value_weight is -1"));
   Ppo actors = make_ppo({.actor_count = 1}, corridor);
   CHECK(has(error_of([&] { (void)run_ppo(actors, Corridor{.cells = 5}, 1); }), "PPO: its observation space"));
+}
+
+TEST_CASE("PPO learns actions at and between narrow bounds", "[learner]") {
+  for (const float best : {0.0f, 0.7f, 1.0f}) {
+    CAPTURE(best);
+    const NarrowDial env{best};
+    Ppo actors = make_ppo({.actor_count = 16, .rollout_length = 64}, env);
+
+    const auto histories = run_ppo(actors, env, 6000);
+
+    CHECK(mean_return_of_all(histories, 0, 50) < 0.75);
+    CHECK(mean_return_of_all(histories, 5900, 100) > 0.9);
+  }
 }

@@ -2,12 +2,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <icrl/core/rng.hpp>
@@ -29,7 +32,7 @@ public:
         observation_space_{observation_space},
         action_space_{action_space},
         encoder_{observation_space, what_ + ", observations"},
-        actions_{checked(action_space)},
+        actions_{without_bounds(checked(action_space))},
         network_{mlp(hidden, activation, actions_.parameter_count()), mlp(hidden, activation, 1)},
         actors_(static_cast<std::size_t>(actor_count)) {
     network_.policy.initialize(rng, /*output_scale*/ 0.01);
@@ -39,7 +42,7 @@ public:
   [[nodiscard]] int member_count() const { return static_cast<int>(actors_.size()); }
   [[nodiscard]] const ActorCritic<float>& network() const { return network_; }
   [[nodiscard]] ActorCritic<float>& network() { return network_; }
-  /// Reads the policy's outputs.
+  /// Reads the policy's outputs. A Gaussian that is not clipped to the bounds of a Box.
   [[nodiscard]] const ActionDistribution& actions() const { return actions_; }
 
   /// Throws Error unless these are the spaces of the networks.
@@ -48,7 +51,7 @@ public:
     detail::check_action_space(action_space_, action_space, what_);
   }
 
-  /// Samples an action for each member of the group from the policy.
+  /// Samples an action for each member of the group from the policy. The numbers of a Box are clipped to its bounds.
   void sample(const GroupObservations& group, std::span<float> actions, std::span<Rng> rngs) {
     const std::size_t rows = group.members.size(), observation_size = group.observations.size() / rows,
                       action_size = actions.size() / rows, mask_size = group.masks.size() / rows;
@@ -63,12 +66,15 @@ public:
       const auto mask = group.masks.subspan(r * mask_size, mask_size);
       const std::span<const float> outputs{row_data(act_outputs_, static_cast<Index>(r)),
                                            static_cast<std::size_t>(act_outputs_.cols())};
-      actions_.sample(outputs, Decoding{}, mask, rngs[member], actions.subspan(r * action_size, action_size));
+      const auto action = actions.subspan(r * action_size, action_size);
+      actions_.sample(outputs, Decoding{}, mask, rngs[member], action);
       actors_[member].mask.assign(mask.begin(), mask.end());
+      if (const auto* box = std::get_if<Box>(&action_space_)) clip(*box, action, actors_[member]);
     }
   }
 
-  /// Stores the transition for the next update.
+  /// Stores the transition for the next update. If its action is what this actor sampled and had clipped, the policy
+  /// learns from the numbers before clipping: the density at a bound says nothing of how likely it was to be chosen.
   void store(int member, const Transition& transition) {
     Actor& actor = actors_[static_cast<std::size_t>(member)];
     actor.rows.push_back(steps_.size());
@@ -77,7 +83,9 @@ public:
                       .truncated = transition.truncated});
     append(transition.observation, features_);
     append(transition.next_observation, next_features_);
-    taken_.insert(taken_.end(), transition.action.begin(), transition.action.end());
+    const bool is_sampled = !actor.clipped.empty() && std::ranges::equal(transition.action, actor.clipped);
+    const std::span<const float> action = is_sampled ? std::span<const float>{actor.sampled} : transition.action;
+    taken_.insert(taken_.end(), action.begin(), action.end());
     masks_.insert(masks_.end(), actor.mask.begin(), actor.mask.end());
   }
 
@@ -86,8 +94,8 @@ public:
   [[nodiscard]] std::size_t step_count() const { return steps_.size(); }
   /// The one-hot observations of all steps, (T, features).
   [[nodiscard]] Eigen::Map<const Matrix<float>> features() const { return rows_of(features_); }
-  [[nodiscard]] std::span<const float> taken() const { return taken_; }            ///< (T, action size)
-  [[nodiscard]] std::span<const std::uint8_t> masks() const { return masks_; }     ///< (T, action count) or empty
+  [[nodiscard]] std::span<const float> taken() const { return taken_; }         ///< (T, action size), before clipping
+  [[nodiscard]] std::span<const std::uint8_t> masks() const { return masks_; }  ///< (T, action count) or empty
   [[nodiscard]] std::span<const float> advantages() const { return advantages_; }  ///< (T), of the last estimate
   [[nodiscard]] std::span<const float> returns() const { return returns_; }        ///< (T), of the last estimate
 
@@ -130,7 +138,21 @@ private:
   struct Actor {
     std::vector<std::size_t> rows;   // rows that belong to this actor, in order
     std::vector<std::uint8_t> mask;  // the mask when this actor last acted
+    std::vector<float> sampled;      // of a Box, what it last sampled
+    std::vector<float> clipped;      // and what came of it
   };
+
+  [[nodiscard]] static Space without_bounds(const Space& action_space) {
+    const auto* box = std::get_if<Box>(&action_space);
+    if (box == nullptr) return action_space;
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    return Box{std::vector<float>(box->low.size(), -infinity), std::vector<float>(box->low.size(), infinity)};
+  }
+  static void clip(const Box& bounds, std::span<float> action, Actor& actor) {
+    actor.sampled.assign(action.begin(), action.end());
+    for (std::size_t i = 0; i < action.size(); ++i) action[i] = std::clamp(action[i], bounds.low[i], bounds.high[i]);
+    actor.clipped.assign(action.begin(), action.end());
+  }
 
   [[nodiscard]] const Space& checked(const Space& action_space) const {
     icrl::validate(action_space, what_ + ", actions");
