@@ -24,6 +24,7 @@ configure_file(${PROJECT_SOURCE_DIR}/cmake/icrl.pc.in ${PROJECT_BINARY_DIR}/icrl
 install(TARGETS icrl EXPORT icrlTargets FILE_SET HEADERS)
 install(EXPORT icrlTargets NAMESPACE icrl:: DESTINATION ${icrl_cmake_folder})
 install(FILES ${PROJECT_BINARY_DIR}/icrlConfig.cmake ${PROJECT_BINARY_DIR}/icrlConfigVersion.cmake
+  ${PROJECT_SOURCE_DIR}/cmake/icrlBuildType.cmake
   ${PROJECT_SOURCE_DIR}/cmake/icrlEigen.cmake
   DESTINATION ${icrl_cmake_folder})
 install(FILES ${PROJECT_BINARY_DIR}/icrl.pc DESTINATION ${CMAKE_INSTALL_DATADIR}/pkgconfig)
