@@ -22,6 +22,12 @@ add_test(NAME headers_alone
   WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR} COMMAND_EXPAND_LISTS)
 set_tests_properties(headers_alone PROPERTIES PROCESSORS 2 LABELS "compiles;long")
 
+add_test(NAME targets_unity
+  COMMAND targets/check_unity.sh ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_BINARY_DIR}/unity
+    ${icrl_warnings} "-isystem$<JOIN:$<FILTER:${library_folders},EXCLUDE,^/usr/include$>,;-isystem>"
+  WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR} COMMAND_EXPAND_LISTS)
+set_tests_properties(targets_unity PROPERTIES LABELS "compiles;long")
+
 add_test(NAME docs_blocks
   COMMAND docs/check_blocks.sh ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_BINARY_DIR}/docs
     ${CMAKE_CXX_COMPILER} ${icrl_warnings} "-isystem$<JOIN:$<FILTER:${library_folders},EXCLUDE,^/usr/include$>,;-isystem>"

@@ -216,6 +216,7 @@
 #include <icrl/math/product_kernel.hpp>
 #include <icrl/math/product_packing.hpp>
 #include <icrl/math/row_kernels.hpp>
+#include <icrl/math/square_root.hpp>
 #include <icrl/math/target.hpp>
 #include <icrl/math/x86_intrinsics.hpp>
 #include <icrl/model/bf16_transformer.hpp>

@@ -101,7 +101,7 @@ double worst_difference(const M& model, int context_count, int longest_episode) 
 template <typename S>
 void check_recomputation() {
   for (const auto& [context, context_count] : {std::pair{5, 3}, std::pair{12, 2}})
-    for (const TransformerConfig& config : all_schemes(context))
+    for (const TransformerConfig& config : acting_schemes(context))
       for (const bool closing_token : {false, true})
         for (const StepLayout& layout : {id_layout(closing_token), box_layout(closing_token)}) {
           const bool is_free = config.window_start == WindowStart::anywhere;

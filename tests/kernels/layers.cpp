@@ -7,6 +7,7 @@
 
 #include "support/guard_malloc.hpp"
 #include "support/kernel_checks.hpp"
+#include "support/largest_magnitude.hpp"
 
 // Whole blocks of a transformer, all of whose memory ends at unreadable pages: layers own Eigen's matrices and buffers,
 // which no array of a test can take the place of. Float and bfloat16 against double, whose gradients the finite
@@ -20,7 +21,7 @@ namespace {
 template <typename Range>
 void compare(KernelChecks& checks, const char* what, const Range& got, const Matrix<double>& expected,
              double tolerance) {
-  const double scale = std::max(1.0, expected.cwiseAbs().maxCoeff());
+  const double scale = std::max(1.0, largest_magnitude(expected));
   for (Index r = 0; r < expected.rows(); ++r) {
     for (Index c = 0; c < expected.cols(); ++c)
       checks.close(what, static_cast<double>(got(r, c)) / scale, expected(r, c) / scale, tolerance);

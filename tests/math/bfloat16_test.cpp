@@ -8,6 +8,7 @@
 #include <icrl/math/product.hpp>
 
 #include "support/catch.hpp"
+#include "support/largest_magnitude.hpp"
 #include "support/products.hpp"
 
 using namespace icrl;
@@ -19,9 +20,7 @@ Matrix<float> rounded(const Matrix<float>& x) {
   return x.unaryExpr([](float v) { return detail::to_float(detail::to_bfloat16(v)); });
 }
 
-double distance(const Matrix<float>& a, const Matrix<float>& b) {
-  return static_cast<double>((a - b).cwiseAbs().maxCoeff());
-}
+double distance(const Matrix<float>& a, const Matrix<float>& b) { return largest_magnitude(a - b); }
 
 }  // namespace
 

@@ -32,10 +32,10 @@ TEST_CASE("Powers of 2 are within 3e-7", "[math]") {
     const auto x = static_cast<float>(252 * rng.uniform() - 126);
     CHECK(std::abs(static_cast<double>(exact_exp2(x)) / std::exp2(static_cast<double>(x)) - 1) < 3e-7);
   }
-  CHECK(exact_exp2(0) == 1);
-  CHECK(exact_exp2(-5) == 0x1p-5f);
+  CHECK(exact_exp2(0.0f) == 1);
+  CHECK(exact_exp2(-5.0f) == 0x1p-5f);
   CHECK(exact_exp2(-std::numeric_limits<float>::infinity()) == 0x1p-126f);
-  CHECK(exact_exp2(500) == 0x1p126f);
+  CHECK(exact_exp2(500.0f) == 0x1p126f);
   CHECK(std::isnan(exact_exp2(std::numeric_limits<float>::quiet_NaN())));
 }
 

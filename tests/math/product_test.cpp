@@ -3,6 +3,7 @@
 #include <icrl/math/product.hpp>
 
 #include "support/catch.hpp"
+#include "support/largest_magnitude.hpp"
 #include "support/products.hpp"
 
 using namespace icrl;
@@ -12,8 +13,7 @@ namespace {
 
 template <typename S>
 double distance(const Matrix<S>& a, const Matrix<S>& b) {
-  return static_cast<double>((a - b).cwiseAbs().maxCoeff()) /
-         std::max(1.0, static_cast<double>(b.cwiseAbs().maxCoeff()));
+  return largest_magnitude(a - b) / std::max(1.0, largest_magnitude(b));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <icrl/nn/parameters.hpp>
 
 #include "support/catch.hpp"
+#include "support/largest_magnitude.hpp"
 
 using namespace icrl;
 
@@ -44,7 +45,7 @@ double largest_error(Index heads, Index head_size, Index tokens) {
         expected += weight * part(values, other);
       }
       const auto found = mixed.segment(h * head_size, head_size).template cast<double>();
-      worst = std::max(worst, (found - expected / total).cwiseAbs().maxCoeff());
+      worst = std::max(worst, test::largest_magnitude(found - expected / total));
     }
   }
   return worst;

@@ -55,7 +55,7 @@ private:
 };
 
 /// Every way in which a small model can look at its steps.
-inline std::vector<TransformerConfig> all_schemes(int context) {
+inline std::vector<TransformerConfig> acting_schemes(int context) {
   std::vector<TransformerConfig> configs;
   for (const TokenScheme tokens : {TokenScheme::fused, TokenScheme::separate})
     for (const PositionScheme positions : {PositionScheme::learned, PositionScheme::rotary})

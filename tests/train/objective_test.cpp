@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <variant>
 #include <vector>
 
@@ -231,7 +232,9 @@ struct SoftLabels {
   [[nodiscard]] static std::string describe() { return "soft labels"; }
 
   static RowVector<double> probabilities(const RowVector<double>& logits) {
-    const RowVector<double> weights = (logits.array() - logits.maxCoeff()).exp();
+    const RowVector<double> weights =
+        (logits.array() - *std::ranges::max_element(std::span{logits.data(), static_cast<std::size_t>(logits.size())}))
+            .exp();
     return weights / weights.sum();
   }
 };

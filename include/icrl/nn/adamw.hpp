@@ -9,7 +9,8 @@
 
 #include <icrl/core/assert.hpp>
 #include <icrl/core/fail.hpp>
-#include <icrl/math/matrix.hpp>
+#include <icrl/math/packet.hpp>
+#include <icrl/math/square_root.hpp>
 #include <icrl/nn/parameters.hpp>
 #include <icrl/nn/weight_chunks.hpp>
 
@@ -30,13 +31,24 @@ struct AdamWUpdate {
   void apply(std::span<const S> gradient, std::span<S> weights, std::span<S> mean, std::span<S> variance) const {
     ICRL_ASSERT(gradient.size() == weights.size() && mean.size() == weights.size() && variance.size() == weights.size(),
                 "AdamW: gradient, mean and variance must be as long as weights");
-    using Numbers = Eigen::Array<S, Eigen::Dynamic, 1>;
     const auto size = static_cast<Index>(weights.size());
-    const Eigen::Map<const Numbers> g{gradient.data(), size};
-    Eigen::Map<Numbers> w{weights.data(), size}, m{mean.data(), size}, v{variance.data(), size};
-    m = beta1 * m + ((S(1) - beta1) * gradient_scale) * g;
-    v = beta2 * v + (S(1) - beta2) * (gradient_scale * g).square();  // a clipped gradient's square is no overflow
-    w = (S(1) - rate * decay) * w - (rate / mean_bias) * m / (v.sqrt() * (S(1) / deviation_bias) + epsilon);
+    constexpr Index step = detail::lanes<S>;
+    Index i = 0;
+    for (; i + step <= size; i += step) {
+      Numbers n{detail::load(gradient.data() + i), detail::load(weights.data() + i), detail::load(mean.data() + i),
+                detail::load(variance.data() + i)};
+      apply(n);
+      detail::store(weights.data() + i, n.w);
+      detail::store(mean.data() + i, n.m);
+      detail::store(variance.data() + i, n.v);
+    }
+    if (i == size) return;
+    const auto rest = [&](const S* from) { return detail::load_first(from + i, size - i); };
+    Numbers n{rest(gradient.data()), rest(weights.data()), rest(mean.data()), rest(variance.data())};
+    apply(n);
+    detail::store_first(weights.data() + i, n.w, size - i);
+    detail::store_first(mean.data() + i, n.m, size - i);
+    detail::store_first(variance.data() + i, n.v, size - i);
   }
 
   /// The same for a chunk of a model, which decays only if it belongs to a matrix.
@@ -44,6 +56,19 @@ struct AdamWUpdate {
     AdamWUpdate update = *this;
     if (!chunk.is_matrix) update.decay = 0;
     update.apply(gradient, chunk.weights, mean, variance);
+  }
+
+private:
+  struct Numbers {
+    detail::Packet<S> g, w, m, v;
+  };
+
+  void apply(Numbers& n) const {
+    const detail::Packet<S> scaled = gradient_scale * n.g;  // first: a clipped gradient's square is no overflow
+    n.m = beta1 * n.m + ((S(1) - beta1) * gradient_scale) * n.g;
+    n.v = beta2 * n.v + (S(1) - beta2) * (scaled * scaled);
+    const detail::Packet<S> divisor = detail::square_root<S>(n.v) * (S(1) / deviation_bias) + epsilon;
+    n.w = (S(1) - rate * decay) * n.w - (rate / mean_bias) * n.m / divisor;
   }
 };
 

@@ -67,7 +67,7 @@ struct Mlp {
       if (activation == Activation::tanh)
         hidden = hidden.array().tanh().matrix();
       else
-        hidden = hidden.cwiseMax(S(0));
+        hidden = hidden.unaryExpr([](S z) { return z < 0 ? S(0) : z; });
     }
     layers.back().forward(input_of(layers.size() - 1, x, cache), y);
   }
