@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -69,16 +71,40 @@ TEST_CASE("The policy learns from what it sampled of a Box, before clipping", "[
     actors.sample({.members = std::array{0}, .observations = observation, .masks = {}}, action, rngs);
     REQUIRE((action[0] >= 0 && action[0] <= 0.25f));
     actors.store(0, {.observation = observation, .action = action, .next_observation = observation});
-    const float taken = actors.taken().back();
-    CHECK(std::clamp(taken, 0.0f, 0.25f) == action[0]);
-    below += taken < 0;
-    above += taken > 0.25f;
+    const float taken = actors.taken().back();  // in units in which the bounds are -1 and 1
+    CHECK(std::clamp(0.125f + 0.125f * taken, 0.0f, 0.25f) == action[0]);
+    below += taken < -1;
+    above += taken > 1;
   }
-  CHECK(below > 20);
-  CHECK(above > 20);
+  CHECK(below > 5);
+  CHECK(above > 5);
 
   // Somebody else's action is learned from as it is.
-  action[0] = 0.125f;
+  action[0] = 0.1875f;
   actors.store(0, {.observation = observation, .action = action, .next_observation = observation});
-  CHECK(actors.taken().back() == 0.125f);
+  CHECK(actors.taken().back() == 0.5f);
+}
+
+TEST_CASE("A policy begins in the middle of a Box, whatever its bounds", "[learner]") {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  const std::array<float, 1> observation{0};
+  for (const auto& [low, high, middle, deviation] :
+       {std::array{-1.0f, 1.0f, 0.0f, 0.6f}, std::array{0.0f, 100.0f, 50.0f, 30.0f},
+        std::array{-infinity, infinity, 0.0f, 1.0f}, std::array{-infinity, 5.0f, 0.0f, 1.0f},
+        std::array{2.0f, 2.0f, 2.0f, 0.0f}}) {
+    CAPTURE(low, high);
+    Rng rng{1};
+    ActorGroup actors{"group", 1, {4}, Activation::tanh, Discrete{1}, Box{{low}, {high}}, rng};
+    std::vector<Rng> rngs{Rng{2}};
+    double sum = 0, squares = 0;
+    for (int i = 0; i < 1000; ++i) {
+      std::array<float, 1> action{};
+      actors.sample({.members = std::array{0}, .observations = observation, .masks = {}}, action, rngs);
+      sum += static_cast<double>(action[0] - middle);
+      squares += static_cast<double>((action[0] - middle) * (action[0] - middle));
+    }
+    CHECK(std::abs(sum / 1000) <= 0.15 * static_cast<double>(deviation));
+    CHECK(std::sqrt(squares / 1000) >= 0.9 * static_cast<double>(deviation));
+    CHECK(std::sqrt(squares / 1000) <= 1.3 * static_cast<double>(deviation));
+  }
 }

@@ -90,6 +90,11 @@ void for_each_run(const M& model, const F& family, std::span<const int> tasks, c
 template <TaskFamily F, typename MakeLearner, typename Take>
 void for_each_learner_run(MakeLearner make_learner, const F& family, std::span<const int> tasks,
                           const EvaluationConfig& config, const Take& take) {
+  using Env = decltype(family.make(0));
+  using Made = decltype(detail::made_learner(make_learner, 0, std::declval<Env&>(), std::declval<const Rng&>()));
+  static_assert(
+      !GroupLearner<Made>,
+      "the members of a group, such as A2C, learn together: record them by collect and average their returns");
   validate(config);
   int i = 0;
   const auto take_next = [&](LearningHistory&& history) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -35,6 +36,7 @@ public:
         actions_{without_bounds(checked(action_space))},
         network_{mlp(hidden, activation, actions_.parameter_count()), mlp(hidden, activation, 1)},
         actors_(static_cast<std::size_t>(actor_count)) {
+    find_units();
     network_.policy.initialize(rng, /*output_scale*/ 0.01);
     network_.value.initialize(rng);
   }
@@ -42,7 +44,8 @@ public:
   [[nodiscard]] int member_count() const { return static_cast<int>(actors_.size()); }
   [[nodiscard]] const ActorCritic<float>& network() const { return network_; }
   [[nodiscard]] ActorCritic<float>& network() { return network_; }
-  /// Reads the policy's outputs. A Gaussian that is not clipped to the bounds of a Box.
+  /// Reads the policy's outputs. Its Gaussian is in units in which finite bounds of a Box are -1 and 1, and not
+  /// clipped.
   [[nodiscard]] const ActionDistribution& actions() const { return actions_; }
 
   /// Throws Error unless these are the spaces of the networks.
@@ -69,7 +72,7 @@ public:
       const auto action = actions.subspan(r * action_size, action_size);
       actions_.sample(outputs, Decoding{}, mask, rngs[member], action);
       actors_[member].mask.assign(mask.begin(), mask.end());
-      if (const auto* box = std::get_if<Box>(&action_space_)) clip(*box, action, actors_[member]);
+      if (const auto* box = std::get_if<Box>(&action_space_)) take_to_bounds(*box, action, actors_[member]);
     }
   }
 
@@ -84,8 +87,8 @@ public:
     append(transition.observation, features_);
     append(transition.next_observation, next_features_);
     const bool is_sampled = !actor.clipped.empty() && std::ranges::equal(transition.action, actor.clipped);
-    const std::span<const float> action = is_sampled ? std::span<const float>{actor.sampled} : transition.action;
-    taken_.insert(taken_.end(), action.begin(), action.end());
+    for (std::size_t i = 0; i < transition.action.size(); ++i)
+      taken_.push_back(is_sampled ? actor.sampled[i] : (transition.action[i] - center(i)) / half_width(i));
     masks_.insert(masks_.end(), actor.mask.begin(), actor.mask.end());
   }
 
@@ -94,8 +97,8 @@ public:
   [[nodiscard]] std::size_t step_count() const { return steps_.size(); }
   /// The one-hot observations of all steps, (T, features).
   [[nodiscard]] Eigen::Map<const Matrix<float>> features() const { return rows_of(features_); }
-  [[nodiscard]] std::span<const float> taken() const { return taken_; }         ///< (T, action size), before clipping
-  [[nodiscard]] std::span<const std::uint8_t> masks() const { return masks_; }  ///< (T, action count) or empty
+  [[nodiscard]] std::span<const float> taken() const { return taken_; }  ///< (T, action size), in units of `actions`
+  [[nodiscard]] std::span<const std::uint8_t> masks() const { return masks_; }     ///< (T, action count) or empty
   [[nodiscard]] std::span<const float> advantages() const { return advantages_; }  ///< (T), of the last estimate
   [[nodiscard]] std::span<const float> returns() const { return returns_; }        ///< (T), of the last estimate
 
@@ -138,8 +141,8 @@ private:
   struct Actor {
     std::vector<std::size_t> rows;   // rows that belong to this actor, in order
     std::vector<std::uint8_t> mask;  // the mask when this actor last acted
-    std::vector<float> sampled;      // of a Box, what it last sampled
-    std::vector<float> clipped;      // and what came of it
+    std::vector<float> sampled;      // of a Box, what it last sampled, in units of the policy
+    std::vector<float> clipped;      // and the action that came of it
   };
 
   [[nodiscard]] static Space without_bounds(const Space& action_space) {
@@ -148,9 +151,22 @@ private:
     constexpr float infinity = std::numeric_limits<float>::infinity();
     return Box{std::vector<float>(box->low.size(), -infinity), std::vector<float>(box->low.size(), infinity)};
   }
-  static void clip(const Box& bounds, std::span<float> action, Actor& actor) {
+  // What the policy's units stand for: 0 for the center of a number of a Box, 1 for half its width, if that is finite.
+  [[nodiscard]] float center(std::size_t i) const { return centers_.empty() ? 0 : centers_[i]; }
+  [[nodiscard]] float half_width(std::size_t i) const { return half_widths_.empty() ? 1 : half_widths_[i]; }
+  void find_units() {
+    const auto* box = std::get_if<Box>(&action_space_);
+    for (std::size_t i = 0; box != nullptr && i < box->low.size(); ++i) {
+      const float half = box->high[i] / 2 - box->low[i] / 2;
+      const bool has_units = std::isfinite(half) && half > 0;
+      centers_.push_back(has_units ? box->low[i] + half : 0);
+      half_widths_.push_back(has_units ? half : 1);
+    }
+  }
+  void take_to_bounds(const Box& bounds, std::span<float> action, Actor& actor) const {
     actor.sampled.assign(action.begin(), action.end());
-    for (std::size_t i = 0; i < action.size(); ++i) action[i] = std::clamp(action[i], bounds.low[i], bounds.high[i]);
+    for (std::size_t i = 0; i < action.size(); ++i)
+      action[i] = std::clamp(center(i) + half_width(i) * action[i], bounds.low[i], bounds.high[i]);
     actor.clipped.assign(action.begin(), action.end());
   }
 
@@ -175,6 +191,7 @@ private:
 
   std::string what_;
   Space observation_space_, action_space_;
+  std::vector<float> centers_, half_widths_;  // of a Box's numbers
   OneHot encoder_;
   ActionDistribution actions_;
   ActorCritic<float> network_;

@@ -130,6 +130,8 @@ void collect_each(const F& family, std::span<const int> tasks, MakeLearner& make
     }
     auto env = family.make(task);
     auto learner = made_learner(make_learner, task, env, rngs.front());
+    static_assert(Learner<decltype(learner)> || GroupLearner<decltype(learner)>,
+                  "a maker of learners returns a Learner (it acts and learns) or a GroupLearner");
     if constexpr (GroupLearner<decltype(learner)>) {
       if (learner.member_count() != config.group_size)
         fail("the maker returns a group of {} learners, but group_size is {}", learner.member_count(),
