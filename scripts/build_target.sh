@@ -181,9 +181,13 @@ try_tests() {
     # shellcheck disable=SC2086  # one word per module
     tests_as_one $MODULES >"$build/tests.cpp"
     failed='tests do not compile'
+    # What g++ 12 takes for uninitialized in its own intrinsics of AVX-512, which Eigen uses (its bug 105593), it hides as
+    # a system header's, but not when it links what -flto has left until then. The kernels and the demo do without.
+    local known=()
+    [[ $compiler != g++-12 || "${flags[*]}" != *-flto* || $features != *avx512* ]] || known=(-Wno-uninitialized -Wno-maybe-uninitialized)
     # Catch2 itself is no matter of levels.
     step "${compiler[@]}" "${common[@]}" -O0 -c tests/support/main.cpp -o "$build/main.o" &&
-      step "${compiler[@]}" "${common[@]}" "${flags[@]}" "$build/tests.cpp" \
+      step "${compiler[@]}" "${common[@]}" "${flags[@]}" "${known[@]}" "$build/tests.cpp" \
         "${support[@]}" "$build/main.o" -o "$build/tests" "${catch[@]}" "${link[@]}" || return
     failed='a test'
     run "$build/tests" '~[slow]' || return
