@@ -15,6 +15,7 @@
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/histories.hpp"
+#include "support/narrow_dial.hpp"
 #include "support/tiny_environments.hpp"
 
 using namespace icrl;
@@ -42,17 +43,6 @@ struct Dial {
   StepResult step(std::span<const float> action, Rng&) {
     return {-(action[0] - 0.4f) * (action[0] - 0.4f), true, false};
   }
-};
-
-/// Pays the more the nearer a number is to `best`, which may be one of its two bounds.
-struct NarrowDial {
-  float best = 1;
-
-  [[nodiscard]] Space observation_space() const { return Box{{-1}, {1}}; }
-  [[nodiscard]] Space action_space() const { return Box{{0}, {1}}; }
-  void reset(Rng&) {}
-  void observe(std::span<float> out) const { out[0] = 0.5f; }
-  StepResult step(std::span<const float> action, Rng&) { return {1 - std::abs(action[0] - best), true, false}; }
 };
 
 template <typename E>

@@ -16,6 +16,7 @@
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/histories.hpp"
+#include "support/narrow_dial.hpp"
 #include "support/tiny_environments.hpp"
 
 using namespace icrl;
@@ -33,17 +34,6 @@ struct TwoDials {
     const float x = action[0] - 0.4f, y = action[1] + 0.2f;
     return {-(x * x + y * y), true, false};
   }
-};
-
-/// Pays the more the nearer a number is to `best`, which may be one of its two bounds.
-struct NarrowDial {
-  float best = 1;
-
-  [[nodiscard]] Space observation_space() const { return Box{{-1}, {1}}; }
-  [[nodiscard]] Space action_space() const { return Box{{0}, {1}}; }
-  void reset(Rng&) {}
-  void observe(std::span<float> out) const { out[0] = 0.5f; }
-  StepResult step(std::span<const float> action, Rng&) { return {1 - std::abs(action[0] - best), true, false}; }
 };
 
 template <typename E>
