@@ -154,7 +154,12 @@ using ProductSum = std::conditional_t<std::is_same_v<In, Bf16Pair>, float, In>;
 template <typename In>
 inline Packet<ProductSum<In>> add_product(const Packet<In>& a, const Packet<In>& b, const Packet<ProductSum<In>>& c) {
   if constexpr (std::is_same_v<In, Bf16Pair>) {
-#if defined(__AVX512BF16__)
+#if defined(__AVX512BF16__) && defined(__clang__)
+    // Not the intrinsic: its vectors of __bf16 send clang 16 into an endless recursion (VectorCombine) at every level.
+    Packet<float> sum = c;
+    asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+#elif defined(__AVX512BF16__)
     return Packet<float>(_mm512_dpbf16_ps(__m512(c), __m512bh(a), __m512bh(b)));
 #else
     return multiply_add<float>(first_of(a), first_of(b), multiply_add<float>(second_of(a), second_of(b), c));
