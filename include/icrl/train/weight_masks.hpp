@@ -75,12 +75,13 @@ void apply_masks(const WeightMasks& masks, M& model) {
 
 /// Share of the weights of all masks that is pruned; 0 without masks.
 [[nodiscard]] inline double sparsity_of(const WeightMasks& masks) {
-  std::size_t pruned = 0, all = 0;
+  std::size_t kept = 0, all = 0;
   for (const WeightMask& mask : masks) {
-    pruned += static_cast<std::size_t>(std::count(mask.kept.begin(), mask.kept.end(), std::uint8_t{0}));
+    // A sum, because std::count of zeros stops clang 14 where AVX-512 has no byte and word instructions.
+    for (const std::uint8_t is_kept : mask.kept) kept += is_kept;
     all += mask.kept.size();
   }
-  return all == 0 ? 0 : static_cast<double>(pruned) / static_cast<double>(all);
+  return all == 0 ? 0 : static_cast<double>(all - kept) / static_cast<double>(all);
 }
 
 /// Decides which weights are pruned while a model is trained. It is called before every update and returns new masks,
