@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <icrl/agent/in_context_agents.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <limits>
@@ -128,7 +129,7 @@ bool is_like_single_agents(const Model& model, int count, int rounds, int longes
       const int member = members[i];
       InContextAgent<Model>& single = singles[static_cast<std::size_t>(member)];
       single.act(lives.now(member).observation, action, own_rngs[static_cast<std::size_t>(member)]);
-      is_same = is_same && copied(group.outputs(static_cast<int>(i))) == copied(single.outputs());
+      is_same = is_same && std::ranges::equal(group.outputs(static_cast<int>(i)), single.outputs());
       is_same =
           is_same && std::equal(action.begin(), action.end(), actions.begin() + static_cast<std::ptrdiff_t>(i * size));
       is_same = is_same && group.remembered_steps(member) == single.remembered_steps();

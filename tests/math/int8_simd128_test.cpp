@@ -66,7 +66,7 @@ TEST_CASE("Values are weighted by every number up to 32767", "[math]") {
     using Products = decltype(products);
     Rng rng{2};
     for (int first = 0; first < 32768; first += 16) {
-      UInt16x8 numbers[2];
+      UInt16x8 numbers[2]{};
       for (std::size_t i = 0; i < 16; ++i)
         numbers[i / 8][i % 8] = static_cast<std::uint16_t>(first + static_cast<int>(i));
       std::uint8_t weights[32];
