@@ -66,11 +66,10 @@ TEST_CASE("Values are weighted by every number up to 32767", "[math]") {
     using Products = decltype(products);
     Rng rng{2};
     for (int first = 0; first < 32768; first += 16) {
-      UInt16x8 numbers[2]{};
-      for (std::size_t i = 0; i < 16; ++i)
-        numbers[i / 8][i % 8] = static_cast<std::uint16_t>(first + static_cast<int>(i));
+      std::uint16_t numbers[16];
+      for (std::size_t i = 0; i < 16; ++i) numbers[i] = static_cast<std::uint16_t>(first + static_cast<int>(i));
       std::uint8_t weights[32];
-      Products::store_weights(numbers[0], numbers[1], weights);
+      Products::store_weights(load_bits<UInt16x8>(numbers), load_bits<UInt16x8>(numbers + 8), weights);
       std::int8_t values[16];
       for (std::int8_t& value : values) value = random_code(rng);
       for (Index group = 0; group < 4; ++group) {
