@@ -115,12 +115,12 @@ TEST_CASE("Parts that a model does not have are refused by name", "[compress]") 
         "smaller model: the list of layers is empty, at least one of 2 must be kept");
   CHECK(refusal([](KeptParts& kept) {
           kept.layers = {0, 2};
-        }) == "smaller model: the list of layers has number 2, it must lie in 0 .. 1");
+        }) == "smaller model: the list of layers contains 2, its numbers must lie in 0 .. 1");
   CHECK(refusal([](KeptParts& kept) {
           kept.heads[1] = {1, 0};
-        }) == "smaller model: the list of layer 1's heads has 0 after 1, its numbers must ascend");
+        }) == "smaller model: the list of layer 1's heads lists 0 after 1, its numbers must be strictly ascending");
   CHECK(refusal([](KeptParts& kept) { kept.neurons[0] = {-1}; }) ==
-        "smaller model: the list of layer 0's neurons has number -1, it must lie in 0 .. 63");
+        "smaller model: the list of layer 0's neurons contains -1, its numbers must lie in 0 .. 63");
   CHECK(refusal([](KeptParts& kept) { kept.heads.pop_back(); }) ==
         "smaller model: heads has 1 lists and neurons 2, both need one per layer of the model, 2");
 }

@@ -47,9 +47,9 @@ inline void validate(const PruningSchedule& s) {
   if (s.every < 1) fail("pruning: every is {}, it must be positive", s.every);
 }
 
-/// Prunes a model gradually while it is trained: a GradientPruner for `distil`. Pruned weights stay pruned. `config`'s
-/// own sparsity is not used. The input norms that Wanda needs are measured once, before training begins. Movement is
-/// summed over all updates up to `schedule.end`, that of the update that prunes included.
+/// Prunes a model gradually while it is trained. It is a GradientPruner, for the last argument of `distil`. Pruned
+/// weights stay pruned. `config`'s own sparsity is not used. The input norms that Wanda needs are measured once, before
+/// training begins. Movement is summed over all updates up to `schedule.end`, that of the update that prunes included.
 struct GradualPruning {
   PruneConfig config{};        ///< criterion, scope, blocks and tensors
   PruningSchedule schedule{};  ///< how much is pruned when

@@ -35,7 +35,9 @@ public:
            step.shape.context, model_.config.context);
     }
     if (step.shape.window_start != model_.config.window_start)
-      fail("compress: the new student's window_start differs from the original's, whose windows it is trained on");
+      fail(
+          "compress: the new student's window_start is {}, it must be the original's, {} (it is trained on its windows)",
+          to_string(step.shape.window_start), to_string(model_.config.window_start));
     model_ = CausalTransformer<float>{step.shape, model_.layout};
   }
   void run(const KeepBestParts& step) { model_ = smaller_model(model_, best_parts(norm_scores(model_), step.counts)); }

@@ -36,9 +36,9 @@ inline void validate_kept(const std::string& what, std::span<const int> kept, in
   if (kept.empty()) fail("smaller model: {} is empty, at least one of {} must be kept", what, count);
   for (std::size_t i = 0; i < kept.size(); ++i) {
     if (kept[i] < 0 || kept[i] >= count)
-      fail("smaller model: {} has number {}, it must lie in 0 .. {}", what, kept[i], count - 1);
+      fail("smaller model: {} contains {}, its numbers must lie in 0 .. {}", what, kept[i], count - 1);
     if (i > 0 && kept[i] <= kept[i - 1])
-      fail("smaller model: {} has {} after {}, its numbers must ascend", what, kept[i], kept[i - 1]);
+      fail("smaller model: {} lists {} after {}, its numbers must be strictly ascending", what, kept[i], kept[i - 1]);
   }
 }
 

@@ -11,7 +11,7 @@
 
 namespace icrl {
 
-/// The parts of a transformer whose blocks use another type of linear map. Encoder and head are dense.
+/// The parts of a transformer that uses `Map` for the linear maps of its blocks. Encoder and head are dense.
 template <LinearMap Map>
 struct SparseParts : DenseParts<float> {
   using Linear = Map;

@@ -26,7 +26,7 @@ inline std::filesystem::path temporary_name(const std::filesystem::path& path, i
 }
 
 /// Opens a new temporary file, or reuses one that a killed writer may have left: a regular file of this user with only
-/// one name. Leaves anything else with that name alone and returns os::no_file.
+/// one name. If the name belongs to anything else, that is left as it is, and the result is os::no_file.
 inline FileDescriptor open_temporary(const std::filesystem::path& temporary) {
   FileDescriptor created{os::open(temporary, os::OpenMode::create_new)};
   if (created.is_open()) return created;

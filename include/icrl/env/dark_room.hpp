@@ -184,8 +184,8 @@ public:
   [[nodiscard]] const DarkRoomOptions& options() const { return options_; }
 
   /// The symmetries of the square that leave the start in place: all eight if episodes begin at a random cell or in the
-  /// center of a room with an odd side, otherwise two. With an even side the center cell lies beside the true center,
-  /// so only the identity and the exchange of rows and columns keep it; the same holds for the corner.
+  /// center of a room with an odd side, otherwise two, the identity and the transposition. A room with an even side has
+  /// no exact center: its center cell, like a corner, is moved by the other six.
   [[nodiscard]] std::vector<DarkRoomSymmetry> symmetries() const {
     std::vector<DarkRoomSymmetry> kept;
     const Cell start = cell(start_cells().first);

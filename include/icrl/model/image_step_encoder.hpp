@@ -53,8 +53,8 @@ namespace detail {
 
 }  // namespace detail
 
-/// Steps whose observation is an image. The image goes through convolutions (ImageEncoder), all else of a step through
-/// a StepEmbedding; a fused token is the sum of both; of separate tokens, the last one has the image.
+/// Encodes steps whose observation is an image. The image goes through convolutions (ImageEncoder), all else of a step
+/// through a StepEmbedding; a fused token is the sum of both; of separate tokens, the last one has the image.
 template <std::floating_point S>
 struct ImageStepEncoder {
   using Scalar = S;

@@ -41,8 +41,8 @@ struct StreamKeyValues {
 
 namespace detail {
 
-/// scores[t] = the product of `query` with the keys of all tokens of `blocks` blocks. `keys` points to the head's first
-/// number in the first of them.
+/// Sets scores[t] to the dot product of `query` and the key of token t, for all tokens of `blocks` blocks of the cache.
+/// `keys` points to the head's first number in the first of them.
 template <typename S, std::size_t blocks>
 inline void score_blocks(const S* query, Index head_size, const S* keys, Index width, S* scores) {
   constexpr auto block = StreamKeyValues<S>::block;

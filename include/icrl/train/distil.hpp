@@ -20,7 +20,7 @@ namespace icrl {
 /// they do not start from the same state. Scores are those of rank 0. `pruner` says which weights are pruned
 /// (weight_masks.hpp): those stay at exactly zero, and the best weights are chosen among those of the last masks.
 ///
-/// Throws what the observer throws; the model then holds the raw weights of the last update.
+/// Passes on what the observer throws; the model then has the weights of the last update, not their moving average.
 template <Trainable M, typename Observer, Objective<M> O, Ranks R = OneRank, Pruner<M> P = NoPruner>
 DistilResult distil(M& model, const WindowSampler& sampler, const DistilConfig& config, Observer&& observer,
                     const O& objective, R ranks = {}, P pruner = {}) {
