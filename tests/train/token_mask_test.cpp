@@ -27,9 +27,14 @@ ContextBatch unmasked(const SmallRun& run, int count) {
   return batch;
 }
 
+/// Numbers of a row.
+std::size_t row_size(const ContextBatch& batch) {
+  return static_cast<std::size_t>(batch.feature_count - batch.image_size);
+}
+
 /// Row t of window b.
 std::vector<float> row_of(const ContextBatch& batch, int b, int t) {
-  const auto size = static_cast<std::size_t>(batch.feature_count - batch.image_size);
+  const std::size_t size = row_size(batch);
   const auto row = batch.features_of(b).subspan(static_cast<std::size_t>(t) * size, size);
   return {row.begin(), row.end()};
 }
@@ -39,7 +44,7 @@ int count_rows_with_past(const ContextBatch& batch) {
   int count = 0;
   for (int b = 0; b < batch.sequence_count; ++b)
     for (int t = 0; t < batch.lengths[static_cast<std::size_t>(b)]; ++t)
-      count += (static_cast<int>(row_of(batch, b, t).back()) & StepFlag::no_previous) == 0 ? 1 : 0;
+      count += (static_cast<int>(row_of(batch, b, t).at(row_size(batch) - 1)) & StepFlag::no_previous) == 0 ? 1 : 0;
   return count;
 }
 
