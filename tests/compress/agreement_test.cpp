@@ -5,6 +5,8 @@
 #include <cmath>
 #include <vector>
 
+#include <icrl/model/value_head.hpp>
+
 #include "support/catch.hpp"
 #include "support/dark_room_models.hpp"
 
@@ -45,6 +47,18 @@ TEST_CASE("Agreement of models that always say the same, by hand", "[compress]")
   CHECK(near.share == 1);
   CHECK(far.kl == Approx(0.4 * std::log(5.0)).epsilon(1e-5));
   CHECK(far.share == 0);
+}
+
+TEST_CASE("Values beside the actions have no part in agreement", "[compress]") {
+  CausalTransformer<float, ValueParts<float>> reference{{.width = 4, .layer_count = 1, .head_count = 1, .context = 24},
+                                                        small_room_layout()};
+  auto other = reference;
+  other.head.bias(5) = 7;
+
+  const Agreement found = measure_agreement(reference, other, small_rooms(), small_room_tasks(), {.episodes = 2});
+
+  CHECK(found.kl == 0);
+  CHECK(found.share == 1);
 }
 
 TEST_CASE("Agreement depends neither on threads nor on the size of groups", "[compress]") {

@@ -8,6 +8,8 @@
 #include <tuple>
 #include <vector>
 
+#include <icrl/model/value_head.hpp>
+
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/small_run.hpp"
@@ -133,6 +135,20 @@ TEST_CASE("Calibration sees what every linear map reads", "[compress]") {
       CHECK(found.magnitudes.percentile(0.9) == map.inputs.magnitudes.percentile(0.9));
     }
   }
+}
+
+TEST_CASE("A model with values beside the actions is calibrated", "[compress]") {
+  const SmallRun run{small_config(6)};
+  CausalTransformer<float, ValueParts<float>> model{run.shape, run.layout};
+  Rng rng{1};
+  model.initialize(rng);
+  ContextBatch windows;
+  run.sampler.sample(2, Rng{4}, windows);
+  Calibration calibration{model};
+
+  calibration.add(model, windows);
+
+  CHECK(calibration.find("head")->rows == windows.lengths[0] + windows.lengths[1]);
 }
 
 TEST_CASE("A calibration of a pattern holds the maps that match alone", "[compress]") {

@@ -160,6 +160,46 @@ TEST_CASE("Layers that rounding hurts fall back to 8 bits", "[compress]") {
   CHECK(std::count(some.begin(), some.end(), 2) > 0);
 }
 
+TEST_CASE("A head that rounding hurts falls back to 8 bits as well, and a limit that is missed is told", "[compress]") {
+  const SmallRun run{compressible_config()};
+  auto model = run.model();
+  model.head.weight *= 20.0F;
+  const std::vector<QuantizationRule> rules{{.pattern = "*", .how = WeightQuantization{.bits = 2, .group = 8}}};
+  const auto rounded = [&](double max_kl) {
+    return compress(model, {{Quantize{.rules = rules, .windows = 8, .max_kl = max_kl}}}, run.sampler);
+  };
+
+  const Compressed free = rounded(1e9), strict = rounded(1e-12);
+
+  CHECK(free.integers->config.head_bits == 2);
+  CHECK(strict.integers->config.head_bits == 8);
+  CHECK(strict.steps.back().layer_bits == std::vector<int>{8, 8, 8});
+  CHECK(strict.steps.back().rounding_kl > 1e-12);
+  CHECK(strict.steps.back().rounding_kl < free.steps.back().rounding_kl);
+}
+
+TEST_CASE("Sparsity is counted in the weights, over all that can be pruned", "[compress]") {
+  const SmallRun run{compressible_config()};
+  const auto model = run.model();
+  const PruneGradually pruning{.weights = {.weights = {"blocks.0.mlp.up.weight"}},
+                               .schedule = {.final_sparsity = 0.5, .begin = 0, .end = 4, .every = 2},
+                               .fine_tuning = {.training = small_distil(6)}};
+  const std::vector<QuantizationRule> rules{
+      {.pattern = "*", .how = WeightQuantization{.bits = 3, .rounding = Rounding::nearest, .group = 8}}};
+
+  const Compressed small = compress(model, {{pruning, Quantize{.rules = rules, .windows = 8}}}, run.sampler);
+
+  const auto up = static_cast<double>(model.blocks[0].feed_forward.up.weight.size());
+  double all = 0;
+  for (const auto& p : detail::tensors_to_prune(model, {})) all += static_cast<double>(p.numbers().size());
+  CHECK(small.steps[0].sparsity == Approx(0.5 * up / all).margin(0.001));
+  CHECK(small.steps[1].sparsity > 2 * small.steps[0].sparsity);  // small weights are rounded to zero
+  REQUIRE(small.masks.size() == 1);
+  std::size_t number = 0;
+  for (const auto& p : detail::tensors_to_prune(small.model, {"blocks.0.mlp.up.weight"}))
+    for (const float weight : p.numbers()) CHECK((small.masks[0].kept[number++] == 0) == (weight == 0));
+}
+
 TEST_CASE("Maps that no rule quantizes are rounded to 8 bits in both models", "[compress]") {
   const SmallRun run{compressible_config()};
   auto model = run.model();
@@ -220,8 +260,9 @@ TEST_CASE("What a later step would refuse is refused before the first one begins
         "learning_rate is 1e-300");
   CHECK_THROWS_WITH(compress(model, {{NewStudent{{.context = 9}}}}, run.sampler),
                     ContainsSubstring("the new student's context is 9, it must be the original's, 8"));
-  CHECK_THROWS_WITH(compress(model, {{NewStudent{{.context = 8, .window_start = WindowStart::anywhere}}}}, run.sampler),
-                    ContainsSubstring("the new student's window_start differs"));
+  CHECK_THROWS_WITH(
+      compress(model, {{NewStudent{{.context = 8, .window_start = WindowStart::anywhere}}}}, run.sampler),
+      ContainsSubstring("the new student's window_start is anywhere, it must be the original's, at episode starts"));
 }
 
 TEST_CASE("A model that recipes do not know is refused by its kind", "[compress]") {

@@ -118,7 +118,9 @@ TEST_CASE("A cache refuses what no step has written", "[compress]") {
   CHECK(error_with(0, 4).starts_with("memory: ends"));
   CHECK(error_with(4, std::int8_t{-128}) == "memory: a code of token 0 is -128, outside -127 .. 127");
   CHECK(error_with(4 + 9, std::int8_t{-128}) == "memory: a code of token 0 is -128, outside -127 .. 127");
-  CHECK(error_with(4 + 10, -1.0f) == "memory: a scale of token 0 is -1, it must be finite and not negative");
-  CHECK(error_with(4 + 14, 1.0f / 0.0f) == "memory: a scale of token 0 is inf, it must be finite and not negative");
+  CHECK(error_with(4 + 10, -1.0f) ==
+        "memory: the scale of token 0's keys or values is -1, it must be finite and not negative");
+  CHECK(error_with(4 + 14, 1.0f / 0.0f) ==
+        "memory: the scale of token 0's keys or values is inf, it must be finite and not negative");
   CHECK(error_with(4 + 5 * 18, std::int8_t{-128}) == "memory: a code of token 1 is -128, outside -127 .. 127");
 }

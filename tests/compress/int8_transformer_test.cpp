@@ -220,6 +220,23 @@ TEST_CASE("An integer model file with numbers outside their ranges is refused", 
             "final_norm: number 1 is nan"));
 }
 
+TEST_CASE("An integer model file without one of its tensors is refused by the tensor's name", "[compress][io]") {
+  const TemporaryFolder folder;
+  Rng rng{4};
+  save_model(to_int8(small_model(small_config(12), id_layout()), {}), folder / "model");
+  std::vector<char> bytes = read_bytes(folder / "model");
+  constexpr std::string_view name = "final_norm.gain";
+  const auto place = std::search(bytes.begin(), bytes.end(), name.begin(), name.end());
+  REQUIRE(place != bytes.end());
+  place[static_cast<std::ptrdiff_t>(name.size()) - 1] = 'm';
+  write_bytes(folder / "model", with_right_checksum(bytes));
+
+  const std::string error = error_of([&] { (void)load_model<Int8Transformer>(folder / "model"); });
+
+  CHECK(has(error, "final_norm.gain is missing"));
+  CHECK(has(error, (folder / "model").string()));
+}
+
 TEST_CASE("A forged integer model file is an Error or a model, never a crash", "[compress][io]") {
   const TemporaryFolder folder;
   Rng rng{5};

@@ -81,6 +81,9 @@ TEST_CASE("An integer model takes fewer bytes, and what cannot be judged is refu
 
   CHECK(report.compressed.weight_bytes < report.original.weight_bytes);
   CHECK(report.compressed.memory_bytes < report.original.memory_bytes);
+  const TransformerConfig& shape = model.config;  // keys and values of every token and head in bytes, with two scales
+  CHECK(report.compressed.memory_bytes >=
+        Index{shape.layer_count} * shape.head_count * shape.context * (2 * shape.head_size() + 8));
   CHECK_THROWS_WITH(judge(model, integers, small_rooms(), {}, quick_judge()), ContainsSubstring("there are no tasks"));
   JudgeConfig bad = quick_judge();
   bad.timed_steps = -1;

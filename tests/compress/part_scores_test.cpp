@@ -118,6 +118,18 @@ TEST_CASE("The best parts of all layers are kept, rounded to a multiple", "[comp
   CHECK(kept == all_parts({.width = 2, .layer_count = 3, .head_count = 2, .hidden = 4}));
 }
 
+TEST_CASE("Of parts with equal scores no more are kept than of others", "[compress]") {
+  const PartScores scores{
+      .layers = {1, 1}, .heads = {{0, 0}, {0, 0}}, .neurons = {{0, 2, 0, 0}, {0, 0, 1, 0}}};  // most are dead
+
+  const KeptParts kept = best_parts(scores, {.heads = 0.5, .neurons = 0.5, .neuron_multiple = 1});
+
+  CHECK(kept.heads == std::vector<std::vector<int>>{{0, 1}, {0}});  // the first two, and at least one
+  CHECK(kept.neurons[0].size() + kept.neurons[1].size() == 4);
+  CHECK(kept.neurons[0] == std::vector{0, 1, 2});
+  CHECK(kept.neurons[1] == std::vector{2});
+}
+
 TEST_CASE("Counts of parts that make no sense are refused", "[compress]") {
   const PartScores scores{.layers = {1, 2}, .heads = {{1}, {1}}, .neurons = {{1}, {1}}};
   const auto refusal = [&](const PartCounts& counts) { return error_of([&] { (void)best_parts(scores, counts); }); };

@@ -17,6 +17,10 @@ TEST_CASE("Steps that make no sense are named", "[compress]") {
   check({KeepBestParts{.windows = 0}}, "step 1: windows is 0, it must be positive");
   check({Quantize{.windows = 0}}, "step 1: windows is 0, it must be positive");
   check({Quantize{.max_kl = 0}}, "step 1: max_kl is 0, it must be positive");
+  const WeightQuantization two_bits{.bits = 2};
+  check({PruneGradually{}, Quantize{.rules = {{.pattern = "*", .how = two_bits}}}},
+        "step 2 rounds pruned weights to 2 bits, whose codes have no zero (use 3 bits or more)");
+  CHECK_NOTHROW(validate(Recipe{{Quantize{.rules = {{.pattern = "*", .how = two_bits}}}}}));
   check({PruneGradually{.norm_windows = 0}}, "step 1: norm_windows is 0, it must be positive");
   check({FineTune{.training = {.updates = 0}}}, "updates is 0");
   check({FineTune{.labels = {.mix = 2}}}, "mix is 2");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <icrl/model/recurrent_model.hpp>
+#include <icrl/model/value_head.hpp>
 #include <icrl/train/distil.hpp>
 
 #include "support/alloc_counter.hpp"
@@ -79,6 +80,30 @@ TEST_CASE("The gradient of soft labels matches finite differences", "[compress][
 
     INFO("beta " << beta << ", worst tensor: " << name);
     CHECK(error < 1e-7);
+  }
+}
+
+TEST_CASE("Values beside the actions are not trained by soft labels, and those of a teacher do not matter",
+          "[compress]") {
+  using WithValue = CausalTransformer<float, ValueParts<float>>;
+  const SmallRun run;
+  WithValue teacher{run.shape, run.layout}, student{run.shape, run.layout};
+  Rng rng{3};
+  teacher.initialize(rng);
+  student.initialize(rng);
+  const ContextBatch batch = soft_label_windows(run, 1);
+  const Index steps = batch.lengths[0], width = student.actions.parameter_count();
+  Matrix<float> outputs = Matrix<float>::Random(steps, width + 1), doutputs(steps, width + 1);
+  for (const double mix : {0.0, 0.5, 1.0}) {
+    const SoftLabels<WithValue> objective{teacher, {.mix = mix}};
+    SoftLabels<WithValue>::Scratch scratch;
+    doutputs.setConstant(std::numeric_limits<float>::quiet_NaN());
+
+    (void)objective.loss(student, batch, 0, outputs, doutputs, scratch);
+
+    CHECK(doutputs.allFinite());
+    CHECK(doutputs.col(width).isZero(0));
+    CHECK_FALSE(doutputs.leftCols(width).isZero(0));
   }
 }
 

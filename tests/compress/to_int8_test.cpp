@@ -88,6 +88,8 @@ TEST_CASE("Maps that make no model are refused by name", "[compress]") {
   QuantizedMaps maps = random_maps(model, 4, 8, rng);
   maps["head"] = random_quantized(16, 3, 3, 4, rng);
   CHECK(has(error_of([&] { (void)to_int8(model, maps); }), "has groups of"));
+  maps["head"] = random_quantized(16, 3, 4, 0, rng);  // without groups
+  CHECK(has(error_of([&] { (void)to_int8(model, maps); }), "has groups of"));
   model.blocks[0].attention.output.weight(0, 0) = std::numeric_limits<float>::quiet_NaN();
   CHECK(error_of([&] { (void)to_int8(model); }) ==
         "blocks.0.attention.output, output 0: a weight is nan, but integer models hold at most 8000");

@@ -50,8 +50,9 @@ private:
   void compare(int i, std::span<const std::uint8_t> allowed) {
     using R = typename Reference::Scalar;
     using S = typename Model::Scalar;
-    const auto expected = agents_.outputs(i);
-    const auto found = agents_.watcher_outputs(i);
+    const auto width = static_cast<std::size_t>(reference_->actions.parameter_count());
+    const auto expected = agents_.outputs(i).first(width);
+    const auto found = agents_.watcher_outputs(i).first(width);
     totals_.kl += ActionDivergence{}.template add_gradient<R, S>(reference_->actions, expected, found, 1, {}, scratch_);
     const auto one = std::span{action_}.first(action_.size() / 2), other = std::span{action_}.last(action_.size() / 2);
     Rng unused{0};  // temperature 0 draws nothing

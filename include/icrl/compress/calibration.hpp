@@ -91,7 +91,7 @@ public:
   void add(const M& model,
            const ContextBatch& windows) requires Trainable<M> && std::same_as<typename M::Scalar, float> {
     typename M::Cache cache;
-    Matrix<float> outputs(windows.context, model.actions.parameter_count()), normed;
+    Matrix<float> outputs(windows.context, output_count_of(model)), normed;
     std::vector<float> rows;
     for (int window = 0; window < windows.sequence_count; ++window) {
       const int steps = windows.lengths[static_cast<std::size_t>(window)];

@@ -32,6 +32,7 @@ struct StepReport {
   std::int64_t weight_count = 0;  ///< of the model after it
   double sparsity = 0;            ///< share of the prunable weights that are zero after it
   double kl = 0;                  ///< KL(original || model) over the recipe's windows, mean per step, nats
+  double rounding_kl = 0;         ///< after Quantize: KL(float || rounded), which `max_kl` is compared with
   double seconds = 0;             ///< of wall-clock time, the measurement of `kl` excluded
   std::vector<int> layer_bits{};  ///< after quantizing: bits of each layer's weights
 };
@@ -68,6 +69,11 @@ namespace detail {
     for (const float weight : p.numbers()) mask.kept.push_back(weight != 0 ? 1 : 0);
   }
   return masks;
+}
+
+/// The share of the prunable weights that are zero.
+[[nodiscard]] inline double zero_share(const CausalTransformer<float>& model) {
+  return prunable_weights(model).empty() ? 0 : sparsity_of(zero_masks(model, {}));
 }
 
 /// One run over a recipe.
@@ -120,23 +126,27 @@ public:
     result.masks = zero_masks(result.model, step.weights.weights);
   }
 
-  void run(const Quantize& step, Compressed& result) const {
+  void run(const Quantize& step, Compressed& result) {
     const ContextBatch batch = windows(step.windows, 3);
     Calibration calibration{result.model};
     calibration.add(result.model, batch);
     std::vector<QuantizationRule> rules = complete_rules(step.rules);
     QuantizedModel quantized = quantize_weights(result.model, rules, &calibration);
-    for (std::size_t left = result.model.blocks.size();
-         left > 0 && window_divergence(result.model, quantized.dequantized, batch) > step.max_kl; --left) {
-      const std::optional<std::size_t> worst = most_hurt(result.model, quantized, batch);
-      if (!worst) break;
-      rules.insert(rules.begin(),
-                   {.pattern = fmt::format("blocks.{}.*", *worst), .how = WeightQuantization{.bits = 8}});
+    rounding_kl_ = window_divergence(result.model, quantized.dequantized, batch);
+    while (rounding_kl_ > step.max_kl) {
+      const std::string worst = most_hurt(result.model, quantized, batch);
+      if (worst.empty()) break;
+      rules.insert(rules.begin(), {.pattern = worst, .how = WeightQuantization{.bits = 8}});
       quantized = quantize_weights(result.model, rules, &calibration);
+      rounding_kl_ = window_divergence(result.model, quantized.dequantized, batch);
     }
     result.integers = to_int8(quantized);
     result.model = std::move(quantized.dequantized);
+    for (WeightMask& mask : result.masks) mask = zero_masks(result.model, {mask.name}).front();
   }
+
+  /// What the last Quantize left, see StepReport.
+  [[nodiscard]] double rounding_kl() const { return rounding_kl_; }
 
   void run(const TrainQuantized& step, Compressed& result) {
     if (step.bits == 4) return train_quantized<FakeQuant{.bits = 4}>(step.fine_tuning, result);
@@ -162,23 +172,27 @@ private:
     (void)distil(result.model, sampler_, step.training, observer_, labels, OneRank{}, pruner);
   }
 
-  /// Among the layers with fewer than 8 bits, the one whose rounding alone changes the outputs most; none if all have
-  /// 8.
-  [[nodiscard]] static std::optional<std::size_t> most_hurt(const CausalTransformer<float>& model,
-                                                            const QuantizedModel& quantized,
-                                                            const ContextBatch& batch) {
-    std::optional<std::size_t> worst;
+  /// Among layers and head, as far as they have fewer than 8 bits, the one whose rounding alone changes the outputs
+  /// most, as a pattern of its maps; empty if all have 8.
+  [[nodiscard]] static std::string most_hurt(const CausalTransformer<float>& model, const QuantizedModel& quantized,
+                                             const ContextBatch& batch) {
+    std::string worst;
     double largest = -1;
-    for (std::size_t i = 0; i < model.blocks.size(); ++i) {
-      const QuantizedMatrix* const matrix = quantized.find(fmt::format("blocks.{}.attention.qkv", i));
-      if (matrix == nullptr || matrix->bits == 8) continue;
+    const auto consider = [&](const std::string& map, const std::string& pattern, const auto& round) {
+      const QuantizedMatrix* const matrix = quantized.find(map);
+      if (matrix == nullptr || matrix->bits == 8) return;
       CausalTransformer<float> one = model;
-      one.blocks[i] = quantized.dequantized.blocks[i];
+      round(one);
       const double change = window_divergence(model, one, batch);
-      if (change <= largest) continue;
+      if (change <= largest) return;
       largest = change;
-      worst = i;
+      worst = pattern;
+    };
+    for (std::size_t i = 0; i < model.blocks.size(); ++i) {
+      consider(fmt::format("blocks.{}.attention.qkv", i), fmt::format("blocks.{}.*", i),
+               [&](auto& one) { one.blocks[i] = quantized.dequantized.blocks[i]; });
     }
+    consider("head", "head", [&](auto& one) { one.head = quantized.dequantized.head; });
     return worst;
   }
 
@@ -186,6 +200,7 @@ private:
   const WindowSampler& sampler_;
   Rng rng_;
   Observer& observer_;
+  double rounding_kl_ = 0;
 };
 
 }  // namespace detail
@@ -217,8 +232,9 @@ template <typename Observer>
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
     StepReport report{.name = name,
                       .weight_count = parameter_count(result.model),
-                      .sparsity = sparsity_of(result.masks),
+                      .sparsity = detail::zero_share(result.model),
                       .kl = window_divergence(model, result.model, windows),
+                      .rounding_kl = compression.rounding_kl(),
                       .seconds = seconds.count()};
     for (int i = 0; result.integers && i < result.integers->config.layer_count; ++i)
       report.layer_bits.push_back(result.integers->config.bits_of(i));

@@ -224,9 +224,11 @@ private:
         ds[o] += d[o] * (is_inside ? code - v : code);
       }
     }
-    const S per_group = S(1) / std::sqrt(static_cast<S>(size) * codes.max);
-    for (Index i = 0; i < dsteps.size(); ++i)
-      grad.log_steps(i) += dsteps.data()[i] * rounded.steps.data()[i] * per_group;
+    for (Index k = 0; k < rounded.steps.rows(); ++k) {
+      const Index weights = std::min(size, in - k * size);  // the last group may be shorter
+      const S per_group = S(1) / std::sqrt(static_cast<S>(weights) * codes.max);
+      for (Index o = 0; o < out; ++o) grad.log_steps(k * out + o) += dsteps(k, o) * rounded.steps(k, o) * per_group;
+    }
   }
 
   void reset_steps() {

@@ -148,7 +148,7 @@ private:
   static float scale_in(ByteReader& in, Index t) {
     const auto scale = in.value<float>();
     if (!std::isfinite(scale) || std::signbit(scale))
-      fail("{}: a scale of token {} is {}, it must be finite and not negative", in.what(), t, scale);
+      fail("{}: the scale of token {}'s keys or values is {}, it must be finite and not negative", in.what(), t, scale);
     return scale;
   }
 

@@ -35,7 +35,7 @@ struct JudgeConfig {
 /// What one model costs and what it earns.
 struct ModelFigures {
   std::int64_t weight_bytes = 0;                    ///< of its tensors, as files hold them
-  std::int64_t memory_bytes = 0;                    ///< of one context of an agent
+  std::int64_t memory_bytes = 0;                    ///< of one full context of an agent, as memory files hold it
   double us_per_action = 0, us_per_action_p99 = 0;  ///< median and 99th percentile; 0 if nothing was timed
   Estimate area{};                                  ///< mean return over all episodes, as a share of the oracle's
   Estimate first_ten{}, last_ten{};                 ///< the same over the first and the last ten episodes
@@ -109,10 +109,18 @@ void time_actions(const A& a, const B& b, const F& family, int task, int steps, 
   of_b.us_per_action_p99 = percentile(times_b, 0.99);
 }
 
+/// Bytes of the longest stream's state, which differs from an empty one where only what is held is saved.
 template <Streaming M>
 [[nodiscard]] std::int64_t state_bytes(const M& model) {
+  std::vector<typename M::State> states = model.make_states(1);
+  typename M::StreamWorkspace workspace;
+  model.reserve(workspace, 1);
+  Matrix<typename M::Scalar> outputs(1, output_count_of(model));
+  const std::vector<float> row(static_cast<std::size_t>(model.layout.feature_count()), 0.0f);
+  const StreamInput<typename M::State> input{&states.front(), row.data(), /*wants_output*/ false};
+  for (int t = 0; t < model.max_stream_length().value_or(1); ++t) model.step({&input, 1}, workspace, outputs);
   ByteWriter bytes;
-  model.make_states(1).front().save(bytes);
+  states.front().save(bytes);
   return static_cast<std::int64_t>(bytes.bytes().size());
 }
 

@@ -130,22 +130,20 @@ namespace detail {
 [[nodiscard]] inline std::vector<std::vector<int>> best_parts(const std::vector<std::vector<double>>& scores,
                                                               const std::vector<int>& layers, double share,
                                                               int multiple, bool per_layer) {
-  std::vector<double> all;
-  for (const int layer : layers) {
-    const auto& mine = scores[static_cast<std::size_t>(layer)];
-    all.insert(all.end(), mine.begin(), mine.end());
-  }
-  std::sort(all.begin(), all.end(), std::greater<>{});
+  std::vector<std::pair<double, std::size_t>> all;  // score and layer of each part
+  for (const int layer : layers)
+    for (const double score : scores[static_cast<std::size_t>(layer)])
+      all.emplace_back(score, static_cast<std::size_t>(layer));
+  std::ranges::stable_sort(all, std::greater<>{}, [](const auto& part) { return part.first; });
   const auto wanted = static_cast<std::size_t>(std::lround(share * static_cast<double>(all.size())));
-  const double least = wanted == 0 ? all.front() : all[wanted - 1];
+  std::vector<double> best(scores.size());  // per layer, how many are among the best of all
+  for (std::size_t i = 0; i < wanted; ++i) ++best[all[i].second];
   std::vector<std::vector<int>> kept;
-  for (const auto& mine : scores) {
-    const auto size = static_cast<double>(mine.size());
-    const auto above = static_cast<double>(
-        std::count_if(mine.begin(), mine.end(), [&](double score) { return wanted > 0 && score >= least; }));
-    const double count = std::round((per_layer ? share * size : above) / multiple) * multiple;
+  for (std::size_t layer = 0; layer < scores.size(); ++layer) {
+    const auto size = static_cast<double>(scores[layer].size());
+    const double count = std::round((per_layer ? share * size : best[layer]) / multiple) * multiple;
     const double possible = std::clamp(count, std::min(size, static_cast<double>(multiple)), size);
-    kept.push_back(best_numbers(mine, static_cast<std::size_t>(possible)));
+    kept.push_back(best_numbers(scores[layer], static_cast<std::size_t>(possible)));
   }
   return kept;
 }

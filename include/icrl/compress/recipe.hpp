@@ -63,8 +63,8 @@ struct TrainSparse {
 /// Rounds the weights of linear maps and converts the model to integers (Int8Transformer). Has to be the last step.
 /// Maps that no rule quantizes get 8 bits.
 ///
-/// The layers that lose most fall back to 8 bits, one after another, until KL(float || rounded) over `windows` windows
-/// is at most `max_kl` nats per step.
+/// The layers that lose most, and the head, fall back to 8 bits, one after another, until KL(float || rounded) over
+/// `windows` windows is at most `max_kl` nats per step, or all have 8 bits; StepReport::rounding_kl tells which.
 struct Quantize {
   /// For maps by name; the first that matches decides.
   std::vector<QuantizationRule> rules{{.pattern = "*", .how = WeightQuantization{}}};
@@ -148,6 +148,11 @@ inline void validate(const Recipe& recipe) {
     } else if (const auto* rounding = std::get_if<Quantize>(&step)) {
       positive(number, "windows", rounding->windows);
       if (!(rounding->max_kl > 0)) fail("recipe: step {}: max_kl is {}, it must be positive", number, rounding->max_kl);
+      for (const QuantizationRule& rule : rounding->rules) {
+        if (!pruned_by.empty() && rule.how && rule.how->bits == 2)
+          fail("recipe: step {} rounds pruned weights to 2 bits, whose codes have no zero (use 3 bits or more)",
+               number);
+      }
       last(number);
     } else if (const auto* training = std::get_if<TrainQuantized>(&step)) {
       validate_tuning(number, training->fine_tuning);

@@ -23,7 +23,7 @@ namespace icrl {
 /// How fresh agents of a model act on tasks.
 struct RollOutConfig {
   int episodes = 14;         ///< per rollout; the agent remembers across them
-  Decoding decoding{};       ///< of the actor and of the expert
+  Decoding decoding{};       ///< of the actor; an expert draws its actions at temperature 1
   int context_count = 2;     ///< of each agent, see StaggeredContexts
   int group_size = 32;       ///< agents served in one pass; changes the speed, never the result
   std::uint64_t seed = 0;    ///< rollout i draws from Rng{seed, stream}.fork(i)

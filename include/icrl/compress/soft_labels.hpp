@@ -80,8 +80,8 @@ public:
   [[nodiscard]] const SoftLabelConfig& config() const { return config_; }
   [[nodiscard]] std::string describe() const { return description_; }
 
-  /// See Objective. Throws Error, before anything is changed, for a student with another step layout, and for windows
-  /// that are longer than the teacher's context.
+  /// See Objective. Outputs of the student that are not for actions are not trained. Throws Error, before anything is
+  /// changed, for a student with another step layout, and for windows that are longer than the teacher's context.
   template <SequenceModel Student>
   double loss(const Student& student, const ContextBatch& batch, int window, MatrixIn<typename Student::Scalar> outputs,
               MatrixOut<typename Student::Scalar> doutputs, Scratch& scratch) const {
@@ -98,6 +98,7 @@ public:
       const auto row = static_cast<std::size_t>(t);
       const std::span<const S> found{row_data(outputs, t), width};
       const std::span<S> derivative{row_data(doutputs, t), width};
+      std::fill_n(derivative.end(), doutputs.cols() - static_cast<Index>(width), S(0));  // outputs not for actions
       const auto weight = static_cast<double>(weights[row]);
       if (weight == 0 || config_.mix == 1) std::ranges::fill(derivative, S(0));
       if (weight == 0) continue;
@@ -135,7 +136,7 @@ private:
 
   void run_teacher(const ContextBatch& batch, int window, int steps, Scratch& scratch) const {
     const auto features = batch.rows_of(window, scratch.rows);
-    reserve_rows(scratch.outputs, batch.context, teacher_->actions.parameter_count());
+    reserve_rows(scratch.outputs, batch.context, output_count_of(*teacher_));
     if constexpr (HasBf16Pass<Teacher>) {
       if (bf16_) return bf16_->forward(features, steps, scratch.bf16_cache, scratch.outputs.topRows(steps));
     }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -51,12 +52,14 @@ private:
 
 /// Writes the blocks' bits and group sizes into the configuration. Throws Error if it cannot express them.
 inline void describe_maps(const std::vector<Int8Block>& blocks, const Int8Linear& head, Int8TransformerConfig& config) {
+  std::optional<int> group;  // of the maps so far
   const auto take_group = [&](const Int8Linear& map, const std::string& name) {
     if (map.bits == 8) return;
-    if (config.group != 0 && config.group != map.group)
+    if (group && *group != map.group)
       fail("to_int8: {} has groups of {} inputs, but another linear layer has groups of {} (use one group size)", name,
-           map.group, config.group);
+           map.group, *group);
     config.group = map.group;
+    group = map.group;
   };
   config.head_bits = head.bits;
   take_group(head, "head");
