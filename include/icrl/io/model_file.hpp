@@ -152,16 +152,16 @@ template <LoadableModel M>
       }
     }
     if (count_with(low) != info.weight_count || low == info.config.*field.member) return;
-    try {
-      if (!has_shapes_of(M{config, info.layout}, file)) return;
-    } catch (const Error&) {
-      return;  // no model has this configuration
-    }
+    if (!has_shapes_of(M{config, info.layout}, file)) return;
     guess = {field_text(field, info.config), fmt::format("trained with {} {}?", field.key, low)};
   };
   for_each_field<Config>([&](const auto& field) {
     if constexpr (is_int_field<std::remove_cvref_t<decltype(field)>>) {
-      if (guess.better.empty()) try_field(field);
+      try {
+        if (guess.better.empty()) try_field(field);
+      } catch (const Error&) {
+        return;  // no model has a configuration that was tried
+      }
     }
   });
   return guess;
