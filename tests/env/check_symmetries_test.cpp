@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <list>
 #include <string>
 #include <utility>
@@ -148,6 +149,7 @@ TEST_CASE("The check refuses a configuration that makes no sense", "[env]") {
   CHECK(has(refusal({}, {.max_steps = -1}), "max_steps is -1"));
   CHECK(has(refusal({}, {.max_resets = 0}), "max_resets is 0"));
   CHECK(has(refusal({}, {.tolerance = -1}), "tolerance is -1"));
+  CHECK(has(refusal({}, {.tolerance = std::numeric_limits<float>::infinity()}), "tolerance is inf"));
 }
 
 TEST_CASE("All symmetries that Dark Rooms name hold, and no other would", "[env]") {

@@ -127,6 +127,18 @@ TEST_CASE("References are what the family says of each task", "[eval]") {
 
   CHECK(found.oracle == std::vector<double>{13, 20});
   CHECK(found.random[1] == Approx(rooms.random_return(40)));
+  const std::vector<int> foreign{3, 81};
+  CHECK(error_of([&] { (void)reference_returns(rooms, foreign); }) ==
+        "reference returns: task 81 is not one of the family's 81 tasks");
+}
+
+TEST_CASE("A threshold that is no number is refused, because it would be missed by every task", "[eval]") {
+  const LearningCurves curves{{1}, 1, 1};
+  const ReferenceReturns references{.oracle = {1}, .random = {0}};
+  CHECK(error_of([&] { (void)unlearned_tasks(curves, references, 1, 1, std::nan("")); }) ==
+        "unlearned_tasks: share is nan, it must be a number");
+  CHECK(error_of([&] { (void)unlearned_tasks_by_score(curves, references, 1, 1, std::nan("")); }) ==
+        "unlearned_tasks_by_score: score is nan, it must be a number");
 }
 
 TEST_CASE("A plotted line lies within its band", "[eval]") {

@@ -67,6 +67,9 @@ TEST_CASE("Episodes that curves do not have are errors", "[eval]") {
   CHECK_THROWS_AS(curves.mean_by_task(3, 2), Error);
   CHECK_THROWS_AS(curves.mean_by_task(2, 4), Error);
   CHECK_THROWS_AS(LearningCurves({1}, -1, 4), Error);
+  const LearningCurves no_runs{{1}, 0, 4};
+  CHECK(error_of([&] { (void)no_runs.mean_by_task(1, 4); }) ==
+        "learning curves: there are no runs, a mean needs at least one");
 }
 
 TEST_CASE("Temporary curves give no spans of what goes with them", "[eval]") {

@@ -3,6 +3,7 @@
 #include <icrl/eval/learning_speed.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <vector>
 
@@ -44,6 +45,21 @@ TEST_CASE("Episodes until a target count from 1, and are none if it is never rea
   CHECK(episodes_until(returns, 0, 7) == std::nullopt);
   CHECK(error_of([&] { (void)episodes_until(returns, 0, 0); }) ==
         "episodes_until: episodes is 0, it must be at least 1");
+  CHECK(error_of([&] { (void)episodes_until(returns, std::nan("")); }) ==
+        "episodes_until: target is nan, it must be a number");
+}
+
+TEST_CASE("A target that equal returns reach is not missed by rounding", "[eval]") {
+  CHECK(episodes_until(std::vector<double>(3, 0.7), 0.7, 3) == 3);  // (0.7 + 0.7 + 0.7) / 3 is less than 0.7
+  CHECK(episodes_until(std::vector<double>(3, 0.7), 0.7001, 3) == std::nullopt);
+  for (int runs = 1; runs <= 64; ++runs) {
+    LearningCurves curves{{0}, runs, 1};
+    for (int run = 0; run < runs; ++run) curves.returns(0, run)[0] = 1;
+    CHECK(episodes_until_share_by_task(curves, {.oracle = {1}, .random = {}}, 1).front() == 1);
+  }
+  const LearningCurves none{{0}, 0, 1};
+  CHECK(has(error_of([&] { (void)episodes_until_share_by_task(none, {.oracle = {1}, .random = {}}, 1); }),
+            "there are no runs"));
 }
 
 TEST_CASE("Episodes until a share of the oracle, of all tasks and of each", "[eval]") {

@@ -126,6 +126,11 @@ TEST_CASE("A ratio of means resamples tasks in pairs", "[eval]") {
   CHECK((more.interval.low < more.value && more.value < more.interval.high));
   CHECK(error_of([&] { (void)estimate_ratio(values, std::vector<double>{1}); }) ==
         "estimate_ratio: there are 6 values and 1 others, it needs as many of both");
+  std::vector<double> balanced;  // their sum is 0, and that of hardly any resample
+  for (int i = 0; i < 19; ++i) balanced.push_back(std::ldexp(1.0, i));
+  balanced.push_back(1 - std::ldexp(1.0, 19));
+  CHECK(error_of([&] { (void)estimate_ratio(std::vector<double>(20, 1.0), balanced); }) ==
+        "estimate_ratio: the mean of the others is 0");
 }
 
 TEST_CASE("A history of another bandit has no regret", "[eval]") {

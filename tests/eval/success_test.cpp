@@ -3,6 +3,7 @@
 #include <icrl/eval/success.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -62,4 +63,7 @@ TEST_CASE("No runs have no share", "[eval]") {
               (void)successes(LearningCurves{{}, 1, 3}).ever_found();
             }),
             "SuccessCounts: there are no runs, ever_found() needs at least one"));
+  CHECK(error_of([] {
+          (void)successes(LearningCurves{{1}, 1, 3}, std::numeric_limits<double>::quiet_NaN());
+        }) == "successes: threshold is nan, it must be a number");
 }

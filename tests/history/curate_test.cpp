@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include <icrl/history/curate.hpp>
 
+#include <limits>
+
 #include "support/catch.hpp"
 #include "support/histories.hpp"
 
@@ -14,6 +16,9 @@ TEST_CASE("The mean return is taken over the episodes that there are", "[history
   CHECK(mean_return(history.view(), 0, 2) == 50);
   CHECK(mean_return(history.view(), 1, 99) == 150);
   CHECK(mean_return(history.view(), 3, 5) == 0);
+  CHECK(mean_return(history.view(), -2, 3) == mean_return(history.view(), 0, 1));
+  CHECK(mean_return(history.view(), 1, std::numeric_limits<int>::max()) == 150);
+  CHECK(mean_return(history.view(), 1, -1) == 0);
 }
 
 TEST_CASE("Histories that earn nothing at their end are left out", "[history]") {
@@ -25,6 +30,8 @@ TEST_CASE("Histories that earn nothing at their end are left out", "[history]") 
   REQUIRE(kept.size() == 1);
   CHECK(kept[0].info().task == 1);
   CHECK(keep_solved({}, 1).empty());
+  CHECK(error_of([&] { (void)keep_solved({poor.view()}, 0, -1); }) ==
+        "keep_solved: episodes is 0, it must be at least 1");
 }
 
 TEST_CASE("A choice that leaves nothing says how close the best history came", "[history]") {

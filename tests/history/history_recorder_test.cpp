@@ -204,6 +204,12 @@ TEST_CASE("Extras are checked as far as the history has them", "[history]") {
   CHECK(has(refusal({.has_behavior_probability = true}, {.behavior_probability = -1}), "probability is -1"));
   CHECK(has(refusal({.has_expert_action = true}, {.expert_action = outside}),
             "the expert action is [2], outside discrete(2)"));
+  const std::array<std::uint8_t, 2> only_second{0, 1};
+  const std::array<float, 1> first{0}, second{1};
+  const HistoryInfo both{.has_action_mask = true, .has_expert_action = true};
+  CHECK(has(refusal(both, {.action_mask = only_second, .expert_action = first}),
+            "the expert action 0 is not allowed by the action mask"));
+  CHECK(refusal(both, {.action_mask = only_second, .expert_action = second}).empty());
 }
 
 TEST_CASE("A step whose action is known to be sound is the same step", "[history]") {

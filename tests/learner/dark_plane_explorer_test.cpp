@@ -98,6 +98,12 @@ TEST_CASE("The dark plane explorer refuses other planes", "[learner]") {
           DarkPlaneExplorer{{}, {}};
         }) == "dark plane explorer: it needs sweeps of at least one step each (see plan_plane_sweeps)");
   CHECK_THROWS_AS((DarkPlaneExplorer{{}, {{{0, 0}}, {}}}), Error);
+  CHECK(error_of([] {
+          DarkPlaneExplorer{{.radius = 1e-9f}, {{{0, 0}}}};
+        }) == "plane sweeps: radius is 1e-09, it must be at least 0.02 to search with");
+  CHECK(error_of([] { (void)plan_plane_sweeps({.horizon = 4, .radius = 0.2f, .max_move = 0.15f}); }) ==
+        "plane sweeps: episodes of 4 steps of at most 0.15 do not lead within 0.2 of every place (use a longer "
+        "horizon)");
   CHECK_THROWS_AS(DarkPlaneExplorer{{.radius = -1}}, Error);
 
   // Paid in the center, but nowhere around it.

@@ -154,6 +154,8 @@ TEST_CASE("Q-learning refuses what it has no table for", "[learner]") {
   CHECK(has(refusal({.learning_rate = 0}, Discrete{2}, Discrete{2}), "learning_rate is 0"));
   CHECK(has(refusal({.discount = 1.1}, Discrete{2}, Discrete{2}), "discount is 1.1"));
   CHECK(has(refusal({.epsilon_start = 2}, Discrete{2}, Discrete{2}), "start is 2"));
+  CHECK(has(refusal({.initial_value = 1e39}, Discrete{2}, Discrete{2}),
+            "initial_value is 1e+39, it must be a finite float"));
 }
 
 TEST_CASE("A Q-learner refuses an environment of other spaces than its table's", "[learner]") {

@@ -41,7 +41,8 @@ inline void validate(const SymmetryCheckConfig& config) {
   positive("episodes", config.episodes);
   positive("max_steps", config.max_steps);
   positive("max_resets", config.max_resets);
-  if (!(config.tolerance >= 0)) fail("check_symmetries: tolerance is {}, it must be 0 or more", config.tolerance);
+  if (!(config.tolerance >= 0 && std::isfinite(config.tolerance)))
+    fail("check_symmetries: tolerance is {}, it must be 0 or more, and finite", config.tolerance);
 }
 
 namespace detail {

@@ -96,15 +96,21 @@ template <typename E>
 concept StepKeepsIds = bool(StepsByValues<E> || !detail::steps_with<E, detail::LossyNumber> ||
                             detail::steps_with<E, detail::ExactInt>);
 
-/// A task that an agent can act in. Copies are independent of each other. All randomness comes from the Rng argument.
-template <typename E>
-concept Environment = Copyable<E> && HasSpaces<E> && Resettable<E> && Observable<E> && Steppable<E> && StepKeepsIds<E>;
-
 /// Optional: `action_mask(allowed)` writes one byte per action of a Discrete space, 0 = forbidden now.
 template <typename E>
 concept HasActionMask = requires(const E& env, std::span<std::uint8_t> allowed) {
   { env.action_mask(allowed) } -> std::same_as<void>;
 };
+
+/// If it has an `action_mask`, that is the one that is called: const, of a std::span<std::uint8_t>, and it returns
+/// nothing. Any other would be ignored silently, and forbidden actions be taken.
+template <typename E>
+concept ActionMaskIsCalled = bool(HasActionMask<E> || !requires { &E::action_mask; });
+
+/// A task that an agent can act in. Copies are independent of each other. All randomness comes from the Rng argument.
+template <typename E>
+concept Environment = Copyable<E> && HasSpaces<E> && Resettable<E> && Observable<E> && Steppable<E> &&
+    StepKeepsIds<E> && ActionMaskIsCalled<E>;
 
 /// Throws Error, which begins with `what`, if the environment has only `step(int, rng)` but its action space is not
 /// Discrete.

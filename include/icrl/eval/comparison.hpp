@@ -24,10 +24,11 @@ struct ReferenceReturns {
   std::vector<double> oracle, random;  ///< per task; random is empty if the family has no random_return
 };
 
-/// The reference returns of these tasks, in their order.
+/// The reference returns of these tasks, in their order. Throws Error for a task that the family does not have.
 template <TaskFamily F>
 requires HasOracleReturn<F>
 [[nodiscard]] ReferenceReturns reference_returns(const F& family, std::span<const int> tasks) {
+  check_tasks(family, tasks, "reference returns");
   ReferenceReturns references;
   for (const int task : tasks) {
     references.oracle.push_back(family.oracle_return(task));
@@ -37,6 +38,11 @@ requires HasOracleReturn<F>
 }
 
 namespace detail {
+
+/// Nothing compares with NaN: a threshold that is NaN would be missed by all, silently.
+inline void check_threshold(double value, std::string_view what) {
+  if (std::isnan(value)) fail("{} is nan, it must be a number", what);
+}
 
 /// Throws Error unless there are reference returns for each of the curves' tasks.
 inline void check_references(const LearningCurves& curves, const ReferenceReturns& references, bool with_random) {
@@ -119,6 +125,7 @@ inline void check_positive_oracles(const LearningCurves& curves, const Reference
 /// them.
 [[nodiscard]] inline std::vector<int> unlearned_tasks(const LearningCurves& curves, const ReferenceReturns& references,
                                                       int first, int last, double share = 0.5) {
+  detail::check_threshold(share, "unlearned_tasks: share");
   detail::check_positive_oracles(curves, references);
   const std::vector<double> means = curves.mean_by_task(first, last);
   std::vector<int> tasks;
@@ -131,6 +138,7 @@ inline void check_positive_oracles(const LearningCurves& curves, const Reference
 [[nodiscard]] inline std::vector<int> unlearned_tasks_by_score(const LearningCurves& curves,
                                                                const ReferenceReturns& references, int first, int last,
                                                                double score = 0.5) {
+  detail::check_threshold(score, "unlearned_tasks_by_score: score");
   const std::vector<double> scores = normalized_by_task(curves, references, first, last);
   std::vector<int> tasks;
   for (std::size_t i = 0; i < scores.size(); ++i)

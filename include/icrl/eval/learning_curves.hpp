@@ -58,13 +58,15 @@ public:
            run_count_);
     std::vector<double> means(width());
     for (std::size_t i = 0; i < returns_.size(); ++i) means[i % width()] += returns_[i];
-    for (double& mean : means) mean /= task_count() * run_count_;
+    for (double& mean : means) mean /= static_cast<double>(task_count()) * run_count_;
     return means;
   }
 
-  /// For each task, the mean over its runs and the episodes first .. last, counted from 1.
+  /// For each task, the mean over its runs and the episodes first .. last, counted from 1. Throws Error for episodes
+  /// that the curves do not have, and if there are no runs.
   [[nodiscard]] std::vector<double> mean_by_task(int first_episode, int last_episode) const {
     check_episodes(first_episode, last_episode);
+    if (run_count_ == 0 && !tasks_.empty()) fail("learning curves: there are no runs, a mean needs at least one");
     std::vector<double> means;
     for (int task = 0; task < task_count(); ++task) {
       double total = 0;
@@ -72,7 +74,7 @@ public:
         for (int e = first_episode; e <= last_episode; ++e)
           total += returns(task, run)[static_cast<std::size_t>(e - 1)];
       }
-      means.push_back(total / (run_count_ * (last_episode - first_episode + 1)));
+      means.push_back(total / (static_cast<double>(run_count_) * (last_episode - first_episode + 1)));
     }
     return means;
   }

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -22,14 +24,16 @@ namespace icrl {
   return estimate_share_of_oracle(curves, references, 1, curves.episode_count(), config);
 }
 
-/// The first episode, from 1, with which the mean over it and the `episodes` - 1 before it reaches `target`; empty if
-/// none does. Throws Error if `episodes` is not positive.
+/// The first episode, from 1, with which the mean over it and the `episodes` - 1 before it reaches `target`, up to
+/// rounding; empty if none does. Throws Error if `episodes` is not positive or `target` is NaN.
 [[nodiscard]] inline std::optional<int> episodes_until(std::span<const double> returns, double target,
                                                        int episodes = 1) {
   if (episodes < 1) fail("episodes_until: episodes is {}, it must be at least 1", episodes);
+  detail::check_threshold(target, "episodes_until: target");
+  const double enough = target - 1e-12 * std::max(1.0, std::abs(target));  // the mean of equal returns may round down
   const auto width = static_cast<std::size_t>(episodes);
   for (std::size_t end = width; end <= returns.size(); ++end)
-    if (mean(returns.subspan(end - width, width)) >= target) return static_cast<int>(end);
+    if (mean(returns.subspan(end - width, width)) >= enough) return static_cast<int>(end);
   return std::nullopt;
 }
 
@@ -48,11 +52,13 @@ namespace icrl {
                                                                                   double share, int episodes = 1) {
   detail::check_positive_oracles(curves, references);
   std::vector<std::optional<int>> by_task;
+  if (curves.run_count() == 0) fail("episodes_until_share_by_task: there are no runs, it needs at least one");
   std::vector<double> means(static_cast<std::size_t>(curves.episode_count()));
   for (int task = 0; task < curves.task_count(); ++task) {
     means.assign(means.size(), 0);
     for (int run = 0; run < curves.run_count(); ++run)
-      for (std::size_t e = 0; e < means.size(); ++e) means[e] += curves.returns(task, run)[e] / curves.run_count();
+      for (std::size_t e = 0; e < means.size(); ++e) means[e] += curves.returns(task, run)[e];
+    for (double& mean : means) mean /= curves.run_count();
     by_task.push_back(episodes_until(means, share * references.oracle[static_cast<std::size_t>(task)], episodes));
   }
   return by_task;

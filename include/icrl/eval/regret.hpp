@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <numeric>
 #include <span>
@@ -118,7 +119,10 @@ requires HasExpectedReward<EnvironmentOf<F>>
     }
     return above / below;
   };
-  return {ratio(numbers), bootstrap_interval(numbers, ratio, config)};
+  const Interval interval = bootstrap_interval(numbers, ratio, config);
+  const double value = ratio(numbers);
+  if (!std::isfinite(value)) fail("estimate_ratio: the mean of the others is 0");
+  return {value, interval};
 }
 
 }  // namespace icrl

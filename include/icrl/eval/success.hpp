@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -32,6 +33,7 @@ struct SuccessCounts {
 
 /// Counts per task, over its runs. An episode succeeds if its return exceeds `threshold`.
 [[nodiscard]] inline std::vector<SuccessCounts> successes_by_task(const LearningCurves& curves, double threshold = 0) {
+  if (std::isnan(threshold)) fail("successes: threshold is nan, it must be a number");
   std::vector<SuccessCounts> by_task;
   for (int task = 0; task < curves.task_count(); ++task) {
     SuccessCounts counts;

@@ -155,7 +155,6 @@ inline void check_columns_checksum(const HistoryRecord& record, const std::strin
 /// Learning histories on disk, mapped into memory: opening a large file is fast, and only the parts that are used are
 /// read. The format is described at the top of history_format.hpp.
 ///
-/// Headers and descriptions are checked when the file is opened; the checksum and the values of a history's columns
 /// Headers and descriptions are checked when the file is opened; the checksum and the values of a history's columns at
 /// its first use. Either check throws Error naming the history and the byte where its record begins. Histories may be
 /// used from many threads. Other programs may append to the file meanwhile, but must not change or truncate the mapped

@@ -133,6 +133,9 @@ private:
       refuse(fmt::format("the behavior probability is {}, it must be finite and at least 0", probability));
     if (info.has_expert_action && !action_check_.contains(extras.expert_action))
       refuse_value("expert action", extras.expert_action, info.action_space);
+    if (info.has_expert_action && info.has_action_mask &&
+        extras.action_mask[static_cast<std::size_t>(extras.expert_action[0])] == 0)
+      refuse(fmt::format("the expert action {} is not allowed by the action mask", extras.expert_action[0]));
     if (extra_size_ == 0) return;
     if (extras.extra_features.size() != extra_size_) {
       refuse(fmt::format("there are {} numbers of extra features, {} need {}", extras.extra_features.size(),

@@ -25,6 +25,14 @@ using PlaneSweeps = std::vector<std::vector<PlanePoint>>;
 
 namespace detail {
 
+/// Throws Error for an invalid option, and for a radius whose grid of centers would be too large.
+inline void check_searchable(const DarkPlaneOptions& options) {
+  validate(options);
+  constexpr float least = 0.02f;
+  if (options.radius < least)
+    fail("plane sweeps: radius is {}, it must be at least {} to search with", options.radius, least);
+}
+
 /// Any center of a disc in the square, and those points of the grid that may stand for one beside it.
 [[nodiscard]] inline DiscSearch search_of_square(double radius) {
   return {radius, [](PlanePoint center, double off_grid) {
@@ -55,21 +63,25 @@ namespace detail {
 }  // namespace detail
 
 /// Sweeps of one episode each, which together come within the radius of every place: each step goes where it comes near
-/// most places for the first time. Takes milliseconds. Throws Error for an invalid option, and for a radius below 0.02.
+/// most places for the first time. Takes milliseconds. Throws Error for an invalid option, for a radius below 0.02, and
+/// if an episode is too short to reach every place.
 [[nodiscard]] inline PlaneSweeps plan_plane_sweeps(const DarkPlaneOptions& options) {
-  validate(options);
-  constexpr float least = 0.02f;
-  if (options.radius < least)
-    fail("plane sweeps: radius is {}, it must be at least {} to search with", options.radius, least);
+  detail::check_searchable(options);
   DiscSearch search = detail::search_of_square(static_cast<double>(options.radius));
   PlaneSweeps sweeps;
   while (!search.centers().empty()) {
     PlanePoint place;
     std::vector<PlanePoint>& sweep = sweeps.emplace_back();
+    const std::size_t left = search.centers().size();
     for (int t = 0; t < options.horizon; ++t) {
       if (!search.centers().empty()) place = detail::next_place(search, place, static_cast<double>(options.max_move));
       search.note(place, /*is_paid*/ false);
       sweep.push_back(place);
+    }
+    if (search.centers().size() == left) {
+      fail(
+          "plane sweeps: episodes of {} steps of at most {} do not lead within {} of every place (use a longer horizon)",
+          options.horizon, options.max_move, options.radius);
     }
   }
   return sweeps;
@@ -81,8 +93,8 @@ namespace detail {
 /// draws no random numbers. Which sweep comes next shows in the last one, so a short context can imitate it.
 class DarkPlaneExplorer {
 public:
-  /// `sweeps`: see plan_plane_sweeps, with the same options. Throws Error for an invalid option, and for no sweeps or
-  /// empty ones.
+  /// `sweeps`: see plan_plane_sweeps, with the same options. Throws Error for an invalid option, for a radius below
+  /// 0.02, and for no sweeps or empty ones.
   DarkPlaneExplorer(const DarkPlaneOptions& options, PlaneSweeps sweeps)
       : max_move_{static_cast<double>(options.max_move)},
         sweeps_{std::move(sweeps)},
@@ -122,7 +134,7 @@ public:
 
 private:
   static const DarkPlaneOptions& checked(const DarkPlaneOptions& options, const PlaneSweeps& sweeps) {
-    validate(options);
+    detail::check_searchable(options);
     if (sweeps.empty() || std::ranges::any_of(sweeps, &std::vector<PlanePoint>::empty))
       fail("dark plane explorer: it needs sweeps of at least one step each (see plan_plane_sweeps)");
     return options;

@@ -39,9 +39,21 @@ concept Policy = requires(P& policy, std::span<const float> observation, std::sp
   { policy.act(observation, action, rng) } -> std::same_as<void>;
 };
 
+/// Optional, for learners and groups: receives the spaces of the environment before a run. Throws Error if it cannot
+/// act in them.
+template <typename L>
+concept ExpectsSpaces = requires(const L& learner, const Space& observation_space, const Space& action_space) {
+  learner.check_spaces(observation_space, action_space);
+};
+
+/// If it has a `check_spaces`, that is the one that is called: const, of two spaces. Any other would be ignored
+/// silently.
+template <typename L>
+concept CheckSpacesIsCalled = bool(ExpectsSpaces<L> || !requires { &L::check_spaces; });
+
 /// A policy that also receives the transitions. It may update a table, weights or a context, or do nothing.
 template <typename L>
-concept Learner = Policy<L> && requires(L& learner, const Transition& transition) {
+concept Learner = Policy<L> && CheckSpacesIsCalled<L> && requires(L& learner, const Transition& transition) {
   { learner.learn(transition) } -> std::same_as<void>;
 };
 
@@ -62,13 +74,6 @@ concept HasExpertAction = requires(const P& policy, std::span<float> action) {
 template <typename P>
 concept HasBehaviorProbability = requires(const P& policy) {
   { policy.behavior_probability() } -> std::convertible_to<float>;
-};
-
-/// Optional, for learners and groups: receives the spaces of the environment before a run. Throws Error if it cannot
-/// act in them.
-template <typename L>
-concept ExpectsSpaces = requires(const L& learner, const Space& observation_space, const Space& action_space) {
-  learner.check_spaces(observation_space, action_space);
 };
 
 namespace detail {
@@ -105,9 +110,9 @@ struct GroupObservations {
 /// may depend only on its own generator and transitions, and therefore not on the size of the group, unless the group
 /// SharesWeights.
 template <typename G>
-concept GroupLearner = requires(G& group, const G& frozen, const GroupObservations& observations,
-                                std::span<float> actions, std::span<Rng> rngs, int member,
-                                const Transition& transition) {
+concept GroupLearner = CheckSpacesIsCalled<G> &&
+    requires(G& group, const G& frozen, const GroupObservations& observations, std::span<float> actions,
+             std::span<Rng> rngs, int member, const Transition& transition) {
   { frozen.member_count() } -> std::convertible_to<int>;
   { group.act(observations, actions, rngs) } -> std::same_as<void>;
   { group.learn(member, transition) } -> std::same_as<void>;

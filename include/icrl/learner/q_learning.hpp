@@ -40,8 +40,8 @@ inline void validate(const QLearningConfig& config) {
     fail("Q-learning: learning_rate is {}, it must lie in (0, 1]", config.learning_rate);
   if (!(config.discount >= 0 && config.discount <= 1))
     fail("Q-learning: discount is {}, it must lie in [0, 1]", config.discount);
-  if (!std::isfinite(config.initial_value))
-    fail("Q-learning: initial_value is {}, it must be finite", config.initial_value);
+  if (!(std::abs(config.initial_value) <= std::numeric_limits<float>::max()))
+    fail("Q-learning: initial_value is {}, it must be a finite float", config.initial_value);
 }
 
 /// Tabular Q-learning (Watkins & Dayan, 1992) with epsilon-greedy actions and random ties:
