@@ -60,7 +60,8 @@ struct Training {
                 {views.at(0).info().observation_space, views.at(0).info().action_space},
                 {.context = shape.context}},
         model{fresh_model(shape, sampler.layout())},
-        trainer{model, sampler, DistilConfig{.batch = batch, .products = products, .thread_count = threads}} {}
+        trainer{model, sampler,
+                DistilConfig{.updates = 1 << 30, .batch = batch, .products = products, .thread_count = threads}} {}
 };
 
 }  // namespace icrl::bench

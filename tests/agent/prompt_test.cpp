@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <icrl/env/dark_room.hpp>
+#include <icrl/history/history_recorder.hpp>
 #include <icrl/learner/random_learner.hpp>
 #include <icrl/learner/run.hpp>
 
@@ -92,4 +93,50 @@ TEST_CASE("A prompt that does not fit is refused", "[agent]") {
   agent.learn({.observation = observation, .action = action, .reward = 0, .next_observation = observation});
   CHECK_FALSE(agent.at_episode_start());
   CHECK(has(error_of([&] { prompt(agent, history.view(), 0, 1); }), "within an episode of its own"));
+}
+
+TEST_CASE("A prompt takes a model's extra features by name", "[agent]") {
+  StepLayout layout{.observation_space = Discrete{3}, .action_space = Discrete{2}};
+  layout.extra_features = {{"a", 1}, {"b", 2}};
+  const auto model = small_model(small_config(8), layout);
+  const auto recorded = [](const std::vector<ExtraFeature>& features, const std::vector<float>& numbers) {
+    LearningHistory history{
+        {.observation_space = Discrete{3}, .action_space = Discrete{2}, .extra_features = features}};
+    HistoryRecorder recorder{history};
+    recorder.begin_episode(std::array{0.0f});
+    recorder.step(std::array{1.0f}, 1, std::array{2.0f}, false, true, {.extra_features = numbers});
+    return history;
+  };
+  const auto outputs_after = [&](const LearningHistory& history) {
+    InContextAgent agent{model};
+    prompt(agent, history.view(), 0, 1);
+    std::array<float, 1> action{};
+    Rng rng{1};
+    agent.act(std::array{1.0f}, std::array{0.0f, 0.0f, 0.0f}, {}, action, rng);
+    return std::vector<float>(agent.outputs().begin(), agent.outputs().end());
+  };
+
+  const auto plain = outputs_after(recorded({{"a", 1}, {"b", 2}}, {1, 5, 6}));
+
+  CHECK(outputs_after(recorded({{"b", 2}, {"a", 1}}, {5, 6, 1})) == plain);
+  CHECK(outputs_after(recorded({{"c", 1}, {"a", 1}, {"b", 2}}, {9, 1, 5, 6})) == plain);
+  CHECK(outputs_after(recorded({{"a", 1}, {"b", 2}}, {2, 5, 6})) != plain);
+  CHECK(error_of([&] {
+          (void)outputs_after(recorded({{"a", 1}, {"c", 2}}, {1, 5, 6}));
+        }) == "prompt: the model reads the extra feature b (2), but the history has a (1), c (2)");
+}
+
+TEST_CASE("An episode that is longer than the context is refused before the agent has changed", "[agent]") {
+  const auto model = model_of_prompts(3);
+  RandomPolicy learner{Discrete{5}};
+  const LearningHistory history = run(learner, DarkRoom{{.side = 3, .horizon = 2}, {0, 0}}, 1, Rng{3}),
+                        too_long = run(learner, DarkRoom{{.side = 3, .horizon = 4}, {0, 0}}, 1, Rng{3});
+  InContextAgent agent{model};
+  prompt(agent, history.view(), 0, 1);
+
+  CHECK(error_of([&] { prompt(agent, too_long.view(), 0, 1); }) ==
+        "prompt: episode 0 has 4 steps, but the model's context is 3, and no episode may be longer");
+  CHECK(agent.at_episode_start());
+  CHECK(agent.remembered_steps() == 2);
+  CHECK_NOTHROW(prompt(agent, history.view(), 0, 1));
 }

@@ -205,3 +205,17 @@ TEST_CASE("AdamW refuses values that are none in the model's precision", "[nn]")
   CHECK_THROWS_WITH((AdamW{narrow, {.beta2 = 0.99999999}}), ContainsSubstring("rounds to 1 in this model's precision"));
   CHECK_NOTHROW(AdamW{wide, {.beta2 = 0.99999999, .epsilon = 1e-46}});
 }
+
+TEST_CASE("AdamW refuses rates that would destroy the weights, and changes nothing", "[nn]") {
+  Linear<float> layer{1, 1};
+  layer.weight(0, 0) = 3;
+  const Linear<float> gradient = layer;
+  CHECK_THROWS_WITH((AdamW{layer, {.learning_rate = 1e300}}), ContainsSubstring("the learning rate is 1e+300"));
+  CHECK_THROWS_WITH((AdamW{layer, {.learning_rate = 1, .weight_decay = 3}}),
+                    ContainsSubstring("learning rate 1 times weight decay 3 is 3, it can be at most 1"));
+  AdamW optimizer{layer, {.learning_rate = 0.1, .weight_decay = 3}};
+  for (const double rate : {std::numeric_limits<double>::quiet_NaN(), -1.0, 1e300, 0.5})
+    CHECK_FALSE(error_of([&] { (void)optimizer.step(layer, gradient, rate); }).empty());
+  CHECK(layer.weight(0, 0) == 3);
+  CHECK(optimizer.step_count() == 0);
+}

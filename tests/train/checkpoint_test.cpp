@@ -169,7 +169,7 @@ TEST_CASE_METHOD(Fixture, "Numbers that no run can go on with are refused by nam
   CHECK(has(error_with(changed(&DistilProgress::best_score, std::nan(""))), "best score is nan"));
   CHECK(error_with(changed(&DistilProgress::best_score, -HUGE_VAL)).empty());
   CHECK(has(error_in(model, nan),
-            "run.ckpt\": weights: number 2 of head.weight is nan, from which training cannot continue"));
+            "run.ckpt\": weights: number 2 of head.weight is nan, it must be finite for training to continue"));
   CHECK(has(error_in(mean, -infinity), "mean of gradients: number 2 of head.weight is -inf"));
   CHECK(has(error_in(variance, -1), "variance of gradients: number 2 of head.weight is -1"));
   CHECK(has(error_in(variance, nan), "variance of gradients: number 2 of head.weight is nan"));

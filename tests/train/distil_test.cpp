@@ -7,6 +7,7 @@
 #include <cmath>
 #include <csignal>
 #include <limits>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -127,6 +128,31 @@ TEST_CASE("Scores below zero are scores, and one that is no number is an Error",
   CHECK(has(error_of([&] { (void)distil(model, run.sampler, config, confused); }),
             "the observer gave NaN as the score of update 4"));
 }
+
+namespace {
+
+class PrivateObserver {
+  [[maybe_unused]] void on_update(const DistilMetrics&) {}
+};
+struct OverloadedObserver {
+  void on_update(int) {}
+  void on_update(std::string) {}
+};
+struct TemplateObserver {
+  template <typename M>
+  double on_evaluate(const M&) {
+    return 0;
+  }
+};
+struct OtherObserver {
+  int on_updates = 0;
+};
+static_assert(detail::NamesOnUpdate<PrivateObserver> && !HasOnUpdate<PrivateObserver>);
+static_assert(detail::NamesOnUpdate<OverloadedObserver> && !HasOnUpdate<OverloadedObserver>);
+static_assert(detail::NamesOnEvaluate<TemplateObserver> && !detail::NamesOnUpdate<TemplateObserver>);
+static_assert(!detail::NamesOnUpdate<OtherObserver> && !detail::NamesOnEvaluate<OtherObserver>);
+
+}  // namespace
 
 TEST_CASE("What an observer throws comes through, with the weights of the last update in the model", "[train]") {
   struct Quitter {

@@ -451,6 +451,16 @@ TEST_CASE("A checkpoint beyond a run's last update is refused and changes nothin
   CHECK(error_at(4).empty());
 }
 
+TEST_CASE("A run does no more updates than it was made for", "[train]") {
+  const SmallRun run;
+  Training<> training{run, small_distil(2)};
+  training.step();
+  training.step();
+  const auto before = training.state();
+  CHECK(error_of([&] { training.step(); }) == "distil: all 2 updates of this run are done");
+  CHECK(are_equal(training.state(), before));
+}
+
 TEST_CASE("A loss or gradient that is not finite is an Error, and all is as it was before", "[train]") {
   const SmallRun run;
   const DistilConfig config = small_distil(6);

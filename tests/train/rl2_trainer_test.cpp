@@ -12,6 +12,7 @@
 #include <icrl/env/dark_room.hpp>
 #include <icrl/eval/evaluate.hpp>
 #include <icrl/io/model_file.hpp>
+#include <icrl/model/mixture_transformer.hpp>
 #include <icrl/model/recurrent_value_model.hpp>
 #include <icrl/model/value_head.hpp>
 
@@ -239,6 +240,25 @@ TEST_CASE("RL2 refuses what cannot be trained, and says what is wrong", "[train]
   with_extra.extra_features = {{"time", 1}};
   MetaModel extra{model.config, with_extra};
   CHECK(has(error(extra, {1}), "RL2: the model has the extra features"));
+  using Mixture = CausalTransformer<float, ValueParts<float, MixtureParts<float>>>;
+  MixtureTransformerConfig shape{};
+  shape.width = 8;
+  shape.layer_count = 1;
+  shape.head_count = 2;
+  shape.context = 40;
+  shape.capacity_factor = 1.5;
+  Mixture limited{shape, model.layout};
+  CHECK(has(error(limited, {1}), "RL2: capacity_factor is 1.5, it must be 0"));
+}
+
+TEST_CASE("RL2 does no more updates than it was made for", "[train]") {
+  const BernoulliBandits bandits{{.arms = 2, .task_count = 10}};
+  MetaModel model = fresh_model(bandits);
+  Rl2Trainer trainer{model, bandits, task_numbers(0, 10), quick_rl2(1)};
+  (void)trainer.step();
+  const MetaModel before = model;
+  CHECK(error_of([&] { (void)trainer.step(); }) == "RL2: all 1 updates of this run are done");
+  CHECK(have_equal_bits(model, before));
 }
 
 TEST_CASE("RL2 stops at a loss that is not finite, and at rewards that are not", "[train]") {

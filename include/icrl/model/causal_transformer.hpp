@@ -225,8 +225,9 @@ struct CausalTransformer {
   }
 
   /// Appends one step to every lane's cache, none of which may be full, and writes the rows of outputs (lanes, P) that
-  /// are wanted. A lane's result is the last row of `forward` over the steps in its cache, and does
-  /// not depend on the other lanes. If no output is wanted, the work after the last layer's keys and values is skipped.
+  /// are wanted. A lane's result is the last row of `forward` over the steps in its cache, unless experts have a
+  /// capacity in training, and does not depend on the other lanes. If no output is wanted, the work after the last
+  /// layer's keys and values is skipped.
   void step(std::span<const StreamInput<State>> lanes, StreamWorkspace& workspace, MatrixOut<S> outputs) const {
     const auto count = static_cast<Index>(lanes.size());
     ICRL_ASSERT(outputs.rows() >= count && outputs.cols() == head.output_size(),

@@ -115,8 +115,10 @@ public:
   /// One update at the configured learning rate. Returns the gradient's norm before clipping. Throws Error, with
   /// nothing changed, if that is not finite.
   double step(M& model, const M& gradient) { return step(model, gradient, config_.learning_rate); }
-  /// The same at another learning rate, for schedules.
+  /// The same at another learning rate, for schedules. Throws Error for one that is not finite or negative, or whose
+  /// product with the weight decay is above 1.
   double step(M& model, const M& gradient, double learning_rate) {
+    check_rate(learning_rate, config_.weight_decay);
     const auto gradients = weight_chunks<const Scalar>(gradient);
     double squares = 0;
     for (const auto& chunk : gradients) squares += detail::sum_of_squares<Scalar>(chunk.weights);
@@ -176,8 +178,18 @@ public:
   }
 
 private:
-  /// Values that are valid in double may underflow in the model's precision.
+  /// A rate that overflows the model's precision, or decays weights by more than all of them, destroys them.
+  static void check_rate(double rate, double weight_decay) {
+    constexpr auto most = static_cast<double>(std::numeric_limits<Scalar>::max());
+    if (!(rate >= 0 && rate <= most))
+      fail("AdamW: the learning rate is {}, for this model it must lie in 0 .. {}", rate, most);
+    if (!(rate * weight_decay <= 1))
+      fail("AdamW: learning rate {} times weight decay {} is {}, it can be at most 1", rate, weight_decay,
+           rate * weight_decay);
+  }
+  /// Values that are valid in double may overflow or underflow in the model's precision.
   static void check_representable(const AdamWConfig& config) {
+    check_rate(config.learning_rate, config.weight_decay);
     if (Scalar(config.epsilon) == 0) fail("AdamW: epsilon {} rounds to 0 in this model's precision", config.epsilon);
     if (Scalar(config.beta1) == 1 || Scalar(config.beta2) == 1)
       fail("AdamW: beta1 is {} and beta2 is {}; one of them rounds to 1 in this model's precision", config.beta1,

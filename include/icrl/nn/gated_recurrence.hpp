@@ -13,7 +13,7 @@
 namespace icrl {
 
 /// A gated linear recurrence, which summarizes a stream of any length in a state of N numbers (Feng et al., 2024, "Were
-/// RNNs all we needed?", section 3.1.3; the output gate is that of De et al., 2024, "Griffin", section 2.3):
+/// RNNs all we needed?", section 3.1.3), with an output gate as an LSTM has:
 ///   (a, v, g) = x W + b,  z = sigmoid(a),  h = (1 - z) * h_before + z * v,  y += (sigmoid(g) * h) Out + c
 /// a, v and g do not depend on the state, so all products of a window are computed at once.
 template <std::floating_point S>

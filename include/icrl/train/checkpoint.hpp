@@ -49,8 +49,8 @@ void read_weights(ByteReader& in, std::string_view role, typename M::Scalar leas
     in.values(numbers);
     for (std::size_t i = 0; i < numbers.size(); ++i) {
       if (!(numbers[i] >= least && numbers[i] <= most))
-        fail("{}: {}: number {} of {} is {}, from which training cannot continue", in.what(), role, i, p.name,
-             numbers[i]);
+        fail("{}: {}: number {} of {} is {}, it must be {} for training to continue", in.what(), role, i, p.name,
+             numbers[i], least < 0 ? "finite" : "0 or more");
     }
   }
 }

@@ -75,9 +75,10 @@ public:
   DistilTrainer(const DistilTrainer&) = delete;
   DistilTrainer& operator=(const DistilTrainer&) = delete;
 
-  /// One update. Throws Error, with everything as before the call, if the loss or its gradient is not finite; weights
-  /// that the pruner has pruned in this call stay pruned.
+  /// One update. Throws Error, with everything as before the call, if the run's updates are done, and if the loss or
+  /// its gradient is not finite; weights that the pruner has pruned in this call stay pruned.
   DistilMetrics step() {
+    if (progress_.update >= config_.updates) fail("distil: all {} updates of this run are done", config_.updates);
     const auto begin = std::chrono::steady_clock::now();
     if (pruning_.begin_update(progress_.update, model_)) prune();
     pass_.pack();

@@ -83,9 +83,10 @@ public:
   Rl2Trainer(const Rl2Trainer&) = delete;
   Rl2Trainer& operator=(const Rl2Trainer&) = delete;
 
-  /// One update: the trials, and `epochs` passes over them. Throws Error as `run_trials` does, with nothing changed,
-  /// and if a loss or gradient is not finite; after that only `restore` may be called.
+  /// One update: the trials, and `epochs` passes over them. Throws Error as `run_trials` does and if the run's updates
+  /// are done, with nothing changed, and if a loss or gradient is not finite; after that only `restore` may be called.
   Rl2Metrics step() {
+    if (progress_.update >= config_.updates) fail("RL2: all {} updates of this run are done", config_.updates);
     const auto begin = std::chrono::steady_clock::now();
     const Rng rng = Rng{config_.seed}.fork(static_cast<std::uint64_t>(progress_.update));
     act(rng);
@@ -108,7 +109,7 @@ public:
     return finish(begin, rate, norms / config_.steps_per_update());
   }
 
-  /// How far the run has come; `tokens` counts environment steps, `loss` is that of the last update's passes.
+  /// How far the run has come; `tokens` counts environment steps, `loss` is that of the last gradient step.
   [[nodiscard]] const DistilProgress& progress() const { return progress_; }
   /// The configuration of the run.
   [[nodiscard]] const Rl2Config& config() const { return config_; }
@@ -164,6 +165,14 @@ private:
     if (!model.layout.extra_features.empty())
       fail("RL2: the model has the extra features {}, which trials do not have",
            to_string(model.layout.extra_features));
+    if constexpr (requires { model.config.capacity_factor; }) {
+      if (model.config.capacity_factor != 0) {
+        fail(
+            "RL2: capacity_factor is {}, it must be 0: an agent's experts take all tokens, and training has to be on the "
+            "policy that acted",
+            model.config.capacity_factor);
+      }
+    }
     const auto env = family.make(tasks.front());
     const StepLayout steps{env.observation_space(), env.action_space(), model.layout.closing_token};
     if (const std::string differ = difference(steps, model.layout); !differ.empty())

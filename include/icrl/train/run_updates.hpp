@@ -48,14 +48,35 @@ namespace detail {
   return exists;
 }
 
+/// Whether a class has a member of this name, also one that is private, overloaded or a template: then the name means
+/// two things in a class that derives from it and from the decoy. Unknown, so false, for classes that are final.
+struct OnUpdateDecoy {
+  int on_update;
+};
+struct OnEvaluateDecoy {
+  int on_evaluate;
+};
+template <typename W>
+struct OnUpdateProbe : W, OnUpdateDecoy {};
+template <typename W>
+struct OnEvaluateProbe : W, OnEvaluateDecoy {};
+template <typename W>
+concept NamesOnUpdate = std::is_class_v<W> && !std::is_final_v<W> && !requires {
+  &OnUpdateProbe<W>::on_update;
+};
+template <typename W>
+concept NamesOnEvaluate = std::is_class_v<W> && !std::is_final_v<W> && !requires {
+  &OnEvaluateProbe<W>::on_evaluate;
+};
+
+/// An observer's function that cannot be called would be left out silently.
 template <typename M, typename Watcher>
 constexpr void check_observer() {
-  static_assert(
-      HasOnUpdate<Watcher> || !requires { &Watcher::on_update; },
-      "distil: the observer's on_update takes (const DistilMetrics&)");
-  static_assert(
-      HasOnEvaluate<Watcher, M> || !requires { &Watcher::on_evaluate; },
-      "distil: the observer's on_evaluate takes (const Model&, int update) and returns a score");
+  using W = std::remove_cv_t<Watcher>;
+  static_assert(HasOnUpdate<Watcher> || !NamesOnUpdate<W>,
+                "distil: the observer's on_update is public and takes (const DistilMetrics&)");
+  static_assert(HasOnEvaluate<Watcher, M> || !NamesOnEvaluate<W>,
+                "distil: the observer's on_evaluate is public, takes (const Model&, int update) and returns a score");
 }
 
 /// Whether something that happens every `every` updates, and after the last one, happens now.
