@@ -68,7 +68,7 @@ TEST_CASE("A file is replaced where the file system knows no locks", "[core]") {
     CHECK(text.empty() == (error != EIO));
     CHECK(read_text(folder / "a") == std::to_string(error == EIO ? ENOLCK : error));
   }
-  write_file_atomically(folder / "a", bytes_of("locked"));  // in the file that the EIO has left
+  write_file_atomically(folder / "a", bytes_of("locked"));  // beside the file that the EIO has left
   CHECK(entry_count(folder / "") == 2);
 }
 
@@ -171,7 +171,7 @@ TEST_CASE("An atomic write makes the file that a link names, and refuses links t
   CHECK(entry_count(folder / "") == 4);
 }
 
-TEST_CASE("What a killed writer has left is used again, what a living one writes is not", "[core]") {
+TEST_CASE("What a killed writer has left is removed, what a living one writes is not", "[core]") {
   const test::TemporaryFolder folder;
   const auto count = [&] {
     return std::distance(std::filesystem::directory_iterator{folder / ""}, std::filesystem::directory_iterator{});
@@ -180,11 +180,26 @@ TEST_CASE("What a killed writer has left is used again, what a living one writes
   write_file_atomically(folder / "file", bytes_of("whole"));
   CHECK(read_text(folder / "file") == "whole");
   CHECK(count() == 1);
+  write_file_atomically(folder / "other", bytes_of("new"));
+  test::write_bytes(folder / ".third.icrl-tmp", std::string_view{"half"});
+  std::filesystem::permissions(folder / ".third.icrl-tmp", std::filesystem::perms{0600});
+  write_file_atomically(folder / "third", bytes_of("whole"));
+  CHECK(std::filesystem::status(folder / "third").permissions() ==
+        std::filesystem::status(folder / "other").permissions());  // not those of the one that was left
+  CHECK(count() == 3);
 
   const AppendFile living{folder / ".file.icrl-tmp"};  // holds the lock
   write_file_atomically(folder / "file", bytes_of("again"));
   CHECK(read_text(folder / "file") == "again");
-  CHECK(count() == 2);
+  CHECK(count() == 4);
+}
+
+TEST_CASE("A temporary file's name does not end inside a character", "[core]") {
+  std::string name;
+  for (int i = 0; i < 70; ++i) name += "\xe8\xaa\x9e";  // three bytes each
+  const std::string cut = detail::temporary_name(name, 0).string();
+  CHECK(cut == "." + name.substr(0, 198) + ".icrl-tmp");
+  CHECK(detail::temporary_name("short", 2) == ".short.icrl-tmp2");
 }
 
 TEST_CASE("Files of others with a temporary file's name are left alone", "[core]") {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <optional>
@@ -21,20 +22,29 @@ namespace detail {
 
 /// The name of a temporary file next to `path`: hidden, and no longer than names may be.
 inline std::filesystem::path temporary_name(const std::filesystem::path& path, int number) {
-  const std::string name = "." + path.filename().string().substr(0, 200) + ".icrl-tmp";
+  const std::string whole = path.filename().string();
+  std::size_t cut = std::min<std::size_t>(whole.size(), 200);
+  while (cut > 0 && cut < whole.size() && (static_cast<unsigned char>(whole[cut]) & 0xC0) == 0x80) --cut;  // UTF-8
+  const std::string name = "." + whole.substr(0, cut) + ".icrl-tmp";
   return path.parent_path() / (number > 0 ? name + std::to_string(number) : name);
 }
 
-/// Opens a new temporary file, or reuses one that a killed writer may have left: a regular file of this user with only
-/// one name. If the name belongs to anything else, that is left as it is, and the result is os::no_file.
-inline FileDescriptor open_temporary(const std::filesystem::path& temporary) {
+/// A temporary file that has been opened.
+struct Temporary {
+  FileDescriptor file;
+  bool is_new;  ///< else a writer may have left it
+};
+
+/// Opens a new temporary file, or one that a killed writer may have left: a regular file of this user with only one
+/// name. If the name belongs to anything else, that is left as it is, and the result is os::no_file.
+inline Temporary open_temporary(const std::filesystem::path& temporary) {
   FileDescriptor created{os::open(temporary, os::OpenMode::create_new)};
-  if (created.is_open()) return created;
+  if (created.is_open()) return {std::move(created), true};
   if (!os::failed_on_existing()) fail_with_reason("cannot create", temporary);
   FileDescriptor left{os::open(temporary, os::OpenMode::reuse)};
   const auto status = left.is_open() ? os::status(left.get()) : std::nullopt;
   const bool is_ours = status && status->is_regular && !status->is_link && status->link_count == 1 && status->is_own;
-  return is_ours ? std::move(left) : FileDescriptor{os::no_file};
+  return {is_ours ? std::move(left) : FileDescriptor{os::no_file}, false};
 }
 
 /// For file systems without locks: a new file under a name that only this process uses.
@@ -48,14 +58,14 @@ inline std::pair<FileDescriptor, std::filesystem::path> open_unlocked_beside(con
   }
 }
 
-/// A temporary file next to `path`, to be renamed to it. No other writer has it open, in this process or another. A
-/// file that a killed writer left is reused, so that such files do not accumulate, except if the file system has no
+/// A new temporary file next to `path`, to be renamed to it. No other writer has it open, in this process or another. A
+/// file that a killed writer left is removed, so that such files do not accumulate, except if the file system has no
 /// locks.
 inline std::pair<FileDescriptor, std::filesystem::path> open_temporary_beside(const std::filesystem::path& path) {
   constexpr int most = 10'000;
   for (int number = 0; number < most;) {
     const std::filesystem::path temporary = temporary_name(path, number);
-    FileDescriptor file = open_temporary(temporary);
+    auto [file, is_new] = open_temporary(temporary);
     if (!file.is_open()) {
       ++number;
       continue;
@@ -73,8 +83,9 @@ inline std::pair<FileDescriptor, std::filesystem::path> open_temporary_beside(co
     const os::FileStatus ours = status_of(file, temporary);
     const auto named = os::status(temporary, /*follow*/ false);
     if (!named || named->id != ours.id || named->volume != ours.volume) continue;  // renamed meanwhile
-    if (!os::truncate(file.get(), 0)) fail_with_reason("cannot truncate", temporary);
-    return {std::move(file), temporary};
+    if (is_new) return {std::move(file), temporary};
+    os::remove(temporary);  // its access rights may be others than those of a new file
+    ++number;
   }
   fail("cannot create a temporary file next to \"{}\": all {} names from \"{}\" on exist already (remove old ones)",
        path.string(), most, temporary_name(path, 0).string());
