@@ -15,10 +15,10 @@ target_link_libraries(icrl INTERFACE
   nlohmann_json::nlohmann_json
   Threads::Threads)
 # For Windows, g++ takes the stack to be aligned for the values of AVX where it is not (its bug 54412). The assembler can
-# turn each aligned move into an unaligned one, which is as quick on the CPUs that have AVX. self_test() checks it.
-if(MINGW AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-  target_compile_options(icrl INTERFACE -Wa,-muse-unaligned-vector-move)
-endif()
+# turn each aligned move into an unaligned one, which is as quick on the CPUs that have AVX. self_test() checks it. It
+# depends on the compiler of the program, not on that of whoever installed the headers.
+target_compile_options(icrl INTERFACE
+  "$<$<AND:$<PLATFORM_ID:Windows>,$<COMPILE_LANG_AND_ID:CXX,GNU>>:-Wa,-muse-unaligned-vector-move>")
 set_target_properties(icrl PROPERTIES VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
 
 # Training on several machines, outside of icrl.hpp.

@@ -76,7 +76,7 @@ build() {
 # Packages come from where this machine's apt gets its own.
 make_root() {
   local suite=$1 folder=$2 own_suite mirror
-  if [[ ! -e $folder/etc/debian_version ]]; then
+  if [[ ! -e $folder/etc/debian_version || -e $folder/debootstrap ]]; then # the last one: it was interrupted
     own_suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
     # shellcheck disable=SC2016  # apt's own dollars
     mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
@@ -84,8 +84,9 @@ make_root() {
     [[ -n $mirror ]] || { echo "$0: apt has no mirror of $own_suite" >&2; return 1; }
     need debootstrap
     say "a bare $suite in $folder"
+    [[ ! -e $folder/debootstrap ]] || rm -rf --one-file-system "$folder"
     mkdir -p "$folder"
-    debootstrap --variant=minbase --include=git "$suite" "$folder" "$mirror" >/dev/null
+    debootstrap --variant=minbase --include=git "$suite" "$folder" "$mirror" >/dev/null || return 1
   fi
   # What lets apt reach its mirror here (a proxy, a frozen copy) has to hold there too.
   { grep -lr '^ *Acquire::' /etc/apt/apt.conf.d || true; } | xargs -r cp -t "$folder/etc/apt/apt.conf.d"
@@ -145,9 +146,9 @@ kept_in=${ICRL_KEPT_IN:-docs/results/targets.tsv}
 # them includes undoes hours of work.
 state_of() {
   local file files
-  files=$(printf '#include "%s"\n' "${@/#/$PWD/}" |
+  files=$(printf '#include "%s"\n' "$@" |
     g++ -std=c++20 -Iinclude -Itests -Iexamples -isystem /usr/include/eigen3 -MM -x c++ - | sed 's/\\$//' | tr -s ' ' '\n' |
-    sed "s|^$PWD/||" | grep -E '^(include|tests|examples)/' | sed 's|.*\.\./||' | sort -u) || {
+    grep -E '^(include|tests|examples)/' | sed 's|.*\.\./||' | sort -u) || {
     echo "$0: cannot tell what $* include" >&2
     return 1
   }

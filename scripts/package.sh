@@ -40,6 +40,11 @@ consume() { # PREFIX WAY...
 if [[ ${1:-} == install ]]; then
   say "installed"
   need "$package"
+  dpkg -x "$package" "$folder/root"
+  if ! diff -rq "$folder/root/usr/include/icrl" /usr/include/icrl; then
+    echo "$0: another icrl-dev of the same version is installed, which apt keeps: apt-get remove icrl-dev" >&2
+    exit 1
+  fi
   consume /usr find_package pkg_config add_subdirectory fetch_content
 else
   say "in an empty root"

@@ -26,7 +26,10 @@ build_and_run() {
 before=$out/before/tree
 mkdir -p "$out/before"
 git worktree prune
-[[ -d $before ]] || git worktree add -q --detach "$before" "$commit"
+if [[ ! -e $before/.git ]]; then # without it, git would take the repository around it
+  rm -rf "$before"
+  git worktree add -q --detach "$before" "$commit"
+fi
 git -C "$before" checkout -q --detach "$commit"
 build_and_run "$before" before
 build_and_run "$root" after

@@ -66,6 +66,7 @@ for way in "${ways[@]}"; do
     fetch_content)  # what is committed, not what lies in the working tree
       if ! commit=$(git -C "$repository" rev-parse HEAD); then
         echo "fetch_content: not a git repository, left out"
+        [[ ${#ways[@]} -gt 1 ]] || exit 77
         continue
       fi
       git clone -q --bare "file://$repository" "$work/clone.git"
