@@ -173,7 +173,7 @@ function roundStep(range, parts) {
 function drawCurve() {
   const { pen, width, height } = drawing("curve"), oracle = state.core._player_oracle();
   const left = 46, right = width - 10, top = 22, bottom = height - 40, last = Math.max(12, state.returns.length);
-  const highest = Math.max(oracle * 1.1, ...state.returns, 1);
+  const highest = state.returns.reduce((most, value) => Math.max(most, value), Math.max(oracle * 1.1, 1));
   const x = (episode) => left + (right - left) * (episode - 1) / (last - 1), y = (value) => bottom - (bottom - top) * value / highest;
   pen.lineWidth = 1;
   pen.fillStyle = color("soft");

@@ -51,6 +51,9 @@ def _space_json(space):
             raise Error(f"ids begin at 0, the space {space} begins at {space.start}")
         return json.dumps({"discrete": int(space.n)}).encode()
     if hasattr(space, "nvec"):
+        start = getattr(space, "start", None)
+        if start is not None and any(list(start)):
+            raise Error(f"ids begin at 0, the space {space} begins at {list(start)}")
         return json.dumps({"multi_discrete": [int(n) for n in space.nvec]}).encode()
     if any(hasattr(x, "__len__") for x in space.low):
         raise Error(f"a box must be one-dimensional, flatten {space}")
@@ -120,7 +123,7 @@ class Agent(_Actor):
     """A frozen model that learns while it acts. The task must have the spaces that the model was trained for."""
 
     def __init__(self, path, task, temperature=0.7, seed=1):
-        super().__init__(_library.bridge_agent(str(path).encode(), _space_json(task.observation_space),
+        super().__init__(_library.bridge_agent(os.fsencode(path), _space_json(task.observation_space),
                                                _space_json(task.action_space), temperature, seed), task)
 
 
@@ -143,7 +146,7 @@ class Recorder:
 
     def write(self, path):
         """Appends the episodes that have ended to a file of histories; once, when the source has finished."""
-        _checked(_library.bridge_write(self._handle, str(path).encode()))
+        _checked(_library.bridge_write(self._handle, os.fsencode(path)))
 
     def __del__(self):
         if getattr(self, "_handle", None):
@@ -182,6 +185,6 @@ def record(path, task, number, actor, episodes, seed=0):
 def distil(histories, model, context, subsample=1, width=32, layers=3, updates=600, threads=2, seed=1):
     """Trains a model on a file of histories, and saves it. Returns the last loss."""
     loss = ctypes.c_double()
-    _checked(_library.bridge_distil(str(histories).encode(), str(model).encode(), context, subsample, width, layers,
+    _checked(_library.bridge_distil(os.fsencode(histories), os.fsencode(model), context, subsample, width, layers,
                                     updates, threads, seed, ctypes.byref(loss)))
     return loss.value
