@@ -72,9 +72,20 @@ private:
     std::ifstream file{options_.out / "results.jsonl"};
     for (std::string line; std::getline(file, line);) {
       const Json row = parse_json(line, "results.jsonl");
-      if (row.at("name") == spec.name && row.at("seed") == options_.seed) return true;
+      if (row.at("name") != spec.name || row.at("seed") != options_.seed) continue;
+      if (const auto found = row.value("settings", std::string{}); found != settings()) {
+        fail("results.jsonl: model {} of seed {} was measured otherwise ({}), now wanted: {} (choose another --out)",
+             spec.name, options_.seed, found, settings());
+      }
+      return true;
     }
     return false;
+  }
+
+  /// What a row depends on beside its model.
+  [[nodiscard]] std::string settings() const {
+    return fmt::format("{}; {} evaluations with {} runs; temperatures {}", models_.settings(),
+                       options_.evaluation_seeds, runs(), fmt::join(options_.temperatures, ", "));
   }
 
   /// Of the model in the form that acts quickest: maps that skip zeros where the pattern has kernels.
@@ -140,6 +151,7 @@ private:
     const Json row{{"name", spec.name},
                    {"seed", options_.seed},
                    {"spec", spec.text},
+                   {"settings", settings()},
                    {"shape", fmt::format("d{} L{} H{} F{} T{}", shape.width, shape.layer_count, shape.head_count,
                                          shape.hidden_size(), shape.context)},
                    {"weights", parameter_count(made.model)},

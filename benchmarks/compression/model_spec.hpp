@@ -115,6 +115,14 @@ inline void read_value(const std::string& text, const std::string& line, std::ve
   if (spec.updates == 0 && spec.from.empty() && spec.keep.empty())
     fail("model \"{}\": without updates it needs from or keep", line);
   if (!spec.keep.empty() && !spec.from.empty()) fail("model \"{}\": keep and from exclude each other", line);
+  // What would do nothing is refused: the model's name would promise it.
+  if ((spec.kept_heads != 1 || spec.kept_neurons != 1) && spec.keep.empty() && spec.from.empty())
+    fail("model \"{}\": kept_heads and kept_neurons need a model to begin with, from or keep", line);
+  const bool is_trained_for_bits = spec.bits != 0 && spec.rounding == "qat";
+  if (spec.sparsity != 0 && (spec.updates == 0 || spec.on_policy > 0 || is_trained_for_bits))
+    fail("model \"{}\": sparsity needs updates, and neither on_policy nor rounding=qat", line);
+  if (spec.on_policy > 0 && is_trained_for_bits)
+    fail("model \"{}\": on_policy and rounding=qat exclude each other", line);
   return spec;
 }
 

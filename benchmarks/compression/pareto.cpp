@@ -41,7 +41,11 @@ struct Row {
   for (const std::string& name : files) {
     std::ifstream file{name};
     if (!file) fail("results \"{}\": cannot be read", name);
-    for (std::string line; std::getline(file, line);) rows.push_back(parse_json(line, name));
+    for (std::string line; std::getline(file, line);) {
+      rows.push_back(parse_json(line, name));
+      if (rows.back().value("quick", false) != rows.front().value("quick", false))
+        fail("results \"{}\": some rows were measured with --quick and some without", name);
+    }
   }
   if (rows.empty()) fail("results: there is no row in the given files");
   return rows;
@@ -73,7 +77,7 @@ struct Row {
     for (const double value : row.at("nauc_by_task")) tasks.push_back(value);
   }
   for (std::size_t i = 0; i < means.size(); ++i) {
-    const Estimate nauc = estimate_mean(by_task[i]);  // over the tasks of all seeds
+    const Estimate nauc = estimate_mean(by_task[i], {.clusters = means[i].seeds});  // tasks of a seed share a model
     means[i].low = nauc.interval.low;
     means[i].high = nauc.interval.high;
   }

@@ -54,6 +54,11 @@ public:
   [[nodiscard]] const KeyToDoorRooms& rooms() const { return rooms_; }
   [[nodiscard]] const std::vector<int>& held_out() const { return split_.held_out; }
   [[nodiscard]] const std::vector<int>& validation() const { return split_.validation; }
+  /// What all models of a study share.
+  [[nodiscard]] std::string settings() const {
+    return fmt::format("{} actions, {} training tasks{}", options_.permuted == 1 ? "permuted" : "plain",
+                       recipe_.task_count, options_.quick ? ", quick" : "");
+  }
   [[nodiscard]] int updates_of(const ModelSpec& spec) const {
     return options_.quick ? std::min(spec.updates, 4) : spec.updates;
   }
@@ -61,12 +66,18 @@ public:
   /// From its file, if it is there. The teacher itself has none.
   [[nodiscard]] StudyModel make(const ModelSpec& spec, const StudyModel* teacher) const {
     if (spec.wants_teacher() && teacher == nullptr) fail("model \"{}\": a teacher has no teacher", spec.text);
+    if (spec.sparsity != 0 && teacher == nullptr) fail("model \"{}\": a teacher is not pruned", spec.text);
     const std::filesystem::path path = file_of(spec.name, "safetensors");
     if (!std::filesystem::exists(path)) save(spec, trained(spec, teacher), path);
     const Metadata metadata = read_model_info(path).metadata;
     if (metadata.at("spec") != spec.text) {
       fail("model file \"{}\": is of \"{}\", wanted is \"{}\" (give it another name, or remove the file)",
            path.string(), metadata.at("spec"), spec.text);
+    }
+    const auto made_for = metadata.find("study");
+    if (made_for == metadata.end() || made_for->second != settings()) {
+      fail("model file \"{}\": was made in another study ({}), this one has {} (choose another --out)", path.string(),
+           made_for == metadata.end() ? "which is not noted" : made_for->second, settings());
     }
     StudyModel made{.model = load_model<float>(path),
                     .file = path,
@@ -87,7 +98,8 @@ private:
 
   /// The file has its name once it is whole.
   void record() {
-    const std::filesystem::path path = file_of(fmt::format("histories-{}", recipe_.task_count), "icrl");
+    const std::filesystem::path path = file_of(
+        fmt::format("histories-{}-{}", options_.permuted == 1 ? "permuted" : "plain", recipe_.task_count), "icrl");
     if (!std::filesystem::exists(path)) {
       const std::filesystem::path partial = path.string() + ".partial";
       std::filesystem::remove(partial);
@@ -110,6 +122,7 @@ private:
     if (made.integers) save_model(*made.integers, file_of(spec.name, "int8.safetensors"));
     save_model(made.model, path,
                {{"spec", spec.text},
+                {"study", settings()},
                 {"train_seconds", fmt::format("{}", made.seconds)},
                 {"total_seconds", fmt::format("{}", made.total_seconds)},
                 {"teacher_seconds", fmt::format("{}", made.teacher_seconds)}});
