@@ -26,8 +26,9 @@ namespace icrl {
 /// Cuts random windows out of histories, as training sequences. A window lies inside one history, continues across its
 /// kept episodes, and begins without a previous action, like an agent with an empty memory.
 ///
-/// Sequence b of a batch is a function of rng.fork(b): a history uniformly; the phase of the thinning uniformly; the
-/// beginning uniformly among those from which a full window fits, or the first kept episode if none does.
+/// Sequence b of a batch is a function of rng.fork(b): a history uniformly; the phase of the thinning uniformly; then
+/// with probability `history_start_fraction` the first kept episode, else a beginning uniformly among those from which
+/// a full window fits (the first kept episode if none does).
 class WindowSampler {
 public:
   /// The histories outlive the sampler. Those without an episode are left out. Throws Error if none is left, if spaces
