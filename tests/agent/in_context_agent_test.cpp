@@ -42,7 +42,7 @@ double worst_difference(const M& model, int longest_episode) {
   for (const FakeStep& step : fake_life(model.layout, 10 * model.config.context, longest_episode, 8)) {
     agent.act(step.observation, action, rng);
     onlooker.observe(step.observation);
-    worst = std::max(worst, onlooker.difference_to(agent.outputs(), agent.remembered_steps()));
+    worst = worse_of(worst, onlooker.difference_to(agent.outputs(), agent.remembered_steps()));
     agent.learn(transition_of(step));
     onlooker.learn(step);
   }

@@ -90,7 +90,7 @@ double worst_difference(const M& model, int context_count, int longest_episode) 
       Onlooker<M>& onlooker = onlookers[static_cast<std::size_t>(member)];
       onlooker.observe(step.observation);
       worst =
-          std::max(worst, onlooker.difference_to(agents.outputs(static_cast<int>(i)), agents.remembered_steps(member)));
+          worse_of(worst, onlooker.difference_to(agents.outputs(static_cast<int>(i)), agents.remembered_steps(member)));
       agents.learn(member, transition_of(step));
       onlooker.learn(step);
       lives.go_on(member);

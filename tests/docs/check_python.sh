@@ -19,4 +19,5 @@ rm -rf "$folder"
 mkdir -p "$folder"
 "$program" --quick --out "$folder/example" >/dev/null
 "$scripts/page_program.sh" "$page" python >"$folder/blocks.py"
+unset PYTHONOPTIMIZE # without assertions nothing would be checked
 "$python" "$scripts/check_python.py" "$folder/blocks.py" "$folder/example"

@@ -89,7 +89,8 @@ TEST_CASE("A random expert's labels differ from step to step, and masks reach bo
 
   const TurnTaking env;
   LabeledBy masked{RandomPolicy{env.action_space()}, RandomPolicy{env.action_space()}, env.action_space()};
-  const LearningHistory turns = run(masked, env, 20, Rng{1});  // throws where a forbidden action is taken
+  const LearningHistory turns =
+      run(masked, env, 20, Rng{1}, {.has_expert_action = true});  // throws for forbidden actions and labels
   CHECK(turns.episode_count() == 20);
 }
 

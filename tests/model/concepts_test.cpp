@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <icrl/model/causal_transformer.hpp>
+#include <icrl/model/recurrent_model.hpp>
 
 #include "support/catch.hpp"
 #include "support/leaky_accumulator.hpp"
@@ -81,6 +82,10 @@ void check_states(const M& model) {
 TEST_CASE("States of every streaming model count steps, forget, copy, and come back from bytes", "[model]") {
   check_states(small_model(small_config(8), id_layout()));
   check_states(LeakyAccumulator{id_layout()});
+  RecurrentModel<float> recurrent{{.width = 8, .layer_count = 2, .state_size = 6, .hidden = 8}, id_layout()};
+  Rng rng{1};
+  recurrent.initialize(rng);
+  check_states(recurrent);
 }
 
 TEST_CASE("A limited model says where its windows begin; one without a limit has no such thing", "[model]") {

@@ -13,6 +13,7 @@
 #include "support/gradient.hpp"
 #include "support/small_model.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/transformer_schemes.hpp"
 
 using namespace icrl;
 using namespace icrl::test;
@@ -77,8 +78,8 @@ TEST_CASE("The backward pass of a recurrent model with a value matches finite di
   const StepLayout layout = id_layout();
   auto model = valued_model<double>(layout);
   CHECK(RecurrentValueModel<double>::weight_count(valued_shape, layout) == parameter_count(model));
-  std::vector<float> rows(static_cast<std::size_t>(7 * layout.feature_count()));
   Rng rng{5};
+  const std::vector<float> rows = random_features(layout, 7, rng);
   const Matrix<double> doutputs = random_matrix(7, model.output_count(), rng);
   RecurrentValueModel<double>::Cache cache;
   Matrix<double> outputs(7, model.output_count());

@@ -87,7 +87,7 @@ Agreement compare(const TransformerConfig& config, const StepLayout& layout, int
     if (++result.steps > config.context) result.least_memory = std::min(result.least_memory, remembered);
     if (remembered == 0) return;
     result.difference =
-        std::max(result.difference, difference<S>(recomputation.last_outputs(remembered), stream.acting()));
+        worse_of(result.difference, difference<S>(recomputation.last_outputs(remembered), stream.acting()));
   });
   return result;
 }

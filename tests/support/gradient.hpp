@@ -37,14 +37,15 @@ double relative_error(const Analytic& analytic, const Matrix<double>& numeric) {
   return scale < 1e-12 ? 0.0 : (analytic - numeric).norm() / scale;
 }
 
-/// The largest relative error over a layer's tensors, and whose it is. `grad` holds the analytic gradient of `loss`.
+/// The largest relative error over a layer's tensors, NaN if one is, and whose it is. `grad` holds the analytic
+/// gradient of `loss`.
 template <Parameterized Layer, typename Loss>
 std::pair<double, std::string> worst_parameter_error(Layer& layer, Layer& grad, Loss&& loss) {
   std::pair<double, std::string> worst{0.0, "none"};
   for_each_parameter(
       [&](std::string_view name, auto& tensor, auto& analytic) {
         const double error = relative_error(analytic, numeric_gradient(tensor, loss));
-        if (error > worst.first) worst = {error, std::string{name}};
+        if (!(error <= worst.first)) worst = {error, std::string{name}};  // NaN, too
       },
       layer, grad);
   return worst;

@@ -40,13 +40,16 @@ private:
   Matrix<Scalar> outputs_;
 };
 
-/// The largest difference, relative to the largest number if that exceeds 1.
+/// The larger one, NaN if one is: std::max may drop it.
+inline double worse_of(double one, double other) { return std::isnan(one) || one >= other ? one : other; }
+
+/// The largest difference, relative to the largest number if that exceeds 1. NaN if a number is.
 template <typename S>
 double difference(const RowVector<S>& expected, std::span<const S> found) {
   double difference = 0, largest = 1;
   for (Index i = 0; i < expected.size(); ++i) {
-    difference = std::max(difference, std::abs(static_cast<double>(expected[i] - found[static_cast<std::size_t>(i)])));
-    largest = std::max(largest, std::abs(static_cast<double>(expected[i])));
+    difference = worse_of(difference, std::abs(static_cast<double>(expected[i] - found[static_cast<std::size_t>(i)])));
+    largest = worse_of(largest, std::abs(static_cast<double>(expected[i])));
   }
   return difference / largest;
 }
