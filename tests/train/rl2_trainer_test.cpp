@@ -153,9 +153,8 @@ TEST_CASE("RL2 gives the same bits with any number of threads", "[train]") {
   CHECK(!have_equal_bits(one, trained_by(bandits, tasks, config)));
   config = quick_rl2(3);
   config.trials = 7;
-  config.gradient_slots = 16;  // more than trials: the same sums in another order
+  config.gradient_slots = 16;  // more than trials: the same sums, perhaps in another order
   const MetaModel many = trained_by(bandits, tasks, config);
-  CHECK(!have_equal_bits(one, many));
   const auto a = weights_of(one), b = weights_of(many);
   REQUIRE(a.size() == b.size());
   for (std::size_t i = 0; i < a.size(); ++i) CHECK(std::abs(a[i] - b[i]) < 1e-3F);
