@@ -11,6 +11,7 @@
 
 #include "support/catch.hpp"
 #include "support/small_run.hpp"
+#include "support/transformer_schemes.hpp"
 
 using namespace icrl;
 using namespace icrl::test;
@@ -32,6 +33,29 @@ Recipe full_recipe(int threads = 1) {
                       .fine_tuning = {.training = training},
                       .norm_windows = 8},
        Quantize{.rules = {{.pattern = "blocks.*", .how = WeightQuantization{.bits = 4, .group = 8}}}, .windows = 8}}};
+}
+
+/// The outputs of a model for a stream of rows, one after another.
+template <typename M>
+Matrix<float> streamed(const M& model, const std::vector<float>& rows) {
+  const auto size = static_cast<std::size_t>(model.layout.feature_count());
+  std::vector<typename M::State> states = model.make_states(1);
+  typename M::StreamWorkspace workspace;
+  model.reserve(workspace, 1);
+  Matrix<float> outputs(static_cast<Index>(rows.size() / size), model.actions.parameter_count());
+  for (Index t = 0; t < outputs.rows(); ++t) {
+    const StreamInput<typename M::State> input{&states.front(), rows.data() + static_cast<std::size_t>(t) * size};
+    model.step({&input, 1}, workspace, outputs.row(t));
+  }
+  return outputs;
+}
+
+/// Whether the integer model acts as the float model of the same weights does.
+bool integers_follow(const Compressed& small) {
+  Rng rng{5};
+  const std::vector<float> rows = random_features(small.model.layout, 8, rng);
+  const Matrix<float> exact = streamed(small.model, rows);
+  return (streamed(*small.integers, rows) - exact).norm() < 0.05F * exact.norm();
 }
 
 struct StepLog {
@@ -70,6 +94,7 @@ TEST_CASE("A recipe takes parts, weights and bits from a model, and reports each
   for (const StepReport& step : small.steps) CHECK(step.kl > 0);
   REQUIRE(small.integers.has_value());
   CHECK(small.integers->config.head_bits == 8);
+  CHECK(integers_follow(small));
   for (const auto& p : parameters_of(small.model)) {
     const WeightMask* const mask = find_mask(small.masks, p.name);
     for (std::size_t i = 0; mask != nullptr && i < mask->kept.size(); ++i)
@@ -109,6 +134,7 @@ TEST_CASE("A new student of another shape learns from the original, and is train
     CHECK(small.model.config == narrow);
     REQUIRE(small.integers.has_value());
     CHECK(small.integers->config.weight_bits == bits);
+    CHECK(integers_follow(small));
     CHECK(small.integers->config.head_bits == 8);
     CHECK(small.steps[1].kl < small.steps[0].kl);
     CHECK(small.steps[2].layer_bits == std::vector<int>{bits});
