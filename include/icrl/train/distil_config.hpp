@@ -41,10 +41,9 @@ struct DistilConfig {
   int updates = 1800;  ///< in all; a resumed run does the rest of them
   int batch = 64;      ///< windows per update
 
-  double learning_rate = 3e-3;  ///< the highest, after the warm-up
-  double final_rate_fraction =
-      0.1;           ///< the last rate as a share of it, after half a cosine wave; unused if all updates warm up
-  int warmup = 200;  ///< updates of linear rise
+  double learning_rate = 3e-3;       ///< the highest, after the warm-up
+  double final_rate_fraction = 0.1;  ///< share of it at the end of half a cosine wave, which follows the warm-up
+  int warmup = 200;                  ///< updates of linear rise
   double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-8;  ///< AdamW's
   double weight_decay = 0.3;     ///< of matrices; vectors (gains, biases, the embedding of rewards) are not decayed
   double max_gradient_norm = 1;  ///< the gradient's largest norm; 0 = any

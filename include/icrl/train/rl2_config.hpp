@@ -30,9 +30,8 @@ struct Rl2Config {
 
   /// AdamW's; its rate is the highest, after the warm-up.
   AdamWConfig optimizer{.learning_rate = 1e-3, .beta2 = 0.99, .max_gradient_norm = 0.5};
-  double final_rate_fraction =
-      0.1;          ///< the last rate as a share of it, after half a cosine wave; unused if all updates warm up
-  int warmup = 10;  ///< updates of linear rise
+  double final_rate_fraction = 0.1;  ///< share of it at the end of half a cosine wave, which follows the warm-up
+  int warmup = 10;                   ///< updates of linear rise
 
   int gradient_slots =
       4;                 ///< trials and gradients are split into this many parts: results depend on it, not on threads
