@@ -214,8 +214,8 @@ TEST_CASE("AdamW refuses rates that would destroy the weights, and changes nothi
   CHECK_THROWS_WITH((AdamW{layer, {.learning_rate = 1, .weight_decay = 3}}),
                     ContainsSubstring("learning rate 1 times weight decay 3 is 3, it can be at most 1"));
   AdamW optimizer{layer, {.learning_rate = 0.1, .weight_decay = 3}};
-  for (const double rate : {std::numeric_limits<double>::quiet_NaN(), -1.0, 1e300, 0.5})
-    CHECK_FALSE(error_of([&] { (void)optimizer.step(layer, gradient, rate); }).empty());
+  for (const double refused : {std::numeric_limits<double>::quiet_NaN(), -1.0, 1e300, 0.5})
+    CHECK_FALSE(error_of([&] { (void)optimizer.step(layer, gradient, refused); }).empty());
   CHECK(layer.weight(0, 0) == 3);
   CHECK(optimizer.step_count() == 0);
 }
