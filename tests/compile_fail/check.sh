@@ -2,8 +2,9 @@
 # SPDX-FileCopyrightText: The icrl authors
 # SPDX-License-Identifier: MIT
 # Compiles types that break one promise each. The compiler must refuse them in at most 25 lines that name the concept
-# after "breaks:" as not satisfied and hold the text after "shows:"; the case "none" must compile. Then the flags that no
-# program that includes icrl can be right with: the compiler must refuse them in the words of core/target.hpp.
+# after "breaks:" as not satisfied and hold the text after "shows:"; where a static_assert refuses them, the text after "says:" is
+# its sentence, which must stand among the first ten lines. The case "none" must compile. Then the flags that no program that includes icrl can be right
+# with: the compiler must refuse them in the words of core/target.hpp.
 #   [CXX=c++] check.sh [compiler [flags...]]     prints one line for each fault; fails when there is one
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -39,7 +40,14 @@ for source in "$here"/cases/*.cpp; do
   fi
   promise=$(sed -n 's|^// breaks: ||p' "$source")
   text=$(sed -n 's|^// shows: ||p' "$source")
-  if [ -z "$promise" ] || [ -z "$text" ]; then
+  sentence=$(sed -n 's|^// says: ||p' "$source")
+  if [ -n "$sentence" ]; then
+    if compiles "$source" "$@"; then
+      fault "$name: compiles"
+    elif ! head -n 10 "$output" | grep -qF "$sentence"; then
+      fault "$name: the first ten lines do not say \"$sentence\""
+    fi
+  elif [ -z "$promise" ] || [ -z "$text" ]; then
     fault "$name: says not what it breaks and what the compiler shows"
   elif compiles "$source" "$@"; then
     fault "$name: compiles, though it breaks $promise"
