@@ -45,8 +45,11 @@ void scale_by(CausalTransformer<S>& model, Draw&& draw) {
 
 double largest_difference(const auto& a, const auto& b) {
   double largest = 0;
-  for (std::size_t i = 0; i < a.size(); ++i)
-    largest = std::max(largest, static_cast<double>((a[i] - b[i]).cwiseAbs().maxCoeff()));
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const auto difference = static_cast<double>((a[i] - b[i]).cwiseAbs().template maxCoeff<Eigen::PropagateNaN>());
+    if (!(difference <= largest)) largest = difference;
+    if (std::isnan(largest)) break;
+  }
   return largest;
 }
 

@@ -118,7 +118,7 @@ TEST_CASE("A fake-quantized map's derivatives by weights and steps are those of 
 
     const Matrix<double> dq = x.transpose() * dy;
     if (!how.learns_steps) {
-      CHECK((grad.weight.array() - 0.5 - dq.array()).abs().maxCoeff() < 1e-12);
+      CHECK((grad.weight.array() - 0.5 - dq.array()).abs().template maxCoeff<Eigen::PropagateNaN>() < 1e-12);
       return;
     }
     const CodeRange range = code_range(how.bits);
@@ -235,9 +235,9 @@ TEST_CASE("After the first pass a fake-quantized map allocates nothing", "[compr
 TEST_CASE("A fake-quantized map begins with good steps, also of zeros", "[compress]") {
   constexpr FakeQuant how{.bits = 2, .group = map_group};
   FakeQuantLinear<float, how> map{map_in, map_out};
-  CHECK(dequantized(map.quantized()).cwiseAbs().maxCoeff() < 1e-5f);
+  CHECK(dequantized(map.quantized()).cwiseAbs().maxCoeff<Eigen::PropagateNaN>() < 1e-5f);
   map.adopt(Linear<float>{map_in, map_out});
-  CHECK(dequantized(map.quantized()).cwiseAbs().maxCoeff() < 1e-5f);
+  CHECK(dequantized(map.quantized()).cwiseAbs().maxCoeff<Eigen::PropagateNaN>() < 1e-5f);
   Rng rng{4};
   map.initialize({0.1, 0.1}, rng);
   const float error = (dequantized(map.quantized()) - map.weight).squaredNorm() / map.weight.squaredNorm();
