@@ -164,3 +164,19 @@ TEST_CASE("A calibration of a pattern holds the maps that match alone", "[compre
   CHECK(all.find("blocks.1.mlp.down")->second_moments == some.find("blocks.1.mlp.down")->second_moments);
   CHECK(has(error_of([&] { (void)calibrate(model, run.sampler, 0, Rng{4}); }), "window_count is 0"));
 }
+
+TEST_CASE("Windows that a model cannot read are refused", "[compress]") {
+  const SmallRun run{small_config(8)};
+  const auto shorter = small_model<float>(small_config(7), run.layout);
+  CHECK(has(error_of([&] { (void)calibrate(shorter, run.sampler, 1, Rng{4}); }),
+            "windows have 8 steps, but the model's context is 7"));
+  StepLayout other = run.layout;
+  other.closing_token = !other.closing_token;
+  const auto stranger = small_model<float>(small_config(8), other);
+  CHECK(has(error_of([&] { (void)calibrate(stranger, run.sampler, 1, Rng{4}); }), "step layout differs"));
+  ContextBatch windows;
+  run.sampler.sample(1, Rng{4}, windows);
+  windows.feature_count += 1;
+  Calibration calibration{run.model<float>()};
+  CHECK(has(error_of([&] { calibration.add(run.model<float>(), windows); }), "rows of the windows have"));
+}

@@ -11,6 +11,7 @@
 
 #include "support/catch.hpp"
 #include "support/small_run.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/transformer_schemes.hpp"
 
 using namespace icrl;
@@ -284,11 +285,39 @@ TEST_CASE("What a later step would refuse is refused before the first one begins
             .schedule = {.end = 2},
             .fine_tuning = {.training = {.updates = 4, .learning_rate = 1e-300, .warmup = 2, .evaluate_every = 0}}}},
         "learning_rate is 1e-300");
+  const auto by_wanda = [&](std::vector<std::string> weights) {
+    return PruneGradually{.weights = {.criterion = PruneCriterion::wanda, .weights = std::move(weights)},
+                          .schedule = {.end = 2},
+                          .fine_tuning = training};
+  };
+  check({by_wanda({"blocks.0.mlp.up.bias"})}, "Wanda cannot prune the tensor \"blocks.0.mlp.up.bias\"");
+  check({by_wanda({"head.weight", "head.weight"})}, "two masks are for head.weight");
+  check({TrainSparse{.weights = {.end = 2, .weights = {"head.weight", "head.weight"}}, .fine_tuning = training}},
+        "two masks are for head.weight");
+  const WindowSampler shorter{views(run.histories), run.layout, {.context = 6}};
+  CHECK_THROWS_WITH(compress(model, {{Quantize{}}}, shorter),
+                    ContainsSubstring("the windows have 6 steps, but the model's context is 8"));
   CHECK_THROWS_WITH(compress(model, {{NewStudent{{.context = 9}}}}, run.sampler),
                     ContainsSubstring("the new student's context is 9, it must be the original's, 8"));
   CHECK_THROWS_WITH(
       compress(model, {{NewStudent{{.context = 8, .window_start = WindowStart::anywhere}}}}, run.sampler),
       ContainsSubstring("the new student's window_start is anywhere, it must be the original's, at episode starts"));
+}
+
+TEST_CASE("A step's checkpoint is no other step's, and none of other weights", "[compress]") {
+  const SmallRun run{compressible_config()};
+  const auto model = run.model();
+  const TemporaryFolder folder;
+  FineTune tuning{.training = small_distil(4)};
+  tuning.training.checkpoint = folder / "run";
+  tuning.training.checkpoint_every = 1;
+  const Recipe recipe{{NewStudent{compressible_config()}, tuning}};
+
+  const Compressed first = compress(model, recipe, run.sampler, 1);
+  CHECK(have_equal_bits(compress(model, recipe, run.sampler, 1).model, first.model));  // goes on from its end
+  CHECK_THROWS_WITH(compress(model, recipe, run.sampler, 2), ContainsSubstring("is of another run"));
+  CHECK_THROWS_WITH(compress(model, {{NewStudent{compressible_config()}, tuning, tuning}}, run.sampler, 1),
+                    ContainsSubstring("is of another run"));
 }
 
 TEST_CASE("A model that recipes do not know is refused by its kind", "[compress]") {

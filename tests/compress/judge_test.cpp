@@ -8,6 +8,7 @@
 
 #include "support/catch.hpp"
 #include "support/dark_room_models.hpp"
+#include "support/tiny_environments.hpp"
 
 using namespace icrl;
 using namespace icrl::test;
@@ -25,7 +26,30 @@ CausalTransformer<float> stubborn_model(int action) {
   return model;
 }
 
+/// TurnTaking that ends the program's patience with the first forbidden action.
+struct StrictTurnTaking : TurnTaking {
+  StepResult step(int action, Rng& rng) {
+    if (action % 2 != time % 2) fail("action {} at time {}", action, time);
+    return TurnTaking::step(action, rng);
+  }
+};
+struct StrictTurns : CopiesOf<StrictTurnTaking> {
+  [[nodiscard]] static double oracle_return(int) { return 6; }
+};
+
 }  // namespace
+
+TEST_CASE("An agent that is timed obeys masks, in an order of its own that begins with a full context", "[compress]") {
+  const TurnTaking env;
+  const StepLayout layout{.observation_space = env.observation_space(), .action_space = env.action_space()};
+  const auto model = small_model({.width = 8, .layer_count = 1, .head_count = 1, .context = 12}, layout, 1);
+  const std::vector<int> tasks{0, 1};
+
+  const CompressionReport report = judge(model, model, StrictTurns{}, tasks, quick_judge());
+
+  CHECK(report.original.area.value == 1);
+  CHECK(report.original.us_per_action > 0);
+}
 
 TEST_CASE("A model that is judged beside itself costs and earns the same", "[compress]") {
   const auto model = small_room_model(1);

@@ -113,6 +113,8 @@ TEST_CASE("The best parts of all layers are kept, rounded to a multiple", "[comp
   CHECK(kept.neurons == std::vector<std::vector<int>>{{2, 3}, {0, 1}, {0, 3}});
 
   kept = best_parts(scores, {.neuron_multiple = 3});
+  CHECK(kept.neurons[0] == std::vector{0, 1, 2, 3});  // a share of 1 keeps all
+  kept = best_parts(scores, {.neurons = 0.99, .neuron_multiple = 3});
   CHECK(kept.neurons[0] == std::vector{1, 2, 3});  // 4 neurons are rounded to 3
   kept = best_parts(scores, {.neuron_multiple = 1});
   CHECK(kept == all_parts({.width = 2, .layer_count = 3, .head_count = 2, .hidden = 4}));

@@ -21,6 +21,10 @@ TEST_CASE("Steps that make no sense are named", "[compress]") {
   check({PruneGradually{}, Quantize{.rules = {{.pattern = "*", .how = two_bits}}}},
         "step 2 rounds pruned weights to 2 bits, whose codes have no zero (use 3 bits or more)");
   CHECK_NOTHROW(validate(Recipe{{Quantize{.rules = {{.pattern = "*", .how = two_bits}}}}}));
+  const WeightQuantization by_gptq{.rounding = Rounding::gptq};
+  check({PruneGradually{}, Quantize{.rules = {{.pattern = "*", .how = by_gptq}}}},
+        "step 2 rounds pruned weights by GPTQ, which makes up for errors in weights that were pruned");
+  CHECK_NOTHROW(validate(Recipe{{Quantize{.rules = {{.pattern = "*", .how = by_gptq}}}}}));
   check({PruneGradually{.norm_windows = 0}}, "step 1: norm_windows is 0, it must be positive");
   check({FineTune{.training = {.updates = 0}}}, "updates is 0");
   check({FineTune{.labels = {.mix = 2}}}, "mix is 2");

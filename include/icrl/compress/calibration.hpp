@@ -86,10 +86,16 @@ public:
   }
 
   /// Runs the model over all windows of a batch and adds the inputs of its maps. Throws Error where an input is not
-  /// finite.
+  /// finite, and for windows that the model cannot read.
   template <HasLinearMaps M>
   void add(const M& model,
            const ContextBatch& windows) requires Trainable<M> && std::same_as<typename M::Scalar, float> {
+    if (const std::optional<int> max = model.max_window(); max && windows.context > *max)
+      fail("calibration: windows have {} steps, but the model's context is {}", windows.context, *max);
+    if (windows.feature_count != model.layout.feature_count()) {
+      fail("calibration: rows of the windows have {} features, the model's have {}", windows.feature_count,
+           model.layout.feature_count());
+    }
     typename M::Cache cache;
     Matrix<float> outputs(windows.context, output_count_of(model)), normed;
     std::vector<float> rows;
@@ -142,6 +148,8 @@ private:
 template <HasLinearMaps M>
 [[nodiscard]] Calibration calibrate(const M& model, const WindowSampler& sampler, int window_count, const Rng& rng) {
   if (window_count < 1) fail("calibrate: window_count is {}, it must be at least 1", window_count);
+  if (const std::string differ = difference(sampler.layout(), model.layout); !differ.empty())
+    fail("calibrate: the windows' step layout differs from the model's: {}", differ);
   ContextBatch windows;
   sampler.sample(window_count, rng, windows);
   Calibration calibration{model};

@@ -84,6 +84,11 @@ public:
               Observer& observer)
       : original_{original}, sampler_{sampler}, rng_{seed, 0x636f6d7072657373}, observer_{observer} {}
 
+  /// To be called before a step. A checkpoint belongs to one step and to the weights that it begins with.
+  void begin(std::size_t number, const Compressed& result) {
+    start_ = fmt::format("step {} from {}", number, fingerprint(result.model));
+  }
+
   /// Windows for one purpose; each purpose has its own `stream`.
   [[nodiscard]] ContextBatch windows(int count, std::uint64_t stream) const {
     ContextBatch batch;
@@ -159,8 +164,7 @@ private:
   void train_quantized(const FineTune& step, Compressed& result) {
     constexpr FakeQuant head{.bits = 8, .learns_steps = false};
     auto model = to_fake_quant<FakeQuantTransformer<how, head>>(result.model);
-    (void)distil(model, sampler_, step.training, observer_,
-                 SoftLabels<CausalTransformer<float>>{original_, step.labels});
+    (void)distil(model, sampler_, step.training, observer_, objective(step));
     QuantizedModel quantized = from_fake_quant(model);
     result.integers = to_int8(quantized);
     result.model = std::move(quantized.dequantized);
@@ -168,8 +172,11 @@ private:
 
   template <typename P>
   void fine_tune(const FineTune& step, const P& pruner, Compressed& result) {
-    const SoftLabels<CausalTransformer<float>> labels{original_, step.labels};
-    (void)distil(result.model, sampler_, step.training, observer_, labels, OneRank{}, pruner);
+    (void)distil(result.model, sampler_, step.training, observer_, objective(step), OneRank{}, pruner);
+  }
+
+  [[nodiscard]] DescribedObjective<SoftLabels<CausalTransformer<float>>> objective(const FineTune& step) const {
+    return {SoftLabels<CausalTransformer<float>>{original_, step.labels}, start_};
   }
 
   /// Among layers and head, as far as they have fewer than 8 bits, the one whose rounding alone changes the outputs
@@ -200,6 +207,7 @@ private:
   const WindowSampler& sampler_;
   Rng rng_;
   Observer& observer_;
+  std::string start_;
   double rounding_kl_ = 0;
 };
 
@@ -212,12 +220,14 @@ private:
 ///
 /// A low KL per step does not prove that a model still learns: judge it by its learning curve, which judge() measures.
 ///
-/// Throws Error for a recipe that is invalid, or invalid for this model, before anything is done.
+/// Throws Error for a recipe that is invalid, or invalid for this model, and for windows that distil() would refuse for
+/// it, before anything is done. A step that has a checkpoint goes on from it only if it begins with the same weights.
 template <typename Observer>
 [[nodiscard]] Compressed compress(const CausalTransformer<float>& model, const Recipe& recipe,
                                   const WindowSampler& sampler, std::uint64_t seed, Observer&& observer) {
   constexpr int report_windows = 64;
   validate(recipe);
+  detail::validate_pairing(model, sampler);
   detail::Rehearsal rehearsal{model};
   for (const CompressionStep& step : recipe.steps) std::visit([&](const auto& one) { rehearsal.run(one); }, step);
   detail::Compression<std::remove_reference_t<Observer>> compression{model, sampler, seed, observer};
@@ -227,6 +237,7 @@ template <typename Observer>
     const std::string name{name_of(step)};
     if constexpr (HasOnStep<std::remove_reference_t<Observer>>)
       observer.on_step(static_cast<int>(result.steps.size()) + 1, name);
+    compression.begin(result.steps.size() + 1, result);
     const auto begin = std::chrono::steady_clock::now();
     std::visit([&](const auto& one) { compression.run(one, result); }, step);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;

@@ -36,7 +36,8 @@ struct JudgeConfig {
 struct ModelFigures {
   std::int64_t weight_bytes = 0;                    ///< of its tensors, as files hold them
   std::int64_t memory_bytes = 0;                    ///< of one full context of an agent, as memory files hold it
-  double us_per_action = 0, us_per_action_p99 = 0;  ///< median and 99th percentile; 0 if nothing was timed
+  double us_per_action = 0, us_per_action_p99 = 0;  ///< median and 99th percentile, of an agent whose context is full;
+                                                    ///< 0 if nothing was timed
   Estimate area{};                                  ///< mean return over all episodes, as a share of the oracle's
   Estimate first_ten{}, last_ten{};                 ///< the same over the first and the last ten episodes
   double worst_task = 0;                            ///< the lowest area of a task
@@ -61,47 +62,68 @@ struct CompressionReport {
 
 namespace detail {
 
-/// Microseconds that an agent took for each of `steps` actions on one task, without warm-up.
+/// Times an agent's actions on one task. Its context is full before the first one that counts, because from then on an
+/// action takes what it always takes.
 template <Streaming M, TaskFamily F>
-void append_act_times(const M& model, const F& family, int task, int steps, std::vector<double>& times) {
-  constexpr int warm_up = 20;
-  auto env = family.make(task);
-  Rng rng{0};
-  InContextAgent<M> agent{model};
-  std::vector<float> before(static_cast<std::size_t>(model.layout.observation_size())), after(before.size()),
-      action(static_cast<std::size_t>(model.layout.action_size()));
-  env.reset(rng);
-  env.observe(before);
-  for (int t = 0; t < warm_up + steps; ++t) {
-    const auto begin = std::chrono::steady_clock::now();
-    agent.act(before, action, rng);
-    const std::chrono::duration<double, std::micro> taken = std::chrono::steady_clock::now() - begin;
-    if (t >= warm_up) times.push_back(taken.count());
-    const StepResult result = step(env, action, rng);
-    env.observe(after);
-    agent.learn({before, action, result.reward, after, result.terminated, result.truncated});
-    if (result.terminated || result.truncated) {
-      env.reset(rng);
-      env.observe(after);
-    }
-    before.swap(after);
+class ActTimer {
+public:
+  ActTimer(const M& model, const F& family, int task) : env_{family.make(task)}, agent_{model} {
+    constexpr int least_warm_up = 20;
+    before_.resize(static_cast<std::size_t>(model.layout.observation_size()));
+    after_.resize(before_.size());
+    action_.resize(static_cast<std::size_t>(model.layout.action_size()));
+    if constexpr (HasActionMask<EnvironmentOf<F>>)
+      mask_.resize(static_cast<std::size_t>(std::get<Discrete>(model.layout.action_space).count));
+    env_.reset(rng_);
+    env_.observe(before_);
+    for (int t = 0; t < std::max(least_warm_up, model.max_stream_length().value_or(0)); ++t) (void)timed_step();
   }
-}
+
+  /// Adds the microseconds of each of so many actions.
+  void append(int steps, std::vector<double>& times) {
+    for (int t = 0; t < steps; ++t) times.push_back(timed_step());
+  }
+
+private:
+  double timed_step() {
+    if constexpr (HasActionMask<EnvironmentOf<F>>) env_.action_mask(mask_);
+    const auto begin = std::chrono::steady_clock::now();
+    agent_.act(before_, mask_, action_, rng_);
+    const std::chrono::duration<double, std::micro> taken = std::chrono::steady_clock::now() - begin;
+    const StepResult result = step(env_, action_, rng_);
+    env_.observe(after_);
+    agent_.learn({before_, action_, result.reward, after_, result.terminated, result.truncated});
+    if (result.terminated || result.truncated) {
+      env_.reset(rng_);
+      env_.observe(after_);
+    }
+    before_.swap(after_);
+    return taken.count();
+  }
+
+  EnvironmentOf<F> env_;
+  InContextAgent<M> agent_;
+  Rng rng_{0};
+  std::vector<float> before_, after_, action_;
+  std::vector<std::uint8_t> mask_;  // empty where everything is allowed
+};
 
 [[nodiscard]] inline double percentile(std::vector<double> values, double share) {
   std::sort(values.begin(), values.end());
   return values[static_cast<std::size_t>(std::lround(share * static_cast<double>(values.size() - 1)))];
 }
 
-/// Times both models in turns, so that other work on the machine slows both.
+/// Times agents of both models in turns, so that other work on the machine slows both.
 template <Streaming A, Streaming B, TaskFamily F>
 void time_actions(const A& a, const B& b, const F& family, int task, int steps, ModelFigures& of_a,
                   ModelFigures& of_b) {
   constexpr int turns = 8;
+  ActTimer<A, F> timer_a{a, family, task};
+  ActTimer<B, F> timer_b{b, family, task};
   std::vector<double> times_a, times_b;
   for (int turn = 0; turn < turns; ++turn) {
-    append_act_times(a, family, task, (steps + turns - 1) / turns, times_a);
-    append_act_times(b, family, task, (steps + turns - 1) / turns, times_b);
+    timer_a.append((steps + turns - 1) / turns, times_a);
+    timer_b.append((steps + turns - 1) / turns, times_b);
   }
   of_a.us_per_action = percentile(times_a, 0.5);
   of_a.us_per_action_p99 = percentile(times_a, 0.99);

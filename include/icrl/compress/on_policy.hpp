@@ -54,23 +54,6 @@ inline void validate(const OnPolicyConfig& c) {
 
 namespace detail {
 
-/// An objective with an addition to its description, so that checkpoints of different runs are told apart.
-template <typename O>
-struct DescribedObjective {
-  using Scratch = typename O::Scratch;
-  static constexpr bool reads_windows = O::reads_windows;
-
-  O objective;
-  std::string more;
-
-  template <SequenceModel M>
-  double loss(const M& model, const ContextBatch& batch, int window, MatrixIn<typename M::Scalar> outputs,
-              MatrixOut<typename M::Scalar> doutputs, Scratch& scratch) const {
-    return objective.loss(model, batch, window, outputs, doutputs, scratch);
-  }
-  [[nodiscard]] std::string describe() const { return objective.describe() + "; " + more; }
-};
-
 /// The tasks of one rollout: all of them in a random order, as often as it takes.
 [[nodiscard]] inline std::vector<int> round_tasks(std::span<const int> tasks, int count, Rng rng) {
   std::vector<int> order(tasks.begin(), tasks.end());

@@ -140,6 +140,7 @@ namespace detail {
   for (std::size_t i = 0; i < wanted; ++i) ++best[all[i].second];
   std::vector<std::vector<int>> kept;
   for (std::size_t layer = 0; layer < scores.size(); ++layer) {
+    if (share == 1) multiple = 1;  // all are kept, of whatever number
     const auto size = static_cast<double>(scores[layer].size());
     const double count = std::round((per_layer ? share * size : best[layer]) / multiple) * multiple;
     const double possible = std::clamp(count, std::min(size, static_cast<double>(multiple)), size);

@@ -61,7 +61,8 @@ struct TrainSparse {
 };
 
 /// Rounds the weights of linear maps and converts the model to integers (Int8Transformer). Has to be the last step.
-/// Maps that no rule quantizes get 8 bits.
+/// Maps that no rule quantizes get 8 bits. After pruning, a rule may have neither 2 bits nor Rounding::gptq, which
+/// would fill what was pruned.
 ///
 /// The layers that lose most, and the head, fall back to 8 bits, one after another, until KL(float || rounded) over
 /// `windows` windows is at most `max_kl` nats per step, or all have 8 bits; StepReport::rounding_kl tells which.
@@ -149,9 +150,16 @@ inline void validate(const Recipe& recipe) {
       positive(number, "windows", rounding->windows);
       if (!(rounding->max_kl > 0)) fail("recipe: step {}: max_kl is {}, it must be positive", number, rounding->max_kl);
       for (const QuantizationRule& rule : rounding->rules) {
-        if (!pruned_by.empty() && rule.how && rule.how->bits == 2)
+        if (pruned_by.empty() || !rule.how) continue;
+        if (rule.how->bits == 2)
           fail("recipe: step {} rounds pruned weights to 2 bits, whose codes have no zero (use 3 bits or more)",
                number);
+        if (rule.how->rounding == Rounding::gptq) {
+          fail(
+              "recipe: step {} rounds pruned weights by GPTQ, which makes up for errors in weights that were pruned, "
+              "too (use Rounding::nearest or searched)",
+              number);
+        }
       }
       last(number);
     } else if (const auto* training = std::get_if<TrainQuantized>(&step)) {

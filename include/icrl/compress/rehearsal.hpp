@@ -46,13 +46,14 @@ public:
     GradualPruning pruning{.config = step.weights, .schedule = step.schedule};
     pruning.validate(step.fine_tuning.training.updates);
     pruning.config.criterion = PruneCriterion::magnitude;  // needs no norms and no training
-    (void)pruning.next_masks(step.schedule.end, model_, {});
+    check_masks(pruning.next_masks(step.schedule.end, model_, {}));
+    if (step.weights.criterion == PruneCriterion::wanda) check_inputs_are_known(step.weights.weights);
     check_training(step.fine_tuning, model_);
   }
   void run(const TrainSparse& step) const {
     const SparseTraining sparse{step.weights};
     sparse.validate(step.fine_tuning.training.updates);
-    (void)sparse.next_masks(0, model_, {});
+    check_masks(sparse.next_masks(0, model_, {}));
     check_training(step.fine_tuning, model_);
   }
   void run(const Quantize& step) {
@@ -69,6 +70,21 @@ public:
   }
 
 private:
+  void check_masks(const std::optional<WeightMasks>& masks) const {
+    if (masks) validate_masks(*masks, model_);
+  }
+
+  /// Wanda weighs by the inputs of linear maps, which other tensors have not.
+  void check_inputs_are_known(const std::vector<std::string>& names) const {
+    for (const std::string& name : names) {
+      bool is_map = false;
+      for_each_linear_map(
+          model_, [&](std::string_view map, const auto&) { is_map = is_map || name == std::string{map} + ".weight"; });
+      if (!is_map)
+        fail("compress: Wanda cannot prune the tensor \"{}\", which is not the weight of a linear layer", name);
+    }
+  }
+
   /// What a trainer and its objective refuse whatever the windows are.
   template <typename M>
   void check_training(const FineTune& step, const M& model) const {

@@ -150,4 +150,25 @@ private:
   std::string description_;
 };
 
+namespace detail {
+
+/// An objective with an addition to its description, so that checkpoints of different runs are told apart.
+template <typename O>
+struct DescribedObjective {
+  using Scratch = typename O::Scratch;
+  static constexpr bool reads_windows = O::reads_windows;
+
+  O objective;
+  std::string more;
+
+  template <SequenceModel M>
+  double loss(const M& model, const ContextBatch& batch, int window, MatrixIn<typename M::Scalar> outputs,
+              MatrixOut<typename M::Scalar> doutputs, Scratch& scratch) const {
+    return objective.loss(model, batch, window, outputs, doutputs, scratch);
+  }
+  [[nodiscard]] std::string describe() const { return objective.describe() + "; " + more; }
+};
+
+}  // namespace detail
+
 }  // namespace icrl
