@@ -117,6 +117,8 @@ int main(int argc, char** argv) {
     save_model(model, options.out / "key_to_door.safetensors",
                {{"temperature", fmt::format("{}", recipe.temperature)},
                 {"permuted", is_permuted ? "1" : "0"},
+                {"quick", options.quick ? "1" : "0"},
+                {"updates", fmt::format("{}", recipe.updates)},
                 {"seed", fmt::format("{}", options.seed)}});
     fmt::print("distilled  {} weights, {:.1f} M tokens in {:.0f} s, {:.0f} tokens/s\n", parameter_count(model),
                static_cast<double>(trained.tokens) / 1e6, trained.train_seconds, trained.tokens_per_second);

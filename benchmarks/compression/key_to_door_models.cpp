@@ -68,14 +68,16 @@ public:
 private:
   [[nodiscard]] int runs() const { return options_.quick ? 1 : options_.runs; }
 
-  [[nodiscard]] bool is_measured(const ModelSpec& spec) const {
+  [[nodiscard]] bool is_measured(const ModelSpec& spec, const StudyModel& made, const StudyModel& teacher) const {
     std::ifstream file{options_.out / "results.jsonl"};
     for (std::string line; std::getline(file, line);) {
       const Json row = parse_json(line, "results.jsonl");
       if (row.at("name") != spec.name || row.at("seed") != options_.seed) continue;
-      if (const auto found = row.value("settings", std::string{}); found != settings()) {
-        fail("results.jsonl: model {} of seed {} was measured otherwise ({}), now wanted: {} (choose another --out)",
-             spec.name, options_.seed, found, settings());
+      for (const auto& [key, wanted] : {std::pair{"origin", made.origin}, std::pair{"settings", settings(teacher)}}) {
+        if (const auto found = row.value(key, std::string{}); found != wanted) {
+          fail("results.jsonl: model {} of seed {} was measured otherwise ({}), now wanted: {} (choose another --out)",
+               spec.name, options_.seed, found, wanted);
+        }
       }
       return true;
     }
@@ -83,9 +85,9 @@ private:
   }
 
   /// What a row depends on beside its model.
-  [[nodiscard]] std::string settings() const {
-    return fmt::format("{}; {} evaluations with {} runs; temperatures {}", models_.settings(),
-                       options_.evaluation_seeds, runs(), fmt::join(options_.temperatures, ", "));
+  [[nodiscard]] std::string settings(const StudyModel& teacher) const {
+    return fmt::format("{}; {} evaluations with {} runs; temperatures {}; compared with {}", models_.settings(),
+                       options_.evaluation_seeds, runs(), fmt::join(options_.temperatures, ", "), teacher.origin);
   }
 
   /// Of the model in the form that acts quickest: maps that skip zeros where the pattern has kernels.
@@ -114,7 +116,7 @@ private:
   }
 
   void measure(const ModelSpec& spec, const StudyModel& made, const StudyModel& teacher) const {
-    if (is_measured(spec)) return;
+    if (is_measured(spec, made, teacher)) return;
     const TemperatureChoice choice = choice_for(spec, made);
     const Decoding decoding{.temperature = choice.temperature};
     Json validation = Json::object();
@@ -151,7 +153,8 @@ private:
     const Json row{{"name", spec.name},
                    {"seed", options_.seed},
                    {"spec", spec.text},
-                   {"settings", settings()},
+                   {"origin", made.origin},
+                   {"settings", settings(teacher)},
                    {"shape", fmt::format("d{} L{} H{} F{} T{}", shape.width, shape.layer_count, shape.head_count,
                                          shape.hidden_size(), shape.context)},
                    {"weights", parameter_count(made.model)},

@@ -121,6 +121,8 @@ inline void read_value(const std::string& text, const std::string& line, std::ve
   const bool is_trained_for_bits = spec.bits != 0 && spec.rounding == "qat";
   if (spec.sparsity != 0 && (spec.updates == 0 || spec.on_policy > 0 || is_trained_for_bits))
     fail("model \"{}\": sparsity needs updates, and neither on_policy nor rounding=qat", line);
+  if (spec.sparsity != 0 && spec.bits != 0 && (spec.bits == 2 || spec.rounding == "gptq"))
+    fail("model \"{}\": sparsity would be lost in 2 bits and by rounding=gptq (take nearest or searched)", line);
   if (spec.on_policy > 0 && is_trained_for_bits)
     fail("model \"{}\": on_policy and rounding=qat exclude each other", line);
   return spec;

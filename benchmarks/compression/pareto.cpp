@@ -43,8 +43,16 @@ struct Row {
     if (!file) fail("results \"{}\": cannot be read", name);
     for (std::string line; std::getline(file, line);) {
       rows.push_back(parse_json(line, name));
-      if (rows.back().value("quick", false) != rows.front().value("quick", false))
-        fail("results \"{}\": some rows were measured with --quick and some without", name);
+      const Json& row = rows.back();
+      if (const std::string found = row.value("settings", ""), first = rows.front().value("settings", "");
+          found != first)
+        fail("results \"{}\": some rows were measured with \"{}\" and some with \"{}\"", name, found, first);
+      const auto is_same = [&](const Json& other) {
+        return other.at("name") == row.at("name") && other.at("seed") == row.at("seed");
+      };
+      if (std::any_of(rows.begin(), rows.end() - 1, is_same))
+        fail("results \"{}\": a second row of model {} and seed {}", name, row.at("name").dump(),
+             row.at("seed").dump());
     }
   }
   if (rows.empty()) fail("results: there is no row in the given files");
@@ -204,7 +212,9 @@ int main(int argc, char** argv) {
       json += kept.dump() + (&row == &rows.back() ? "\n" : ",\n");
     }
     write(out / "compression.json", json + "]\n");
-    const std::string title = "Permuted Key-to-Door: what compression keeps";
+    const bool is_permuted = rows.front().value("settings", "").starts_with("permuted");
+    const std::string title =
+        fmt::format("{}: what compression keeps", is_permuted ? "Permuted Key-to-Door" : "Key-to-Door");
     write(out / "compression_bytes.svg", Scatter{title, "bytes of the file", means, &Row::bytes}.draw());
     write(out / "compression_time.svg",
           Scatter{title, "time per action, as a share of the teacher's", means, &Row::share_of_teacher_us}.draw());

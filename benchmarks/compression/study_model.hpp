@@ -34,6 +34,7 @@ struct StudyOptions {
 struct StudyModel {
   FloatModel model;  ///< in float; of a quantized model, with the rounded weights
   std::filesystem::path file;
+  std::string origin{};        ///< its line, and those of all that it was made from
   double seconds = 0;          ///< of its own updates, rollouts and rounding
   double total_seconds = 0;    ///< with those of the model that it began with
   double teacher_seconds = 0;  ///< of the teacher, where that is not among them and was needed

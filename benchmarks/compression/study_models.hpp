@@ -19,6 +19,7 @@
 #include <icrl/compress/part_scores.hpp>
 #include <icrl/compress/soft_labels.hpp>
 #include <icrl/compress/to_int8.hpp>
+#include <icrl/core/checksum.hpp>
 #include <icrl/history/history_file.hpp>
 #include <icrl/io/model_file.hpp>
 #include <icrl/io/save_model.hpp>
@@ -68,19 +69,16 @@ public:
     if (spec.wants_teacher() && teacher == nullptr) fail("model \"{}\": a teacher has no teacher", spec.text);
     if (spec.sparsity != 0 && teacher == nullptr) fail("model \"{}\": a teacher is not pruned", spec.text);
     const std::filesystem::path path = file_of(spec.name, "safetensors");
-    if (!std::filesystem::exists(path)) save(spec, trained(spec, teacher), path);
-    const Metadata metadata = read_model_info(path).metadata;
-    if (metadata.at("spec") != spec.text) {
+    const std::string origin = origin_of(spec, teacher);
+    if (!std::filesystem::exists(path)) save(spec, origin, trained(spec, origin, teacher), path);
+    const Metadata metadata = metadata_of(spec.name);
+    if (metadata.at("origin") != origin) {
       fail("model file \"{}\": is of \"{}\", wanted is \"{}\" (give it another name, or remove the file)",
-           path.string(), metadata.at("spec"), spec.text);
-    }
-    const auto made_for = metadata.find("study");
-    if (made_for == metadata.end() || made_for->second != settings()) {
-      fail("model file \"{}\": was made in another study ({}), this one has {} (choose another --out)", path.string(),
-           made_for == metadata.end() ? "which is not noted" : made_for->second, settings());
+           path.string(), metadata.at("origin"), origin);
     }
     StudyModel made{.model = load_model<float>(path),
                     .file = path,
+                    .origin = origin,
                     .seconds = std::stod(metadata.at("train_seconds")),
                     .total_seconds = std::stod(metadata.at("total_seconds")),
                     .teacher_seconds = std::stod(metadata.at("teacher_seconds"))};
@@ -92,6 +90,26 @@ public:
   }
 
 private:
+  /// The line of a model, and those of all that it was made from.
+  [[nodiscard]] std::string origin_of(const ModelSpec& spec, const StudyModel* teacher) const {
+    std::string origin = spec.text;
+    if (spec.wants_teacher()) origin += fmt::format("; teacher: {}", teacher->origin);
+    if (!spec.from.empty()) origin += fmt::format("; from: {}", metadata_of(spec.from).at("origin"));
+    return origin;
+  }
+
+  /// Of a model's file. Throws Error for one that was made in another study.
+  [[nodiscard]] Metadata metadata_of(const std::string& name) const {
+    const std::filesystem::path path = file_of(name, "safetensors");
+    Metadata metadata = read_model_info(path).metadata;
+    const auto made_for = metadata.find("study");
+    if (made_for == metadata.end() || made_for->second != settings() || !metadata.contains("origin")) {
+      fail("model file \"{}\": was made in another study ({}), this one has {} (choose another --out)", path.string(),
+           made_for == metadata.end() ? "which is not noted" : made_for->second, settings());
+    }
+    return metadata;
+  }
+
   [[nodiscard]] std::filesystem::path file_of(const std::string& name, const char* ending) const {
     return options_.out / fmt::format("{}-s{}.{}", name, options_.seed, ending);
   }
@@ -118,15 +136,21 @@ private:
   }
 
   /// The float model's file comes last: it says that the model is complete.
-  void save(const ModelSpec& spec, const StudyModel& made, const std::filesystem::path& path) const {
+  void save(const ModelSpec& spec, const std::string& origin, const StudyModel& made,
+            const std::filesystem::path& path) const {
     if (made.integers) save_model(*made.integers, file_of(spec.name, "int8.safetensors"));
     save_model(made.model, path,
-               {{"spec", spec.text},
+               {{"origin", origin},
                 {"study", settings()},
                 {"train_seconds", fmt::format("{}", made.seconds)},
                 {"total_seconds", fmt::format("{}", made.total_seconds)},
                 {"teacher_seconds", fmt::format("{}", made.teacher_seconds)}});
-    std::filesystem::remove(file_of(spec.name, "checkpoint"));
+    std::filesystem::remove(checkpoint_of(spec, origin));
+  }
+
+  /// Of one origin, so that a model that was interrupted does not go on as another one of its name.
+  [[nodiscard]] std::filesystem::path checkpoint_of(const ModelSpec& spec, const std::string& origin) const {
+    return file_of(fmt::format("{}-{:08x}", spec.name, crc32c(std::as_bytes(std::span{origin}))), "checkpoint");
   }
 
   [[nodiscard]] WindowConfig windows_of(const FloatModel& model) const {
@@ -167,7 +191,7 @@ private:
     return smaller_model(from, kept);
   }
 
-  [[nodiscard]] DistilConfig training_of(const ModelSpec& spec) const {
+  [[nodiscard]] DistilConfig training_of(const ModelSpec& spec, const std::string& origin) const {
     example::KeyToDoorRecipe recipe = recipe_;
     recipe.updates = updates_of(spec);
     DistilConfig config = example::key_to_door_training(recipe, options_.quick, options_.seed, options_.threads);
@@ -175,17 +199,17 @@ private:
     config.final_rate_fraction = spec.final_rate;
     config.warmup = std::min(spec.warmup, recipe.updates / 2);
     if (!options_.quick) config.batch = spec.batch;
-    config.checkpoint = file_of(spec.name, "checkpoint");
+    config.checkpoint = checkpoint_of(spec, origin);
     config.checkpoint_every = 500;
     return config;
   }
 
-  [[nodiscard]] StudyModel trained(const ModelSpec& spec, const StudyModel* teacher) const {
-    StudyModel made{.model = initial_model(spec, teacher), .file = {}};
+  [[nodiscard]] StudyModel trained(const ModelSpec& spec, const std::string& origin, const StudyModel* teacher) const {
+    StudyModel made{.model = initial_model(spec, teacher), .file = {}, .origin = origin};
     if (spec.bits != 0 && spec.rounding == "qat") {
       train_quantized(spec, teacher, made);
     } else {
-      if (spec.updates > 0) made.seconds = train(spec, teacher, made.model);
+      if (spec.updates > 0) made.seconds = train(spec, origin, teacher, made.model);
       const auto rounding = std::chrono::steady_clock::now();
       if (spec.bits != 0) round(spec, made);
       const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - rounding;
@@ -194,7 +218,7 @@ private:
     made.total_seconds = made.seconds;
     if (spec.wants_teacher()) made.teacher_seconds = teacher->total_seconds;
     if (!spec.from.empty()) {
-      const Metadata metadata = read_model_info(file_of(spec.from, "safetensors")).metadata;
+      const Metadata metadata = metadata_of(spec.from);
       made.total_seconds += std::stod(metadata.at("total_seconds"));
       made.teacher_seconds = std::max(made.teacher_seconds, std::stod(metadata.at("teacher_seconds")));
     }
@@ -218,8 +242,8 @@ private:
   }
 
   /// Returns the seconds that it took.
-  double train(const ModelSpec& spec, const StudyModel* teacher, FloatModel& model) const {
-    const DistilConfig config = training_of(spec);
+  double train(const ModelSpec& spec, const std::string& origin, const StudyModel* teacher, FloatModel& model) const {
+    const DistilConfig config = training_of(spec, origin);
     StudyObserver observer{.bar = example::ProgressBar{spec.name}, .updates = static_cast<std::size_t>(config.updates)};
     const std::vector<HistoryView> histories = histories_->histories();
     const WindowConfig windows = windows_of(model);
@@ -271,7 +295,7 @@ private:
     if (teacher == nullptr || spec.updates == 0)
       fail("model \"{}\": training for quantization needs a teacher and updates", spec.text);
     auto model = to_fake_quant<Quantized>(made.model);
-    const DistilConfig config = training_of(spec);
+    const DistilConfig config = training_of(spec, made.origin);
     StudyObserver observer{.bar = example::ProgressBar{spec.name}, .updates = static_cast<std::size_t>(config.updates)};
     const std::vector<HistoryView> histories = histories_->histories();
     const WindowSampler sampler{histories, layout_, windows_of(made.model)};
