@@ -38,7 +38,7 @@ for click in train:
     for i in range(histories):
         seed = (options.seed * Dial.positions + click) * histories + i
         dial = Dial(click)
-        bridge.record(file, dial, click, Explorer(seed), episodes)
+        bridge.record(file, dial, click, Explorer(seed), episodes, seed=seed * episodes)
 steps = len(train) * histories * episodes * Dial.horizon
 record_rate = steps / (time.perf_counter() - start)
 print(f"recorded {len(train) * histories} histories, {record_rate:,.0f} steps/s")
@@ -54,7 +54,8 @@ curve = [0.0] * last
 for click in held_out:
     for i in range(runs):
         dial = Dial(click)
-        returns = bridge.run(bridge.Agent(model, dial, temperature=0.3, seed=1000 * options.seed + i), dial, last)
+        seed = 1000 * options.seed + i
+        returns = bridge.run(bridge.Agent(model, dial, temperature=0.3, seed=seed), dial, last, seed=seed * last)
         curve = [a + b for a, b in zip(curve, returns)]
 best = runs * sum(Dial(click).best_return() for click in held_out)
 curve = [total / best for total in curve]

@@ -156,7 +156,8 @@ class Recorder:
 def run(actor, task, episodes, seed=0, recorder=None):
     """Lets an actor live that many episodes, and returns their returns. An actor is anything with act(observation) and
     learn(observation, action, reward, next_observation, terminated, truncated): a Source, an Agent, or a class of
-    yours."""
+    yours. Episode e begins with task.reset(seed=seed + e). Where a task is random, give each history seeds of its own:
+    with the same ones all begin alike, and a model learns that by heart."""
     returns = []
     for episode in range(episodes):
         observation, _ = task.reset(seed=seed + episode)
