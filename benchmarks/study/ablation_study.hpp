@@ -190,16 +190,12 @@ public:
       if (variant_.histories == AblationHistories::solved) variant_.histories = AblationHistories::all;
     }
     variant_.shape.context = variant_.recipe.windows.context;
-    settings_ = fmt::format("{}; {} runs", describe(variant_), runs());
+    settings_ = fmt::format("{}; {} runs", describe(variant_), run_count());
   }
 
   void run() {
-    const auto path = file(".json");
-    if (std::filesystem::exists(path)) {
-      const Json result = parse_json(text_of(path), path.string());
-      if (const auto found = result.value("settings", std::string{}); found != settings_)
-        fail("{}: was made with other settings ({}), now they are ({}); remove it, or choose another --out",
-             path.string(), found, settings_);
+    if (has_result()) {
+      (void)result();
       return;
     }
     const TaskSplit all =
@@ -232,11 +228,23 @@ public:
     }
   }
 
+  /// Runs of each held-out goal.
+  [[nodiscard]] int run_count() const { return options_.quick ? 1 : 16; }
+  [[nodiscard]] bool has_result() const { return std::filesystem::exists(file(".json")); }
+  /// Throws Error for one that was made with other settings.
+  [[nodiscard]] Json result() const {
+    const auto path = file(".json");
+    Json result = parse_json(text_of(path), path.string());
+    if (const auto found = result.value("settings", std::string{}); found != settings_)
+      fail("{}: was made with other settings ({}), now they are ({}); remove it, or choose another --out",
+           path.string(), found, settings_);
+    return result;
+  }
+
 private:
   [[nodiscard]] std::filesystem::path file(std::string_view ending) const {
     return detail::file_of(options_, variant_.name, seed_, ending);
   }
-  [[nodiscard]] int runs() const { return options_.quick ? 1 : 16; }
   [[nodiscard]] int episodes() const { return options_.quick ? 10 : 100; }
 
   template <Trainable M, Objective<M> O>
@@ -259,7 +267,7 @@ private:
   template <Streaming M>
   void measure(const M& model, const DistilResult& trained) const {
     const EvaluationConfig acting{
-        .runs = runs(), .episodes = episodes(), .seed = seed_, .thread_count = options_.threads};
+        .runs = run_count(), .episodes = episodes(), .seed = seed_, .thread_count = options_.threads};
     const auto make_prompted = [&](int task, const DarkRoom& room, Rng& rng) {
       return detail::prompted_agent(model, variant_.recipe, task, room, rng);
     };

@@ -192,9 +192,9 @@ std::optional<Measured> measured(const Variant& variant, const AblationOptions& 
   Measured found;
   for (int i = 0; i < options.seeds; ++i) {
     const std::uint64_t seed = options.seed + static_cast<std::uint64_t>(i);
-    const auto path = bench::detail::file_of(options, variant.name, seed, ".json");
-    if (!std::filesystem::exists(path)) return std::nullopt;
-    const Json result = parse_json(bench::text_of(path), path.string());
+    const bench::Ablation ablation{variant, seed, options};
+    if (!ablation.has_result()) return std::nullopt;
+    const Json result = ablation.result();
     const int number = static_cast<int>(seed);
     found.agent.emplace(number, curves_of(result, "returns"));
     found.source.emplace(number, curves_of(result, "source_returns"));
@@ -320,18 +320,20 @@ void write_report(const std::vector<Variant>& variants, const AblationOptions& o
                                         {.resamples = 500, .clusters = options.seeds}));
     }
   }
+  const int run_count = bench::Ablation{variants.front(), options.seed, options}.run_count();
   const std::string text = fmt::format(
       "<!-- SPDX-FileCopyrightText: The icrl authors -->\n<!-- SPDX-License-Identifier: MIT -->\n"
       "# What each part of a recipe is worth\n\n"
       "Written by `ablations`, not by hand. Q-learning's recipe in the Dark Room with one thing changed at a time. Seeds {} "
-      "to {}, 16 held-out goals each, 16 runs per goal, products in float32. *Area* is the mean over all episodes, *late* "
+      "to {}, 16 held-out goals each, {} run{} per goal, products in float32.{} *Area* is the mean over all episodes, *late* "
       "over the last ten, both as a share of the oracle. Differences are from the unchanged recipe on the same seeds, goals "
       "and runs; their 95 % intervals resample seeds and goals. Of {} comparisons, one in twenty would be called a "
       "difference by chance. CPU: {}.\n\n"
       "| change | area | difference | verdict | late | difference | seconds of training |\n"
       "|---|---|---|---|---|---|---|\n{}\n{}",
-      options.seed, options.seed + static_cast<std::uint64_t>(options.seeds) - 1, rows.size() - 1,
-      fmt::join(cpus, "; "), table, speed_text(*recipe));
+      options.seed, options.seed + static_cast<std::uint64_t>(options.seeds) - 1, run_count, run_count == 1 ? "" : "s",
+      options.quick ? " A quick run: nothing was learned." : "", rows.size() - 1, fmt::join(cpus, "; "), table,
+      speed_text(*recipe));
   bench::write_text(options.out / "ablations.md", text);
   bench::write_text(options.out / "ablations.json", to_text(rows, "ablations.json", 1) + "\n");
   bench::write_text(options.out / "ablations.svg", to_svg(plot));

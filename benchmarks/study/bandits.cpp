@@ -252,6 +252,7 @@ void report(const Problem& problem, const std::string& seed, int seeds, const Re
     const Estimate estimate = claim.measure(regrets, seeds);
     Json row{{"name", problem.name + ": " + claim.name},
              {"seed", seed},
+             {"quick", settings.quick},
              {"value", estimate.value},
              {"low", estimate.interval.low},
              {"high", estimate.interval.high},

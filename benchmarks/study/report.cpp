@@ -61,6 +61,14 @@ std::vector<Claim> claims() {
 /// The results of each study by seed.
 using Results = std::map<std::string, std::map<int, Json>>;
 
+/// The settings of a result but for its seed.
+std::string settings_of(const Json& result) {
+  std::string text = result.at("settings");
+  const std::string seed = fmt::format("seed {}", result.at("seed").dump());
+  for (std::size_t at = text.find(seed); at != text.npos; at = text.find(seed)) text.erase(at, seed.size());
+  return text;
+}
+
 Results read_results(const std::filesystem::path& folder) {
   Results results;
   for (const auto& entry : std::filesystem::directory_iterator{folder}) {
@@ -69,7 +77,13 @@ Results read_results(const std::filesystem::path& folder) {
     if (!result.contains("study")) continue;
     const auto name = result["study"].get<std::string>();
     const int seed = result["seed"].get<int>();
-    if (!result["quick"].get<bool>() && seed >= first_seed_of(name)) results[name][seed] = std::move(result);
+    if (result["quick"].get<bool>() || seed < first_seed_of(name)) continue;
+    std::map<int, Json>& by_seed = results[name];
+    if (!by_seed.empty() && settings_of(by_seed.begin()->second) != settings_of(result)) {
+      fail("study {}: seed {} was measured with \"{}\", seed {} with \"{}\"", name, by_seed.begin()->first,
+           settings_of(by_seed.begin()->second), seed, settings_of(result));
+    }
+    by_seed[seed] = std::move(result);
   }
   return results;
 }
