@@ -139,7 +139,8 @@ TEST_CASE("A history of another bandit has no regret", "[eval]") {
 
   CHECK(error_of([&] {
           (void)regrets(BernoulliBandit{{0.5, 0.5}}, history.view());
-        }) ==
-        "regret: the history is of another environment: its actions are discrete(3), the environment's are "
-        "discrete(2)");
+        }) == "regret: the history is of another environment, with other actions: discrete(3) and discrete(2)");
+  CHECK(error_of([&] {
+          (void)estimate_ratio(std::vector{1.0, 2.0}, std::vector{0.0, 0.0});
+        }) == "estimate_ratio: the mean of the others is 0");
 }

@@ -61,7 +61,7 @@ struct HtmlAxis {
   [[nodiscard]] std::string json() const {
     const std::string label = html_text(text, "a label").text();
     if (low > high) return fmt::format("{{\"label\":{}}}", label);
-    const double margin = low == high ? 0.5 : 0;
+    const double margin = low == high ? std::max(0.5, 1e-6 * std::abs(low)) : 0;  // more than the digits leave out
     return fmt::format("{{\"label\":{},\"low\":{},\"high\":{}}}", label, html_number(low - margin, "a bound"),
                        html_number(high + margin, "a bound"));
   }

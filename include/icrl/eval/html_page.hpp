@@ -53,7 +53,7 @@ const data = JSON.parse(document.getElementById("data").textContent), $ = (id) =
 const state = { episode: 0, at: 0, playing: false, debt: 0, frame: 0 };
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 const now = () => data.episodes[state.episode];
-const short = (value) => Number(value.toPrecision(5));
+const short = (value) => Number(value.toPrecision(7));
 
 function drawing(id) {
   const canvas = $(id), ratio = window.devicePixelRatio || 1, width = canvas.clientWidth, height = canvas.clientHeight;
@@ -72,7 +72,7 @@ function roundStep(range, parts) {
 }
 function ticks(low, high, parts) {
   const step = roundStep(high - low, parts), list = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i) list.push(short(i * step));
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i) list.push(Number((i * step).toPrecision(12)));
   return list;
 }
 function upright(pen, text, x, y) { pen.save(); pen.translate(x, y); pen.rotate(-Math.PI / 2); pen.fillText(text, 0, 0); pen.restore(); }

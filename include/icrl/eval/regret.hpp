@@ -27,9 +27,10 @@ namespace icrl {
 /// environment as it was made; it is led through the same actions. Throws Error if the history has other actions.
 template <HasExpectedReward E>
 [[nodiscard]] std::vector<double> regrets(E env, const HistoryView& history) {
-  if (env.action_space() != history.info().action_space || env.observation_space() != history.info().observation_space)
-    fail("regret: the history is of another environment: its actions are {}, the environment's are {}",
-         to_short_string(history.info().action_space), to_short_string(env.action_space()));
+  if (const std::string differ = difference(history.info().action_space, env.action_space()); !differ.empty())
+    fail("regret: the history is of another environment, with other actions: {}", differ);
+  if (const std::string differ = difference(history.info().observation_space, env.observation_space()); !differ.empty())
+    fail("regret: the history is of another environment, with other observations: {}", differ);
   std::vector<double> regrets;
   std::vector<float> observation(static_cast<std::size_t>(value_count(env.observation_space())));
   float action = 0;
@@ -119,10 +120,9 @@ requires HasExpectedReward<EnvironmentOf<F>>
     }
     return above / below;
   };
-  const Interval interval = bootstrap_interval(numbers, ratio, config);
   const double value = ratio(numbers);
   if (!std::isfinite(value)) fail("estimate_ratio: the mean of the others is 0");
-  return {value, interval};
+  return {value, bootstrap_interval(numbers, ratio, config)};
 }
 
 }  // namespace icrl
