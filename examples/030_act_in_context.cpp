@@ -41,7 +41,8 @@ int main(int argc, char** argv) {
   int rooms_count = 4, episodes = 20;
   double temperature = -1;
   program.add("--model", path, "model file, as scripts/demo.sh leaves it");
-  program.add("--rooms", rooms_count, "rooms, chosen by the seed", 1, 81);
+  program.add("--rooms", rooms_count,
+              "rooms, chosen by --seed: with that of the model's training, the first 16 are new to it", 1, 81);
   program.add("--episodes", episodes, "episodes in each room", 2, 100000);
   program.add("--temperature", temperature, "of decoding; 0 is greedy, -1 what the model file says", -1, 100);
 

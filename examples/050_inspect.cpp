@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The icrl authors
 // SPDX-License-Identifier: MIT
 //
-// What is in a history file or a model file; with --html FILE also one history as a page that replays it.
+// What is in a history file or in the file of a transformer; with --html FILE also one history as a page that replays
+// it.
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
@@ -60,6 +61,7 @@ Json inspect_histories(const std::filesystem::path& path) {
   return {{"file", path.string()}, {"kind", "histories"}, {"torn_bytes", file.torn_bytes()}, {"histories", list}};
 }
 
+/// Of a CausalTransformer; other kinds are refused by their names.
 Json inspect_model(const std::filesystem::path& path) {
   const auto model = load_model<float>(path);
   const ModelInfo info = read_model_info(path);
@@ -117,7 +119,7 @@ std::vector<std::string> make_files(const std::filesystem::path& folder, std::ui
 }  // namespace
 
 int main(int argc, char** argv) {
-  example::Program program{"Tells what history files and model files hold", "out/050_inspect"};
+  example::Program program{"Tells what history files and files of transformers hold", "out/050_inspect"};
   std::vector<std::string> paths;
   std::filesystem::path page;
   int number = 0;

@@ -139,8 +139,9 @@ int main(int argc, char** argv) {
 
     Plot plot{.title = fmt::format("A frozen transformer finds hidden discs: {} new targets", all.task_count()),
               .y_label = "return of an episode (mean, 95 % interval)"};
-    plot.series = {plot_series("distilled from the explorer, frozen", all, {.resamples = 500, .clusters = seed_count}),
-                   {.name = "explorer itself", .y = source.mean_by_episode(), .stroke = PlotStroke::dashed}};
+    plot.series = {
+        plot_series("distilled from the explorer, frozen", all, {.resamples = 500, .clusters = seed_count}),
+        {.name = "explorer under noise, as recorded", .y = source.mean_by_episode(), .stroke = PlotStroke::dashed}};
     plot.levels = {{"oracle", oracle}, {"random", mean(references.random)}};
     example::write_text(options.out / "curves.svg", to_svg(plot));
     example::write_text(options.out / "curves.csv", to_csv(plot));

@@ -109,7 +109,6 @@ int main(int argc, char** argv) {
                        {"last_step_seconds", last},
                        {"weights_before", weights_before},
                        {"weights_after", weights_after}}));
-      example::forget_checkpoint(options.out, files);
     };
     compare("transformer", "transformer", [&](const StepLayout& layout) {
       return CausalTransformer<float>{{.context = recipe.windows.context, .window_start = recipe.windows.start},
@@ -123,6 +122,7 @@ int main(int argc, char** argv) {
     example::write_text(options.out / "curves.svg", to_svg(plot));
     example::write_text(options.out / "curves.csv", to_csv(plot));
     example::write_summary(options.out, {{"seed", options.seed}, {"quick", options.quick}, {"models", models}});
+    for (const char* files : {"transformer", "gated_recurrence"}) example::forget_checkpoint(options.out, files);
     fmt::print("\n{}\nPictures, numbers and models: {}\n", to_terminal(plot, {.has_color = isatty(STDOUT_FILENO) == 1}),
                options.out.string());
   });

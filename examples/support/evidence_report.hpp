@@ -60,8 +60,10 @@ struct Share {
   }
 };
 
-/// The share over episodes 41 .. 50 of those goals alone that lie `least` .. `most` steps from the start.
-[[nodiscard]] inline double share_at_distance(const Pooled& pooled, const icrl::DarkRooms& rooms, int least, int most) {
+/// The share over episodes 41 .. 50 of those goals alone that lie `least` .. `most` steps from the start; none if there
+/// is no such goal.
+[[nodiscard]] inline std::optional<double> share_at_distance(const Pooled& pooled, const icrl::DarkRooms& rooms,
+                                                             int least, int most) {
   const std::vector<double> means = pooled.curves.mean_by_task(41, 50);
   double earned = 0, possible = 0;
   for (std::size_t i = 0; i < means.size(); ++i) {
@@ -71,7 +73,7 @@ struct Share {
     earned += means[i];
     possible += oracle;
   }
-  return earned / possible;
+  return possible > 0 ? std::optional{earned / possible} : std::nullopt;
 }
 
 /// How many single lives earn no more than half the oracle's return over episodes 41 .. 50.
@@ -107,7 +109,7 @@ struct ArmReport {
   int goal_count, lives, lost_lives;
   icrl::SuccessCounts successes;
   icrl::Estimate gain;
-  double near, far;
+  std::optional<double> near, far;
   icrl::Estimate first_return{};             ///< of episode 1 on the held-out goals
   icrl::Estimate first_return_everywhere{};  ///< and on all goals; 0 where it was not measured
   icrl::Estimate first_gap{};                ///< held-out goals less all others
@@ -183,8 +185,8 @@ struct ArmReport {
             {"ever_found", successes.ever_found()},
             {"kept_after_first_success", successes.kept_after_first_success().value_or(0)},
             {"improvement", to_json(gain)},
-            {"share_up_to_5_steps_away", near},
-            {"share_6_to_8_steps_away", far},
+            {"share_up_to_5_steps_away", near ? icrl::Json(*near) : icrl::Json()},
+            {"share_6_to_8_steps_away", far ? icrl::Json(*far) : icrl::Json()},
             {"first_return", to_json(first_return)},
             {"first_return_everywhere", to_json(first_return_everywhere)},
             {"first_return_held_out_less_others", to_json(first_gap)},
@@ -200,13 +202,14 @@ struct ArmReport {
       "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
   for (const ArmReport& r : reports) {
     const auto kept = r.successes.kept_after_first_success();
+    const auto text_of = [](const std::optional<double>& share) { return share ? fmt::format("{:.3f}", *share) : "-"; };
     table += fmt::format(
-        "| {} | {}, {} | {} | {} | {} | {} | {} | {:.3f}, {:.3f}, {:.3f} | {} of {} | {} of {} | {:.4f} | {} | {:.3f} | "
-        "{:.3f} | {:+.3f} [{:+.3f}, {:+.3f}] |\n",
+        "| {} | {}, {} | {} | {} | {} | {} | {} | {:.3f}, {:.3f}, {:.3f} | {} of {} | {} of {} | {:.4f} | {} | {} | "
+        "{} | {:+.3f} [{:+.3f}, {:+.3f}] |\n",
         r.name, r.decoding.temperature, r.decoding.min_p, r.first.text(), r.first_ten.text(), r.ninth_to_tenth.text(),
         r.forties.text(), r.nineties.text(), r.ninth_to_tenth.worst(), r.forties.worst(), r.nineties.worst(),
         r.lost_goals(), r.goal_count, r.lost_lives, r.lives, r.successes.ever_found(),
-        kept ? fmt::format("{:.4f}", *kept) : "-", r.near, r.far, r.gain.value, r.gain.interval.low,
+        kept ? fmt::format("{:.4f}", *kept) : "-", text_of(r.near), text_of(r.far), r.gain.value, r.gain.interval.low,
         r.gain.interval.high);
   }
   return table;

@@ -63,7 +63,8 @@ inline void check_searchable(const DarkPlaneOptions& options) {
 }  // namespace detail
 
 /// Sweeps of one episode each, which together come within the radius of every place: each step goes where it comes near
-/// most places for the first time. Takes milliseconds. Throws Error for an invalid option, for a radius below 0.02, and
+/// most places for the first time. Takes milliseconds for radii from .1 on, and seconds at .05: plan once, not once per
+/// explorer. Throws Error for an invalid option, for a radius below 0.02, and
 /// if an episode is too short to reach every place.
 [[nodiscard]] inline PlaneSweeps plan_plane_sweeps(const DarkPlaneOptions& options) {
   detail::check_searchable(options);

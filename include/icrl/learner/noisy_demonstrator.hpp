@@ -19,7 +19,7 @@ namespace icrl {
 
 /// How a demonstrator's actions are disturbed.
 struct NoisyDemonstratorConfig {
-  NoiseSchedule noise{};  ///< probability of a random action, by episode
+  NoiseSchedule noise{};  ///< probability that a random action begins, by episode
   int hold_steps =
       1;  ///< steps for which a random action is repeated; with more than 1, noise can move a continuous task far
   /// Standard deviation of the noise added to every action of a Box, as a fraction of each number's range. Without it,
