@@ -19,8 +19,8 @@
 
 namespace icrl {
 
-/// All that one agent remembers, a value: a copy is a snapshot, which an agent over the same model object can take
-/// back. Assigning one to another of the same agent's copies allocates nothing.
+/// Everything that one agent remembers, as a value. A copy is a snapshot, which any agent over the same model object
+/// can take over. Assigning to an existing copy of the same agent allocates nothing.
 ///
 /// It records what happens and lists the inputs that the model must run, but runs nothing itself. See StaggeredContexts
 /// for `prepare`, `refill` and the order of calls.

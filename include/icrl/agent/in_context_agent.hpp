@@ -57,7 +57,7 @@ public:
   /// The model's outputs for the last observation (act() must have been called): logits, or means and logarithms of
   /// standard deviations, followed by outputs that are not for actions, such as a value.
   [[nodiscard]] std::span<const Scalar> outputs() const { return group_.outputs(0); }
-  /// Whether learn() has to come next, else act(): as it was when the agent was saved.
+  /// True between act() and its learn(); it is saved and restored with the memory.
   [[nodiscard]] bool awaits_learn() const { return group_.awaits_learn(0); }
   /// Whether the agent's next observation is the first one of an episode.
   [[nodiscard]] bool at_episode_start() const { return group_.at_episode_start(0); }

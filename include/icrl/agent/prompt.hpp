@@ -18,10 +18,9 @@ namespace icrl {
 /// Fills an agent's memory with episodes of a history, as if the agent had lived them: it begins where a source or
 /// another agent left off. Laskin et al. (2022) prompt with a source's history of mediocre returns and see
 /// the agent improve on it. Episodes first .. first + count - 1, from 0. If the memory is shorter than that, the latest
-/// steps remain. Extra features are found by their names. Throws Error, with nothing changed, for episodes that the
-/// history does not have or that are longer than the model can follow, for spaces that differ from the model's, for a
-/// history without one of the model's extra features, and if the agent is within an episode of its own, which the first
-/// prompted one would continue.
+/// steps remain. Extra features are found by their names. Throws Error and changes nothing if the history lacks these
+/// episodes or an extra feature of the model, if an episode is longer than the model can follow, if spaces differ, and
+/// if the agent is in the middle of an episode.
 template <Streaming M>
 void prompt(InContextAgent<M>& agent, const HistoryView& history, int first, int count) {
   if (first < 0 || count < 0 || count > history.episode_count() - first) {

@@ -20,9 +20,9 @@
 // a curve over pulls.
 namespace icrl {
 
-/// An environment of one-step episodes that knows `expected_reward(observation, action)`: the mean of the reward if
-/// this action were the next one, given the observation of its episode. With the same actions, all copies have the same
-/// expected rewards for the same observation: they do not depend on the generator.
+/// An environment of one-step episodes that knows `expected_reward(observation, action)`: the mean reward of the action
+/// at the next pull, given this episode's observation. It may depend on earlier actions, but on no random number:
+/// copies that took the same actions return the same value.
 template <typename E>
 concept HasExpectedReward = Environment<E> && requires(const E& env, std::span<const float> observation, int action) {
   { env.expected_reward(observation, action) } -> std::same_as<double>;

@@ -32,10 +32,10 @@ inline void validate(const OddEvenBanditOptions& options) {
 }
 
 /// Bernoulli bandits in which every other arm is good: the adversarial bandit of Laskin et al. (2022), which is trained
-/// on with an odd_share of 0.95 and tested with 0.05. It shows whether a model has learned to learn, or where good arms
-/// lie. Good arms have means that are uniform in [0.5, 1], the others in [0, 0.5] (Sinii et al., 2024; the first paper
-/// does not say). Arms are numbered from 0. Means depend on (seed, task), and not on odd_share unless it decides which
-/// arms are good.
+/// on with an odd_share of 0.95 and tested with 0.05: a model that has learned where good arms lie, not how to learn,
+/// does badly there. Good arms have means that are uniform in [0.5, 1], the others in [0, 0.5] (Sinii et al., 2024;
+/// Laskin et al. do not say). Arms are numbered from 0. Means depend on (seed, task); odd_share decides only which arms
+/// are good.
 class OddEvenBandits {
 public:
   /// Throws Error for an option outside its range.

@@ -38,8 +38,8 @@ inline void validate(const SwitchingBanditOptions& options) {
 }
 
 /// One arm pays more often than all others, and from time to time another one becomes the best. Time is counted in
-/// pulls and goes on across episodes; an object is new when it is made. Which arm is the best at which pull depends on
-/// (seed, task) alone, and not on the generator, which only draws rewards. The observation is always 0.
+/// pulls over the life of the object; `reset` does not begin it again, so make a new object for each run. Which arm is
+/// the best at which pull depends on (seed, task) alone; the generator draws only rewards. The observation is always 0.
 class SwitchingBandit {
 public:
   /// Throws Error for an option outside its range.

@@ -72,8 +72,8 @@ private:
 };
 static_assert(Environment<Watermaze>);
 
-/// Water mazes whose platforms are uniform over the pool, but at least two of their radii from the start and all in the
-/// water.
+/// Water mazes whose platforms are uniform over all places that are at least two radii from the start and have the
+/// whole platform in the water.
 class Watermazes {
 public:
   /// Throws Error for an option outside its range.
@@ -91,7 +91,7 @@ public:
     return {options_, {from_center * std::cos(angle), from_center * std::sin(angle)}};
   }
 
-  /// 1: who knows the platform reaches it within the horizon; see validate.
+  /// Always 1: each platform can be reached within the horizon (see validate).
   [[nodiscard]] double oracle_return(int task) const {
     ICRL_ASSERT(task >= 0 && task < options_.task_count, "watermaze: task must lie in 0 .. task_count() - 1");
     return 1;

@@ -24,8 +24,8 @@ namespace icrl {
   return estimate_share_of_oracle(curves, references, 1, curves.episode_count(), config);
 }
 
-/// The first episode, from 1, with which the mean over it and the `episodes` - 1 before it reaches `target`, up to
-/// rounding; empty if none does. Throws Error if `episodes` is not positive or `target` is NaN.
+/// The first episode e, from 1, such that the mean return of the `episodes` episodes up to and including e is at least
+/// `target`, up to rounding; empty if there is none. Throws Error if `episodes` is not positive or `target` is NaN.
 [[nodiscard]] inline std::optional<int> episodes_until(std::span<const double> returns, double target,
                                                        int episodes = 1) {
   if (episodes < 1) fail("episodes_until: episodes is {}, it must be at least 1", episodes);
@@ -37,8 +37,8 @@ namespace icrl {
   return std::nullopt;
 }
 
-/// Episodes until the mean over all tasks and runs reaches `share` of the mean oracle return, over `episodes` episodes
-/// at a time. Empty if it never does. Throws Error if an oracle return is not above 0.
+/// The same for the mean over all tasks and runs, with `share` of the mean oracle return as the target. Throws Error if
+/// an oracle return is not above 0.
 [[nodiscard]] inline std::optional<int> episodes_until_share(const LearningCurves& curves,
                                                              const ReferenceReturns& references, double share,
                                                              int episodes = 1) {

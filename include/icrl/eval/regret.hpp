@@ -23,8 +23,9 @@
 namespace icrl {
 
 /// The pseudo-regret of each pull of a history: the expected reward of the best arm less that of the arm that was
-/// pulled. It has no noise of rewards in it, so it needs far fewer runs than returns do. `env` is the history's
-/// environment as it was made; it is led through the same actions. Throws Error if the history has other actions.
+/// pulled. It has no noise of rewards in it, so it needs far fewer runs than returns do. `env` is a
+/// fresh environment of the history's task, in which the history's actions are repeated. Throws Error if the history is
+/// of other actions or observations.
 template <HasExpectedReward E>
 [[nodiscard]] std::vector<double> regrets(E env, const HistoryView& history) {
   if (const std::string differ = difference(history.info().action_space, env.action_space()); !differ.empty())
@@ -84,7 +85,7 @@ requires HasExpectedReward<EnvironmentOf<F>>
   return curves;
 }
 
-/// Sums over the episodes so far: of regrets per pull, the regret up to each pull.
+/// Running sums over each run's episodes: of regrets per pull, the cumulative regret.
 [[nodiscard]] inline LearningCurves cumulative(LearningCurves curves) {
   for (int task = 0; task < curves.task_count(); ++task) {
     for (int run = 0; run < curves.run_count(); ++run) {
@@ -95,7 +96,7 @@ requires HasExpectedReward<EnvironmentOf<F>>
   return curves;
 }
 
-/// The total of each task, mean over its runs: of regrets per pull, the regret of a task.
+/// For each task the sum over a run, mean over runs: of regrets per pull, the total regret.
 [[nodiscard]] inline std::vector<double> total_by_task(const LearningCurves& curves) {
   if (curves.episode_count() == 0) return std::vector<double>(static_cast<std::size_t>(curves.task_count()));
   std::vector<double> totals = curves.mean_by_task(1, curves.episode_count());
@@ -103,9 +104,9 @@ requires HasExpectedReward<EnvironmentOf<F>>
   return totals;
 }
 
-/// The mean of `values` divided by the mean of `others`, of the same tasks in the same order, with a confidence
-/// interval over tasks, which are resampled in pairs. Throws Error if there are not as many of both, and if the
-/// others' mean is 0 or may be in a resample, where most of them are 0.
+/// mean(values) / mean(others) with a bootstrap interval over tasks; number i of both belongs to one task. Throws Error
+/// if there are not as many of both, and if the mean of `others` is 0, in the data or in a resample (which happens
+/// where most of them are 0).
 [[nodiscard]] inline Estimate estimate_ratio(std::span<const double> values, std::span<const double> others,
                                              const BootstrapConfig& config = {}) {
   if (values.size() != others.size())

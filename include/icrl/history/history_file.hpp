@@ -217,10 +217,10 @@ private:
   std::unique_ptr<std::atomic<bool>[]> is_checked_;
 };
 
-/// Appends histories to a file, which it makes if there is none. One writer at a time: a second gets an Error. A torn
-/// tail is cut off first; files of others, newer ones, those with a damaged header and those whose last history has
-/// damaged columns, as after a power failure before sync(), are refused and left as they are (columns of other
-/// histories are checked when they are read).
+/// Appends histories to a file, which it makes if there is none. One writer at a time: a second gets an Error. An
+/// incomplete record at the end is cut off first. It refuses, and leaves as it is, what is no history file, a file of a
+/// newer version, one with a damaged header, and one whose last history has damaged columns, as after a power failure
+/// before sync(). Other histories are checked when they are read.
 class HistoryWriter {
 public:
   /// Opens a file for appending. Throws Error for those that are refused, and while another writer has it.

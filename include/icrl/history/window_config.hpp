@@ -9,9 +9,9 @@ namespace icrl {
 
 /// How windows are cut out of histories, and what their labels are.
 struct WindowConfig {
-  int context = 80;                          ///< rows of a window
-  int subsample = 1;                         ///< thinning: of k episodes one is kept, from a random one on
-  double skip_fraction = 0;                  ///< share of the episodes of a history that is left out at its start
+  int context = 80;          ///< rows of a window
+  int subsample = 1;         ///< k: every k-th episode is kept, from one of the first k on, drawn per window
+  double skip_fraction = 0;  ///< share of the episodes of a history that is left out at its start
   WindowStart start = WindowStart::episode;  ///< where a window may begin
   /// Fraction of windows that begin with the first kept episode. A window from the middle starts with a learner whose
   /// knowledge the window does not show. If most windows do, a fresh agent acts as if it already knew the task.

@@ -76,8 +76,8 @@ public:
     }
   }
 
-  /// Stores the transition for the next update. If its action is what this actor sampled and had clipped, the policy
-  /// learns from the numbers before clipping: the density at a bound says nothing of how likely it was to be chosen.
+  /// Stores the transition for the next update. If its action is this actor's sample after clipping, the policy learns
+  /// from the sample before it: the density at a bound is not the probability of being clipped there.
   void store(int member, const Transition& transition) {
     Actor& actor = actors_[static_cast<std::size_t>(member)];
     actor.rows.push_back(steps_.size());

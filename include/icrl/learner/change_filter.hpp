@@ -14,9 +14,9 @@
 
 namespace icrl {
 
-/// Knows how a SwitchingBandit changes, but not which arm is the best one. It keeps the exact probability that each arm
-/// is the best, which Bayes' rule changes by every reward and the chance of a change after every pull, and pulls the
-/// arm with the largest, a random one of equal arms. As a source it shows how a change is found.
+/// Knows how a SwitchingBandit changes, but not which arm is the best one. It keeps the exact posterior probability
+/// that each arm is the best, updated by Bayes' rule after each reward and then by the chance of a change, and pulls
+/// the most probable arm, a random one of equal arms. As a source it shows how a change is found.
 class ChangeFilter {
 public:
   /// Changes come with the options' change_probability; change_after is not known to it. Throws Error for an option

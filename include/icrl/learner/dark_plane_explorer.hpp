@@ -20,7 +20,7 @@
 
 namespace icrl {
 
-/// Where to be after each step of an episode, for one episode after another, so as to come near every place of a plane.
+/// Where to be after each step, a list for each episode: walks that together come near every place of a plane.
 using PlaneSweeps = std::vector<std::vector<PlanePoint>>;
 
 namespace detail {
@@ -62,10 +62,10 @@ inline void check_searchable(const DarkPlaneOptions& options) {
 
 }  // namespace detail
 
-/// Sweeps of one episode each, which together come within the radius of every place: each step goes where it comes near
-/// most places for the first time. Takes milliseconds for radii from .1 on, and seconds at .05: plan once, not once per
-/// explorer. Throws Error for an invalid option, for a radius below 0.02, and
-/// if an episode is too short to reach every place.
+/// Plans sweeps of one episode each that together pass within the radius of every place, greedily: each step goes where
+/// it covers most new places. Takes milliseconds for radii from 0.1 on, and seconds at 0.05: plan once, not once per
+/// explorer. Throws Error for an invalid option, for a radius below 0.02, and if an episode is too short to reach every
+/// place.
 [[nodiscard]] inline PlaneSweeps plan_plane_sweeps(const DarkPlaneOptions& options) {
   detail::check_searchable(options);
   DiscSearch search = detail::search_of_square(static_cast<double>(options.radius));
@@ -91,7 +91,7 @@ inline void check_searchable(const DarkPlaneOptions& options) {
 /// Searches a Dark Plane for its target. It knows the disc's radius and how actions move it; it finds out where the
 /// disc lies. Until it is paid it makes the planned sweeps in turn, one per episode; a move that is not its own only
 /// delays it. Once it was paid, it goes to the middle of the centers that the disc can still have, and stays there. It
-/// draws no random numbers. Which sweep comes next shows in the last one, so a short context can imitate it.
+/// draws no random numbers. The last sweep determines the next, so a short context is enough to imitate it.
 class DarkPlaneExplorer {
 public:
   /// `sweeps`: see plan_plane_sweeps, with the same options. Throws Error for an invalid option, for a radius below
@@ -100,7 +100,7 @@ public:
       : max_move_{static_cast<double>(options.max_move)},
         sweeps_{std::move(sweeps)},
         search_{detail::search_of_square(static_cast<double>(checked(options, sweeps_).radius))} {}
-  /// The same with a plan of its own, which takes milliseconds to make.
+  /// Plans its own sweeps, which takes seconds for small radii (see plan_plane_sweeps).
   explicit DarkPlaneExplorer(const DarkPlaneOptions& options)
       : DarkPlaneExplorer{options, plan_plane_sweeps(options)} {}
 

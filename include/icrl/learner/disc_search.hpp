@@ -16,9 +16,9 @@
 namespace icrl {
 
 /// What is known of a hidden disc that pays whoever is on it: the centers that it may have, on a grid. A place that
-/// does not pay rules out the centers within the disc's radius; one that pays rules out all others. Radii are taken as
-/// smaller or larger by as much as a center may lie off the grid, so that the grid's point nearest to the true center
-/// is never ruled out.
+/// does not pay rules out the centers within the disc's radius; one that pays rules out all others. The radius is
+/// reduced or increased by the largest distance to a point of the grid, so that the point nearest to the true center is
+/// never ruled out.
 class DiscSearch {
 public:
   /// All points of a grid that covers the square [-1, 1] x [-1, 1] for which `is_possible(center, off_grid)`. `radius`

@@ -16,8 +16,8 @@
 namespace icrl {
 
 /// A learner whose histories also hold, as the expert action, what another policy would have done at each observation.
-/// With a policy that knows the task these are the labels of decision-pretrained transformers (DPT; Lee et al., 2023).
-/// They teach what to do where the task is known, and not how to find it out.
+/// With a policy that knows the task these are the labels of decision-pretrained transformers (DPT; Lee et al., 2023):
+/// they show the best action for the task, not how a learner explores.
 ///
 ///   const auto make_learner = [](int, const DarkRoom& room, Rng&) {
 ///     return LabeledBy{RandomPolicy{room.action_space()}, DarkRoomOracle{room.options().side, room.goal()},

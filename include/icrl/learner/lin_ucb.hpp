@@ -21,7 +21,7 @@ namespace icrl {
 /// How LinUCB weighs exploration.
 struct LinUcbConfig {
   double exploration = 1;  ///< alpha: factor of an arm's uncertainty
-  double ridge = 1;        ///< L2 penalty of an arm's weights: a reward's variance by a weight's
+  double ridge = 1;        ///< L2 penalty: the variance of rewards divided by the prior variance of weights
 };
 
 /// LinUCB with disjoint linear models (Li, Chu, Langford & Schapire, 2010, algorithm 1): for the context x, pulls the

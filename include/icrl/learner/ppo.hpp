@@ -30,7 +30,7 @@ struct PpoConfig {
   Activation activation = Activation::tanh;
   double discount = 0.99;
   double lambda = 0.95;  ///< for the advantages: 1 gives n-step returns, 0 gives one-step errors
-  double clip = 0.2;     ///< how far the ratio of new to old probability may leave 1 and still gain
+  double clip = 0.2;     ///< the ratio of new to old probability is clipped to [1 - clip, 1 + clip]
   double entropy_weight = 0.01;
   double value_weight = 0.5;
   bool normalize_advantages = true;  ///< to mean 0 and standard deviation 1 within a rollout of two steps or more

@@ -22,10 +22,11 @@ namespace icrl {
 struct SweepConfig {
   int start = 0;  ///< cell in which every episode begins
   int steps = 1;  ///< of an episode
-  /// Width of the beam search for one walk. A wider beam finds fewer sweeps and takes longer, in proportion.
+  /// Width of the beam search for one walk. With a wider beam fewer walks cover the room; planning takes longer, in
+  /// proportion.
   int beam = 512;
-  /// How much more a distant cell is worth than a near one, as a power of its distance from the start. If all were
-  /// worth the same, the walks would leave the corners to the end, where each needs a walk of its own.
+  /// A cell's worth grows with its distance from the start to this power. If all were worth the same, the walks would
+  /// leave the corners to the end, where each needs a walk of its own.
   double distance_power = 3;
 };
 

@@ -20,12 +20,14 @@
 
 namespace icrl {
 
-/// What a transformer is made of. Another list of types makes another transformer: of quantized maps, of experts, with
-/// an encoder of images, with a head of more outputs than actions read. One whose parts cannot be trained only acts.
+/// The types that a transformer is made of. Derive from it and name another type to replace one: quantized maps,
+/// experts, an encoder of images, a head of more outputs. If a part has no backward pass, the model acts but cannot be
+/// trained.
 template <std::floating_point S>
 struct DenseParts {
   static constexpr std::string_view kind = "causal_transformer";  ///< what files and errors call the model
-  /// Or a type derived from it, where a feed-forward layer that is made of (width, hidden, config) finds more.
+  /// TransformerConfig, or a type derived from it; a feed-forward layer with a constructor (width, hidden, config) gets
+  /// it.
   using Config = TransformerConfig;
   using Encoder = StepEmbedding<S>;
   using Linear = icrl::Linear<S>;  ///< of attention

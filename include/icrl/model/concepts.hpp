@@ -87,8 +87,8 @@ concept TrainingPass = requires(const P& pass, std::span<const float> features, 
   pass.backward(features, 1, outputs, cache, grad);
 };
 
-/// The pass of a model whose products are in bfloat16; void if it has none. Such a pass is made of a model, if
-/// `can_be(model)`, and `pack()` takes over its weights.
+/// The pass of a model whose products are in bfloat16; void if it has none, to be specialized by those that do. It is
+/// constructed from a model for which `can_be(model)`; call `pack()` after every change of the weights.
 template <typename M>
 struct Bf16PassOf {
   using Type = void;  ///< there is none
@@ -104,8 +104,8 @@ concept HasBf16Pass = Trainable<M> && TrainingPass<Bf16Pass<M>, M> && requires(c
   pass.pack();
 };
 
-/// The pass of a model with dropout; void if it has none. Such a pass is made of a model and rates. Before every
-/// `forward`, its cache's `masks` has to be set: what is dropped is a function of this generator.
+/// The pass of a model with dropout; void if it has none. It is constructed from a model and rates. Set its
+/// cache's `masks`, a generator, before every `forward`: it determines what is dropped.
 template <typename M>
 struct DropoutPassOf {
   using Type = void;  ///< there is none

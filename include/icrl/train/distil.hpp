@@ -10,10 +10,10 @@
 
 namespace icrl {
 
-/// Trains the model from its current weights. It then holds the weights with the best score, or the last ones if the
-/// observer scores none; these are averaged weights if the configuration says so. The observer may have
-/// `on_update(const DistilMetrics&)` and `on_evaluate(const M&, int update) -> double`. If the checkpoint file exists,
-/// training resumes from it.
+/// Trains the model from its current weights. The observer may have `on_update(const DistilMetrics&)` and
+/// `on_evaluate(const M&, int update) -> double`, a score. If it scores, the model ends with the weights of the highest
+/// score (of equal scores, the first), else with the last ones; with `ema_decay` these are averaged weights. If the
+/// checkpoint file exists, training resumes from it.
 ///
 /// `objective` is what training minimizes (objective.hpp), `ranks` are the processes that train together (ranks.hpp):
 /// each calls this with the same arguments, rank 0 writes the checkpoint, and all read it. Throws Error on all ranks if

@@ -42,11 +42,11 @@ struct DistilConfig {
   int batch = 64;      ///< windows per update
 
   double learning_rate = 3e-3;       ///< the highest, after the warm-up
-  double final_rate_fraction = 0.1;  ///< share of it at the end of half a cosine wave, which follows the warm-up
-  int warmup = 200;                  ///< updates of linear rise
+  double final_rate_fraction = 0.1;  ///< the last rate as a share of it, reached along half a cosine wave
+  int warmup = 200;                  ///< updates in which the rate rises linearly
   double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-8;  ///< AdamW's
   double weight_decay = 0.3;     ///< of matrices; vectors (gains, biases, the embedding of rewards) are not decayed
-  double max_gradient_norm = 1;  ///< the gradient's largest norm; 0 = any
+  double max_gradient_norm = 1;  ///< gradients are scaled down to this norm; 0 = never
   double label_smoothing = 0;    ///< share of the label's probability that is spread over all ids
   double token_mask = 0;         ///< share of rows that hide the step before, see token_mask.hpp
   DropoutRates dropout{};        ///< of training passes, for models that have one with dropout; products are full then

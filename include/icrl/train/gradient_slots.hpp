@@ -58,8 +58,8 @@ public:
     OneRank alone;
     return reduce(pool, alone);
   }
-  /// The same with the slots of all ranks, on all of them. A rank's slots are a subtree. If it `is_complete`, the sum
-  /// and its norm have the numbers of pruned weights, too, until `leave_out_pruned`.
+  /// The sum of the slots of all ranks, which every rank gets; a rank's slots are a subtree. With `is_complete`, the
+  /// sum and its norm include the gradients of pruned weights, until `leave_out_pruned` removes them.
   template <Ranks R>
   double reduce(WorkerPool& pool, R& ranks, bool is_complete = false) {
     pool.run(chunk_count(), [&](int chunk, int) {

@@ -23,7 +23,7 @@ struct Rl2Config {
 
   double discount = 0.99;        ///< per step, across the episodes of a trial
   double lambda = 0.95;          ///< of the advantages: 1 gives returns to the trial's end, 0 one-step errors
-  double clip = 0.2;             ///< how far the ratio of new to old probability may leave 1 and still gain
+  double clip = 0.2;             ///< the ratio of new to old probability is clipped to [1 - clip, 1 + clip]
   double entropy_weight = 0.01;  ///< factor of the entropy, in nats, which the loss rewards
   double value_weight = 0.5;     ///< factor of half the squared error of the values
   double return_scale = 0.1;     ///< the values are learned of returns times this; choose it so that these are about 1
