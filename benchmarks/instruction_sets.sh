@@ -93,6 +93,7 @@ for ((round = 1; round <= rounds; ++round)); do
 done
 say ""
 
+build=$build/$(folder_of "${runnable[0]%%|*}") # all have the same compiler
 about_this_run "\`$command\`: $rounds rounds of $seconds s, 2 threads for training, one for acting"
 {
   cat <<'TEXT'
