@@ -20,9 +20,12 @@
 #include <icrl/compress/recipe.hpp>
 #include <icrl/compress/rehearsal.hpp>
 #include <icrl/compress/smaller_model.hpp>
+#include <icrl/compress/soft_labels.hpp>
 #include <icrl/compress/to_int8.hpp>
 #include <icrl/compress/window_divergence.hpp>
+#include <icrl/model/fingerprint.hpp>
 #include <icrl/train/distil.hpp>
+#include <icrl/train/distil_checks.hpp>
 
 namespace icrl {
 

@@ -11,6 +11,7 @@
 #include <numeric>
 #include <optional>
 #include <span>
+#include <variant>
 #include <vector>
 
 #include <icrl/agent/in_context_agent.hpp>

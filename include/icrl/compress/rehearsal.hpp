@@ -2,10 +2,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <icrl/compress/fake_quant_transformer.hpp>
+#include <icrl/compress/linear_maps.hpp>
 #include <icrl/compress/part_scores.hpp>
 #include <icrl/compress/recipe.hpp>
 #include <icrl/compress/smaller_model.hpp>
