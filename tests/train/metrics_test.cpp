@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <icrl/io/json.hpp>
+#include <icrl/train/distil_trainer.hpp>
 
 #include "support/catch.hpp"
 #include "support/decimal_comma.hpp"
