@@ -165,7 +165,7 @@ write_table() {
 What was compiled and run where. Written by \`scripts/targets.sh table\` from [results/targets.tsv](results/targets.tsv), in
 which \`scripts/check.sh targets aarch64 windows wasm embedded tsan tuned bare fuzz\` keeps outcomes; not by hand. Warnings are errors
 everywhere. *Passed*: compiled without a warning, run, right. *Built*: compiled without a warning; no processor that it was
-tried on has the instructions to run it. *Not done*: not since the sources changed.
+tried on has the instructions to run it. *Not done*: not since the sources changed. A check without a row below has no recorded outcome.
 
 Processors, and how many of the outcomes below are from each:
 
