@@ -39,7 +39,7 @@ struct StrictTurns : CopiesOf<StrictTurnTaking> {
 
 }  // namespace
 
-TEST_CASE("An agent that is timed obeys masks, in an order of its own that begins with a full context", "[compress]") {
+TEST_CASE("An agent that is timed obeys masks", "[compress]") {
   const TurnTaking env;
   const StepLayout layout{.observation_space = env.observation_space(), .action_space = env.action_space()};
   const auto model = small_model({.width = 8, .layer_count = 1, .head_count = 1, .context = 12}, layout, 1);

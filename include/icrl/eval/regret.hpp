@@ -23,9 +23,9 @@
 namespace icrl {
 
 /// The pseudo-regret of each pull of a history: the expected reward of the best arm less that of the arm that was
-/// pulled. It has no noise of rewards in it, so it needs far fewer runs than returns do. `env` is a
-/// fresh environment of the history's task, in which the history's actions are repeated. Throws Error if the history is
-/// of other actions or observations.
+/// pulled. It has no noise of rewards in it, so it needs far fewer runs than returns do. `env` is a fresh
+/// environment of the history's task, in which the history's actions are repeated. Throws Error if the history is of
+/// other actions or observations.
 template <HasExpectedReward E>
 [[nodiscard]] std::vector<double> regrets(E env, const HistoryView& history) {
   if (const std::string differ = difference(history.info().action_space, env.action_space()); !differ.empty())
