@@ -89,7 +89,8 @@ double call_cost(const std::vector<Measurement>& all, const std::string& who) {
 double ratio_without_call(const std::vector<Measurement>& all, const Measurement& measurement,
                           const std::pair<std::string, Series>& peer) {
   const double cost = call_cost(all, peer.first);
-  if (cost == 0 || !measurement.name.starts_with("act_")) return 0;
+  const bool is_acting = measurement.name.starts_with("act_") || measurement.name.starts_with("int8_act_");
+  if (cost == 0 || !is_acting) return 0;
   return (peer.second.median() - cost) / measurement.ours.median();
 }
 

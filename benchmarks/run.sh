@@ -60,6 +60,22 @@ act() {  # width layers heads context
   done
 }
 
+# One agent of an integer model, beside both models of ONNX Runtime: those in float32 and those whose weights have 8 bits.
+act_int8() {  # width layers heads context
+  local name="int8_act_d$1_L$2_H$3_T$4" kind
+  wanted "$name" || return 0
+  prefix=
+  record benchmarks/peers/run_peer.sh torch_step.py "$@" --export-only --int8
+  for ((round = 1; round <= rounds; ++round)); do
+    say "$name, round $round of $rounds"
+    record "$bin/act_benchmark" "$@" --int8
+    for kind in "" --by-layer --int8 "--by-layer --int8"; do
+      # shellcheck disable=SC2086  # words
+      prefix=int8_ record benchmarks/peers/run_peer.sh ort_step.cjs "$@" $kind
+    done
+  done
+}
+
 act_many() {  # width layers heads context agents
   local name="act_d$1_L$2_H$3_T$4_B$5"
   wanted "$name" || return 0
@@ -105,6 +121,7 @@ around() {
 train 64 4 4 80 128
 train 64 4 4 200 64
 act 64 4 4 200
+act_int8 64 4 4 200
 prefix=extra_ act 8 1 1 2  # next to no arithmetic: what a call costs
 around
 if [[ $whole == yes || $only != . ]]; then

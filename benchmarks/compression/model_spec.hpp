@@ -28,10 +28,11 @@ struct ModelSpec {
   std::string positions = "learned";                                 ///< or rotary
   int updates = 4500, batch = 32, warmup = 200;
   double rate = 3e-3, final_rate = 0.1;  // learning rate, and the last one as a share of it
+  double decay = 0.3;                    ///< of weights
   double mix = 0;                        ///< share of soft labels; 0: labels only, no teacher
   double temperature = 1, beta = 0;
-  std::vector<int> keep{};  ///< layers of the teacher that the model begins with, such as 0,2; shape is the teacher's
-  std::string from{};       ///< name of the model that training begins with
+  std::vector<int> keep{};  ///< layers that the model begins with, such as 0,2; of `from` or else of the teacher
+  std::string from{};       ///< name of the model that training begins with, whose shape it has
   double kept_heads = 1, kept_neurons = 1;  ///< shares that stay of the model that training begins with
   double on_policy = 0;                     ///< share of windows from the student's own histories
   int round = 250, lives = 256;             // updates and histories of an on-policy round
@@ -40,7 +41,7 @@ struct ModelSpec {
   int bits = 0;                             ///< of weights, after training; 0: the model stays in float
   std::string rounding = "gptq";            ///< nearest, searched, gptq or qat (trained for quantization)
 
-  [[nodiscard]] bool wants_teacher() const { return mix > 0 || !keep.empty() || on_policy > 0; }
+  [[nodiscard]] bool wants_teacher() const { return mix > 0 || (!keep.empty() && from.empty()) || on_policy > 0; }
 };
 
 namespace detail {
@@ -74,6 +75,7 @@ inline void read_value(const std::string& text, const std::string& line, std::ve
                                                       {"warmup", &spec.warmup},
                                                       {"rate", &spec.rate},
                                                       {"final_rate", &spec.final_rate},
+                                                      {"decay", &spec.decay},
                                                       {"mix", &spec.mix},
                                                       {"temperature", &spec.temperature},
                                                       {"beta", &spec.beta},
@@ -114,7 +116,6 @@ inline void read_value(const std::string& text, const std::string& line, std::ve
   expect_one_of("rounding", spec.rounding, {"nearest", "searched", "gptq", "qat"});
   if (spec.updates == 0 && spec.from.empty() && spec.keep.empty())
     fail("model \"{}\": without updates it needs from or keep", line);
-  if (!spec.keep.empty() && !spec.from.empty()) fail("model \"{}\": keep and from exclude each other", line);
   // What would do nothing is refused: the model's name would promise it.
   if ((spec.kept_heads != 1 || spec.kept_neurons != 1) && spec.keep.empty() && spec.from.empty())
     fail("model \"{}\": kept_heads and kept_neurons need a model to begin with, from or keep", line);

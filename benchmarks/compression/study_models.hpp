@@ -181,7 +181,7 @@ private:
       model.initialize(rng);
       return model;
     }
-    const FloatModel from = spec.keep.empty() ? load_model<float>(file_of(spec.from, "safetensors")) : teacher->model;
+    const FloatModel from = spec.from.empty() ? teacher->model : load_model<float>(file_of(spec.from, "safetensors"));
     KeptParts kept = all_parts(from.config);
     if (spec.kept_heads < 1 || spec.kept_neurons < 1) {
       kept =
@@ -197,6 +197,7 @@ private:
     DistilConfig config = example::key_to_door_training(recipe, options_.quick, options_.seed, options_.threads);
     config.learning_rate = spec.rate;
     config.final_rate_fraction = spec.final_rate;
+    config.weight_decay = spec.decay;
     config.warmup = std::min(spec.warmup, recipe.updates / 2);
     if (!options_.quick) config.batch = spec.batch;
     config.checkpoint = checkpoint_of(spec, origin);

@@ -4,7 +4,7 @@
 # Runs one peer script where its framework is, and hands on its lines of JSON:
 #   run_peer.sh torch_train.py 64 4 4 80 128 --threads 2 --seconds 5
 #   run_peer.sh torch_step.py 64 4 4 200          (also leaves $PEERS/onnx/step_64_4_4_200.onnx)
-#   run_peer.sh ort_step.cjs 64 4 4 200           (needs that file)
+#   run_peer.sh ort_step.cjs 64 4 4 200 [--by-layer] [--int8]     (needs that file)
 # Exit status 3: the framework, or the file it needs, is not there (see setup.sh).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -46,7 +46,11 @@ case $script in
     ;;
   *.cjs)
     command -v node >/dev/null && [[ -d $peers/node_modules/onnxruntime-node ]] || exit 3
-    [[ -f $peers/onnx/step_$1_$2_$3_$4.onnx ]] || exit 3
+    suffix=
+    for option in "${@:5}"; do # in the order of the file's name
+      case $option in --by-layer) suffix=_by_layer ;; --int8) suffix+=_int8 ;; esac
+    done
+    [[ -f $peers/onnx/step_$1_$2_$3_$4$suffix.onnx ]] || exit 3
     NODE_PATH=$peers/node_modules ONNX_DIR=$peers/onnx node "$here/$script" "$@"
     ;;
   *) echo "run_peer.sh: no way to run $script" >&2; exit 2 ;;

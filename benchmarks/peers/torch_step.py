@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: MIT
 """Microseconds of one cached step at full context in PyTorch (traced and frozen, one thread), and the step as an ONNX file.
 
-    torch_step.py WIDTH LAYERS HEADS CONTEXT [--batch 1] [--runs 500] [--export-only]
+    torch_step.py WIDTH LAYERS HEADS CONTEXT [--batch 1] [--runs 500] [--export-only] [--int8]
 
 When the batch is one, writes $ONNX_DIR/step_WIDTH_LAYERS_HEADS_CONTEXT.onnx, and step_..._by_layer.onnx, whose cache is
-handed in layer by layer and not copied.
+handed in layer by layer and not copied. With --int8 also step_..._int8.onnx and step_..._by_layer_int8.onnx, their
+weights in 8 bits by ONNX Runtime's dynamic quantization, per channel; activations are rounded as they come, the cache is in
+float32.
 """
 
 import argparse
@@ -26,6 +28,7 @@ def arguments():
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--export-only", action="store_true")
+    parser.add_argument("--int8", action="store_true")
     return parser.parse_args()
 
 
@@ -45,6 +48,11 @@ def export(step, inputs, cache_names, args, suffix=""):
     path = os.path.join(folder, f"step_{args.width}_{args.layers}_{args.heads}_{args.context}{suffix}.onnx")
     torch.onnx.export(step, inputs, path, input_names=["observation", "action", "reward", "position", *cache_names],
                       opset_version=17, dynamo=False)
+    if args.int8:
+        # Only here: few have it. Debian's onnx cannot be imported whole after Debian's onnxruntime.
+        import onnx.reference  # noqa: F401
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+        quantize_dynamic(path, path.replace(".onnx", "_int8.onnx"), per_channel=True, weight_type=QuantType.QInt8)
 
 
 def main():
