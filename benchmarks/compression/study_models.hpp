@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <icrl/compress/bitmap_transformer.hpp>
 #include <icrl/compress/fake_quant_transformer.hpp>
 #include <icrl/compress/gradual_pruning.hpp>
 #include <icrl/compress/on_policy.hpp>
@@ -85,6 +86,9 @@ public:
     if (spec.bits != 0) {
       made.file = file_of(spec.name, "int8.safetensors");
       made.integers = load_model<Int8Transformer>(made.file);
+    } else if (spec.sparsity != 0) {
+      made.file = file_of(spec.name, "bitmap.safetensors");
+      save_model(BitmapTransformer{made.model}, made.file);
     }
     return made;
   }

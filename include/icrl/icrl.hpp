@@ -12,6 +12,7 @@
 #include <icrl/agent/prompt.hpp>
 #include <icrl/compress/action_divergence.hpp>
 #include <icrl/compress/agreement.hpp>
+#include <icrl/compress/bitmap_transformer.hpp>
 #include <icrl/compress/block_sparse_linear.hpp>
 #include <icrl/compress/calibration.hpp>
 #include <icrl/compress/channel_scaling.hpp>

@@ -4,6 +4,7 @@
 // What the fuzzers run, without a fuzzer: files that the library makes, whole, cut, and with a byte changed.
 
 #include "fuzz/agent_memory_target.hpp"
+#include "fuzz/bitmap_target.hpp"
 #include "fuzz/checkpoint_target.hpp"
 #include "fuzz/history_target.hpp"
 #include "fuzz/json_target.hpp"
@@ -45,9 +46,9 @@ Outcomes run_some(int input_count, std::size_t stride) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("Changed and cut files are refused or can be used", "[fuzz]", AgentMemoryTarget, CheckpointTarget,
-                   HistoryReaderTarget, HistoryWriterTarget, JsonTarget, MetricsTarget, ModelFileTarget,
-                   ModelKindsTarget, PruningCheckpointTarget, SafetensorsTarget) {
+TEMPLATE_TEST_CASE("Changed and cut files are refused or can be used", "[fuzz]", AgentMemoryTarget, BitmapTarget,
+                   CheckpointTarget, HistoryReaderTarget, HistoryWriterTarget, JsonTarget, MetricsTarget,
+                   ModelFileTarget, ModelKindsTarget, PruningCheckpointTarget, SafetensorsTarget) {
   constexpr int input_count = 12;
   const Outcomes outcomes = run_some<TestType>(input_count, 17);
 
