@@ -7,7 +7,7 @@
 //
 // Writes compression.json (a row per model and seed), compression_bytes.svg and compression_time.svg, and prints a
 // table of the means over seeds. A model counts as trained from scratch if its name begins with "scratch", or is the
-// teacher's.
+// teacher's. A compressed model's share is its NAUC over that of the float model from which it was made, tasks paired.
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -18,9 +18,11 @@
 
 #include <fmt/format.h>
 
+#include <icrl/eval/regret.hpp>
 #include <icrl/eval/statistics.hpp>
 #include <icrl/io/json.hpp>
 
+#include "compression/model_spec.hpp"
 #include "support/program.hpp"
 
 using namespace icrl;
@@ -32,6 +34,7 @@ struct Row {
   std::string name, shape;
   int seeds = 0;
   double bytes = 0, us = 0, share_of_teacher_us = 0, seconds = 0, nauc = 0, low = 0, high = 0, worst_seed = 1, kl = 0;
+  Estimate share{};  ///< of the NAUC of the float model from which it was made; 0 for those from scratch
 
   [[nodiscard]] bool is_from_scratch() const { return name == "teacher" || name.starts_with("scratch"); }
 };
@@ -59,15 +62,33 @@ struct Row {
   return rows;
 }
 
+/// The row of the float model from which a row's model was made: null for a model from scratch. Throws Error if it was
+/// not measured.
+[[nodiscard]] const Json* original_of(const Json& row, const std::vector<Json>& rows) {
+  const std::string name = row.at("name");
+  const bench::ModelSpec spec = bench::parse_model(row.at("spec"));
+  const std::string from = !spec.from.empty() ? spec.from : spec.keep.empty() ? "" : "teacher";
+  if (from.empty()) return nullptr;
+  for (const Json& other : rows) {
+    if (other.at("name") != from || other.at("seed") != row.at("seed")) continue;
+    const Json* const earlier = original_of(other, rows);
+    return earlier != nullptr ? earlier : &other;
+  }
+  fail("results: model {} was made of {}, of which there is no row for seed {}", name, from, row.at("seed").dump());
+}
+
+[[nodiscard]] std::vector<double> nauc_by_task(const Json& row) { return row.at("nauc_by_task"); }
+
 [[nodiscard]] std::vector<Row> means_by_name(const std::vector<Json>& rows) {
   std::vector<Row> means;
-  std::vector<std::vector<double>> by_task;
+  std::vector<std::vector<double>> by_task, of_originals;
   for (const Json& row : rows) {
     const std::string name = row.at("name");
     auto found = std::find_if(means.begin(), means.end(), [&](const Row& mean) { return mean.name == name; });
     if (found == means.end()) {
       means.push_back({.name = name, .shape = row.at("shape")});
       by_task.emplace_back();
+      of_originals.emplace_back();
       found = means.end() - 1;
     }
     Row& mean = *found;
@@ -81,13 +102,19 @@ struct Row {
     const double ratio = row.at("us_per_action").get<double>() / row.at("teacher_us_per_action").get<double>();
     mean.share_of_teacher_us += (ratio - mean.share_of_teacher_us) / mean.seeds;
     mean.worst_seed = std::min(mean.worst_seed, row.at("nauc").get<double>());
-    auto& tasks = by_task[static_cast<std::size_t>(found - means.begin())];
-    for (const double value : row.at("nauc_by_task")) tasks.push_back(value);
+    const auto append = [&](std::vector<std::vector<double>>& to, const Json& from) {
+      auto& tasks = to[static_cast<std::size_t>(found - means.begin())];
+      for (const double value : nauc_by_task(from)) tasks.push_back(value);
+    };
+    append(by_task, row);
+    if (const Json* const original = original_of(row, rows)) append(of_originals, *original);
   }
   for (std::size_t i = 0; i < means.size(); ++i) {
     const Estimate nauc = estimate_mean(by_task[i], {.clusters = means[i].seeds});  // tasks of a seed share a model
     means[i].low = nauc.interval.low;
     means[i].high = nauc.interval.high;
+    if (!of_originals[i].empty())
+      means[i].share = estimate_ratio(by_task[i], of_originals[i], {.clusters = means[i].seeds});
   }
   return means;
 }
@@ -209,6 +236,13 @@ int main(int argc, char** argv) {
                               "nauc", "low", "high", "worst_task", "kl_to_teacher", "agreement", "train_seconds",
                               "total_seconds", "teacher_seconds", "lives", "cpu"})
         kept[key] = row.at(key);
+      if (const Json* const original = original_of(row, rows)) {
+        const Estimate share = estimate_ratio(nauc_by_task(row), nauc_by_task(*original));
+        kept["original"] = original->at("name");
+        kept["share_of_original"] = share.value;
+        kept["share_low"] = share.interval.low;
+        kept["share_high"] = share.interval.high;
+      }
       json += kept.dump() + (&row == &rows.back() ? "\n" : ",\n");
     }
     write(out / "compression.json", json + "]\n");
@@ -221,12 +255,16 @@ int main(int argc, char** argv) {
 
     std::sort(means.begin(), means.end(), [](const Row& a, const Row& b) { return a.bytes > b.bytes; });
     fmt::print(
-        "| model | shape | seeds | bytes | us per action | of the teacher's | NAUC | worst seed | KL | train s |\n"
-        "|---|---|---|---|---|---|---|---|---|---|\n");
+        "| model | shape | seeds | bytes | us per action | of the teacher's | NAUC | worst seed | share | KL | train s "
+        "|\n|---|---|---|---|---|---|---|---|---|---|---|\n");
     for (const Row& row : means) {
-      fmt::print("| {} | {} | {} | {:.0f} | {:.1f} | {:.2f} | {:.3f} [{:.3f}, {:.3f}] | {:.3f} | {:.1e} | {:.0f} |\n",
-                 row.name, row.shape, row.seeds, row.bytes, row.us, row.share_of_teacher_us, row.nauc, row.low,
-                 row.high, row.worst_seed, row.kl, row.seconds);
+      const std::string share = row.share.value == 0 ? ""
+                                                     : fmt::format("{:.3f} [{:.3f}, {:.3f}]", row.share.value,
+                                                                   row.share.interval.low, row.share.interval.high);
+      fmt::print(
+          "| {} | {} | {} | {:.0f} | {:.1f} | {:.2f} | {:.3f} [{:.3f}, {:.3f}] | {:.3f} | {} | {:.1e} | {:.0f} |\n",
+          row.name, row.shape, row.seeds, row.bytes, row.us, row.share_of_teacher_us, row.nauc, row.low, row.high,
+          row.worst_seed, share, row.kl, row.seconds);
     }
   });
 }

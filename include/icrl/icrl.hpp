@@ -27,6 +27,7 @@
 #include <icrl/compress/fake_quant_transformer.hpp>
 #include <icrl/compress/gptq.hpp>
 #include <icrl/compress/gradual_pruning.hpp>
+#include <icrl/compress/hidden_labels.hpp>
 #include <icrl/compress/int8_block.hpp>
 #include <icrl/compress/int8_cache.hpp>
 #include <icrl/compress/int8_embedding.hpp>
