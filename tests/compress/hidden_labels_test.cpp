@@ -6,6 +6,7 @@
 
 #include <icrl/train/distil.hpp>
 
+#include "support/alloc_counter.hpp"
 #include "support/catch.hpp"
 #include "support/errors.hpp"
 #include "support/gradient.hpp"
@@ -133,6 +134,24 @@ TEST_CASE("Training lowers the loss, and the student acts without its extra outp
   student.forward(features, steps, cache, all);
   plain.forward(features, steps, plain_cache, few);
   CHECK(few == all.leftCols(few.cols()));
+}
+
+TEST_CASE("Once its memory has its size, an update with hidden labels allocates nothing", "[compress]") {
+  SKIP_UNLESS_AVAILABLE(AllocationCount);
+  const SmallRun run;
+  const auto teacher = teacher_for<float>(run);
+  for (const Products products : {Products::full, Products::bfloat16}) {
+    auto student = fresh_student<Student<float>>(run);
+    const HiddenLabels labels{teacher, {.labels = {.products = products}, .hint = 1, .relation = 1}};
+    DistilTrainer<Student<float>, HiddenLabels<CausalTransformer<float>>> trainer{student, run.sampler,
+                                                                                  small_distil(20), labels};
+    (void)trainer.step();
+    for (int update = 1; update < 20; ++update) {
+      const AllocationCount allocations;
+      (void)trainer.step();
+      REQUIRE(allocations.count() == 0);
+    }
+  }
 }
 
 TEST_CASE("Hidden labels refuse what has no extra outputs, or not enough of them, and wrong weights", "[compress]") {

@@ -2,7 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <span>
 #include <string>
 
 #include <icrl/compress/soft_labels.hpp>
@@ -53,7 +56,7 @@ inline void validate(const HiddenLabelConfig& config) {
 ///
 /// - hint * |e_t - h_t|² / size(h_t), hints of Romero et al. (2015), arXiv 1412.6550. It needs as many extra outputs as
 ///   the teacher is wide.
-/// - relation * KL(r_t || q_t), where r_t = softmax over s <= t of h_t·h_s / sqrt(size(h_t)), and q_t is the same of e:
+/// - relation * KL(r_t || q_t), where r_t = softmax over s < t of h_t·h_s / sqrt(size(h_t)), and q_t is the same of e:
 ///   relations between steps as in Wang et al. (2020), arXiv 2002.10957, of hidden states in place of attention's
 ///   parts. Any number of extra outputs will do.
 template <Trainable Teacher>
@@ -69,8 +72,8 @@ public:
 
   /// Memory of one thread; sized by the first window.
   struct Scratch {
-    typename SoftLabels<Teacher>::Scratch labels;       ///< holds the teacher's hidden states
-    Matrix<double> wanted, found, wanted_of, found_of;  ///< hidden states, and their relations (T, T)
+    typename SoftLabels<Teacher>::Scratch labels;  ///< holds the teacher's hidden states
+    Matrix<double> relations;                      ///< (2, T) of one step, the teacher's and the student's
   };
 
   /// The configuration that was given.
@@ -92,35 +95,40 @@ public:
            width);
     }
     double loss = labels_.loss(student, batch, window, outputs, doutputs, scratch.labels);
-    scratch.wanted = hidden_states(scratch.labels).topRows(steps).template cast<double>();
-    scratch.found = outputs.rightCols(extra).template cast<double>();
+    const auto wanted = hidden_states(scratch.labels).topRows(steps);
+    const auto found = outputs.rightCols(extra);
     const auto weights = batch.weights_of(window);
-    const auto add = [&](Index row, const auto& gradient) {
-      doutputs.row(row).rightCols(extra) += gradient.template cast<typename Student::Scalar>();
-    };
     if (config_.hint > 0) {
       for (Index t = 0; t < steps; ++t) {
         const double share =
             config_.hint * static_cast<double>(weights[static_cast<std::size_t>(t)]) / static_cast<double>(width);
         if (share == 0) continue;
-        const auto difference = (scratch.found.row(t) - scratch.wanted.row(t)).eval();
-        loss += share * difference.squaredNorm();
-        add(t, (2 * share * difference).eval());
+        for (Index i = 0; i < width; ++i) {
+          const double difference = static_cast<double>(found(t, i)) - static_cast<double>(wanted(t, i));
+          loss += share * difference * difference;
+          doutputs(t, first + i) += static_cast<typename Student::Scalar>(2 * share * difference);
+        }
       }
     }
     if (config_.relation > 0) {
-      relations_of(scratch.wanted, scratch.wanted_of);
-      relations_of(scratch.found, scratch.found_of);
+      reserve_rows(scratch.relations, 2, batch.context);
+      const std::span<double> of_teacher{row_data(scratch.relations, 0), static_cast<std::size_t>(steps)},
+          of_student{row_data(scratch.relations, 1), static_cast<std::size_t>(steps)};
       const double scale = 1 / std::sqrt(static_cast<double>(extra));
-      for (Index t = 0; t < steps; ++t) {
+      for (Index t = 1; t < steps; ++t) {
         const double share = config_.relation * static_cast<double>(weights[static_cast<std::size_t>(t)]);
         if (share == 0) continue;
-        const Index count = t + 1;
-        const auto wanted = scratch.wanted_of.row(t).leftCols(count), found = scratch.found_of.row(t).leftCols(count);
-        loss += share * (wanted.array().exp() * (wanted - found).array()).sum();
-        const auto dscores = (share * scale * (found.array().exp() - wanted.array().exp())).matrix().eval();
-        add(t, (dscores * scratch.found.topRows(count)).eval());
-        for (Index s = 0; s < count; ++s) add(s, (dscores(s) * scratch.found.row(t)).eval());
+        relations_of(wanted, t, of_teacher);
+        relations_of(found, t, of_student);
+        for (Index s = 0; s < t; ++s) {
+          const auto i = static_cast<std::size_t>(s);
+          const double probability = std::exp(of_teacher[i]);
+          loss += share * probability * (of_teacher[i] - of_student[i]);
+          const auto dscore =
+              static_cast<typename Student::Scalar>(share * scale * (std::exp(of_student[i]) - probability));
+          doutputs.row(t).rightCols(extra) += dscore * found.row(s);
+          doutputs.row(s).rightCols(extra) += dscore * found.row(t);
+        }
       }
     }
     return loss;
@@ -140,14 +148,17 @@ private:
     return scratch.cache.ends.normed;
   }
 
-  /// Row t of `logs` gets, for s = 0 .. t, the logarithm of the softmax of states t·s / sqrt(size).
-  static void relations_of(const Matrix<double>& states, Matrix<double>& logs) {
-    logs = states * states.transpose() / std::sqrt(static_cast<double>(states.cols()));
-    for (Index t = 0; t < logs.rows(); ++t) {
-      auto row = logs.row(t).leftCols(t + 1);
-      const double largest = row.maxCoeff();
-      row.array() -= largest + std::log((row.array() - largest).exp().sum());
-    }
+  /// Number s = 0 .. t - 1 of `logs` becomes the logarithm of the softmax of states t·s / sqrt(size).
+  template <typename States>
+  static void relations_of(const States& states, Index t, std::span<double> logs) {
+    const double scale = 1 / std::sqrt(static_cast<double>(states.cols()));
+    const std::span<double> row = logs.first(static_cast<std::size_t>(t));
+    for (Index s = 0; s < t; ++s)
+      row[static_cast<std::size_t>(s)] = scale * static_cast<double>(states.row(t).dot(states.row(s)));
+    const double largest = *std::max_element(row.begin(), row.end());
+    double sum = 0;
+    for (const double score : row) sum += std::exp(score - largest);
+    for (double& score : row) score -= largest + std::log(sum);
   }
 
   SoftLabels<Teacher> labels_;
