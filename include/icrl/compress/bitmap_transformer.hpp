@@ -60,7 +60,8 @@ inline void validate(const BitmapTransformerConfig& config) {
 
 /// What a file of a `BitmapTransformer` holds of one block, beside its maps' weights.
 struct BitmapBlock {
-  LayerNorm<float> attention_norm, feed_forward_norm;
+  LayerNorm<float> attention_norm;         ///< of the attention's input
+  LayerNorm<float> feed_forward_norm;      ///< of the feed-forward layer's input
   RowVector<float> qkv, output, up, down;  ///< biases of the maps
 
   /// Norms one, biases zero.
@@ -105,19 +106,19 @@ struct BitmapBlock {
 struct BitmapTransformer {
   /// Type of the values.
   using Scalar = float;
-  static constexpr std::string_view kind = "bitmap_transformer";
+  static constexpr std::string_view kind = "bitmap_transformer";  ///< what files and errors call the model
 
-  BitmapTransformerConfig config;
-  StepLayout layout;
-  ActionDistribution actions;
-  StepEmbedding<float> embedding;
-  std::vector<BitmapBlock> blocks;
+  BitmapTransformerConfig config;   ///< the shape, and how many weights are kept
+  StepLayout layout;                ///< what a row of features holds
+  ActionDistribution actions;       ///< reads the dense model's outputs
+  StepEmbedding<float> embedding;   ///< as in the dense model
+  std::vector<BitmapBlock> blocks;  ///< norms and biases of every block
   /// One per weight of the blocks' maps, from the lowest bit of each byte up: of every block `attention.qkv`,
   /// `attention.output`, `mlp.up` and `mlp.down`, (in, out) row by row. Bits after the last weight are 0.
   std::vector<std::uint8_t> bits;
-  std::vector<float> values;  ///< of the weights whose bit is 1, in the same order
-  LayerNorm<float> final_norm;
-  Linear<float> head;
+  std::vector<float> values;    ///< of the weights whose bit is 1, in the same order
+  LayerNorm<float> final_norm;  ///< after the last block
+  Linear<float> head;           ///< (C, parameters of the action distribution), not pruned
 
   /// No weight is kept, all norms are one. A model whose `kept_weights` is not 0 has to be filled from a file. Throws
   /// Error for an invalid configuration or layout.
