@@ -128,6 +128,9 @@ public:
         std::minmax_element(rows_.begin(), rows_.end(), [&](const Row& a, const Row& b) { return a.*x_ < b.*x_; });
     x_low_ = (*first).*x_ / 1.3;
     x_high_ = (*last).*x_ * 1.6;
+    double lowest = 1;
+    for (const Row& row : rows_) lowest = std::min(lowest, row.low);
+    y_low_ = std::max(0.5, std::floor(20 * lowest) / 20);
   }
 
   [[nodiscard]] std::string draw() {
@@ -148,13 +151,13 @@ public:
   }
 
 private:
-  static constexpr double left = 64, right = 876, top = 48, bottom = 470, y_low = 0.5;
+  static constexpr double left = 64, right = 876, top = 48, bottom = 470;
 
   [[nodiscard]] double x_of(double x) const {
     return left + (right - left) * std::log(x / x_low_) / std::log(x_high_ / x_low_);
   }
-  [[nodiscard]] static double y_of(double y) {
-    return bottom - (bottom - top) * (std::max(y, y_low) - y_low) / (1 - y_low);
+  [[nodiscard]] double y_of(double y) const {
+    return bottom - (bottom - top) * (std::max(y, y_low_) - y_low_) / (1 - y_low_);
   }
   void text(double x, double y, const char* anchor, const std::string& words, int size, const char* color = "#222222") {
     svg_ += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\" font-size=\"{}\" fill=\"{}\">{}</text>\n",
@@ -164,10 +167,12 @@ private:
     svg_ += fmt::format("<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" {}/>\n", x1, y1, x2, y2, style);
   }
   void axes() {
-    for (int i = 5; i <= 10; ++i) {
-      const double y = y_of(0.1 * i);
-      line(left, y, right, y, "stroke=\"#e4e4e4\"");
-      text(left - 8, y + 5, "end", fmt::format("{:.1f}", 0.1 * i), 14);
+    const int marks_per_unit = y_low_ < 0.8 ? 10 : y_low_ < 0.9 ? 20 : 50;
+    for (int i = marks_per_unit / 2; i <= marks_per_unit; ++i) {
+      const double share = static_cast<double>(i) / marks_per_unit;
+      if (share < y_low_) continue;
+      line(left, y_of(share), right, y_of(share), "stroke=\"#e4e4e4\"");
+      text(left - 8, y_of(share) + 5, "end", fmt::format("{:.2f}", share), 14);
     }
     for (double power = 0.1; power < 1e9; power *= 10) {
       for (const double factor : {1.0, 2.0, 5.0}) {
@@ -180,13 +185,27 @@ private:
     }
     line(left, bottom, right, bottom, "stroke=\"#222222\"");
     text((left + right) / 2, bottom + 42, "middle", x_label_, 14);
-    text(left, top - 4, "start", "NAUC (models below 0.5 stand at 0.5)", 12);
+    text(left, top - 4, "start", y_low_ > 0.5 ? "NAUC" : "NAUC (models below 0.5 stand at 0.5)", 12);
   }
   void point(const Row& row, const char* color) {
     const double x = x_of(row.*x_), y = y_of(row.nauc);
     line(x, y_of(row.low), x, y_of(row.high), fmt::format("stroke=\"{}\" stroke-opacity=\"0.5\"", color));
     svg_ += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\" fill=\"{}\"/>\n", x, y, color);
-    text(x + 6, y + 11, "start", row.name, 10, color);
+    label(x + 6, y + 11, row.name, color);
+  }
+  /// Near the place, where no other label stands.
+  void label(double x, double y, const std::string& words, const char* color) {
+    constexpr double line_height = 11, letter = 5.6;
+    const double width = letter * static_cast<double>(words.size());
+    const auto is_free = [&](double at) {
+      return std::none_of(labels_.begin(), labels_.end(), [&](const Label& other) {
+        return std::abs(other.y - at) < line_height && x < other.x + other.width && other.x < x + width;
+      });
+    };
+    double place = y;
+    for (int i = 1; !is_free(place) && i < 20; ++i) place = y + (i % 2 == 1 ? -1 : 1) * line_height * ((i + 1) / 2);
+    labels_.push_back({x, place, width});
+    text(x, place, "start", words, 10, color);
   }
   /// The best of all models that are not larger (or slower).
   void edge(bool from_scratch, const char* color) {
@@ -208,7 +227,11 @@ private:
   std::string title_, x_label_;
   std::vector<Row> rows_;
   double Row::*x_;
-  double x_low_ = 0, x_high_ = 0;
+  double x_low_ = 0, x_high_ = 0, y_low_ = 0.5;
+  struct Label {
+    double x, y, width;
+  };
+  std::vector<Label> labels_;  // that are drawn
   std::string svg_;
 };
 
