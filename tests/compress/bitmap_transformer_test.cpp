@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <span>
+#include <vector>
 
 #include <icrl/compress/pruning.hpp>
 #include <icrl/compress/smaller_model.hpp>
@@ -13,8 +15,10 @@
 
 #include "support/catch.hpp"
 #include "support/errors.hpp"
+#include "support/safetensors_bytes.hpp"
 #include "support/small_model.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/text_file.hpp"
 #include "support/transformer_schemes.hpp"
 
 using namespace icrl;
@@ -119,6 +123,26 @@ TEST_CASE("A file whose bits do not fit its values is refused", "[compress]") {
   save_model(pruned_model(small_config(3), 0.5), path);
   CHECK(error_of([&] { (void)load_model<BitmapTransformer>(path); }).find("holds a causal_transformer") !=
         std::string::npos);
+}
+
+TEST_CASE("A forged or cut file of a pruned model is refused, or holds a model", "[compress]") {
+  const TemporaryFolder folder;
+  save_model(
+      BitmapTransformer{pruned_model({.width = 4, .layer_count = 1, .head_count = 1, .hidden = 4, .context = 3}, 0.5)},
+      folder / "model");
+  const std::vector<char> bytes = read_bytes(folder / "model");
+  int models = 0, errors = 0;
+  for (std::size_t bit = 0; bit < 8 * bytes.size(); bit += 5) {
+    write_bytes(folder / "forged", with_right_checksum(with_flipped_bit(bytes, bit)));
+    const bool is_refused = !error_of([&] { (void)load_model<BitmapTransformer>(folder / "forged").dense(); }).empty();
+    ++(is_refused ? errors : models);
+  }
+  CHECK(models > 0);
+  CHECK(errors > 0);
+  for (std::size_t size = 0; size < bytes.size(); size += 7) {
+    write_bytes(folder / "cut", std::span{bytes}.first(size));
+    CHECK_FALSE(error_of([&] { (void)load_model<BitmapTransformer>(folder / "cut"); }).empty());
+  }
 }
 
 TEST_CASE("More kept weights than there are weights are refused", "[compress]") {

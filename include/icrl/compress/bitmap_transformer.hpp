@@ -14,6 +14,7 @@
 
 #include <icrl/compress/int8_transformer_config.hpp>
 #include <icrl/compress/linear_maps.hpp>
+#include <icrl/core/assert.hpp>
 #include <icrl/core/fail.hpp>
 #include <icrl/model/causal_transformer.hpp>
 #include <icrl/model/tensors.hpp>
@@ -134,7 +135,8 @@ struct BitmapTransformer {
     for (int i = 0; i < shape.layer_count; ++i) blocks.emplace_back(detail::block_shape(shape, i));
   }
 
-  /// Of a pruned model; every weight that is not +0 is kept. Throws Error for more weights than an `int` counts.
+  /// Of a pruned model; every weight that is not +0 is kept (-0 is, so that all come back bit for bit). Throws Error
+  /// for more weights than an `int` counts.
   explicit BitmapTransformer(const CausalTransformer<float>& model)
       : BitmapTransformer{BitmapTransformerConfig{model.config, 0}, model.layout} {
     embedding = model.embedding;
@@ -161,8 +163,9 @@ struct BitmapTransformer {
     return static_cast<double>(values.size()) / static_cast<double>(detail::map_weights(config));
   }
 
-  /// The model that acts and trains.
+  /// The model that acts and trains. There must be a value for every bit.
   [[nodiscard]] CausalTransformer<float> dense() const {
+    ICRL_ASSERT(kept_bits() == static_cast<std::int64_t>(values.size()), "dense: there must be a value for every bit");
     CausalTransformer<float> model{config, layout};
     model.embedding = embedding;
     for (std::size_t i = 0; i < blocks.size(); ++i) {
@@ -200,8 +203,7 @@ struct BitmapTransformer {
   /// Call this after tensors were read from a file. Throws Error, which begins with `what`, unless there is a value for
   /// every bit that is set, and no bit after the last weight.
   void finish_loading(const std::string& what) const {
-    std::int64_t set = 0;
-    for (const std::uint8_t byte : bits) set += std::popcount(byte);
+    const std::int64_t set = kept_bits();
     if (set != config.kept_weights)
       fail("{}: {} bits are set, but there are {} kept weights", what, set, config.kept_weights);
     const auto unused = static_cast<int>(8 * static_cast<std::int64_t>(bits.size()) - detail::map_weights(config));
@@ -215,6 +217,12 @@ struct BitmapTransformer {
   }
 
 private:
+  [[nodiscard]] std::int64_t kept_bits() const {
+    std::int64_t set = 0;
+    for (const std::uint8_t byte : bits) set += std::popcount(byte);
+    return set;
+  }
+
   /// Calls visit(weight) for the weights of the blocks' maps, in the order of `bits`.
   template <typename M, typename Visit>
   static void for_each_block_weight(M& model, const Visit& visit) {
