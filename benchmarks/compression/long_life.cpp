@@ -64,7 +64,7 @@ void live(const Options& options) {
                                        .validation = rooms_to_live_in,
                                        .held_out = rooms_to_live_in,
                                        .seed = options.seed});
-  const int episodes = options.quick ? 120 : options.episodes;
+  const int episodes = options.quick ? 150 : options.episodes;
   const Decoding decoding{.temperature = options.temperature > 0 ? options.temperature : recipe.temperature};
   example::ProgressBar bar{"living"};
   const LearningCurves curves = with_model(options, [&](const auto& model) {

@@ -32,7 +32,7 @@ struct ModelSpec {
   double mix = 0;                        ///< share of soft labels; 0: labels only, no teacher
   double temperature = 1, beta = 0;
   std::vector<int> keep{};  ///< layers that the model begins with, such as 0,2; of `from` or else of the teacher
-  std::string from{};       ///< name of the model that training begins with, whose shape it has
+  std::string from{};       ///< name of the model that training begins with, whose shape it has but for what is removed
   double kept_heads = 1, kept_neurons = 1;  ///< shares that stay of the model that training begins with
   double on_policy = 0;                     ///< share of windows from the student's own histories
   int round = 250, lives = 256;             // updates and histories of an on-policy round

@@ -7,12 +7,14 @@
 //
 // Writes compression.json (a row per model and seed), compression_bytes.svg and compression_time.svg, and prints a
 // table of the means over seeds. A model counts as trained from scratch if its name begins with "scratch", or is the
-// teacher's. A compressed model's share is its NAUC over that of the float model from which it was made, tasks paired.
+// teacher's. A compressed model's share is its NAUC over that of
+// the float model with which its chain of `from` and `keep` begins, tasks paired.
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,7 +36,7 @@ struct Row {
   std::string name, shape;
   int seeds = 0;
   double bytes = 0, us = 0, share_of_teacher_us = 0, seconds = 0, nauc = 0, low = 0, high = 0, worst_seed = 1, kl = 0;
-  Estimate share{};  ///< of the NAUC of the float model from which it was made; 0 for those from scratch
+  std::optional<Estimate> share{};  ///< of the original's NAUC; none from scratch, or if the original earns nothing
 
   [[nodiscard]] bool is_from_scratch() const { return name == "teacher" || name.starts_with("scratch"); }
 };
@@ -62,8 +64,8 @@ struct Row {
   return rows;
 }
 
-/// The row of the float model from which a row's model was made: null for a model from scratch. Throws Error if it was
-/// not measured.
+/// The row of the float model with which the chain of a row's model begins: null for a model from scratch. Throws Error
+/// if it was not measured.
 [[nodiscard]] const Json* original_of(const Json& row, const std::vector<Json>& rows) {
   const std::string name = row.at("name");
   const bench::ModelSpec spec = bench::parse_model(row.at("spec"));
@@ -78,6 +80,16 @@ struct Row {
 }
 
 [[nodiscard]] std::vector<double> nauc_by_task(const Json& row) { return row.at("nauc_by_task"); }
+
+/// None if the original earns so little that there is no interval.
+[[nodiscard]] std::optional<Estimate> share_of(const std::vector<double>& nauc, const std::vector<double>& of_original,
+                                               int seeds) {
+  try {
+    return estimate_ratio(nauc, of_original, {.clusters = seeds});
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
 
 [[nodiscard]] std::vector<Row> means_by_name(const std::vector<Json>& rows) {
   std::vector<Row> means;
@@ -113,8 +125,7 @@ struct Row {
     const Estimate nauc = estimate_mean(by_task[i], {.clusters = means[i].seeds});  // tasks of a seed share a model
     means[i].low = nauc.interval.low;
     means[i].high = nauc.interval.high;
-    if (!of_originals[i].empty())
-      means[i].share = estimate_ratio(by_task[i], of_originals[i], {.clusters = means[i].seeds});
+    if (!of_originals[i].empty()) means[i].share = share_of(by_task[i], of_originals[i], means[i].seeds);
   }
   return means;
 }
@@ -256,15 +267,16 @@ int main(int argc, char** argv) {
     for (const Json& row : rows) {
       Json kept;
       for (const char* key : {"name", "seed", "spec", "shape", "bytes", "us_per_action", "teacher_us_per_action",
-                              "nauc", "low", "high", "worst_task", "kl_to_teacher", "agreement", "train_seconds",
-                              "total_seconds", "teacher_seconds", "lives", "cpu"})
+                              "nauc", "low", "high", "worst_task", "kl_to_teacher", "agreement", "temperature",
+                              "train_seconds", "total_seconds", "teacher_seconds", "lives", "cpu"})
         kept[key] = row.at(key);
       if (const Json* const original = original_of(row, rows)) {
-        const Estimate share = estimate_ratio(nauc_by_task(row), nauc_by_task(*original));
         kept["original"] = original->at("name");
-        kept["share_of_original"] = share.value;
-        kept["share_low"] = share.interval.low;
-        kept["share_high"] = share.interval.high;
+        if (const auto share = share_of(nauc_by_task(row), nauc_by_task(*original), 1)) {
+          kept["share_of_original"] = share->value;
+          kept["share_low"] = share->interval.low;
+          kept["share_high"] = share->interval.high;
+        }
       }
       json += kept.dump() + (&row == &rows.back() ? "\n" : ",\n");
     }
@@ -281,9 +293,9 @@ int main(int argc, char** argv) {
         "| model | shape | seeds | bytes | us per action | of the teacher's | NAUC | worst seed | share | KL | train s "
         "|\n|---|---|---|---|---|---|---|---|---|---|---|\n");
     for (const Row& row : means) {
-      const std::string share = row.share.value == 0 ? ""
-                                                     : fmt::format("{:.3f} [{:.3f}, {:.3f}]", row.share.value,
-                                                                   row.share.interval.low, row.share.interval.high);
+      const std::string share = row.share ? fmt::format("{:.3f} [{:.3f}, {:.3f}]", row.share->value,
+                                                        row.share->interval.low, row.share->interval.high)
+                                          : "";
       fmt::print(
           "| {} | {} | {} | {:.0f} | {:.1f} | {:.2f} | {:.3f} [{:.3f}, {:.3f}] | {:.3f} | {} | {:.1e} | {:.0f} |\n",
           row.name, row.shape, row.seeds, row.bytes, row.us, row.share_of_teacher_us, row.nauc, row.low, row.high,

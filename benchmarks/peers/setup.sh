@@ -25,12 +25,12 @@ mirror() {
 mkdir -p "$peers"
 if has_torch; then
   echo "PyTorch: the system's own"
-elif [[ -e $peers/root/.complete ]]; then
+elif [[ -e $peers/root/.complete && -d $peers/root/usr/lib/python3/dist-packages/onnxruntime ]]; then
   echo "PyTorch: $peers/root"
 else
   need debootstrap debootstrap
   [[ $EUID == 0 ]] || { echo "setup.sh: making a Debian root needs root; or install python3-torch, python3-onnx and python3-onnxruntime" >&2; exit 1; }
-  debootstrap --variant=minbase --include=python3-torch,python3-numpy,python3-onnx,libopenblas0-pthread \
+  [[ -e $peers/root/.complete ]] || debootstrap --variant=minbase --include=python3-torch,python3-numpy,python3-onnx,libopenblas0-pthread \
     "$release" "$peers/root" "$(mirror)"
   # Not by debootstrap, which does not see all that it needs.
   chroot "$peers/root" apt-get -qq update

@@ -14,6 +14,7 @@ float32.
 import argparse
 import json
 import os
+import sys
 import time
 
 import torch
@@ -49,9 +50,12 @@ def export(step, inputs, cache_names, args, suffix=""):
     torch.onnx.export(step, inputs, path, input_names=["observation", "action", "reward", "position", *cache_names],
                       opset_version=17, dynamo=False)
     if args.int8:
-        # Only here: few have it. Debian's onnx cannot be imported whole after Debian's onnxruntime.
-        import onnx.reference  # noqa: F401
-        from onnxruntime.quantization import QuantType, quantize_dynamic
+        try:  # only here: few have it; Debian's onnx cannot be imported whole after Debian's onnxruntime
+            import onnx.reference  # noqa: F401
+            from onnxruntime.quantization import QuantType, quantize_dynamic
+        except ImportError as error:
+            print(f"torch_step.py: no int8 model: {error}", file=sys.stderr)
+            return
         quantize_dynamic(path, path.replace(".onnx", "_int8.onnx"), per_channel=True, weight_type=QuantType.QInt8)
 
 
