@@ -53,7 +53,7 @@ double loss_of(const M& model, const O& objective, const ContextBatch& batch, M&
   return window_loss(model, objective, batch, 0, scratch, grad);
 }
 
-struct Nobody {};
+struct HiddenLabelsObserver {};
 
 }  // namespace
 
@@ -121,7 +121,8 @@ TEST_CASE("Training lowers the loss, and the student acts without its extra outp
   const ContextBatch batch = windows_of(run, 1);
   auto grad = student;
   const double before = loss_of(student, objective, batch, grad);
-  distil(student, run.sampler, {.updates = 60, .batch = 8, .learning_rate = 1e-2, .warmup = 5}, Nobody{}, objective);
+  distil(student, run.sampler, {.updates = 60, .batch = 8, .learning_rate = 1e-2, .warmup = 5}, HiddenLabelsObserver{},
+         objective);
   CHECK(loss_of(student, objective, batch, grad) < 0.7 * before);
 
   const CausalTransformer<float> plain = without_extra_outputs(student);
