@@ -64,7 +64,6 @@ act() {  # width layers heads context
 act_int8() {  # width layers heads context
   local name="int8_act_d$1_L$2_H$3_T$4" kind
   wanted "$name" || return 0
-  prefix=
   record benchmarks/peers/run_peer.sh torch_step.py "$@" --export-only --int8
   for ((round = 1; round <= rounds; ++round)); do
     say "$name, round $round of $rounds"

@@ -10,7 +10,7 @@ set -euo pipefail
 peers=${PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/icrl/peers}
 release=trixie
 
-has_torch() { python3 -c 'import sys, onnx, onnxruntime, torch; sys.exit(int(torch.__version__.split(".")[0]) < 2)' 2>/dev/null; }
+has_torch() { python3 -c 'import sys, onnx, torch; sys.exit(int(torch.__version__.split(".")[0]) < 2)' 2>/dev/null; }
 
 need() {
   command -v "$1" >/dev/null || { echo "setup.sh: $1 is missing; install it with: apt-get install $2" >&2; exit 1; }
@@ -22,15 +22,19 @@ mirror() {
   echo "${found:-http://deb.debian.org/debian}"
 }
 
+has_root() {
+  [[ -e $peers/root/.complete ]] || { [[ -x $peers/root/usr/bin/python3 ]] && chroot "$peers/root" python3 -c 'import torch, onnx'; }
+}
+
 mkdir -p "$peers"
 if has_torch; then
   echo "PyTorch: the system's own"
-elif [[ -e $peers/root/.complete && -d $peers/root/usr/lib/python3/dist-packages/onnxruntime ]]; then
+elif has_root && [[ -d $peers/root/usr/lib/python3/dist-packages/onnxruntime ]]; then
   echo "PyTorch: $peers/root"
 else
   need debootstrap debootstrap
-  [[ $EUID == 0 ]] || { echo "setup.sh: making a Debian root needs root; or install python3-torch, python3-onnx and python3-onnxruntime" >&2; exit 1; }
-  [[ -e $peers/root/.complete ]] || debootstrap --variant=minbase --include=python3-torch,python3-numpy,python3-onnx,libopenblas0-pthread \
+  [[ $EUID == 0 ]] || { echo "setup.sh: making a Debian root needs root; or install python3-torch and python3-onnx" >&2; exit 1; }
+  has_root || debootstrap --variant=minbase --include=python3-torch,python3-numpy,python3-onnx,libopenblas0-pthread \
     "$release" "$peers/root" "$(mirror)"
   # Not by debootstrap, which does not see all that it needs.
   chroot "$peers/root" apt-get -qq update

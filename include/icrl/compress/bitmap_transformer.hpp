@@ -12,7 +12,6 @@
 #include <tuple>
 #include <vector>
 
-#include <icrl/compress/int8_transformer_config.hpp>
 #include <icrl/compress/linear_maps.hpp>
 #include <icrl/core/assert.hpp>
 #include <icrl/core/fail.hpp>
@@ -27,10 +26,9 @@ struct BitmapTransformerConfig : TransformerConfig {
 
   static constexpr auto fields() {
     using C = BitmapTransformerConfig;
-    const auto own = std::tuple{IntField<C>{"kept_weights", &C::kept_weights, 0, std::numeric_limits<int>::max(),
-                                            "{} kept weights", "weights of the blocks that are not zero"}};
-    const auto of_this = [](const auto&... field) { return std::tuple{detail::rebind<C>(field)...}; };
-    return std::tuple_cat(std::apply(of_this, TransformerConfig::fields()), own);
+    return std::tuple_cat(TransformerConfig::fields(),
+                          std::tuple{IntField<C>{"kept_weights", &C::kept_weights, 0, std::numeric_limits<int>::max(),
+                                                 "{} kept weights", "weights of the blocks that are not zero"}});
   }
 
   friend bool operator==(const BitmapTransformerConfig&, const BitmapTransformerConfig&) = default;
